@@ -1,0 +1,3 @@
+//! The `lowbit` command.
+
+fn main() {}
