@@ -1,0 +1,50 @@
+//! The traits that every type of this crate has, stamped from its inherent `to_bits`, `to_f32`, `to_f64` and `from_f64`.
+
+/// `number_traits!([const B: u32] Int<B>, name)`: generic parameters in brackets, the type, its name for `Debug`.
+macro_rules! number_traits {
+    ([$($generic:tt)*] $type:ty, $name:expr) => {
+        impl<$($generic)*> PartialEq for $type {
+            /// Equality of values, as IEEE 754 has it: `-0 == +0`, `NaN != NaN`.
+            fn eq(&self, other: &Self) -> bool {
+                self.to_f32() == other.to_f32()
+            }
+        }
+
+        impl<$($generic)*> PartialOrd for $type {
+            /// Order of values, as IEEE 754 has it: NaN is not ordered.
+            fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+                self.to_f32().partial_cmp(&other.to_f32())
+            }
+        }
+
+        impl<$($generic)*> core::fmt::Display for $type {
+            /// The value, with the formatter's width and precision.
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                core::fmt::Display::fmt(&self.to_f32(), f)
+            }
+        }
+
+        impl<$($generic)*> core::fmt::Debug for $type {
+            /// The value and the code, as in `E2M1(1.5, 0b0011)`.
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                let width = Self::BITS as usize + "0b".len();
+                write!(f, "{}({}, {:#0width$b})", $name, self.to_f32(), self.to_bits())
+            }
+        }
+
+        impl<$($generic)*> From<$type> for f32 {
+            /// Exact.
+            fn from(x: $type) -> f32 {
+                x.to_f32()
+            }
+        }
+
+        impl<$($generic)*> From<$type> for f64 {
+            /// Exact.
+            fn from(x: $type) -> f64 {
+                x.to_f64()
+            }
+        }
+    };
+}
+pub(crate) use number_traits;
