@@ -1,0 +1,213 @@
+//! What one code stands for: the numbers of `lowbit-scalar`, named at run time.
+
+use lowbit_scalar::{
+    E2M1, E2M3, E3M2, E3M4, E4M3, E4M3B11Fnuz, E4M3Fnuz, E4M3Ieee, E5M2, E5M2Fnuz, FloatFormat, Fp4, Int,
+    MxInt8, Nf4, Overflow, Rounding, Uint, pack,
+};
+
+/// The kind of number that a code is. One value per type of `lowbit-scalar` that has a sign or counts from zero.
+///
+/// ```
+/// use lowbit_kernels::Element;
+/// assert_eq!((Element::E2m1.bits(), Element::E2m1.max()), (4, 6.0));
+/// assert_eq!(Element::E4m3.decode_one(0b0_0111_100), 1.5); // 2^0 * (1 + 4/8)
+/// assert_eq!(Element::Int { bits: 4 }.encode_one(-2.5), 0b1110); // ties to even: -2
+/// assert_eq!(Element::E3m2.packed_len(5), 4); // 5 * 6 bits = 30 bits
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Element {
+    /// OCP MX FP4: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and a sign.
+    E2m1,
+    /// OCP MX FP6 with 3 exponent bits, up to 28.
+    E3m2,
+    /// OCP MX FP6 with 3 mantissa bits, up to 7.5.
+    E2m3,
+    /// OCP FP8 with 3 mantissa bits ("E4M3FN"), up to 448, NaN but no infinities.
+    E4m3,
+    /// OCP FP8 with 2 mantissa bits, up to 57344, with infinities and NaNs as in IEEE 754.
+    E5m2,
+    /// E4M3 with bias 8, one NaN and no negative zero, up to 240.
+    E4m3Fnuz,
+    /// E5M2 with bias 16, one NaN and no negative zero, up to 57344.
+    E5m2Fnuz,
+    /// E4M3 with bias 11, one NaN and no negative zero, up to 30.
+    E4m3B11Fnuz,
+    /// E4M3 with infinities and NaNs as in IEEE 754, up to 240.
+    E4m3Ieee,
+    /// E3M4 with infinities and NaNs as in IEEE 754, up to 15.5.
+    E3m4,
+    /// Two's complement integer of 1 to 8 bits.
+    Int {
+        /// Width, 1 to 8.
+        bits: u8,
+    },
+    /// Unsigned integer of 1 to 8 bits.
+    Uint {
+        /// Width, 1 to 8.
+        bits: u8,
+    },
+    /// OCP MXINT8: a two's complement byte times 2^-6.
+    MxInt8,
+    /// NormalFloat of QLoRA: 16 quantiles of the normal distribution in [-1, 1].
+    Nf4,
+    /// FP4 of bitsandbytes: 0, 1/192, 2/3, 1, 1/3, 1/2, 1/6, 1/4 and a sign.
+    Fp4,
+}
+
+/// Calls `$body` with `$type` naming the integer type of `$bits` bits.
+macro_rules! integer {
+    ($bits:expr, $family:ident as $type:ident => $body:expr) => {
+        integer!(@ $bits, $family, $type, $body, 1 2 3 4 5 6 7 8)
+    };
+    (@ $bits:expr, $family:ident, $type:ident, $body:expr, $($width:literal)*) => {
+        match $bits {
+            $($width => { type $type = $family<$width>; $body })*
+            _ => panic!("integers have 1 to 8 bits"),
+        }
+    };
+}
+
+impl Element {
+    /// Every element, integers of every width.
+    pub const ALL: [Element; 29] = {
+        use Element::*;
+        let mut all = [E2m1; 29];
+        let floats =
+            [E2m1, E3m2, E2m3, E4m3, E5m2, E4m3Fnuz, E5m2Fnuz, E4m3B11Fnuz, E4m3Ieee, E3m4, MxInt8, Nf4, Fp4];
+        let mut at = 0;
+        while at < floats.len() {
+            all[at] = floats[at];
+            at += 1;
+        }
+        let mut bits = 1;
+        while bits <= 8 {
+            all[at] = Int { bits };
+            all[at + 8] = Uint { bits };
+            (at, bits) = (at + 1, bits + 1);
+        }
+        all
+    };
+
+    /// Width of a code.
+    ///
+    /// # Panics
+    /// If an integer's width is not 1 to 8.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Element::E2m1 | Element::Nf4 | Element::Fp4 => 4,
+            Element::E3m2 | Element::E2m3 => 6,
+            Element::Int { bits } | Element::Uint { bits } => {
+                assert!(1 <= bits && bits <= 8, "integers have 1 to 8 bits");
+                bits as u32
+            }
+            _ => 8,
+        }
+    }
+
+    /// The largest finite value: 6 for E2M1, 448 for E4M3, 127 for INT8, 255 for UINT8, 127/64 for MXINT8, 1 for NF4.
+    pub const fn max(self) -> f32 {
+        match self {
+            Element::Int { .. } => ((1 << (self.bits() - 1)) - 1) as f32,
+            Element::Uint { .. } => ((1 << self.bits()) - 1) as f32,
+            Element::MxInt8 => MxInt8::MAX.to_f32(),
+            Element::Nf4 => Nf4::MAX.to_f32(),
+            Element::Fp4 => Fp4::MAX.to_f32(),
+            _ => self.minifloat().max(),
+        }
+    }
+
+    /// The lowest finite value: -6 for E2M1, -128 for INT8, 0 for UINT8, -127/64 for MXINT8 (which decodes -2, too), -1 for NF4.
+    pub const fn min(self) -> f32 {
+        match self {
+            Element::Int { .. } => -self.max() - 1.0,
+            Element::Uint { .. } => 0.0,
+            Element::MxInt8 => MxInt8::MIN.to_f32(),
+            Element::Nf4 => Nf4::MIN.to_f32(),
+            Element::Fp4 => Fp4::MIN.to_f32(),
+            _ => self.minifloat().min(),
+        }
+    }
+
+    /// A short name in lower case: `e2m1`, `e4m3fnuz`, `int4`, `uint8`, `mxint8`, `nf4`.
+    pub const fn name(self) -> &'static str {
+        const INT: [&str; 8] = ["int1", "int2", "int3", "int4", "int5", "int6", "int7", "int8"];
+        const UINT: [&str; 8] = ["uint1", "uint2", "uint3", "uint4", "uint5", "uint6", "uint7", "uint8"];
+        match self {
+            Element::E2m1 => "e2m1",
+            Element::E3m2 => "e3m2",
+            Element::E2m3 => "e2m3",
+            Element::E4m3 => "e4m3",
+            Element::E5m2 => "e5m2",
+            Element::E4m3Fnuz => "e4m3fnuz",
+            Element::E5m2Fnuz => "e5m2fnuz",
+            Element::E4m3B11Fnuz => "e4m3b11fnuz",
+            Element::E4m3Ieee => "e4m3ieee",
+            Element::E3m4 => "e3m4",
+            Element::Int { .. } => INT[self.bits() as usize - 1],
+            Element::Uint { .. } => UINT[self.bits() as usize - 1],
+            Element::MxInt8 => "mxint8",
+            Element::Nf4 => "nf4",
+            Element::Fp4 => "fp4",
+        }
+    }
+
+    /// Bytes that the codes of `n` values take in one dense stream: `ceil(n * bits / 8)`.
+    pub const fn packed_len(self, n: usize) -> usize {
+        pack::packed_len(self.bits(), n)
+    }
+
+    /// The value of a code, exactly. Bits above the code's width are ignored.
+    pub const fn decode_one(self, code: u8) -> f32 {
+        match self {
+            Element::Int { bits } => integer!(bits, Int as T => T::from_bits(code).to_f32()),
+            Element::Uint { bits } => integer!(bits, Uint as T => T::from_bits(code).to_f32()),
+            Element::MxInt8 => MxInt8::from_bits(code).to_f32(),
+            Element::Nf4 => Nf4::from_bits(code).to_f32(),
+            Element::Fp4 => Fp4::from_bits(code).to_f32(),
+            _ => self.minifloat().decode_f32(code),
+        }
+    }
+
+    /// The code of `x`, rounded to nearest even and saturating; `from_f32` of the type in `lowbit-scalar`.
+    pub const fn encode_one(self, x: f32) -> u8 {
+        match self {
+            Element::Int { bits } => integer!(bits, Int as T => T::from_f32(x).to_bits()),
+            Element::Uint { bits } => integer!(bits, Uint as T => T::from_f32(x).to_bits()),
+            Element::MxInt8 => MxInt8::from_f32(x).to_bits(),
+            Element::Nf4 => Nf4::from_f32(x).to_bits(),
+            Element::Fp4 => Fp4::from_f32(x).to_bits(),
+            _ => self.minifloat().encode_f32(x, Rounding::NearestEven, Overflow::Saturate),
+        }
+    }
+
+    /// The descriptor of an element with exponent and mantissa.
+    pub const fn float_format(self) -> Option<FloatFormat> {
+        Some(match self {
+            Element::E2m1 => E2M1::FORMAT,
+            Element::E3m2 => E3M2::FORMAT,
+            Element::E2m3 => E2M3::FORMAT,
+            Element::E4m3 => E4M3::FORMAT,
+            Element::E5m2 => E5M2::FORMAT,
+            Element::E4m3Fnuz => E4M3Fnuz::FORMAT,
+            Element::E5m2Fnuz => E5M2Fnuz::FORMAT,
+            Element::E4m3B11Fnuz => E4M3B11Fnuz::FORMAT,
+            Element::E4m3Ieee => E4M3Ieee::FORMAT,
+            Element::E3m4 => E3M4::FORMAT,
+            _ => return None,
+        })
+    }
+
+    const fn minifloat(self) -> FloatFormat {
+        match self.float_format() {
+            Some(format) => format,
+            None => panic!("not a minifloat"),
+        }
+    }
+}
+
+impl core::fmt::Display for Element {
+    /// The [`name`](Element::name).
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,214 @@
+//! The kernels of one SIMD level behind one type; lengths are checked here and nowhere below.
+
+use crate::{Blocks, Element, reference};
+use half::{bf16, f16};
+
+/// The kernels at one SIMD level of this machine. Copy it around; it is a tag.
+///
+/// Every level computes the same bits (a NaN agrees with any NaN), so the choice is one of speed only.
+///
+/// ```
+/// use lowbit_kernels::Kernels;
+/// let mut amax = [0.0; 2];
+/// Kernels::best().absmax(&[1.0, -3.0, 2.0, -0.5, 0.25], 3, &mut amax);
+/// assert_eq!(amax, [3.0, 0.5]); // blocks of 3: the last one is short
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Kernels(Level);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Level {
+    Reference,
+}
+
+impl Kernels {
+    /// The fastest level that this machine has.
+    pub fn best() -> Self {
+        Self::reference()
+    }
+
+    /// The scalar definition.
+    pub const fn reference() -> Self {
+        Self(Level::Reference)
+    }
+
+    /// Every level that this machine has, `reference` first, the fastest last.
+    pub fn available() -> impl Iterator<Item = Self> {
+        [Self::reference()].into_iter()
+    }
+
+    /// The level of this name, if this machine has it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::available().find(|kernels| kernels.name() == name)
+    }
+
+    /// `reference`, `wide`, `sse2`, `sse4.2`, `avx2`, `avx512`, `neon` or `wasm`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Level::Reference => "reference",
+        }
+    }
+
+    /// `max |x|` of each block of `block` values, the last of which may be short.
+    ///
+    /// Magnitudes compare as integers: infinity is larger than all numbers, and NaN larger than infinity, so either shows.
+    ///
+    /// # Panics
+    /// If `block` is 0 or `out.len() != x.len().div_ceil(block)`.
+    #[track_caller]
+    pub fn absmax(self, x: &[f32], block: usize, out: &mut [f32]) {
+        check_blocks(x.len(), block, out.len());
+        match self.0 {
+            Level::Reference => reference::absmax(x, block, out),
+        }
+    }
+
+    /// The least and the largest value of each block of `block` values, the last of which may be short.
+    ///
+    /// Values compare in the IEEE 754 total order, `f32::total_cmp`: `-NaN < -inf < ... < -0 < +0 < ... < inf < NaN`.
+    ///
+    /// ```
+    /// let (mut min, mut max) = ([0.0; 2], [0.0; 2]);
+    /// lowbit_kernels::Kernels::best().min_max(&[1.0, -3.0, 2.0, 7.0], 3, &mut min, &mut max);
+    /// assert_eq!((min, max), ([-3.0, 7.0], [2.0, 7.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If `block` is 0, or `min.len()` or `max.len()` is not `x.len().div_ceil(block)`.
+    #[track_caller]
+    pub fn min_max(self, x: &[f32], block: usize, min: &mut [f32], max: &mut [f32]) {
+        check_blocks(x.len(), block, min.len());
+        check_blocks(x.len(), block, max.len());
+        match self.0 {
+            Level::Reference => reference::min_max(x, block, min, max),
+        }
+    }
+
+    /// The index of the first infinity or NaN.
+    ///
+    /// ```
+    /// assert_eq!(lowbit_kernels::Kernels::best().first_non_finite(&[1.0, f32::MAX, f32::INFINITY, f32::NAN]), Some(2));
+    /// ```
+    pub fn first_non_finite(self, x: &[f32]) -> Option<usize> {
+        match self.0 {
+            Level::Reference => reference::first_non_finite(x),
+        }
+    }
+
+    /// `code = RNE_saturating(x / scale)`, or `RNE_saturating(x / scale + zero)`: one f32 division, one f32 addition,
+    /// one rounding to the element, into `e.packed_len(x.len())` bytes of one dense stream whose last bits are zero.
+    ///
+    /// A NaN quotient becomes the element's positive NaN, or 0 where it has none.
+    ///
+    /// ```
+    /// use lowbit_kernels::{Blocks, Element, Kernels};
+    /// let mut codes = [0; 3];
+    /// let blocks = Blocks { len: 2, scales: &[0.5, 4.0], zeros: None };
+    /// Kernels::best().encode(Element::Int { bits: 8 }, &[1.25, -100.0, 10.0], blocks, &mut codes);
+    /// assert_eq!(codes.map(|code| code as i8), [2, -128, 2]); // 2.5 and 2.5 are ties: to even
+    /// ```
+    ///
+    /// # Panics
+    /// If the lengths of codes, scales or zeros do not fit.
+    #[track_caller]
+    pub fn encode(self, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8]) {
+        check_codes(e, x.len(), codes.len());
+        blocks.check(x.len());
+        match self.0 {
+            Level::Reference => reference::encode(e, x, blocks, codes),
+        }
+    }
+
+    /// `value(code) * scale`, or `(value(code) - zero) * scale`, in f32, each operation rounded.
+    ///
+    /// ```
+    /// use lowbit_kernels::{Blocks, Element, Kernels};
+    /// let mut values = [0.0; 3];
+    /// let blocks = Blocks { len: 2, scales: &[0.5, 4.0], zeros: Some(&[8.0, 0.0]) };
+    /// Kernels::best().decode(Element::Uint { bits: 4 }, &[0xf0, 0x03], blocks, &mut values);
+    /// assert_eq!(values, [-4.0, 3.5, 12.0]); // (0 - 8) / 2, (15 - 8) / 2, 3 * 4
+    /// ```
+    ///
+    /// # Panics
+    /// If the lengths of codes, scales or zeros do not fit.
+    #[track_caller]
+    pub fn decode(self, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f32]) {
+        check_codes(e, out.len(), codes.len());
+        blocks.check(out.len());
+        match self.0 {
+            Level::Reference => reference::decode(e, codes, blocks, out),
+        }
+    }
+
+    /// f16 to f32, exactly.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[track_caller]
+    pub fn widen_f16(self, x: &[f16], out: &mut [f32]) {
+        check_same(x.len(), out.len());
+        match self.0 {
+            Level::Reference => reference::widen_f16(x, out),
+        }
+    }
+
+    /// bf16 to f32, exactly.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[track_caller]
+    pub fn widen_bf16(self, x: &[bf16], out: &mut [f32]) {
+        check_same(x.len(), out.len());
+        match self.0 {
+            Level::Reference => reference::widen_bf16(x, out),
+        }
+    }
+
+    /// f32 to f16, to nearest even; what is too large becomes infinity.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[track_caller]
+    pub fn narrow_f16(self, x: &[f32], out: &mut [f16]) {
+        check_same(x.len(), out.len());
+        match self.0 {
+            Level::Reference => reference::narrow_f16(x, out),
+        }
+    }
+
+    /// f32 to bf16, to nearest even; what is too large becomes infinity.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[track_caller]
+    pub fn narrow_bf16(self, x: &[f32], out: &mut [bf16]) {
+        check_same(x.len(), out.len());
+        match self.0 {
+            Level::Reference => reference::narrow_bf16(x, out),
+        }
+    }
+}
+
+impl core::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Kernels({})", self.name())
+    }
+}
+
+#[track_caller]
+fn check_blocks(values: usize, block: usize, got: usize) {
+    assert!(block > 0, "blocks of no values");
+    let want = values.div_ceil(block);
+    assert!(got == want, "{values} values in blocks of {block} need room for {want} results, got {got}");
+}
+
+#[track_caller]
+fn check_codes(e: Element, values: usize, got: usize) {
+    let want = e.packed_len(values);
+    assert!(got == want, "{values} codes of {e} take {want} bytes, got {got}");
+}
+
+#[track_caller]
+fn check_same(values: usize, got: usize) {
+    assert!(got == values, "{values} values need room for as many, got {got}");
+}

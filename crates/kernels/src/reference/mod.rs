@@ -1,0 +1,11 @@
+//! The definition of every kernel: one value after the other, with the codecs of `lowbit-scalar`.
+//!
+//! No level may differ from these loops in a bit (a NaN agrees with any NaN). They are written to be read, not to be fast.
+
+mod absmax;
+mod codec;
+mod widen;
+
+pub(crate) use absmax::{absmax, first_non_finite, min_max};
+pub(crate) use codec::{decode, encode};
+pub(crate) use widen::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};

@@ -1,0 +1,31 @@
+//! The 16-bit floats to f32 and back, as `half` converts them.
+
+use half::{bf16, f16};
+
+/// Exact.
+pub(crate) fn widen_f16(x: &[f16], out: &mut [f32]) {
+    for (x, out) in x.iter().zip(out) {
+        *out = x.to_f32();
+    }
+}
+
+/// Exact.
+pub(crate) fn widen_bf16(x: &[bf16], out: &mut [f32]) {
+    for (x, out) in x.iter().zip(out) {
+        *out = x.to_f32();
+    }
+}
+
+/// To nearest even; what is too large becomes infinity.
+pub(crate) fn narrow_f16(x: &[f32], out: &mut [f16]) {
+    for (x, out) in x.iter().zip(out) {
+        *out = f16::from_f32(*x);
+    }
+}
+
+/// To nearest even; what is too large becomes infinity.
+pub(crate) fn narrow_bf16(x: &[f32], out: &mut [bf16]) {
+    for (x, out) in x.iter().zip(out) {
+        *out = bf16::from_f32(*x);
+    }
+}
