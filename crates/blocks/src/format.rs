@@ -1,0 +1,220 @@
+//! A format is a row of data: element, block, scale, tensor scale, zero point.
+//!
+//! ```text
+//! value = (value(code) - zero) * scale            zero: None, Int, Float
+//! value =  value(code) * scale + zero             zero: Bias
+//! scale =  stored block scale [* or / tensor scale]
+//! ```
+//!
+//! Nothing in this crate branches on the name of a format; to add one, write its row in the file of its family and list
+//! it in [`FORMATS`].
+
+mod bitsandbytes;
+mod element;
+mod fp8;
+mod int;
+mod mx;
+mod name;
+mod nvfp4;
+
+use alloc::string::String;
+
+use lowbit_kernels::Element;
+use serde::{Deserialize, Serialize};
+
+pub use bitsandbytes::{FP4, NF4};
+pub use fp8::{FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, FP8_E5M2_BLOCK, FP8_E5M2_CHANNEL};
+pub use int::{INT8, INT8_TENSOR, UINT8, UINT8_TENSOR};
+pub use mx::{MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8, MXFP8_E5M2, MXINT8};
+pub use nvfp4::NVFP4;
+
+use crate::error::Error;
+use crate::scale::ScaleKind;
+
+/// How numbers are stored: one row of the table of formats.
+///
+/// As JSON: `{"element":"e2m1","block":{"group":16},"scale":"e4m3","tensor_scale":true,"zero":"none"}`; the last two may be left
+/// out. Files of this project hold that text, so it does not change.
+///
+/// ```
+/// use lowbit_blocks::{Format, NVFP4, Shape};
+/// assert_eq!(Format::named("nvfp4"), Some(NVFP4));
+/// // 4 bits for a code, 8 bits of scale for 16 of them, 32 bits for the whole matrix:
+/// assert_eq!(NVFP4.bits_per_weight(Shape::matrix(4, 16)), 4.0 + 8.0 / 16.0 + 32.0 / 64.0);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Format {
+    /// What one code means.
+    #[serde(with = "element")]
+    pub element: Element,
+    /// Which codes share a scale.
+    pub block: Block,
+    /// How that scale is stored.
+    pub scale: ScaleKind,
+    /// Whether each matrix has an f32 scale besides: two-level scaling.
+    #[serde(default)]
+    pub tensor_scale: bool,
+    /// Whether each block has a zero point, and of what kind.
+    #[serde(default)]
+    pub zero: Zero,
+}
+
+/// Which values of a matrix share a scale.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Block {
+    /// All values of the matrix.
+    Tensor,
+    /// A row: an output channel of a weight, a token of an activation.
+    Channel,
+    /// So many consecutive values of a row; rows have to divide into groups.
+    Group(usize),
+    /// A rectangle; those at the right and bottom edges may be smaller.
+    Tile {
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        cols: usize,
+    },
+    /// So many consecutive values of the flattened matrix, across row ends; the last block may be short.
+    Flat(usize),
+}
+
+/// What is subtracted from a code, or added to the product.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Zero {
+    /// Nothing: symmetric.
+    #[default]
+    None,
+    /// One byte per scale, an integer among the codes: `(code - zero) * scale`. For unsigned integer elements.
+    Int,
+    /// One number per scale, in the scale's type: `(code - zero) * scale` (HQQ).
+    Float,
+    /// One number per scale, in the scale's type: `code * scale + bias`, rounded after each operation (MLX).
+    Bias,
+}
+
+/// The row that others are written as differences from.
+const PLAIN: Format = Format {
+    element: Element::E4m3,
+    block: Block::Tensor,
+    scale: ScaleKind::F32,
+    tensor_scale: false,
+    zero: Zero::None,
+};
+
+/// The formats that have a name of their own, in the order in which tables list them.
+///
+/// [`Format::named`] knows these and the families of names built like `int4-g128-asym`.
+pub const FORMATS: &[(&str, Format)] = &[
+    ("nvfp4", NVFP4),
+    ("mxfp4", MXFP4),
+    ("mxfp6-e3m2", MXFP6_E3M2),
+    ("mxfp6-e2m3", MXFP6_E2M3),
+    ("mxfp8", MXFP8),
+    ("mxfp8-e5m2", MXFP8_E5M2),
+    ("mxint8", MXINT8),
+    ("fp8", FP8),
+    ("fp8-channel", FP8_CHANNEL),
+    ("fp8-block", FP8_BLOCK),
+    ("fp8-e5m2", FP8_E5M2),
+    ("fp8-e5m2-channel", FP8_E5M2_CHANNEL),
+    ("fp8-e5m2-block", FP8_E5M2_BLOCK),
+    ("int8", INT8),
+    ("int8-tensor", INT8_TENSOR),
+    ("uint8", UINT8),
+    ("uint8-tensor", UINT8_TENSOR),
+    ("int8-g128", Format::int(8, Block::Group(128))),
+    ("int8-g128-asym", Format::uint(8, Block::Group(128))),
+    ("int4-g32", Format::int(4, Block::Group(32))),
+    ("int4-g32-asym", Format::uint(4, Block::Group(32))),
+    ("int4-g64", Format::int(4, Block::Group(64))),
+    ("int4-g64-asym", Format::uint(4, Block::Group(64))),
+    ("int4-g128", Format::int(4, Block::Group(128))),
+    ("int4-g128-asym", Format::uint(4, Block::Group(128))),
+    ("int6-g64", Format::int(6, Block::Group(64))),
+    ("int5-g64", Format::int(5, Block::Group(64))),
+    ("int3-g64", Format::int(3, Block::Group(64))),
+    ("int2-g64", Format::int(2, Block::Group(64))),
+    ("nf4", NF4),
+    ("fp4", FP4),
+];
+
+impl Format {
+    /// The same format with scales stored as `scale`.
+    ///
+    /// ```
+    /// use lowbit_blocks::{FP8_BLOCK, ScaleKind};
+    /// let of_compressed_tensors = FP8_BLOCK.with_scale(ScaleKind::Bf16);
+    /// assert_eq!(of_compressed_tensors.name(), "fp8-block");
+    /// ```
+    #[must_use]
+    pub const fn with_scale(self, scale: ScaleKind) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// Whether the fields make sense together, whatever the shape.
+    pub(crate) fn check_row(&self) -> Result<(), Error> {
+        let refuse = |reason| Err(Error::BadFormat { format: self.name(), reason });
+        if let Element::Int { bits } | Element::Uint { bits } = self.element
+            && !(1..=8).contains(&bits)
+        {
+            return refuse("integers have 1 to 8 bits");
+        }
+        if matches!(
+            self.block,
+            Block::Group(0) | Block::Flat(0) | Block::Tile { rows: 0, .. } | Block::Tile { cols: 0, .. }
+        ) {
+            return refuse("a block holds at least one value");
+        }
+        match self.zero {
+            Zero::Int if !matches!(self.element, Element::Uint { .. }) => {
+                refuse("integer zero points are for unsigned integers")
+            }
+            Zero::Float | Zero::Bias if self.scale == ScaleKind::E8m0 => {
+                refuse("e8m0 cannot store a zero point or bias")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The row of that name, or `None`.
+    ///
+    /// Names are those of [`FORMATS`], and the ones built from parts:
+    ///
+    /// ```text
+    /// ELEMENT-BLOCK[-SCALE][-2level][-ZERO]
+    /// ELEMENT  int1 … int8, uint1 … uint8, e2m1, e4m3, …      see Element::name
+    /// BLOCK    tensor, channel, g128, 128x128, flat64
+    /// SCALE    e4m3, e8m0; left out for f32, f16 and bf16, which are the file's choice and not part of the name
+    /// ZERO     asym (int4-…-asym is unsigned codes with integer zero points), float, bias
+    /// ```
+    ///
+    /// Where the name does not say it, groups have bf16 scales and everything else has f32 scales, the types that most files
+    /// use; change it with [`with_scale`](Self::with_scale).
+    ///
+    /// ```
+    /// use lowbit_blocks::{Block, Format, Zero};
+    /// let format = Format::named("int4-g128-asym").unwrap();
+    /// assert_eq!((format.block, format.zero), (Block::Group(128), Zero::Int));
+    /// assert_eq!(Format::named("int9-g128"), None);
+    /// ```
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        name::parse(name)
+    }
+
+    /// The name by which [`named`](Self::named) finds this row, but for the type of float scales.
+    #[must_use]
+    pub fn name(&self) -> String {
+        name::compose(self)
+    }
+}
+
+impl core::fmt::Display for Format {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.name())
+    }
+}

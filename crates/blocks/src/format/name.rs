@@ -1,0 +1,98 @@
+//! Names of formats: those of the table, and names built from parts.
+//!
+//! ```text
+//! ELEMENT-BLOCK[-SCALE][-2level][-ZERO]      int4-g128-asym, e4m3-64x64, e2m1-g16-e4m3-2level
+//! ```
+//!
+//! Float scales are not named: f32, f16 or bf16 is what a file says. Every format that makes sense has one name, and no two
+//! that differ otherwise share one.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use lowbit_kernels::Element;
+
+use super::int::default_scale;
+use super::{Block, FORMATS, Format, PLAIN, Zero, element};
+use crate::scale::ScaleKind;
+
+pub(super) fn parse(name: &str) -> Option<Format> {
+    let preset = FORMATS.iter().find(|(preset, _)| *preset == name);
+    preset.map(|(_, format)| *format).or_else(|| parse_parts(name))
+}
+
+fn parse_parts(name: &str) -> Option<Format> {
+    let mut parts = name.split('-').peekable();
+    let mut element = element::named(parts.next()?)?;
+    let block = parse_block(parts.next()?)?;
+    let scale = match parts.next_if(|part| matches!(*part, "e4m3" | "e8m0")) {
+        Some("e4m3") => ScaleKind::E4m3,
+        Some(_) => ScaleKind::E8m0,
+        None => default_scale(block),
+    };
+    let tensor_scale = parts.next_if_eq(&"2level").is_some();
+    let zero = match (parts.next(), element) {
+        (None, _) => Zero::None,
+        (Some("asym"), Element::Int { bits }) => {
+            element = Element::Uint { bits };
+            Zero::Int
+        }
+        (Some("float"), _) => Zero::Float,
+        (Some("bias"), _) => Zero::Bias,
+        _ => return None,
+    };
+    let format = Format { element, block, scale, tensor_scale, zero, ..PLAIN };
+    (parts.next().is_none() && format.check_row().is_ok()).then_some(format)
+}
+
+fn parse_block(text: &str) -> Option<Block> {
+    // `parse` would take "+16" and "016"; a name is spelled one way only.
+    let number = |digits: &str| digits.parse().ok().filter(|n: &usize| *n > 0 && format!("{n}") == digits);
+    match text {
+        "tensor" => Some(Block::Tensor),
+        "channel" => Some(Block::Channel),
+        _ => {
+            if let Some(group) = text.strip_prefix('g') {
+                Some(Block::Group(number(group)?))
+            } else if let Some(flat) = text.strip_prefix("flat") {
+                Some(Block::Flat(number(flat)?))
+            } else {
+                let (rows, cols) = text.split_once('x')?;
+                Some(Block::Tile { rows: number(rows)?, cols: number(cols)? })
+            }
+        }
+    }
+}
+
+pub(super) fn compose(format: &Format) -> String {
+    let float_as = |row: &Format| if row.scale.is_float() { row.with_scale(ScaleKind::F32) } else { *row };
+    if let Some((name, _)) = FORMATS.iter().find(|(_, row)| float_as(row) == float_as(format)) {
+        return (*name).to_owned();
+    }
+    let mut name = match (format.element, format.zero) {
+        (Element::Uint { bits }, Zero::Int) => format!("int{bits}"),
+        (Element::Int { bits }, _) => format!("int{bits}"),
+        (Element::Uint { bits }, _) => format!("uint{bits}"),
+        (element, _) => element.name().to_owned(),
+    };
+    match format.block {
+        Block::Tensor => name += "-tensor",
+        Block::Channel => name += "-channel",
+        Block::Group(block) => name += &format!("-g{block}"),
+        Block::Tile { rows, cols } => name += &format!("-{rows}x{cols}"),
+        Block::Flat(block) => name += &format!("-flat{block}"),
+    }
+    if !format.scale.is_float() {
+        name = name + "-" + format.scale.name();
+    }
+    if format.tensor_scale {
+        name += "-2level";
+    }
+    name + match format.zero {
+        Zero::None => "",
+        Zero::Int => "-asym",
+        Zero::Float => "-float",
+        Zero::Bias => "-bias",
+    }
+}

@@ -1,0 +1,32 @@
+//! NVFP4: E2M1 codes, an E4M3 scale for every 16, one f32 scale for the matrix.
+//!
+//! ```text
+//! codes        rows x cols/2     low nibble first: byte j of a row holds columns 2j (bits 0-3) and 2j+1 (bits 4-7)
+//! scales       rows x cols/16    E4M3
+//! tensor scale 1                 f32: multiplies (ModelOpt weight_scale_2) or divides (compressed-tensors weight_global_scale)
+//! ```
+//!
+//! value = E2M1 * (E4M3 * tensor scale): 4.5 bits per weight, and 32 bits per matrix.
+//! Two levels because E4M3 spans only 2^-9 .. 448: the tensor scale moves the largest block to the top of that range.
+//!
+//! Sources: cuBLASLt block scaling `VEC16_UE4M3`; ModelOpt `nvfp4_tensor.py`; compressed-tensors `nvfp4-pack-quantized`.
+
+use lowbit_kernels::Element;
+
+use super::{Block, Format, PLAIN};
+use crate::scale::ScaleKind;
+
+/// NVFP4: E2M1, E4M3 scales per 16 values, one f32 per matrix.
+///
+/// ```
+/// use lowbit_blocks::{NVFP4, Shape};
+/// let shape = Shape::matrix(2, 32);
+/// assert_eq!((NVFP4.codes_len(shape), NVFP4.scales_len(shape)), (32, 4));
+/// ```
+pub const NVFP4: Format = Format {
+    element: Element::E2m1,
+    block: Block::Group(16),
+    scale: ScaleKind::E4m3,
+    tensor_scale: true,
+    ..PLAIN
+};

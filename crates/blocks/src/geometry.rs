@@ -1,0 +1,252 @@
+//! How many bytes a tensor has, and where its rows lie in them.
+//!
+//! ```text
+//! codes   matrix after matrix; row after row, each padded to a whole byte (Flat: one stream per matrix, padded at its end)
+//! scales  matrix after matrix; row-major over the grid of blocks, little endian
+//! zeros   like scales: one byte each (Int), or the scale's type (Float, Bias)
+//!
+//! grid of blocks in a matrix of R x C:  Tensor 1x1   Channel Rx1   Group(g) R x C/g   Tile ceil(R/r) x ceil(C/c)   Flat(b) 1 x ceil(RC/b)
+//! ```
+//!
+//! Shapes come from files, so no number may overflow: [`Format::check`] refuses what does not fit, and the plain functions
+//! answer `usize::MAX` where the true number is larger.
+
+use core::ops::Range;
+
+use crate::error::Error;
+use crate::format::{Block, Format, Zero};
+use crate::shape::Shape;
+
+impl Format {
+    /// Whether a tensor of that shape can be stored in this format.
+    ///
+    /// # Errors
+    /// [`Error::BadFormat`] where the fields contradict each other, [`Error::RaggedRow`] where a row does not divide into
+    /// groups, [`Error::TooLarge`] where its bytes could not be addressed.
+    pub fn check(&self, shape: Shape) -> Result<(), Error> {
+        self.check_row()?;
+        if let Block::Group(block) = self.block
+            && !shape.cols.is_multiple_of(block)
+        {
+            return Err(Error::RaggedRow { cols: shape.cols, block });
+        }
+        match (shape.len(), self.checked_bytes(shape)) {
+            (Some(_), Some(bytes)) if bytes <= isize::MAX as usize => Ok(()),
+            _ => Err(Error::TooLarge { shape }),
+        }
+    }
+
+    /// Bytes of the codes of one row. A row of a `Flat` format need not start on a byte; this is its length if it does.
+    #[must_use]
+    pub fn row_bytes(&self, cols: usize) -> usize {
+        packed(self.element.bits(), cols).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes of all codes.
+    #[must_use]
+    pub fn codes_len(&self, shape: Shape) -> usize {
+        self.checked_codes(shape).unwrap_or(usize::MAX)
+    }
+
+    /// Rows and columns of the grid of blocks that one matrix divides into, each block with one scale.
+    #[must_use]
+    pub fn scale_grid(&self, shape: Shape) -> (usize, usize) {
+        let Shape { rows, cols, .. } = shape;
+        match self.block {
+            Block::Tensor => (1, 1),
+            Block::Channel => (rows, 1),
+            Block::Group(block) => (rows, cols.div_ceil(block.max(1))),
+            Block::Tile { rows: high, cols: wide } => {
+                (rows.div_ceil(high.max(1)), cols.div_ceil(wide.max(1)))
+            }
+            Block::Flat(block) => (1, rows.saturating_mul(cols).div_ceil(block.max(1))),
+        }
+    }
+
+    /// Number of scales in one matrix.
+    #[must_use]
+    pub fn scales_per_matrix(&self, shape: Shape) -> usize {
+        let (rows, cols) = self.scale_grid(shape);
+        rows.saturating_mul(cols)
+    }
+
+    /// Bytes of all scales.
+    #[must_use]
+    pub fn scales_len(&self, shape: Shape) -> usize {
+        self.checked_scales(shape, self.scale.bytes()).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes of all zero points; 0 for a format without.
+    #[must_use]
+    pub fn zeros_len(&self, shape: Shape) -> usize {
+        self.checked_scales(shape, self.zero_bytes()).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes of one zero point; 0 for a format without.
+    #[must_use]
+    pub const fn zero_bytes(&self) -> usize {
+        match self.zero {
+            Zero::None => 0,
+            Zero::Int => 1,
+            Zero::Float | Zero::Bias => self.scale.bytes(),
+        }
+    }
+
+    /// Bytes of everything: codes, scales, zero points, tensor scales.
+    #[must_use]
+    pub fn size_bytes(&self, shape: Shape) -> usize {
+        self.checked_bytes(shape).unwrap_or(usize::MAX)
+    }
+
+    /// Bits stored for each value, everything counted; NaN where there is no value.
+    ///
+    /// ```
+    /// use lowbit_blocks::{FP8_CHANNEL, Shape};
+    /// assert_eq!(FP8_CHANNEL.bits_per_weight(Shape::matrix(10, 64)), 8.0 + 32.0 / 64.0);
+    /// ```
+    #[must_use]
+    pub fn bits_per_weight(&self, shape: Shape) -> f64 {
+        let values = shape.matrices as f64 * shape.rows as f64 * shape.cols as f64;
+        8.0 * self.size_bytes(shape) as f64 / values
+    }
+
+    /// The smallest number of rows whose codes and scales can be written on their own.
+    ///
+    /// Rows of a `Tile` format go together tile by tile; those of a `Flat` format until block, byte and row end together.
+    /// Every other row stands alone.
+    ///
+    /// ```
+    /// use lowbit_blocks::{FP8_BLOCK, NF4, NVFP4};
+    /// assert_eq!((NVFP4.row_quantum(48), FP8_BLOCK.row_quantum(48)), (1, 128));
+    /// assert_eq!(NF4.row_quantum(48), 4); // 4 rows of 48 are 3 blocks of 64
+    /// ```
+    #[must_use]
+    pub fn row_quantum(&self, cols: usize) -> usize {
+        match self.block {
+            Block::Tensor | Block::Channel | Block::Group(_) => 1,
+            Block::Tile { rows, .. } => rows.max(1),
+            Block::Flat(block) => {
+                let blocks = block.max(1) / gcd(block.max(1), cols);
+                let bits = (self.element.bits() as usize).saturating_mul(cols % 8);
+                let bytes = 8 / gcd(8, bits);
+                (blocks / gcd(blocks, bytes)).saturating_mul(bytes)
+            }
+        }
+    }
+
+    /// Where the codes of some rows of one matrix lie, in bytes.
+    ///
+    /// `rows` starts at a whole [`row_quantum`](Self::row_quantum) and ends at one or at the last row.
+    ///
+    /// ```
+    /// use lowbit_blocks::{NVFP4, Shape};
+    /// let experts = Shape { matrices: 2, rows: 4, cols: 32 };
+    /// assert_eq!(NVFP4.codes_range(experts, 1, 1..3), 64 + 16..64 + 48);
+    /// assert_eq!(NVFP4.scales_range(experts, 1, 1..3), 8 + 2..8 + 6);
+    /// ```
+    ///
+    /// # Panics
+    /// If [`check`](Self::check) refuses the shape, or `rows` is not in it or starts or ends elsewhere.
+    #[must_use]
+    pub fn codes_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
+        self.assert_rows(shape, matrix, &rows);
+        let base = matrix * (self.codes_len(shape) / shape.matrices);
+        base + self.codes_before(shape, rows.start)..base + self.codes_before(shape, rows.end)
+    }
+
+    /// Where the scales of some rows of one matrix lie, in bytes; `rows` as in [`codes_range`](Self::codes_range).
+    ///
+    /// All rows of a matrix share the scale of a `Tensor` format.
+    ///
+    /// # Panics
+    /// As [`codes_range`](Self::codes_range).
+    #[must_use]
+    pub fn scales_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
+        let blocks = self.blocks_range(shape, matrix, rows);
+        blocks.start * self.scale.bytes()..blocks.end * self.scale.bytes()
+    }
+
+    /// Where the zero points of some rows of one matrix lie, in bytes; `rows` as in [`codes_range`](Self::codes_range).
+    ///
+    /// # Panics
+    /// As [`codes_range`](Self::codes_range).
+    #[must_use]
+    pub fn zeros_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
+        let blocks = self.blocks_range(shape, matrix, rows);
+        blocks.start * self.zero_bytes()..blocks.end * self.zero_bytes()
+    }
+
+    /// Which blocks, counted over all matrices, some rows of one matrix have; `rows` as in [`codes_range`](Self::codes_range).
+    ///
+    /// # Panics
+    /// As [`codes_range`](Self::codes_range).
+    #[must_use]
+    pub fn blocks_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
+        self.assert_rows(shape, matrix, &rows);
+        let (_, wide) = self.scale_grid(shape);
+        let first = matrix * self.scales_per_matrix(shape);
+        let (start, end) = match self.block {
+            Block::Tensor => (0, 1),
+            Block::Channel | Block::Group(_) => (rows.start * wide, rows.end * wide),
+            Block::Tile { rows: high, .. } => (rows.start / high * wide, rows.end.div_ceil(high) * wide),
+            Block::Flat(block) => (rows.start * shape.cols / block, (rows.end * shape.cols).div_ceil(block)),
+        };
+        first + start..first + end
+    }
+
+    fn assert_rows(&self, shape: Shape, matrix: usize, rows: &Range<usize>) {
+        let quantum = self.row_quantum(shape.cols);
+        assert!(matrix < shape.matrices, "matrix {matrix} of {}", shape.matrices);
+        assert!(rows.start <= rows.end && rows.end <= shape.rows, "rows {rows:?} of {}", shape.rows);
+        assert!(
+            rows.start.is_multiple_of(quantum)
+                && (rows.end.is_multiple_of(quantum) || rows.end == shape.rows),
+            "rows {rows:?} of {} are not whole quanta of {quantum}",
+            shape.rows
+        );
+    }
+
+    /// Bytes of the codes of the first `rows` rows of a matrix that `check` has passed.
+    fn codes_before(&self, shape: Shape, rows: usize) -> usize {
+        match self.block {
+            Block::Flat(_) => self.row_bytes(rows * shape.cols),
+            _ => rows * self.row_bytes(shape.cols),
+        }
+    }
+
+    fn checked_codes(&self, shape: Shape) -> Option<usize> {
+        let bits = self.element.bits();
+        let matrix = match self.block {
+            Block::Flat(_) => packed(bits, shape.rows.checked_mul(shape.cols)?)?,
+            _ => packed(bits, shape.cols)?.checked_mul(shape.rows)?,
+        };
+        matrix.checked_mul(shape.matrices)
+    }
+
+    /// Bytes of one thing of `bytes` bytes for each block.
+    fn checked_scales(&self, shape: Shape, bytes: usize) -> Option<usize> {
+        let (rows, cols) = self.scale_grid(shape);
+        rows.checked_mul(cols)?.checked_mul(shape.matrices)?.checked_mul(bytes)
+    }
+
+    fn checked_bytes(&self, shape: Shape) -> Option<usize> {
+        let tensor_scales = if self.tensor_scale { shape.matrices.checked_mul(size_of::<f32>())? } else { 0 };
+        self.checked_codes(shape)?
+            .checked_add(self.checked_scales(shape, self.scale.bytes())?)?
+            .checked_add(self.checked_scales(shape, self.zero_bytes())?)?
+            .checked_add(tensor_scales)
+    }
+}
+
+/// Bytes of `n` codes of `bits` bits in one dense stream. The product in bits may overflow where the bytes do not.
+fn packed(bits: u32, n: usize) -> Option<usize> {
+    let bits = bits as usize;
+    (n / 8).checked_mul(bits)?.checked_add((n % 8 * bits).div_ceil(8))
+}
+
+const fn gcd(mut a: usize, mut b: usize) -> usize {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}

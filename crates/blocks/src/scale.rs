@@ -1,0 +1,206 @@
+//! How scales are stored, and what multiplies them.
+//!
+//! ```text
+//! kind   bytes   value                                     used by
+//! f32    4       little endian IEEE single                 FP8, bitsandbytes
+//! f16    2       little endian IEEE half                   GPTQ, AWQ
+//! bf16   2       little endian upper half of an f32        compressed-tensors INT and FP8
+//! e4m3   1       OCP FP8 E4M3 (a sign it seldom uses)      NVFP4, with a tensor scale beside it
+//! e8m0   1       2^(byte - 127), 255 is NaN                OCP MX
+//! ```
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use half::{bf16, f16};
+use lowbit_kernels::{Blocks, Element, Kernels};
+use lowbit_scalar::{E4M3, E8M0};
+use serde::{Deserialize, Serialize};
+
+/// The type in which block scales are stored.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScaleKind {
+    /// IEEE single precision.
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// The upper half of an f32.
+    Bf16,
+    /// OCP FP8 E4M3, largest value 448.
+    E4m3,
+    /// A power of two: OCP MX.
+    E8m0,
+}
+
+impl ScaleKind {
+    /// Bytes of one stored scale.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::E4m3 | Self::E8m0 => 1,
+        }
+    }
+
+    /// `f32`, `f16`, `bf16`, `e4m3` or `e8m0`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::E4m3 => "e4m3",
+            Self::E8m0 => "e8m0",
+        }
+    }
+
+    /// Whether the scale is an f32, f16 or bf16. Which of them it is belongs to the file, not to the format's name.
+    #[must_use]
+    pub const fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F16 | Self::Bf16)
+    }
+
+    /// Rounds `scale` to nearest even and returns its stored bytes: the first [`bytes`](Self::bytes) of the array.
+    ///
+    /// Saturation is the type's own: E4M3 stops at 448, f16 and bf16 overflow to infinity, and E8M0 is what
+    /// [`E8M0::from_f32`] says.
+    ///
+    /// ```
+    /// use lowbit_blocks::ScaleKind;
+    /// assert_eq!(ScaleKind::E8m0.encode(0.5)[0], 126);
+    /// assert_eq!(ScaleKind::E4m3.encode(1.0)[0], 0x38);
+    /// assert_eq!(ScaleKind::Bf16.encode(1.0)[..2], [0x80, 0x3f]);
+    /// ```
+    #[must_use]
+    pub fn encode(self, scale: f32) -> [u8; 4] {
+        let mut stored = [0; 4];
+        match self {
+            Self::F32 => stored = scale.to_le_bytes(),
+            Self::F16 => stored[..2].copy_from_slice(&f16::from_f32(scale).to_le_bytes()),
+            Self::Bf16 => stored[..2].copy_from_slice(&bf16::from_f32(scale).to_le_bytes()),
+            Self::E4m3 => stored[0] = E4M3::from_f32(scale).to_bits(),
+            Self::E8m0 => stored[0] = E8M0::from_f32(scale).to_bits(),
+        }
+        stored
+    }
+
+    /// [`encode`](Self::encode) for each of `scales`.
+    ///
+    /// # Panics
+    /// If `out` is not `scales.len() * self.bytes()` bytes long.
+    pub fn encode_into(self, scales: &[f32], out: &mut [u8]) {
+        assert_eq!(out.len(), scales.len() * self.bytes(), "bytes for {} {self} scales", scales.len());
+        for (stored, &scale) in out.chunks_exact_mut(self.bytes()).zip(scales) {
+            stored.copy_from_slice(&self.encode(scale)[..self.bytes()]);
+        }
+    }
+
+    /// Reads stored scales; exact.
+    ///
+    /// # Panics
+    /// If `stored` is not `out.len() * self.bytes()` bytes long.
+    ///
+    /// ```
+    /// use lowbit_blocks::ScaleKind;
+    /// let mut scales = [0.0; 3];
+    /// ScaleKind::E8m0.decode_into(&[127, 130, 0], &mut scales);
+    /// assert_eq!(scales, [1.0, 8.0, f32::MIN_POSITIVE / 2.0]);
+    /// ```
+    pub fn decode_into(self, stored: &[u8], out: &mut [f32]) {
+        assert_eq!(stored.len(), out.len() * self.bytes(), "bytes for {} {self} scales", out.len());
+        match self {
+            Self::F32 => {
+                for (scale, bytes) in out.iter_mut().zip(stored.as_chunks().0) {
+                    *scale = f32::from_le_bytes(*bytes);
+                }
+            }
+            Self::F16 => {
+                for (scale, bytes) in out.iter_mut().zip(stored.as_chunks().0) {
+                    *scale = f16::from_le_bytes(*bytes).to_f32();
+                }
+            }
+            Self::Bf16 => {
+                for (scale, bytes) in out.iter_mut().zip(stored.as_chunks().0) {
+                    *scale = bf16::from_le_bytes(*bytes).to_f32();
+                }
+            }
+            // E4M3 scales are codes like any other: the kernel that decodes elements reads them, times one.
+            Self::E4m3 if !out.is_empty() => {
+                let blocks = Blocks { len: out.len(), scales: &[1.0], zeros: None };
+                Kernels::best().decode(Element::E4m3, stored, blocks, out);
+            }
+            Self::E4m3 => {}
+            Self::E8m0 => {
+                for (scale, &bits) in out.iter_mut().zip(stored) {
+                    *scale = E8M0::from_bits(bits).to_f32();
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for ScaleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The second level of scales, one f32 per matrix, in the direction in which its file keeps it.
+///
+/// ModelOpt stores `weight_scale_2` and multiplies; compressed-tensors stores `weight_global_scale` and divides. Neither
+/// is turned into the other, because `1 / x` in f32 does not always come back.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum TensorScale {
+    /// The format has one level only.
+    #[default]
+    None,
+    /// Effective scale = block scale * tensor scale, one f32 multiplication.
+    Multiply(Vec<f32>),
+    /// Effective scale = block scale / tensor scale, one f32 division.
+    Divide(Vec<f32>),
+}
+
+impl TensorScale {
+    /// The numbers as stored, one per matrix; empty for `None`.
+    #[must_use]
+    pub fn stored(&self) -> &[f32] {
+        match self {
+            Self::None => &[],
+            Self::Multiply(scales) | Self::Divide(scales) => scales,
+        }
+    }
+
+    /// Turns block scales of `matrix` into effective scales.
+    ///
+    /// # Panics
+    /// If there is no such matrix.
+    ///
+    /// ```
+    /// use lowbit_blocks::TensorScale;
+    /// let mut scales = [448.0];
+    /// TensorScale::Divide(vec![896.0]).apply(0, &mut scales);
+    /// assert_eq!(scales, [0.5]);
+    /// ```
+    pub fn apply(&self, matrix: usize, scales: &mut [f32]) {
+        match self {
+            Self::None => {}
+            Self::Multiply(of) => scales.iter_mut().for_each(|scale| *scale *= of[matrix]),
+            Self::Divide(by) => scales.iter_mut().for_each(|scale| *scale /= by[matrix]),
+        }
+    }
+
+    /// The tensor scale of one matrix, in the same direction.
+    ///
+    /// # Panics
+    /// If there is no such matrix.
+    #[must_use]
+    pub fn matrix(&self, matrix: usize) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Multiply(scales) => Self::Multiply(alloc::vec![scales[matrix]]),
+            Self::Divide(scales) => Self::Divide(alloc::vec![scales[matrix]]),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Unquantized numbers as the caller holds them: a slice of f32, f16 or bf16, widened where it is used.
+//!
+//! f16 -> f32 and bf16 -> f32 are exact, so everything behind this type computes in f32 without losing a bit.
+
+use core::fmt;
+use core::ops::Range;
+
+use half::{bf16, f16};
+use lowbit_kernels::Kernels;
+use serde::{Deserialize, Serialize};
+
+/// The type of unquantized numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// IEEE single precision.
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// The upper half of an f32.
+    Bf16,
+}
+
+impl Dtype {
+    /// Bytes of one number: 4, 2, 2.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    /// `f32`, `f16` or `bf16`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A borrowed slice of unquantized numbers.
+///
+/// ```
+/// use half::bf16;
+/// use lowbit_blocks::{Dtype, Values};
+/// let weights = [bf16::from_f32(1.5), bf16::from_f32(-0.25)];
+/// let values = Values::from(&weights[..]);
+/// assert_eq!((values.len(), values.dtype(), values.get(1)), (2, Dtype::Bf16, -0.25));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// f32 numbers.
+    F32(&'a [f32]),
+    /// f16 numbers.
+    F16(&'a [f16]),
+    /// bf16 numbers.
+    Bf16(&'a [bf16]),
+}
+
+impl<'a> Values<'a> {
+    /// How many numbers.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::F32(x) => x.len(),
+            Self::F16(x) => x.len(),
+            Self::Bf16(x) => x.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Their type.
+    #[must_use]
+    pub const fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::F32,
+            Self::F16(_) => Dtype::F16,
+            Self::Bf16(_) => Dtype::Bf16,
+        }
+    }
+
+    /// The number at `index`, widened.
+    ///
+    /// # Panics
+    /// If `index` is out of bounds.
+    #[must_use]
+    pub fn get(&self, index: usize) -> f32 {
+        match self {
+            Self::F32(x) => x[index],
+            Self::F16(x) => x[index].to_f32(),
+            Self::Bf16(x) => x[index].to_f32(),
+        }
+    }
+
+    /// The numbers of `range`, borrowed from the same slice.
+    ///
+    /// # Panics
+    /// If `range` is out of bounds.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Values<'a> {
+        match self {
+            Self::F32(x) => Values::F32(&x[range]),
+            Self::F16(x) => Values::F16(&x[range]),
+            Self::Bf16(x) => Values::Bf16(&x[range]),
+        }
+    }
+
+    /// Writes the numbers of `range` to `out` as f32; exact.
+    ///
+    /// # Panics
+    /// If `range` is out of bounds or `out` has another length.
+    pub fn widen_into(&self, range: Range<usize>, out: &mut [f32]) {
+        match self.slice(range) {
+            Values::F32(x) => out.copy_from_slice(x),
+            Values::F16(x) => Kernels::best().widen_f16(x, out),
+            Values::Bf16(x) => Kernels::best().widen_bf16(x, out),
+        }
+    }
+
+    /// The numbers as f32: the slice itself where it is f32 already, `buffer` filled with them where not.
+    ///
+    /// # Panics
+    /// If `buffer` is shorter than the numbers and they are not f32.
+    pub fn widened<'b>(&self, buffer: &'b mut [f32]) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::F32(x) => x,
+            _ => {
+                let out = &mut buffer[..self.len()];
+                self.widen_into(0..self.len(), out);
+                out
+            }
+        }
+    }
+}
+
+impl<'a> From<&'a [f32]> for Values<'a> {
+    fn from(values: &'a [f32]) -> Self {
+        Self::F32(values)
+    }
+}
+
+impl<'a> From<&'a [f16]> for Values<'a> {
+    fn from(values: &'a [f16]) -> Self {
+        Self::F16(values)
+    }
+}
+
+impl<'a> From<&'a [bf16]> for Values<'a> {
+    fn from(values: &'a [bf16]) -> Self {
+        Self::Bf16(values)
+    }
+}
