@@ -1,0 +1,195 @@
+//! What can be typed after `lowbit`: every option, its default, and the help that teaches it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Low-bit numbers for neural networks, on any CPU, bit-exact and streaming.
+///
+/// lowbit quantizes a Hugging Face model directory into a checkpoint that vLLM, SGLang, TensorRT-LLM and transformers load. It needs no
+/// GPU and no Python, and its memory does not grow with the model.
+#[derive(Parser, Debug)]
+#[command(name = "lowbit", version, max_term_width = 110, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Start here:\n  \
+    lowbit quantize MODEL_DIR -o OUT_DIR --format nvfp4\n  \
+    lowbit inspect OUT_DIR\n  \
+    lowbit compare MODEL_DIR OUT_DIR\n  \
+    lowbit formats")]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The four things that the tool does.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Quantize the linear layers of a model directory into a new directory.
+    #[command(after_help = QUANTIZE_EXAMPLES)]
+    Quantize(Box<QuantizeArgs>),
+    /// Show what is in a directory: scheme, dtypes, sizes, bits per weight.
+    Inspect(InspectArgs),
+    /// Compare the weights of two directories, quantized or not, worst tensor first.
+    Compare(CompareArgs),
+    /// List the formats, the layouts that carry them and the recipes behind them.
+    Formats(FormatsArgs),
+}
+
+const QUANTIZE_EXAMPLES: &str = "Examples:
+  lowbit quantize llama -o llama-nvfp4                               NVFP4 for vLLM (compressed-tensors)
+  lowbit quantize llama -o llama-nvfp4 --layout modelopt             the same for TensorRT-LLM
+  lowbit quantize llama -o out --format int4-g128 --scale-rule mse   INT4 groups, searched scales
+  lowbit quantize llama -o out --format fp8-block --dry-run          print the plan, write nothing
+  lowbit quantize llama -o out --resume                              go on after an interruption
+
+Patterns of --include and --exclude are globs over tensor names without `.weight`, such as
+`model.layers.*.mlp.*`; with the prefix `re:` they are regular expressions anchored at the start.
+Without --include, every linear layer is quantized but the output head, routers, embeddings,
+vision towers and multi-token-prediction heads.";
+
+/// Options of `lowbit quantize`.
+#[derive(Args, Debug)]
+pub(crate) struct QuantizeArgs {
+    /// Model directory: config.json and safetensors, single or sharded.
+    pub(crate) source: PathBuf,
+
+    /// Directory to write; must not exist or be empty, except with --resume.
+    #[arg(short = 'o', long = "output", value_name = "DIR")]
+    pub(crate) output: PathBuf,
+
+    /// Number format, as listed by `lowbit formats`.
+    #[arg(short, long, default_value = "nvfp4", value_name = "NAME")]
+    pub(crate) format: String,
+
+    /// File convention: compressed-tensors, modelopt or plain.
+    #[arg(short, long, default_value = "compressed-tensors", value_name = "NAME")]
+    pub(crate) layout: String,
+
+    /// How block scales are chosen: amax, mse, percentile:99.9, four-over-six, floor, ceil, even, rceil, full-range …
+    /// [default: the rule of the layout's own tool]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) scale_rule: Option<String>,
+
+    /// Reproduce the layout's own tool byte for byte, even where its arithmetic is less exact than f32.
+    #[arg(long)]
+    pub(crate) parity: bool,
+
+    /// What the config tells engines to do with activations. [default: as the format's preset says]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) activations: Option<Activations>,
+
+    /// What to do with a tensor that holds NaN or infinity: stop, or leave it unquantized.
+    #[arg(long, default_value = "error", value_name = "HOW")]
+    pub(crate) on_nonfinite: OnNonfinite,
+
+    /// Quantize only the layers that match (glob, or `re:` regular expression; may be repeated).
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) include: Vec<String>,
+
+    /// Leave the layers that match unquantized (may be repeated; wins over --include).
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
+
+    /// Worker threads; memory grows with them, output bytes do not depend on them. [default: all cores]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+
+    /// Largest output file, in decimal units: 500MB, 5GB …
+    #[arg(long, default_value = "5GB", value_name = "SIZE", value_parser = crate::units::parse_size)]
+    pub(crate) max_shard_size: u64,
+
+    /// Go on with an interrupted run in the output directory; the result is the same bytes.
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Print the plan and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Print the result as JSON, for scripts.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// No progress, only the result.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Force a SIMD level by name (for measurements; the bytes are the same at each).
+    #[arg(long, value_name = "LEVEL", hide_short_help = true)]
+    pub(crate) kernels: Option<String>,
+}
+
+/// Values of `--activations`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activations {
+    /// Weights only.
+    None,
+    /// Activations are quantized at run time, one scale a token (or block).
+    Dynamic,
+}
+
+/// Values of `--on-nonfinite`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnNonfinite {
+    /// Stop with the tensor's name and the index of the value.
+    Error,
+    /// Copy that tensor unquantized and say so.
+    Keep,
+}
+
+/// Options of `lowbit inspect`.
+#[derive(Args, Debug)]
+pub(crate) struct InspectArgs {
+    /// Model directory, quantized or not.
+    pub(crate) dir: PathBuf,
+
+    /// One tensor or layer: its dtype, shape, scheme and value statistics.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) tensor: Option<String>,
+
+    /// List every tensor.
+    #[arg(short, long)]
+    pub(crate) all: bool,
+
+    /// Print as JSON, for scripts.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `lowbit compare`.
+#[derive(Args, Debug)]
+pub(crate) struct CompareArgs {
+    /// The reference, usually the unquantized model.
+    pub(crate) original: PathBuf,
+
+    /// What is judged against it.
+    pub(crate) other: PathBuf,
+
+    /// Show only the worst N tensors (0: all).
+    #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
+    pub(crate) top: usize,
+
+    /// Worker threads. [default: all cores]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+
+    /// Print every tensor as JSON, for scripts.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// No progress, only the result.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Options of `lowbit formats`.
+#[derive(Args, Debug)]
+pub(crate) struct FormatsArgs {
+    /// Show the arithmetic behind each format: whose rule, scale, tensor scale, zero blocks, rounding.
+    #[arg(long)]
+    pub(crate) recipes: bool,
+
+    /// Print as JSON, for scripts.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,42 @@
+//! Tables that fit the width of the terminal, and stay readable when they are piped.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+/// How the cells of a column stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    /// Words.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A table of text cells under a heading line; lines of a cell break where the terminal is narrow.
+pub(crate) fn table(columns: &[(&str, Align)], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(110); // not a terminal: what fits a page
+    }
+    let cell = |text: &str, align: Align| {
+        Cell::new(text).set_alignment(if align == Align::Right { CellAlignment::Right } else { CellAlignment::Left })
+    };
+    table.set_header(columns.iter().map(|(name, align)| cell(name, *align)));
+    for row in rows {
+        table.add_row(row.iter().zip(columns).map(|(text, (_, align))| cell(text, *align)));
+    }
+    table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_align_and_no_line_is_wider_than_the_page() {
+        let long = "model.layers.0.".repeat(20);
+        let text = table(&[("tensor", Align::Left), ("dB", Align::Right)], [vec![long, "20.44".into()]]);
+        assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+        assert!(text.contains("20.44"));
+    }
+}
