@@ -92,4 +92,4 @@ impl Fp4 {
     }
 }
 
-number_traits!([] Fp4, "Fp4");
+number_traits!([] Fp4, "Fp4", Self::from_f64);

@@ -123,4 +123,4 @@ impl<const B: u32> Int<B> {
     }
 }
 
-number_traits!([const B: u32] Int<B>, Self::NAME);
+number_traits!([const B: u32] Int<B>, Self::NAME, Self::from_f64);

@@ -6,6 +6,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod decimal;
 mod e2m1;
 mod e2m3;
 mod e3m2;
@@ -20,6 +21,7 @@ mod e8m0;
 mod float_format;
 mod fp4;
 mod int;
+mod interop;
 mod minifloat;
 mod mx_int8;
 mod nf4;

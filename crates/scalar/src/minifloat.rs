@@ -126,7 +126,11 @@ macro_rules! minifloat {
             }
         }
 
-        $crate::number::number_traits!([] $name, stringify!($name));
+        $crate::number::number_traits!([] $name, stringify!($name), |x: f64| {
+            use $crate::{Overflow, Rounding};
+            let overflow = if x.is_infinite() { Overflow::NonFinite } else { Overflow::Saturate };
+            Self::from_f64_with(x, Rounding::NearestEven, overflow)
+        });
     };
 }
 

@@ -97,4 +97,4 @@ impl MxInt8 {
     }
 }
 
-number_traits!([] MxInt8, "MxInt8");
+number_traits!([] MxInt8, "MxInt8", Self::from_f64);

@@ -32,6 +32,10 @@ impl Nf4 {
     /// Width of the code in bits.
     pub const BITS: u32 = 4;
     /// The value of every code, increasing.
+    #[expect(
+        clippy::excessive_precision,
+        reason = "the digits of the source; each is the exact decimal of an f32"
+    )]
     pub const TABLE: [f32; 16] = [
         -1.0,
         -0.6961928009986877,
@@ -112,4 +116,4 @@ impl Default for Nf4 {
     }
 }
 
-number_traits!([] Nf4, "Nf4");
+number_traits!([] Nf4, "Nf4", Self::from_f64);

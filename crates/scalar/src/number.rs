@@ -1,8 +1,9 @@
 //! The traits that every type of this crate has, stamped from its inherent `to_bits`, `to_f32`, `to_f64` and `from_f64`.
 
-/// `number_traits!([const B: u32] Int<B>, name)`: generic parameters in brackets, the type, its name for `Debug`.
+/// `number_traits!([const B: u32] Int<B>, name, from_text)`: generic parameters in brackets, the type, its name for
+/// `Debug`, and the function of f64 that `FromStr` applies to [`decimal::parse`](crate::decimal::parse).
 macro_rules! number_traits {
-    ([$($generic:tt)*] $type:ty, $name:expr) => {
+    ([$($generic:tt)*] $type:ty, $name:expr, $from_text:expr) => {
         impl<$($generic)*> PartialEq for $type {
             /// Equality of values, as IEEE 754 has it: `-0 == +0`, `NaN != NaN`.
             fn eq(&self, other: &Self) -> bool {
@@ -29,6 +30,16 @@ macro_rules! number_traits {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 let width = Self::BITS as usize + "0b".len();
                 write!(f, "{}({}, {:#0width$b})", $name, self.to_f32(), self.to_bits())
+            }
+        }
+
+        impl<$($generic)*> core::str::FromStr for $type {
+            type Err = core::num::ParseFloatError;
+
+            /// A decimal number in the syntax of [`f64`], rounded to nearest even once, however many digits it has; it
+            /// saturates. `inf` and `NaN` are themselves where the type has them.
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $crate::decimal::parse(text).map($from_text)
             }
         }
 

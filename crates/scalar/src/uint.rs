@@ -114,4 +114,4 @@ impl<const B: u32> Uint<B> {
     }
 }
 
-number_traits!([const B: u32] Uint<B>, Self::NAME);
+number_traits!([const B: u32] Uint<B>, Self::NAME, Self::from_f64);

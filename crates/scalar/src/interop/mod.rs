@@ -1,0 +1,23 @@
+//! Traits of other crates, one file per crate, each behind the feature of that crate's name.
+//!
+//! `bytemuck` has no file: its traits are derived where the types are declared, so that no `unsafe` is written here.
+
+/// Calls a stamping macro for every type: `floats` for [`FloatFormat`](crate::FloatFormat) types, `rest` for the others.
+#[cfg(any(feature = "half", feature = "num-traits", feature = "serde"))]
+macro_rules! for_every_type {
+    ($floats:ident, $rest:ident) => {
+        $floats!(E2M1, E3M2, E2M3, E4M3, E5M2, E8M0, E4M3Fnuz, E5M2Fnuz, E4M3B11Fnuz, E4M3Ieee, E3M4);
+        $rest!([] MxInt8);
+        $rest!([] Nf4);
+        $rest!([] Fp4);
+        $rest!([const B: u32] Int<B>);
+        $rest!([const B: u32] Uint<B>);
+    };
+}
+
+#[cfg(feature = "half")]
+mod half;
+#[cfg(feature = "num-traits")]
+mod num_traits;
+#[cfg(feature = "serde")]
+mod serde;
