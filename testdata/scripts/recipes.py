@@ -48,6 +48,11 @@ def e4m3(x):
     return x.astype(E4M3)
 
 
+def pow2(e):
+    """2^e for whole e in -149..127, exactly (numpy's float32 exp2 is not: its 2^127 is an ulp too large)."""
+    return np.ldexp(F32(1), e.astype(np.int32))
+
+
 E2M1_CUTS = np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5], F32)  # midpoints of 0, .5, 1, 1.5, 2, 3, 4, 6
 
 
@@ -115,7 +120,7 @@ def modelopt_mxfp4(w):
     x = blocks(w, 32)
     with np.errstate(divide="ignore"):
         e = np.maximum(ceil_log2(amax(x) / E2M1_MAX), F32(-127))  # zero block: byte 0
-    y = x / np.exp2(e)
+    y = x / pow2(e)
     codes = (y <= 0) * 8 + (np.abs(y)[..., None] > E2M1_CUTS).sum(-1)
     return {"weight": pack_nibbles(codes.reshape(w.shape)), "weight_scale": (e[..., 0] + 127).astype(np.uint8)}
 
@@ -125,7 +130,7 @@ def modelopt_mxfp8(w):
     x = blocks(w, 32)
     with np.errstate(divide="ignore"):
         e = np.clip(ceil_log2(amax(x) / E4M3_MAX), F32(-127), F32(127))  # zero block: byte 0
-    y = np.clip(x * np.exp2(-e), -E4M3_MAX, E4M3_MAX)
+    y = np.clip(x * pow2(-e), -E4M3_MAX, E4M3_MAX)
     return {"weight": e4m3(y.reshape(w.shape)), "weight_scale": (e[..., 0] + 127).astype(np.uint8)}
 
 
@@ -151,10 +156,11 @@ def modelopt_fp8_channel(w):
 
 
 def modelopt_fp8_block(w):
-    """FP8_2D_BLOCKWISE_WEIGHT_ONLY_CFG: 128 x 128."""
+    """FP8_2D_BLOCKWISE_WEIGHT_ONLY_CFG: 128 x 128. The scale of a matrix of one tile has shape [], else [n, 1, k, 1]."""
     x = tiles(w)
     scale = modelopt_scale(amax(x), 448, w.dtype)
-    return {"weight": e4m3(untile(x / scale, w.shape)), "weight_scale": scale[:, None, :, :]}
+    codes = e4m3(untile(x / scale, w.shape))
+    return {"weight": codes, "weight_scale": scale.squeeze() if scale.size == 1 else scale[:, None, :, :]}
 
 
 def modelopt_fp8_tensor(w):
@@ -165,9 +171,12 @@ def modelopt_fp8_tensor(w):
 
 
 def modelopt_int4(w):
-    """INT4_BLOCKWISE_WEIGHT_ONLY_CFG: blocks of 128, row 2j in the low nibble and row 2j+1 in the high nibble, two's complement."""
+    """INT4_BLOCKWISE_WEIGHT_ONLY_CFG: blocks of 128, row 2j in the low nibble and row 2j+1 in the high nibble, two's complement.
+
+    The amax is kept in float32 here, whatever d: only its smallest normal bounds the scale.
+    """
     x = blocks(w, 128)
-    scale = modelopt_scale(amax(x), 7, w.dtype)
+    scale = modelopt_scale(amax(x), 7, np.dtype(F32))
     q = np.clip(np.rint(x / scale), -8, 7).reshape(w.shape).astype(np.int8).view(np.uint8) & 15
     return {"weight": q[0::2] | q[1::2] << 4, "weight_scale": scale[..., 0]}
 
@@ -208,7 +217,7 @@ def ct_mx(w, offset):
     p = (u + (1 << m - 2) >> m << m).astype(np.uint32 if d == F32 else np.uint16).view(d).astype(F32)  # 0 for zero and small subnormals
     with np.errstate(divide="ignore"):
         byte = np.clip(127 + np.log2(p) - F32(offset), 0, 255)
-    scale = to(np.exp2(byte - 127), d)
+    scale = to(pow2(byte - 127), d)
     scale = np.where(scale == 0, F32(1), scale)  # only f16, where 2^-127 is 0: such a block stores byte 127; the others store byte 0
     return to(x / scale, d), (127 + np.log2(scale[..., 0])).astype(np.uint8)
 
@@ -308,17 +317,194 @@ def ct_fp8_block(w):
     return {"weight": e4m3(untile(ct_fp8_codes(x, scale, d), w.shape)), "weight_scale": scale[..., 0].astype(d)}
 
 
-# ---------------------------------------------------------------- files
+# ---------------------------------------------------------------- bitsandbytes 0.50 on a CPU
+
+
+NF4 = np.array(
+    [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+     -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0], F32)  # fmt: skip
+FP4 = np.array([0, 0.0625, 8, 12, 4, 6, 2, 3, -0.0, -0.0625, -8, -12, -4, -6, -2, -3], F32) / F32(12)
+# codes in the order of their values; of the two zeros, code 0 takes (-0.0026, 0] and code 8 takes (0, 0.0026]
+FP4_ORDER = np.array([11, 10, 13, 12, 15, 14, 9, 0, 8, 1, 6, 7, 4, 5, 2, 3])
+
+
+def bnb_4bit(kind, table, order, block=64):
+    """quantize_4bit: blocks over the flat stream; a full block multiplies by the reciprocal, a short last one divides."""
+
+    def recipe(w):
+        x = w.astype(F32).reshape(-1)
+        full = x.size // block * block
+        head, tail = x[:full].reshape(-1, block), x[full:]
+        absmax = amax(head)
+        y = (head * (F32(1) / np.maximum(absmax, F32(1e-38)))).reshape(-1)
+        absmax = absmax[:, 0]
+        if tail.size:
+            last = np.maximum(amax(tail, None), F32(1e-38))
+            absmax, y = np.append(absmax, last), np.append(y, tail / last)
+        y = np.clip(y, F32(-1), F32(1))
+        y = np.append(y, F32(0)) if y.size % 2 else y  # the pad is the code of 0, not 0
+        cuts = (table[order][:-1] + table[order][1:]) / F32(2)
+        codes = order[(y[:, None] > cuts).sum(-1)].astype(np.uint8)  # a tie takes the lower value
+        state = {"quant_type": kind, "blocksize": block, "dtype": str(w.dtype), "shape": list(w.shape)}
+        return {
+            "weight": (codes[0::2] << 4 | codes[1::2])[:, None],  # first element in the high nibble
+            "weight.absmax": absmax,
+            "weight.quant_map": np.where(table == 0, F32(0), table),
+            f"weight.quant_state.bitsandbytes__{kind}": np.frombuffer(json.dumps(state).encode(), np.uint8),
+        }
+
+    return recipe
+
+
+# ---------------------------------------------------------------- torchao 0.18: the scale byte of an MX block from its amax
+
+MX_ELEMENTS = {  # name: (exponent of the largest value, mantissa bits, largest value)
+    "float4_e2m1fn_x2": (2, 1, 6.0),
+    "float8_e4m3fn": (8, 3, 448.0),
+    "float8_e5m2": (15, 2, 57344.0),
+    "fp6_e2m3": (2, 3, 7.5),
+    "fp6_e3m2": (4, 2, 28.0),
+}
+
+
+def torchao_mx_scale(a, element, mode):
+    """E8M0 bytes for float32 amax values a; mode floor | ceil | even | rceil."""
+    e_max, mantissa_bits, largest = MX_ELEMENTS[element]
+    if mode == "rceil":
+        with np.errstate(divide="ignore"):
+            byte = np.clip(ceil_log2(a / F32(largest)), -127, 127) + 127
+    else:
+        bits = a.view(np.int32).astype(np.int64)
+        if mode == "even":
+            bits = bits + (1 << 23 - mantissa_bits - 1) >> 23 << 23
+        e = (bits >> 23 & 255) - 127 + ((bits & 0x7FFFFF) > 0 if mode == "ceil" else 0)
+        byte = np.clip(e - e_max, -127, 128) + 127
+    return np.where(np.isnan(a), 255, byte).astype(np.uint8)
+
+
+# ---------------------------------------------------------------- files and checks
+
+HERE = pathlib.Path(__file__).resolve().parent
+GOLDEN = HERE.parent / "golden"
+TYPES = {"F32": F32, "F16": F16, "BF16": BF16, "F8_E4M3": E4M3, "U8": np.uint8, "I8": np.int8, "I32": np.int32, "I64": np.int64}
+
+RECIPES = {  # golden file -> recipe
+    "modelopt-w4a16-nvfp4": modelopt_nvfp4,
+    "modelopt-mxfp4": modelopt_mxfp4,
+    "modelopt-mxfp8": modelopt_mxfp8,
+    "modelopt-int8-wo": modelopt_int8,
+    "modelopt-fp8-pcpt": modelopt_fp8_channel,
+    "modelopt-fp8-blk": modelopt_fp8_block,
+    "modelopt-fp8": modelopt_fp8_tensor,
+    "modelopt-int4-blk": modelopt_int4,
+    "ct-nvfp4a16": ct_nvfp4,
+    "ct-mxfp4a16": ct_mxfp4,
+    "ct-mxfp8a16": ct_mxfp8,
+    "ct-w4a16": ct_int(4, 128),
+    "ct-w4a16_asym": ct_int_asym(4, 128),
+    "ct-w8a16": ct_int(8, 128),
+    "ct-w8a8": ct_w8a8,
+    "ct-fp8_dynamic": ct_fp8_channel,
+    "ct-fp8_block": ct_fp8_block,
+    "ct-fp8": ct_fp8_tensor,
+    "ct-w4a16-g32": ct_int(4, 32),
+    "ct-w4a16-g64": ct_int(4, 64),
+    "ct-w2a16": ct_int(2, 128),
+    "ct-w3a16": ct_int(3, 128),
+    "ct-w5a16": ct_int(5, 128),
+    "ct-w6a16": ct_int(6, 128),
+    "ct-w3a16-channel": ct_int(3, 0),
+    "ct-w8a16-channel": ct_int(8, 0),
+    "bnb-nf4": bnb_4bit("nf4", NF4, np.arange(16)),
+    "bnb-fp4": bnb_4bit("fp4", FP4, FP4_ORDER),
+}
+SHARED = [("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj")]  # linears of one parent that share the tensor scale
 
 
 def read_safetensors(path):
-    """{name: array} of a safetensors file."""
-    types = {"F32": F32, "F16": F16, "BF16": BF16, "F8_E4M3": E4M3, "U8": np.uint8, "I8": np.int8, "I32": np.int32, "I64": np.int64}
+    """{name: array}"""
     blob = pathlib.Path(path).read_bytes()
     (length,) = struct.unpack("<Q", blob[:8])
     header = json.loads(blob[8 : 8 + length])
     header.pop("__metadata__", None)
-    return {
-        name: np.frombuffer(blob[8 + length + t["data_offsets"][0] : 8 + length + t["data_offsets"][1]], types[t["dtype"]]).reshape(t["shape"])
-        for name, t in header.items()
-    }
+    data = blob[8 + length :]
+    return {n: np.frombuffer(data[slice(*t["data_offsets"])], TYPES[t["dtype"]]).reshape(t["shape"]) for n, t in header.items()}
+
+
+def write_safetensors(path, tensors):
+    """The names sorted, widest dtype first, as the format's own writer orders them, so that every tensor is aligned."""
+    names = {np.dtype(v): k for k, v in TYPES.items()}
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+    header, at = {}, 0
+    for name, t in ordered:
+        header[name] = {"dtype": names[t.dtype], "shape": list(t.shape), "data_offsets": [at, at + t.nbytes]}
+        at += t.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(t.tobytes() for _, t in ordered))
+
+
+def same(a, b):
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def check(recipe, weights, want, **arguments):
+    """Counts equal tensors and lists the others. weights: {module: matrix}; want: {module.suffix: array}."""
+    equal, different = 0, []
+    for module, w in weights.items():
+        got = recipe(w, **{k: v[module] for k, v in arguments.items()})
+        expected = {n[len(module) + 1 :] for n in want if n.startswith(module + ".")}
+        for suffix in sorted(set(got) | expected):
+            if suffix in got and suffix in expected and same(got[suffix], want[f"{module}.{suffix}"]):
+                equal += 1
+            else:
+                different.append(f"{module}.{suffix}")
+    return equal, different
+
+
+def check_golden(folder):
+    inputs = read_safetensors(folder / "inputs.safetensors")
+    for name, recipe in RECIPES.items():
+        want = read_safetensors(folder / f"{name}.safetensors")
+        yield name, check(recipe, {c: w for c, w in inputs.items() if any(n.startswith(c + ".") for n in want)}, want)
+    table = json.loads((folder / "torchao-mx-scales.json").read_text())
+    a = np.array([int(h, 16) for h in table["amax_f32_bits"]], np.uint32).view(F32)
+    for element, modes in table["scale_bytes"].items():
+        wrong = [mode for mode, bytes_ in modes.items() if torchao_mx_scale(a, element, mode).tolist() != bytes_]
+        yield f"torchao {element}", (len(modes) - len(wrong), wrong)
+
+
+def check_checkpoints(folder, model):
+    """Whole checkpoints, with the scales that q/k/v and gate/up share."""
+    source = read_safetensors(model)
+    linears = {n[: -len(".weight")]: w for n, w in source.items() if n.endswith("_proj.weight")}
+
+    def shared(module):
+        parent, _, leaf = module.rpartition(".")
+        group = next((g for g in SHARED if leaf in g), (leaf,))
+        return max(amax(linears[f"{parent}.{g}"].astype(F32), None) for g in group)
+
+    for name, recipe in RECIPES.items():
+        if (path := folder / name / "model.safetensors").exists():
+            want = read_safetensors(path)
+            arguments = {"tensor_amax": {m: shared(m) for m in linears}} if recipe in (modelopt_nvfp4, ct_nvfp4) else {}
+            yield name, check(recipe, linears, {n: t for n, t in want.items() if not n.endswith(".input_scale")}, **arguments)
+
+
+def main(arguments):
+    if arguments[:1] == ["--checkpoints"]:
+        results = check_checkpoints(pathlib.Path(arguments[1]), arguments[2])
+    else:
+        results = check_golden(pathlib.Path(arguments[0]) if arguments else GOLDEN)
+    print(f"{'file':<24}{'equal':>8}{'different':>11}")
+    failures = 0
+    for name, (equal, different) in results:
+        failures += len(different)
+        print(f"{name:<24}{equal:>8}{len(different):>11}  {' '.join(different[:6])}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
