@@ -5,8 +5,8 @@
 //!                     no sign, no zero, no infinity, no subnormals
 //! ```
 //!
-//! Rounding to nearest even is by value, like everywhere: between `2^k` and `2^(k+1)` the midpoint is `1.5 * 2^k` and
-//! goes to the even code. MX scale rules round up or down instead: [`E8M0::from_f32_ceil`], [`E8M0::from_f32_floor`].
+//! Rounding to nearest is by value, like everywhere: the midpoint between `2^k` and `2^(k+1)` is `1.5 * 2^k`. Both have
+//! the one odd digit 1, so there is no even one to go to, and a tie goes to the larger (IEEE 754-2019 section 4.3.1). MX scale rules round up or down instead: [`E8M0::from_f32_ceil`], [`E8M0::from_f32_floor`].
 //! They look at bits, so the result never depends on the last digit of a `log2`.
 //!
 //! Source: OCP Microscaling Formats 1.0, section 5.4.1.
@@ -23,8 +23,8 @@ minifloat! {
     /// ```
     /// use lowbit_scalar::E8M0;
     /// assert_eq!(E8M0::from_f32(5.0).to_f32(), 4.0);
-    /// assert_eq!(E8M0::from_f32(3.0).to_bits(), 128); // halfway between 2^1 = code 128 and 2^2 = code 129
-    /// assert_eq!(E8M0::from_f32(6.0).to_bits(), 130); // halfway between 2^2 = code 129 and 2^3 = code 130
+    /// assert_eq!(E8M0::from_f32(6.0).to_f32(), 8.0); // halfway between 4 and 8
+    /// assert_eq!(E8M0::from_f32(6.0).to_bits(), 130); // 3 + 127
     /// ```
     E8M0 = FloatFormat {
         name: "E8M0",

@@ -255,10 +255,11 @@ impl FloatFormat {
         }
         let binade = if exponent < lowest { lowest } else { exponent };
         let (steps, fraction) = split(significand, (binade - exponent) as u32 + 63 - self.mantissa_bits);
-        // `steps` counts the hidden bit too, hence one field less; ties look at the code, not at `steps`, which differ
-        // in parity only where there is no mantissa.
-        let code = ((binade + self.bias - 1) << self.mantissa_bits) + steps as i32;
-        code + rounding.moves_on(code & 1 == 1, fraction) as i32
+        // A tie looks at the significand. Without mantissa that is 1, always odd, and the tie goes up: what IEEE 754
+        // section 4.3.1 asks for where no even digit can be had.
+        let rounded = steps as i32 + rounding.moves_on(steps & 1 == 1, fraction) as i32;
+        // `steps` counts the hidden bit too, hence one field less.
+        ((binade + self.bias - 1) << self.mantissa_bits) + rounded
     }
 
     /// Puts the sign on magnitude bits, where a sign can be had.

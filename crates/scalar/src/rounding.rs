@@ -36,11 +36,11 @@ pub enum Overflow {
 }
 
 impl Rounding {
-    /// Whether a number `fraction` (in units of `2^-64` steps) beyond a code moves on to the next code.
-    pub(crate) const fn moves_on(self, code_is_odd: bool, fraction: u64) -> bool {
+    /// Whether a number `fraction` (in units of `2^-64` steps) beyond a code, odd or even, moves on to the next code.
+    pub(crate) const fn moves_on(self, is_odd: bool, fraction: u64) -> bool {
         const HALF: u64 = 1 << 63;
         match self {
-            Rounding::NearestEven => fraction > HALF || (fraction == HALF && code_is_odd),
+            Rounding::NearestEven => fraction > HALF || (fraction == HALF && is_odd),
             Rounding::TowardZero => false,
             Rounding::Stochastic(bits) => ((fraction >> 32) as u32).checked_add(bits).is_none(),
         }
