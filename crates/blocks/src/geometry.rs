@@ -244,7 +244,8 @@ fn packed(bits: u32, n: usize) -> Option<usize> {
     (n / 8).checked_mul(bits)?.checked_add((n % 8 * bits).div_ceil(8))
 }
 
-const fn gcd(mut a: usize, mut b: usize) -> usize {
+/// Greatest common divisor; `gcd(n, 0)` is n.
+pub(crate) const fn gcd(mut a: usize, mut b: usize) -> usize {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -1,0 +1,215 @@
+//! The quantized tensor: a stack of matrices as codes, scales, zero points and tensor scales.
+//!
+//! ```text
+//! codes         row-major, dense, least significant bits first (4 bits: low nibble first); each row padded to a whole byte
+//! scales        row-major over the grid of blocks, in the format's scale type, little endian
+//! zeros         one per scale, where the format has them
+//! tensor scale  one f32 per matrix, where the format has it
+//! ```
+//!
+//! It owns its bytes or borrows them: a view of a mapped file or of an engine's buffer copies nothing.
+
+mod compare;
+mod decode;
+mod encode;
+mod tiles;
+
+use alloc::borrow::Cow;
+use core::ops::Range;
+
+use crate::error::Error;
+use crate::format::{Format, Zero};
+use crate::scale::TensorScale;
+use crate::shape::Shape;
+
+/// A quantized tensor: format, shape and bytes that fit them.
+///
+/// ```
+/// use lowbit_blocks::{NVFP4, QTensor, Shape, TensorScale};
+/// let codes = [0x72; 8]; // pairs of 0x2 = 1.0 and 0x7 = 6.0
+/// let scales = [0x40]; // E4M3: 2.0
+/// let tensor_scale = TensorScale::Multiply(vec![0.125]);
+/// let tensor = QTensor::new(NVFP4, Shape::matrix(1, 16), &codes[..], &scales[..], None, tensor_scale)?;
+/// assert_eq!(tensor.to_f32_vec()[..2], [0.25, 1.5]);
+/// assert_eq!(tensor.size_bytes(), 8 + 1 + 4);
+/// # Ok::<(), lowbit_blocks::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Debug)]
+pub struct QTensor<'a> {
+    format: Format,
+    shape: Shape,
+    codes: Cow<'a, [u8]>,
+    scales: Cow<'a, [u8]>,
+    zeros: Option<Cow<'a, [u8]>>,
+    tensor_scale: TensorScale,
+}
+
+impl<'a> QTensor<'a> {
+    /// A tensor of these bytes, owned or borrowed. They are checked for their number and never looked at.
+    ///
+    /// # Errors
+    /// What [`Format::check`] refuses, [`Error::Length`] where a part has the wrong number of bytes, and [`Error::Part`] where
+    /// zero points or tensor scales are missing, or given to a format without.
+    pub fn new(
+        format: Format,
+        shape: Shape,
+        codes: impl Into<Cow<'a, [u8]>>,
+        scales: impl Into<Cow<'a, [u8]>>,
+        zeros: Option<Cow<'a, [u8]>>,
+        tensor_scale: TensorScale,
+    ) -> Result<Self, Error> {
+        let (codes, scales) = (codes.into(), scales.into());
+        format.check(shape)?;
+        let bytes = |part, got, want| -> Result<(), Error> {
+            if got == want { Ok(()) } else { Err(encode::length(part, "bytes", got, want, shape, &format)) }
+        };
+        bytes("codes", codes.len(), format.codes_len(shape))?;
+        bytes("scales", scales.len(), format.scales_len(shape))?;
+        let part = |part, given, wanted| -> Result<(), Error> {
+            if given == wanted { Ok(()) } else { Err(Error::Part { part, wanted, format: format.name() }) }
+        };
+        part("zeros", zeros.is_some(), format.zero != Zero::None)?;
+        part("tensor scales", tensor_scale != TensorScale::None, format.tensor_scale)?;
+        if let Some(zeros) = &zeros {
+            bytes("zeros", zeros.len(), format.zeros_len(shape))?;
+        }
+        if format.tensor_scale && tensor_scale.stored().len() != shape.matrices {
+            let got = tensor_scale.stored().len();
+            return Err(encode::length("tensor scales", "numbers", got, shape.matrices, shape, &format));
+        }
+        Ok(Self { format, shape, codes, scales, zeros, tensor_scale })
+    }
+
+    /// How its numbers are stored.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Its matrices, rows and columns.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Number of values.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        // `new` has checked that the product fits.
+        self.shape.matrices * self.shape.rows * self.shape.cols
+    }
+
+    /// Whether it holds no value.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.shape.is_empty()
+    }
+
+    /// The codes, [`Format::codes_len`] bytes.
+    #[must_use]
+    pub fn codes(&self) -> &[u8] {
+        &self.codes
+    }
+
+    /// The block scales, [`Format::scales_len`] bytes.
+    #[must_use]
+    pub fn scales(&self) -> &[u8] {
+        &self.scales
+    }
+
+    /// The zero points, [`Format::zeros_len`] bytes.
+    #[must_use]
+    pub fn zeros(&self) -> Option<&[u8]> {
+        self.zeros.as_deref()
+    }
+
+    /// The scales of the matrices.
+    #[must_use]
+    pub const fn tensor_scale(&self) -> &TensorScale {
+        &self.tensor_scale
+    }
+
+    /// Bytes of everything: codes, scales, zero points, tensor scales.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.format.size_bytes(self.shape)
+    }
+
+    /// Bits stored for each value, everything counted.
+    #[must_use]
+    pub fn bits_per_weight(&self) -> f64 {
+        self.format.bits_per_weight(self.shape)
+    }
+
+    /// The same tensor, borrowing these bytes.
+    #[must_use]
+    pub fn borrow(&self) -> QTensor<'_> {
+        QTensor {
+            codes: Cow::Borrowed(&self.codes),
+            scales: Cow::Borrowed(&self.scales),
+            zeros: self.zeros.as_deref().map(Cow::Borrowed),
+            tensor_scale: self.tensor_scale.clone(),
+            ..*self
+        }
+    }
+
+    /// The same tensor with bytes of its own, copied where they were borrowed.
+    #[must_use]
+    pub fn into_owned(self) -> QTensor<'static> {
+        QTensor {
+            format: self.format,
+            shape: self.shape,
+            codes: Cow::Owned(self.codes.into_owned()),
+            scales: Cow::Owned(self.scales.into_owned()),
+            zeros: self.zeros.map(|zeros| Cow::Owned(zeros.into_owned())),
+            tensor_scale: self.tensor_scale,
+        }
+    }
+
+    /// One matrix of the stack, borrowing its bytes: one expert.
+    ///
+    /// # Panics
+    /// If there is no such matrix.
+    #[must_use]
+    pub fn matrix(&self, matrix: usize) -> QTensor<'_> {
+        self.rows(matrix, 0..self.shape.rows)
+    }
+
+    /// Some rows of one matrix as a tensor of their own, borrowing their bytes.
+    ///
+    /// # Panics
+    /// If there is no such matrix or row, or `rows` is not in whole [`row quanta`](Format::row_quantum). Any rows, without that
+    /// restriction, are read by [`dequantize_rows`](Self::dequantize_rows).
+    ///
+    /// ```
+    /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
+    /// let codes = [[0x22; 16], [0x77; 16]].concat();
+    /// let tensor = QTensor::new(MXFP4, Shape::matrix(2, 32), codes, vec![127, 126], None, TensorScale::None)?;
+    /// let second = tensor.rows(0, 1..2);
+    /// assert_eq!((second.codes(), second.scales()), (&[0x77; 16][..], &[126][..]));
+    /// # Ok::<(), lowbit_blocks::Error>(())
+    /// ```
+    #[must_use]
+    pub fn rows(&self, matrix: usize, rows: Range<usize>) -> QTensor<'_> {
+        let (format, shape) = (self.format, self.shape);
+        let zeros = self.zeros.as_ref().map(|zeros| &zeros[format.zeros_range(shape, matrix, rows.clone())]);
+        QTensor {
+            format,
+            shape: Shape::matrix(rows.len(), shape.cols),
+            codes: Cow::Borrowed(&self.codes[format.codes_range(shape, matrix, rows.clone())]),
+            scales: Cow::Borrowed(&self.scales[format.scales_range(shape, matrix, rows)]),
+            zeros: zeros.map(Cow::Borrowed),
+            tensor_scale: self.tensor_scale.matrix(matrix),
+        }
+    }
+
+    fn stored(&self) -> tiles::Stored<'_> {
+        tiles::Stored {
+            format: self.format,
+            shape: self.shape,
+            scales: &self.scales,
+            zeros: self.zeros.as_deref().unwrap_or_default(),
+            tensor_scale: &self.tensor_scale,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Numbers to codes, with scales given.
+//!
+//! ```text
+//! code = RNE_saturating(x / scale + zero)      zero points Int and Float; without one, the quotient alone
+//! code = RNE_saturating((x - bias) / scale)    Bias
+//! scale = stored scale [* or / tensor scale]
+//! ```
+//!
+//! Each operation is one in f32. The scale that divides is the one that will be read back: rounded to its stored type first.
+//! How scales are chosen, and other producers' arithmetic, is the business of `lowbit-calib`.
+
+use alloc::borrow::Cow;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use lowbit_kernels::{Blocks, Kernels};
+
+use super::QTensor;
+use super::tiles::{Line, Stored, TILE, TileScales, rows_per_chunk};
+use crate::error::Error;
+use crate::format::{Format, Zero};
+use crate::parallel::map_chunks;
+use crate::scale::{ScaleKind, TensorScale};
+use crate::shape::Shape;
+use crate::values::Values;
+
+impl QTensor<'static> {
+    /// Encodes `values` with the block scales, zero points and tensor scales given.
+    ///
+    /// `scales` holds one f32 per block, matrix after matrix; each is rounded to the format's type (to nearest even, stopping at
+    /// 448 for E4M3), and that rounded scale divides. `zeros` are bytes as they will be stored. Where the effective scale is 0,
+    /// the block gets the codes of zeros.
+    ///
+    /// # Errors
+    /// What [`Format::check`] and [`QTensor::new`] refuse, a NaN or infinite value ([`Error::NonFinite`], the first of them),
+    /// and a scale that cannot be stored ([`Error::Scale`]).
+    ///
+    /// ```
+    /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale, Values};
+    /// let mut weights = [0.0f32; 32];
+    /// weights[0] = 5.0; // halfway between 4 and 6: to even, 4
+    /// weights[1] = -0.5;
+    /// let tensor =
+    ///     QTensor::encode(MXFP4, Shape::matrix(1, 32), Values::F32(&weights), &[1.0], None, TensorScale::None)?;
+    /// assert_eq!((tensor.codes()[0], tensor.scales()), (0x96, &[127][..]));
+    /// # Ok::<(), lowbit_blocks::Error>(())
+    /// ```
+    pub fn encode(
+        format: Format,
+        shape: Shape,
+        values: Values<'_>,
+        scales: &[f32],
+        zeros: Option<&[u8]>,
+        tensor_scale: TensorScale,
+    ) -> Result<Self, Error> {
+        Self::encode_with(Kernels::best(), format, shape, values, scales, zeros, tensor_scale)
+    }
+
+    /// [`encode`](Self::encode) with the kernels of one SIMD level. All levels give the same bytes.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_with(
+        kernels: Kernels,
+        format: Format,
+        shape: Shape,
+        values: Values<'_>,
+        scales: &[f32],
+        zeros: Option<&[u8]>,
+        tensor_scale: TensorScale,
+    ) -> Result<Self, Error> {
+        format.check(shape)?;
+        let count = |part, got, want| -> Result<(), Error> {
+            if got == want { Ok(()) } else { Err(length(part, "numbers", got, want, shape, &format)) }
+        };
+        count("values", values.len(), shape.len().unwrap_or(usize::MAX))?;
+        count("scales", scales.len(), format.scales_per_matrix(shape) * shape.matrices)?;
+        let scales = store_scales(format.scale, scales)?;
+        let zeros = zeros.map(|zeros| Cow::Owned(zeros.to_vec()));
+        let codes = vec![0; format.codes_len(shape)];
+        let mut tensor = QTensor::new(format, shape, codes, scales, zeros, tensor_scale)?;
+        let mut codes = core::mem::take(&mut tensor.codes).into_owned();
+        tensor.encode_codes(kernels, values, &mut codes)?;
+        tensor.codes = Cow::Owned(codes);
+        Ok(tensor)
+    }
+
+    fn encode_codes(&self, kernels: Kernels, values: Values<'_>, codes: &mut [u8]) -> Result<(), Error> {
+        let Shape { matrices, rows, cols } = self.shape;
+        if codes.is_empty() {
+            return Ok(());
+        }
+        let chunk_rows = rows_per_chunk(&self.format, self.shape);
+        let chunk_bytes = self.format.codes_range(self.shape, 0, 0..chunk_rows).len();
+        let matrix_bytes = codes.len() / matrices;
+        map_chunks(codes, matrix_bytes, |matrix, codes| {
+            map_chunks(codes, chunk_bytes, |index, codes| {
+                let first = index * chunk_rows;
+                let end = (first + chunk_rows).min(rows);
+                self.encode_chunk(kernels, matrix, first * cols..end * cols, values, codes)
+            })
+        })?;
+        Ok(())
+    }
+
+    /// Encodes some values of one matrix, from a row quantum on, into the bytes of exactly those values.
+    fn encode_chunk(
+        &self,
+        kernels: Kernels,
+        matrix: usize,
+        range: core::ops::Range<usize>,
+        values: Values<'_>,
+        codes: &mut [u8],
+    ) -> Result<(), Error> {
+        let Stored { format, shape, .. } = self.stored();
+        let base = matrix * shape.rows * shape.cols;
+        let (mut tile, mut wide) = (TileScales::default(), vec![0.0; TILE.min(range.len())]);
+        let byte_of = |line: &Line, value: usize| line.byte + format.row_bytes(value - line.first);
+        let first_line = Line::at(&format, shape, range.start);
+        let first_byte = byte_of(&first_line, range.start);
+        let mut at = range.start;
+        while at < range.end {
+            let line = Line::at(&format, shape, at);
+            let start = at - line.first;
+            let end = line.tile_end(start, line.len.min(range.end - line.first));
+            let x = values.slice(base + at..base + line.first + end);
+            let x = x.widened(&mut wide);
+            if let Some(index) = kernels.first_non_finite(x) {
+                let (row, col) = ((at + index) / shape.cols, (at + index) % shape.cols);
+                return Err(Error::NonFinite { matrix, row, col, value: x[index] });
+            }
+            self.stored().read(matrix, &line, start..end, &mut tile);
+            let byte = byte_of(&line, at) - first_byte;
+            let codes = &mut codes[byte..byte + format.row_bytes(end - start)];
+            encode_tile(kernels, &format, x, &mut tile, codes);
+            at = line.first + end;
+        }
+        Ok(())
+    }
+}
+
+fn encode_tile(kernels: Kernels, format: &Format, x: &[f32], tile: &mut TileScales, codes: &mut [u8]) {
+    // x / infinity is a zero of x's sign: a block whose scale is zero decodes to zeros whatever its codes, so let them say so.
+    tile.scales.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = f32::INFINITY);
+    let zeros = matches!(format.zero, Zero::Int | Zero::Float).then_some(&tile.zeros[..]);
+    let blocks = Blocks { len: tile.len, scales: &tile.scales, zeros };
+    if format.zero == Zero::Bias {
+        let blocks_of_x = x.chunks(tile.len).zip(&tile.zeros);
+        let shifted: Vec<f32> = blocks_of_x.flat_map(|(x, bias)| x.iter().map(move |x| x - bias)).collect();
+        kernels.encode(format.element, &shifted, blocks, codes);
+    } else {
+        kernels.encode(format.element, x, blocks, codes);
+    }
+}
+
+/// Rounds scales to their stored type, refusing those that are not numbers there.
+fn store_scales(kind: ScaleKind, scales: &[f32]) -> Result<Vec<u8>, Error> {
+    let mut stored = vec![0; scales.len() * kind.bytes()];
+    kind.encode_into(scales, &mut stored);
+    let mut read = vec![0.0; scales.len()];
+    kind.decode_into(&stored, &mut read);
+    let fits = |scale: f32, read: f32| {
+        scale.is_finite() && read.is_finite() && (kind != ScaleKind::E8m0 || scale >= 0.0)
+    };
+    match scales.iter().zip(&read).position(|(&scale, &read)| !fits(scale, read)) {
+        Some(index) => Err(Error::Scale { index, value: scales[index], scale: kind.name() }),
+        None => Ok(stored),
+    }
+}
+
+/// The error for a part of the wrong length.
+pub(super) fn length(
+    part: &'static str,
+    unit: &'static str,
+    got: usize,
+    want: usize,
+    shape: Shape,
+    format: &Format,
+) -> Error {
+    Error::Length { part, unit, got, want, shape, format: format.name() }
+}
