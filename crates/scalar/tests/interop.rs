@@ -1,0 +1,108 @@
+//! What each feature adds.
+
+#[allow(unused_imports)]
+use lowbit_scalar::*;
+
+#[cfg(feature = "half")]
+mod half_floats {
+    use super::*;
+    use half::{bf16, f16};
+
+    /// Exactness shown by going there and back for every code.
+    #[test]
+    fn every_value_fits() {
+        macro_rules! check {
+            ($($type:ident)*) => {$(
+                for code in 0..=$type::FORMAT.mask() {
+                    let x = $type::from_bits(code);
+                    if !x.is_nan() {
+                        assert_eq!(x.to_f16().to_f32().to_bits(), x.to_f32().to_bits());
+                        assert_eq!(x.to_bf16().to_f32().to_bits(), x.to_f32().to_bits());
+                        assert_eq!(f16::from(x), x.to_f16());
+                    }
+                    assert_eq!(x.to_f16().is_nan(), x.is_nan());
+                }
+            )*};
+        }
+        check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3Fnuz E5M2Fnuz E4M3B11Fnuz E4M3Ieee E3M4);
+        for code in 0..0xFF {
+            assert_eq!(E8M0::from_bits(code).to_bf16().to_f32(), E8M0::from_bits(code).to_f32());
+        }
+        for code in 0..=u8::MAX {
+            assert_eq!(MxInt8::from_bits(code).to_f16().to_f32(), MxInt8::from_bits(code).to_f32());
+            assert_eq!(MxInt8::from_bits(code).to_bf16().to_f32(), MxInt8::from_bits(code).to_f32());
+            assert_eq!(bf16::from(Uint8::from_bits(code)).to_f32(), f32::from(code));
+            assert_eq!(f16::from(Int8::from_bits(code)).to_f32(), f32::from(code as i8));
+        }
+    }
+
+    #[test]
+    fn rounding_from_them_is_const_and_that_of_f32() {
+        const SIX: E2M1 = E2M1::from_bf16(bf16::from_f32_const(100.0));
+        assert_eq!(SIX, E2M1::MAX);
+        for bits in 0..=u16::MAX {
+            let (x, y) = (f16::from_bits(bits), bf16::from_bits(bits));
+            assert_eq!(E4M3::from_f16(x).to_bits(), E4M3::from_f32(x.to_f32()).to_bits());
+            assert_eq!(E4M3::from_bf16(y).to_bits(), E4M3::from_f32(y.to_f32()).to_bits());
+            assert_eq!(Nf4::from_bf16(y).to_bits(), Nf4::from_f32(y.to_f32()).to_bits());
+            assert_eq!(Int4::from_f16(x).to_bits(), Int4::from_f32(x.to_f32()).to_bits());
+        }
+    }
+}
+
+#[cfg(feature = "bytemuck")]
+#[test]
+fn a_slice_of_bytes_is_a_slice_of_codes() {
+    use bytemuck::{TransparentWrapper, Zeroable};
+    let bytes = [0x00, 0x38, 0xFE];
+    let codes: &[E4M3] = bytemuck::cast_slice(&bytes);
+    assert_eq!(codes.iter().map(|x| x.to_f32()).collect::<Vec<_>>(), [0.0, 1.0, -448.0]);
+    let wrapped: &[Int4] = Int4::wrap_slice(&bytes);
+    assert_eq!(wrapped.iter().map(|x| x.to_i8()).collect::<Vec<_>>(), [0, -8, -2], "upper bits are ignored");
+    assert_eq!(Uint3::zeroed(), Uint3::ZERO);
+    assert_eq!(E2M1::peel(E2M1::wrap(0x7)), 7);
+}
+
+#[cfg(feature = "num-traits")]
+mod numbers {
+    use super::*;
+    use num_traits::{AsPrimitive, Bounded, FromPrimitive, ToPrimitive};
+
+    #[test]
+    fn bounds_and_conversions() {
+        assert_eq!((E4M3::min_value().to_f32(), E4M3::max_value().to_f32()), (-448.0, 448.0));
+        assert_eq!((Int4::min_value().to_i8(), Uint4::max_value().to_u8()), (-8, 15));
+        assert_eq!(<E2M1 as FromPrimitive>::from_i32(-100), Some(E2M1::MIN));
+        assert_eq!(Int8::from_u64(u64::MAX), Some(Int8::MAX));
+        assert_eq!(Uint8::from_i64(i64::MIN), Some(Uint8::MIN));
+        assert_eq!(<E4M3 as FromPrimitive>::from_f64(17.000000000000004), Some(E4M3::from_f32(18.0)));
+        assert_eq!((E2M1::from_f32(1.5).to_i64(), E2M1::from_f32(-6.0).to_u8()), (Some(1), None));
+        assert_eq!((E4M3::NAN.to_i64(), E5M2::INFINITY.to_u64()), (None, None));
+        assert_eq!(E8M0::MAX.to_u128(), Some(1 << 127));
+        assert_eq!((E8M0::MAX.to_u64(), E8M0::MAX.to_i128()), (None, None));
+        let code: E3M2 = 9.5f32.as_();
+        let value: f64 = code.as_();
+        assert_eq!(value, 10.0);
+    }
+
+    /// f64 has 53 bits, an i64 beside a midpoint of E8M0 needs 63.
+    #[test]
+    fn an_integer_beside_a_midpoint_rounds_once() {
+        let midpoint = 3i64 << 60; // 1.5 * 2^61
+        let exponent = |n| E8M0::from_i64(n).map(E8M0::exponent);
+        assert_eq!([midpoint - 1, midpoint, midpoint + 1].map(exponent), [Some(61), Some(62), Some(62)]);
+    }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_value_is_its_code_and_a_code_too_wide_is_an_error() {
+    let json = serde_json::to_string(&[E2M1::from_f32(1.5), E2M1::NEG_ZERO]).expect("serializes");
+    assert_eq!(json, "[3,8]");
+    let back: [E2M1; 2] = serde_json::from_str(&json).expect("deserializes");
+    assert_eq!(back.map(E2M1::to_bits), [3, 8]);
+    let error = serde_json::from_str::<E2M1>("19").expect_err("19 has five bits");
+    assert_eq!(error.to_string(), "invalid value: integer `19`, expected a code of 4 bits");
+    assert_eq!(serde_json::from_str::<Int4>("15").expect("fits").to_i8(), -1);
+    assert!(serde_json::from_str::<E4M3>("256").is_err());
+}
