@@ -1,6 +1,8 @@
 //! The kernels of one SIMD level behind one type; lengths are checked here and nowhere below.
 
-use crate::{Blocks, Element, reference};
+use crate::level::Level;
+use crate::{Blocks, Element, reference, slices};
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 /// The kernels at one SIMD level of this machine. Copy it around; it is a tag.
@@ -13,28 +15,29 @@ use half::{bf16, f16};
 /// Kernels::best().absmax(&[1.0, -3.0, 2.0, -0.5, 0.25], 3, &mut amax);
 /// assert_eq!(amax, [3.0, 0.5]); // blocks of 3: the last one is short
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Kernels(Level);
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Level {
-    Reference,
-}
+#[derive(Clone, Copy)]
+pub struct Kernels(Option<Level>); // None is the reference
 
 impl Kernels {
     /// The fastest level that this machine has.
     pub fn best() -> Self {
-        Self::reference()
+        #[cfg(feature = "std")]
+        {
+            static BEST: std::sync::LazyLock<Kernels> = std::sync::LazyLock::new(detect);
+            *BEST
+        }
+        #[cfg(not(feature = "std"))]
+        detect()
     }
 
     /// The scalar definition.
     pub const fn reference() -> Self {
-        Self(Level::Reference)
+        Self(None)
     }
 
     /// Every level that this machine has, `reference` first, the fastest last.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Self::reference()].into_iter()
+        core::iter::once(Self::reference()).chain(Level::available().map(|level| Self(Some(level))))
     }
 
     /// The level of this name, if this machine has it.
@@ -42,10 +45,11 @@ impl Kernels {
         Self::available().find(|kernels| kernels.name() == name)
     }
 
-    /// `reference`, `wide`, `sse2`, `sse4.2`, `avx2`, `avx512`, `neon` or `wasm`.
+    /// `reference`, `wide`, `sse4.2`, `avx2`, `avx512`, `neon` or `wasm`.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Level::Reference => "reference",
+            None => "reference",
+            Some(level) => level.name(),
         }
     }
 
@@ -59,7 +63,8 @@ impl Kernels {
     pub fn absmax(self, x: &[f32], block: usize, out: &mut [f32]) {
         check_blocks(x.len(), block, out.len());
         match self.0 {
-            Level::Reference => reference::absmax(x, block, out),
+            None => reference::absmax(x, block, out),
+            Some(level) => level.absmax(x, block, out),
         }
     }
 
@@ -80,7 +85,8 @@ impl Kernels {
         check_blocks(x.len(), block, min.len());
         check_blocks(x.len(), block, max.len());
         match self.0 {
-            Level::Reference => reference::min_max(x, block, min, max),
+            None => reference::min_max(x, block, min, max),
+            Some(level) => level.min_max(x, block, min, max),
         }
     }
 
@@ -91,7 +97,8 @@ impl Kernels {
     /// ```
     pub fn first_non_finite(self, x: &[f32]) -> Option<usize> {
         match self.0 {
-            Level::Reference => reference::first_non_finite(x),
+            None => reference::first_non_finite(x),
+            Some(level) => slices::first_non_finite(level, x),
         }
     }
 
@@ -115,7 +122,8 @@ impl Kernels {
         check_codes(e, x.len(), codes.len());
         blocks.check(x.len());
         match self.0 {
-            Level::Reference => reference::encode(e, x, blocks, codes),
+            None => reference::encode(e, x, blocks, codes),
+            Some(level) => slices::encode(level, e, x, blocks, codes),
         }
     }
 
@@ -136,7 +144,8 @@ impl Kernels {
         check_codes(e, out.len(), codes.len());
         blocks.check(out.len());
         match self.0 {
-            Level::Reference => reference::decode(e, codes, blocks, out),
+            None => reference::decode(e, codes, blocks, out),
+            Some(level) => slices::decode(level, e, codes, blocks, out),
         }
     }
 
@@ -148,7 +157,8 @@ impl Kernels {
     pub fn widen_f16(self, x: &[f16], out: &mut [f32]) {
         check_same(x.len(), out.len());
         match self.0 {
-            Level::Reference => reference::widen_f16(x, out),
+            None => reference::widen_f16(x, out),
+            Some(level) => slices::convert(x.reinterpret_cast(), out, |x, out| level.widen_f16(x, out)),
         }
     }
 
@@ -160,7 +170,8 @@ impl Kernels {
     pub fn widen_bf16(self, x: &[bf16], out: &mut [f32]) {
         check_same(x.len(), out.len());
         match self.0 {
-            Level::Reference => reference::widen_bf16(x, out),
+            None => reference::widen_bf16(x, out),
+            Some(level) => slices::convert(x.reinterpret_cast(), out, |x, out| level.widen_bf16(x, out)),
         }
     }
 
@@ -172,7 +183,8 @@ impl Kernels {
     pub fn narrow_f16(self, x: &[f32], out: &mut [f16]) {
         check_same(x.len(), out.len());
         match self.0 {
-            Level::Reference => reference::narrow_f16(x, out),
+            None => reference::narrow_f16(x, out),
+            Some(level) => slices::convert(x, out.reinterpret_cast_mut(), |x, out| level.narrow_f16(x, out)),
         }
     }
 
@@ -184,7 +196,8 @@ impl Kernels {
     pub fn narrow_bf16(self, x: &[f32], out: &mut [bf16]) {
         check_same(x.len(), out.len());
         match self.0 {
-            Level::Reference => reference::narrow_bf16(x, out),
+            None => reference::narrow_bf16(x, out),
+            Some(level) => slices::convert(x, out.reinterpret_cast_mut(), |x, out| level.narrow_bf16(x, out)),
         }
     }
 }
@@ -193,6 +206,26 @@ impl core::fmt::Debug for Kernels {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Kernels({})", self.name())
     }
+}
+
+impl PartialEq for Kernels {
+    /// Whether this is the same level.
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Kernels {}
+
+impl Default for Kernels {
+    /// The [`best`](Kernels::best).
+    fn default() -> Self {
+        Self::best()
+    }
+}
+
+fn detect() -> Kernels {
+    Kernels::available().last().unwrap_or(Kernels::reference())
 }
 
 #[track_caller]

@@ -31,10 +31,22 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+mod absmax;
 mod blocks;
+mod codes;
+mod decode;
 mod element;
+mod encode;
+mod int;
 mod kernels;
+mod lanes;
+mod level;
+mod minifloat;
 mod reference;
+mod scales;
+mod slices;
+mod table;
+mod widen;
 
 pub use blocks::Blocks;
 pub use element::Element;

@@ -1,0 +1,100 @@
+//! Integers of 1 to 8 bits, signed or not, and MXINT8: steps of a fixed size, clamped.
+//!
+//! Rounding is the adder's: `x + 1.5 * 2^(23 + s)` has a last place worth `2^s`, one step, and its low bits are the step
+//! count in two's complement. Decoding goes the other way: the low bits of `2^23` are the code, and the difference to `2^23`
+//! is its value.
+
+use crate::Element;
+use crate::decode::Decoder;
+use crate::encode::Encoder;
+use crate::lanes::Lanes;
+use lowbit_scalar::MxInt8;
+
+/// `2^23`, the first f32 whose last place is worth 1.
+const UNIT: f32 = (1 << (f32::MANTISSA_DIGITS - 1)) as f32;
+
+/// The distance between two neighbouring values.
+const fn step(e: Element) -> f32 {
+    match e {
+        Element::MxInt8 => 1.0 / (1 << -MxInt8::SCALE_EXPONENT) as f32,
+        _ => 1.0,
+    }
+}
+
+/// Quotients to codes.
+#[derive(Clone, Copy)]
+pub(crate) struct IntEncoder<L: Lanes> {
+    min: L::F,
+    max: L::F,
+    magic: L::F,
+    mask: L::U,
+    magnitude: L::U,
+    infinity: L::U,
+    zero: L::U,
+}
+
+impl<L: Lanes> IntEncoder<L> {
+    #[inline(always)]
+    pub(crate) fn new(l: L, e: Element) -> Self {
+        Self {
+            min: l.splat(e.min()),
+            max: l.splat(e.max()),
+            magic: l.splat(1.5 * UNIT * step(e)),
+            mask: l.splat_bits((1 << e.bits()) - 1),
+            magnitude: l.splat_bits(u32::MAX >> 1),
+            infinity: l.splat_bits(f32::INFINITY.to_bits()),
+            zero: l.splat_bits(0),
+        }
+    }
+}
+
+impl<L: Lanes> Encoder<L> for IntEncoder<L> {
+    #[inline(always)]
+    fn encode(self, l: L, x: L::F) -> L::U {
+        let bits = l.bits(x);
+        let is_nan = l.gt(bits & self.magnitude, self.infinity);
+        let bits = l.select(l.gt_f32(self.min, x), l.bits(self.min), bits);
+        let bits = l.select(l.gt_f32(x, self.max), l.bits(self.max), bits);
+        let code = l.bits(l.float(bits) + self.magic) & self.mask;
+        l.select(is_nan, self.zero, code)
+    }
+}
+
+/// Codes to values.
+#[derive(Clone, Copy)]
+pub(crate) struct IntDecoder<L: Lanes> {
+    sign_code: L::U,
+    unit: L::U,
+    origin: L::F,
+    step: L::F,
+}
+
+impl<L: Lanes> IntDecoder<L> {
+    #[inline(always)]
+    pub(crate) fn new(l: L, e: Element) -> Self {
+        // Flipping the sign bit of two's complement adds half the range, which the origin takes away.
+        let sign_code = match e {
+            Element::Uint { .. } => 0,
+            _ => 1 << (e.bits() - 1),
+        };
+        Self {
+            sign_code: l.splat_bits(sign_code),
+            unit: l.splat_bits(UNIT.to_bits()),
+            origin: l.splat(UNIT + sign_code as f32),
+            step: l.splat(step(e)),
+        }
+    }
+
+    #[inline(always)]
+    fn vector(self, l: L, codes: L::U) -> L::F {
+        (l.float((codes ^ self.sign_code) | self.unit) - self.origin) * self.step
+    }
+}
+
+impl<L: Lanes> Decoder<L> for IntDecoder<L> {
+    #[inline(always)]
+    fn decode(self, l: L, codes: L::B) -> [L::F; 4] {
+        let [a, b, c, d] = l.widen(codes);
+        [self.vector(l, a), self.vector(l, b), self.vector(l, c), self.vector(l, d)]
+    }
+}

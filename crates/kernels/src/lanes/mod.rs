@@ -1,0 +1,86 @@
+//! The operations that kernels are written in: sixteen lanes of f32 or u32, sixty-four of bytes.
+//!
+//! A level is an implementation of [`Lanes`]; the kernels are generic over it and written once. Whatever the registers
+//! of the machine, a vector has 16 lanes (one AVX-512 register, two AVX2, four SSE or NEON), so that every level visits
+//! the same values in the same order, and a chunk of 64 values is four vectors and one vector of bytes.
+//!
+//! Add, subtract, multiply and divide are IEEE 754 operations, each rounded; nothing here fuses, flushes or estimates.
+//! Integers wrap, and compare as *signed*: that is what SSE2 and AVX2 have, and the kernels' integers are below 2^31.
+
+#[cfg(feature = "std")]
+mod simd;
+mod wide;
+
+#[cfg(feature = "std")]
+pub(crate) use simd::Simd;
+pub(crate) use wide::Wide;
+
+use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Shl, Shr, Sub};
+
+/// Lanes in a vector.
+pub(crate) const LANES: usize = 16;
+/// Values in a chunk, the unit of the kernels: its codes fill whole bytes at any width.
+pub(crate) const CHUNK: usize = 4 * LANES;
+
+/// One SIMD level. Everything is inlined into the caller, which must be compiled for the level's instructions.
+pub(crate) trait Lanes: Copy {
+    /// Sixteen f32.
+    type F: Copy
+        + Add<Output = Self::F>
+        + Sub<Output = Self::F>
+        + Mul<Output = Self::F>
+        + Div<Output = Self::F>;
+    /// Sixteen u32.
+    type U: Copy
+        + Add<Output = Self::U>
+        + Sub<Output = Self::U>
+        + BitAnd<Output = Self::U>
+        + BitOr<Output = Self::U>
+        + BitXor<Output = Self::U>
+        + Shl<u32, Output = Self::U>
+        + Shr<u32, Output = Self::U>;
+    /// Sixteen truth values.
+    type M: Copy;
+    /// Sixty-four bytes.
+    type B: Copy;
+    /// Sixteen f32 to look up by code.
+    type Table: Copy;
+
+    fn load(self, x: &[f32; LANES]) -> Self::F;
+    fn store(self, x: Self::F, out: &mut [f32; LANES]);
+    fn splat(self, x: f32) -> Self::F;
+    fn splat_bits(self, x: u32) -> Self::U;
+
+    fn bits(self, x: Self::F) -> Self::U;
+    fn float(self, x: Self::U) -> Self::F;
+
+    /// The larger, as signed integers.
+    fn max(self, a: Self::U, b: Self::U) -> Self::U;
+    /// The smaller, as signed integers.
+    fn min(self, a: Self::U, b: Self::U) -> Self::U;
+    /// `a > b`, as signed integers.
+    fn gt(self, a: Self::U, b: Self::U) -> Self::M;
+    /// `a > b`, as floats: false where either is NaN.
+    fn gt_f32(self, a: Self::F, b: Self::F) -> Self::M;
+    fn select(self, mask: Self::M, if_true: Self::U, if_false: Self::U) -> Self::U;
+    fn any(self, mask: Self::M) -> bool;
+    /// The larger of each pair of neighbours, as signed integers: eight results from `a`, then eight from `b`.
+    fn pair_max(self, a: Self::U, b: Self::U) -> Self::U;
+
+    fn load_bytes(self, x: &[u8; CHUNK]) -> Self::B;
+    fn store_bytes(self, x: Self::B, out: &mut [u8; CHUNK]);
+    /// Each lane, below 256, as a byte.
+    fn narrow(self, x: [Self::U; 4]) -> Self::B;
+    fn widen(self, x: Self::B) -> [Self::U; 4];
+    /// Two bytes below 16 in one, the first in the low half.
+    fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]);
+    fn split_nibbles(self, x: &[u8; CHUNK / 2]) -> Self::B;
+
+    fn load_u16(self, x: &[u16; 2 * LANES]) -> [Self::U; 2];
+    /// Each lane must be below 2^16.
+    fn store_u16(self, x: [Self::U; 2], out: &mut [u16; 2 * LANES]);
+
+    fn table(self, values: &[f32; 16]) -> Self::Table;
+    /// The table's value for each byte, all below 16.
+    fn lookup(self, table: Self::Table, codes: Self::B) -> [Self::F; 4];
+}

@@ -1,0 +1,144 @@
+//! Lanes of a `fearless_simd` token: the instruction set is found at run time, and the token proves that it is there.
+
+use super::{CHUNK, LANES, Lanes};
+use core::array::from_fn;
+use fearless_simd::prelude::*;
+use fearless_simd::{
+    Bytes, Select, Simd as Token, f32x16, i32x16, mask32x16, u8x16, u8x32, u8x64, u16x32, u32x16,
+};
+
+/// The token of an instruction set.
+#[derive(Clone, Copy)]
+pub(crate) struct Simd<S: Token>(pub(crate) S);
+
+impl<S: Token> Lanes for Simd<S> {
+    type F = f32x16<S>;
+    type U = u32x16<S>;
+    type M = mask32x16<S>;
+    type B = u8x64<S>;
+    /// Byte `k` of the sixteen values, in every block of 128 bits.
+    type Table = [u8x64<S>; 4];
+
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> Self::F {
+        f32x16::load_array_ref(self.0, x)
+    }
+    #[inline(always)]
+    fn store(self, x: Self::F, out: &mut [f32; LANES]) {
+        x.store_array(out);
+    }
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        f32x16::splat(self.0, x)
+    }
+    #[inline(always)]
+    fn splat_bits(self, x: u32) -> Self::U {
+        u32x16::splat(self.0, x)
+    }
+
+    #[inline(always)]
+    fn bits(self, x: Self::F) -> Self::U {
+        x.bitcast()
+    }
+    #[inline(always)]
+    fn float(self, x: Self::U) -> Self::F {
+        x.bitcast()
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::U, b: Self::U) -> Self::U {
+        let (a, b): (i32x16<S>, i32x16<S>) = (a.bitcast(), b.bitcast());
+        a.max(b).bitcast()
+    }
+    #[inline(always)]
+    fn min(self, a: Self::U, b: Self::U) -> Self::U {
+        let (a, b): (i32x16<S>, i32x16<S>) = (a.bitcast(), b.bitcast());
+        a.min(b).bitcast()
+    }
+    #[inline(always)]
+    fn gt(self, a: Self::U, b: Self::U) -> Self::M {
+        let (a, b): (i32x16<S>, i32x16<S>) = (a.bitcast(), b.bitcast());
+        a.simd_gt(b)
+    }
+    #[inline(always)]
+    fn gt_f32(self, a: Self::F, b: Self::F) -> Self::M {
+        a.simd_gt(b)
+    }
+    #[inline(always)]
+    fn select(self, mask: Self::M, if_true: Self::U, if_false: Self::U) -> Self::U {
+        mask.select(if_true, if_false)
+    }
+    #[inline(always)]
+    fn any(self, mask: Self::M) -> bool {
+        mask.any_true()
+    }
+    #[inline(always)]
+    fn pair_max(self, a: Self::U, b: Self::U) -> Self::U {
+        self.max(a.unzip_low(b), a.unzip_high(b))
+    }
+
+    #[inline(always)]
+    fn load_bytes(self, x: &[u8; CHUNK]) -> Self::B {
+        u8x64::load_array_ref(self.0, x)
+    }
+    #[inline(always)]
+    fn store_bytes(self, x: Self::B, out: &mut [u8; CHUNK]) {
+        x.store_array(out);
+    }
+    #[inline(always)]
+    fn narrow(self, [a, b, c, d]: [Self::U; 4]) -> Self::B {
+        a.relaxed_narrow(b).relaxed_narrow(c.relaxed_narrow(d))
+    }
+    #[inline(always)]
+    fn widen(self, x: Self::B) -> [Self::U; 4] {
+        let (low, high) = x.widen();
+        let ((a, b), (c, d)) = (low.widen(), high.widen());
+        [a, b, c, d]
+    }
+    #[inline(always)]
+    fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]) {
+        let pairs: u16x32<S> = x.bitcast();
+        let bytes = (pairs | pairs >> 4) & u16x32::splat(self.0, 0xff);
+        let (low, _) = self.0.split_u8x64(bytes.relaxed_narrow(bytes));
+        low.store_array(out);
+    }
+    #[inline(always)]
+    fn split_nibbles(self, x: &[u8; CHUNK / 2]) -> Self::B {
+        let (low, high) = self.0.widen_u8x32(u8x32::load_array_ref(self.0, x));
+        let bytes = self.0.combine_u16x16(low, high);
+        ((bytes | bytes << 4) & u16x32::splat(self.0, 0x0f0f)).bitcast()
+    }
+
+    #[inline(always)]
+    fn load_u16(self, x: &[u16; 2 * LANES]) -> [Self::U; 2] {
+        let (a, b) = u16x32::load_array_ref(self.0, x).widen();
+        [a, b]
+    }
+    #[inline(always)]
+    fn store_u16(self, [a, b]: [Self::U; 2], out: &mut [u16; 2 * LANES]) {
+        a.relaxed_narrow(b).store_array(out);
+    }
+
+    #[inline(always)]
+    fn table(self, values: &[f32; 16]) -> Self::Table {
+        from_fn(
+            #[inline(always)]
+            |byte| u8x64::block_splat(u8x16::load_array(self.0, values.map(|x| x.to_le_bytes()[byte]))),
+        )
+    }
+    /// The four bytes of each value are looked up apart and zipped together.
+    #[inline(always)]
+    fn lookup(self, table: Self::Table, codes: Self::B) -> [Self::F; 4] {
+        let [b0, b1, b2, b3] = table;
+        let (b0, b1) = (b0.swizzle_dyn_within_blocks(codes), b1.swizzle_dyn_within_blocks(codes));
+        let (b2, b3) = (b2.swizzle_dyn_within_blocks(codes), b3.swizzle_dyn_within_blocks(codes));
+        let (low, low_end): (u16x32<S>, u16x32<S>) = (b0.zip_low(b1).bitcast(), b0.zip_high(b1).bitcast());
+        let (high, high_end): (u16x32<S>, u16x32<S>) = (b2.zip_low(b3).bitcast(), b2.zip_high(b3).bitcast());
+        [
+            low.zip_low(high).bitcast(),
+            low.zip_high(high).bitcast(),
+            low_end.zip_low(high_end).bitcast(),
+            low_end.zip_high(high_end).bitcast(),
+        ]
+    }
+}

@@ -1,0 +1,120 @@
+//! Lanes of the `wide` crate: the instructions that the target is known to have when this is compiled.
+//!
+//! It needs no detection and no `std`. Byte operations are plain loops, which the compiler vectorises for the target.
+
+use super::{CHUNK, LANES, Lanes};
+use bytemuck::cast;
+use core::array::from_fn;
+use wide::{f32x16, i32x16, u32x16};
+
+/// The compile-time level.
+#[derive(Clone, Copy)]
+pub(crate) struct Wide;
+
+impl Lanes for Wide {
+    type F = f32x16;
+    type U = u32x16;
+    /// All bits of a true lane are set.
+    type M = u32x16;
+    type B = [u8; CHUNK];
+    type Table = [f32; 16];
+
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> Self::F {
+        f32x16::new(*x)
+    }
+    #[inline(always)]
+    fn store(self, x: Self::F, out: &mut [f32; LANES]) {
+        *out = x.to_array();
+    }
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        f32x16::splat(x)
+    }
+    #[inline(always)]
+    fn splat_bits(self, x: u32) -> Self::U {
+        u32x16::splat(x)
+    }
+
+    #[inline(always)]
+    fn bits(self, x: Self::F) -> Self::U {
+        cast(x)
+    }
+    #[inline(always)]
+    fn float(self, x: Self::U) -> Self::F {
+        cast(x)
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::U, b: Self::U) -> Self::U {
+        cast(cast::<_, i32x16>(a).max(cast(b)))
+    }
+    #[inline(always)]
+    fn min(self, a: Self::U, b: Self::U) -> Self::U {
+        cast(cast::<_, i32x16>(a).min(cast(b)))
+    }
+    #[inline(always)]
+    fn gt(self, a: Self::U, b: Self::U) -> Self::M {
+        cast(cast::<_, i32x16>(a).simd_gt(cast::<_, i32x16>(b)))
+    }
+    #[inline(always)]
+    fn gt_f32(self, a: Self::F, b: Self::F) -> Self::M {
+        cast(a.simd_gt(b))
+    }
+    #[inline(always)]
+    fn select(self, mask: Self::M, if_true: Self::U, if_false: Self::U) -> Self::U {
+        mask.select(if_true, if_false)
+    }
+    #[inline(always)]
+    fn any(self, mask: Self::M) -> bool {
+        mask.any()
+    }
+    #[inline(always)]
+    fn pair_max(self, a: Self::U, b: Self::U) -> Self::U {
+        let both: [i32; 2 * LANES] = cast([a, b]);
+        cast(from_fn::<i32, LANES, _>(|i| both[2 * i].max(both[2 * i + 1])))
+    }
+
+    #[inline(always)]
+    fn load_bytes(self, x: &[u8; CHUNK]) -> Self::B {
+        *x
+    }
+    #[inline(always)]
+    fn store_bytes(self, x: Self::B, out: &mut [u8; CHUNK]) {
+        *out = x;
+    }
+    #[inline(always)]
+    fn narrow(self, x: [Self::U; 4]) -> Self::B {
+        cast::<_, [u32; CHUNK]>(x).map(|x| x as u8)
+    }
+    #[inline(always)]
+    fn widen(self, x: Self::B) -> [Self::U; 4] {
+        cast(x.map(u32::from))
+    }
+    #[inline(always)]
+    fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]) {
+        *out = from_fn(|i| x[2 * i] | x[2 * i + 1] << 4);
+    }
+    #[inline(always)]
+    fn split_nibbles(self, x: &[u8; CHUNK / 2]) -> Self::B {
+        from_fn(|i| x[i / 2] >> (4 * (i % 2)) & 0xf)
+    }
+
+    #[inline(always)]
+    fn load_u16(self, x: &[u16; 2 * LANES]) -> [Self::U; 2] {
+        cast(x.map(u32::from))
+    }
+    #[inline(always)]
+    fn store_u16(self, x: [Self::U; 2], out: &mut [u16; 2 * LANES]) {
+        *out = cast::<_, [u32; 2 * LANES]>(x).map(|x| x as u16);
+    }
+
+    #[inline(always)]
+    fn table(self, values: &[f32; 16]) -> Self::Table {
+        *values
+    }
+    #[inline(always)]
+    fn lookup(self, table: Self::Table, codes: Self::B) -> [Self::F; 4] {
+        cast(codes.map(|code| table[usize::from(code % 16)]))
+    }
+}

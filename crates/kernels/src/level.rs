@@ -1,0 +1,150 @@
+//! The SIMD levels, and the one place where a kernel is compiled for each of them.
+
+#[cfg(feature = "std")]
+use crate::lanes::Simd;
+use crate::lanes::{CHUNK, Wide};
+use crate::scales::Scales;
+use crate::widen::PAIR;
+use crate::{Element, absmax, decode, encode, widen};
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+use fearless_simd::aarch64::Neon;
+#[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
+use fearless_simd::wasm32::WasmSimd128;
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+use fearless_simd::x86::{Avx2, Avx512, Sse4_2};
+
+/// A level other than the reference. The tokens are proof that the machine has it.
+///
+/// There is no SSE2 level: `wide` is that on x86-64, where every CPU has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Level {
+    Wide,
+    #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+    Sse4_2(Sse4_2),
+    #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+    Avx2(Avx2),
+    #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+    Avx512(Avx512),
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    Neon(Neon),
+    #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
+    Wasm(WasmSimd128),
+}
+
+/// `$call` with `$l` standing for the level's lanes, compiled for its instructions.
+macro_rules! on {
+    ($level:expr, $l:ident => $call:expr) => {
+        match $level {
+            Level::Wide => {
+                let $l = Wide;
+                $call
+            }
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Sse4_2(token) => on!(@ token, $l => $call),
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Avx2(token) => on!(@ token, $l => $call),
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Avx512(token) => on!(@ token, $l => $call),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            Level::Neon(token) => on!(@ token, $l => $call),
+            #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Wasm(token) => on!(@ token, $l => $call),
+        }
+    };
+    (@ $token:ident, $l:ident => $call:expr) => {
+        fearless_simd::Simd::vectorize(
+            $token,
+            #[inline(always)]
+            || {
+                let $l = Simd($token);
+                $call
+            },
+        )
+    };
+}
+
+impl Level {
+    /// The levels of this machine, the slowest first.
+    pub(crate) fn available() -> impl Iterator<Item = Self> {
+        #[cfg(feature = "std")]
+        let found = {
+            let detected = fearless_simd::Level::new();
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            let found = [
+                detected.as_sse4_2().map(Level::Sse4_2),
+                detected.as_avx2().map(Level::Avx2),
+                detected.as_avx512().map(Level::Avx512),
+            ];
+            #[cfg(target_arch = "aarch64")]
+            let found = [detected.as_neon().map(Level::Neon)];
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            let found = [detected.as_wasm_simd128().map(Level::Wasm)];
+            #[cfg(not(any(
+                target_arch = "x86",
+                target_arch = "x86_64",
+                target_arch = "aarch64",
+                all(target_arch = "wasm32", target_feature = "simd128")
+            )))]
+            let found = {
+                let _ = detected;
+                [None; 0]
+            };
+            found
+        };
+        #[cfg(not(feature = "std"))]
+        let found = [None; 0];
+        core::iter::once(Level::Wide).chain(found.into_iter().flatten())
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Level::Wide => "wide",
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Sse4_2(_) => "sse4.2",
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Avx2(_) => "avx2",
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Avx512(_) => "avx512",
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            Level::Neon(_) => "neon",
+            #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Wasm(_) => "wasm",
+        }
+    }
+
+    pub(crate) fn absmax(self, x: &[f32], block: usize, out: &mut [f32]) {
+        on!(self, l => absmax::absmax(l, x, block, out))
+    }
+
+    pub(crate) fn min_max(self, x: &[f32], block: usize, min: &mut [f32], max: &mut [f32]) {
+        on!(self, l => absmax::min_max(l, x, block, min, max))
+    }
+
+    pub(crate) fn first_non_finite(self, x: &[[f32; CHUNK]]) -> Option<usize> {
+        on!(self, l => absmax::first_non_finite(l, x))
+    }
+
+    pub(crate) fn encode(self, e: Element, x: &[[f32; CHUNK]], scales: &mut Scales<'_>, codes: &mut [u8]) {
+        on!(self, l => encode::encode(l, e, x, scales, codes))
+    }
+
+    pub(crate) fn decode(self, e: Element, codes: &[u8], scales: &mut Scales<'_>, out: &mut [[f32; CHUNK]]) {
+        on!(self, l => decode::decode(l, e, codes, scales, out))
+    }
+
+    pub(crate) fn widen_f16(self, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
+        on!(self, l => widen::widen_f16(l, x, out))
+    }
+
+    pub(crate) fn widen_bf16(self, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
+        on!(self, l => widen::widen_bf16(l, x, out))
+    }
+
+    pub(crate) fn narrow_f16(self, x: &[[f32; PAIR]], out: &mut [[u16; PAIR]]) {
+        on!(self, l => widen::narrow_f16(l, x, out))
+    }
+
+    pub(crate) fn narrow_bf16(self, x: &[[f32; PAIR]], out: &mut [[u16; PAIR]]) {
+        on!(self, l => widen::narrow_bf16(l, x, out))
+    }
+}

@@ -1,0 +1,200 @@
+//! Floats of few bits: one encoder and one decoder for every exponent and mantissa width, f16 included.
+//!
+//! Encoding lets the adder round. With `e` the exponent of `|x|`, not below the smallest normal one, and `M = 2^(e + 23 - m)`,
+//! one step of the format is one unit in the last place of `M`, so the low bits of `|x| + M` count steps, rounded to
+//! nearest even, subnormals included; what carries out of the mantissa lands in the exponent by itself:
+//!
+//! ```text
+//! code = (bits(|x| + M) - bits(M)) + ((e - emin) << m)        |x| first clamped to the largest value
+//! ```
+//!
+//! Decoding puts exponent and mantissa in their place in f32 and adds the difference of biases to the exponent field;
+//! where the field is 0, it adds one more and subtracts `2^emin` as a float, which is exact. There is no product with a
+//! subnormal f32 anywhere: those are slow on some machines and zero on others.
+
+use crate::decode::Decoder;
+use crate::encode::Encoder;
+use crate::lanes::Lanes;
+use lowbit_scalar::{FloatFormat, Specials};
+
+const F32_MANTISSA: u32 = f32::MANTISSA_DIGITS - 1;
+const F32_BIAS: i32 = f32::MAX_EXP - 1;
+const F32_MAGNITUDE: u32 = u32::MAX >> 1;
+const F32_INFINITY: u32 = f32::INFINITY.to_bits();
+const F32_NAN: u32 = f32::NAN.to_bits();
+
+/// The numbers that a format is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    bits: u32,
+    mantissa_bits: u32,
+    bias: i32,
+    /// What magnitudes are clamped to before they are rounded, as f32.
+    clamp: f32,
+    /// The largest magnitude code that is a finite number.
+    max_code: u32,
+    /// Whether `max_code + 1` is infinity.
+    infinite: bool,
+    /// The code of the positive NaN, or 0.
+    nan_code: u32,
+    /// Whether negative zero is NaN.
+    fnuz: bool,
+}
+
+impl Layout {
+    /// Saturates.
+    #[inline(always)]
+    pub(crate) const fn of(format: FloatFormat) -> Self {
+        Self {
+            bits: format.bits(),
+            mantissa_bits: format.mantissa_bits,
+            bias: format.bias,
+            clamp: format.max(),
+            max_code: format.max_code() as u32,
+            infinite: format.infinity_code().is_some(),
+            nan_code: match format.nan_code() {
+                Some(code) => code as u32,
+                None => 0,
+            },
+            fnuz: matches!(format.specials, Specials::NanNegativeZero),
+        }
+    }
+
+    /// IEEE 754 binary16. Overflows to infinity: the clamp is the number after the largest one, and it has that code.
+    pub(crate) const F16: Self = Self {
+        bits: 16,
+        mantissa_bits: 10,
+        bias: 15,
+        clamp: 65536.0,
+        max_code: 0x7bff,
+        infinite: true,
+        nan_code: 0x7e00,
+        fnuz: false,
+    };
+
+    /// The exponent field in f32 of the smallest normal number, in place.
+    const fn min_exponent(self) -> u32 {
+        ((F32_BIAS + 1 - self.bias) as u32) << F32_MANTISSA
+    }
+
+    const fn sign_code(self) -> u32 {
+        1 << (self.bits - 1)
+    }
+
+    const fn shift(self) -> u32 {
+        F32_MANTISSA - self.mantissa_bits
+    }
+}
+
+/// Quotients to codes.
+#[derive(Clone, Copy)]
+pub(crate) struct MinifloatEncoder<L: Lanes> {
+    layout: Layout,
+    magnitude: L::U,
+    clamp: L::U,
+    exponent: L::U,
+    min_exponent: L::U,
+    magic: L::U,
+    rebase: L::U,
+    sign_code: L::U,
+    infinity: L::U,
+    nan_code: L::U,
+    zero: L::U,
+}
+
+impl<L: Lanes> MinifloatEncoder<L> {
+    #[inline(always)]
+    pub(crate) fn new(l: L, layout: Layout) -> Self {
+        Self {
+            layout,
+            magnitude: l.splat_bits(F32_MAGNITUDE),
+            clamp: l.splat_bits(layout.clamp.to_bits()),
+            exponent: l.splat_bits(F32_INFINITY),
+            min_exponent: l.splat_bits(layout.min_exponent()),
+            magic: l.splat_bits(layout.shift() << F32_MANTISSA),
+            rebase: l.splat_bits(layout.min_exponent() >> layout.shift()),
+            sign_code: l.splat_bits(layout.sign_code()),
+            infinity: l.splat_bits(F32_INFINITY),
+            nan_code: l.splat_bits(layout.nan_code),
+            zero: l.splat_bits(0),
+        }
+    }
+}
+
+impl<L: Lanes> Encoder<L> for MinifloatEncoder<L> {
+    #[inline(always)]
+    fn encode(self, l: L, x: L::F) -> L::U {
+        let bits = l.bits(x);
+        let magnitude = bits & self.magnitude;
+        let clamped = l.min(magnitude, self.clamp);
+        let exponent = l.max(clamped & self.exponent, self.min_exponent);
+        let magic = exponent + self.magic;
+        let steps = l.bits(l.float(clamped) + l.float(magic)) - magic;
+        let code = steps + (exponent >> self.layout.shift()) - self.rebase;
+        let sign = (bits >> (u32::BITS - self.layout.bits)) & self.sign_code;
+        let signed = code | sign;
+        let signed = if self.layout.fnuz { l.select(l.gt(code, self.zero), signed, code) } else { signed };
+        l.select(l.gt(magnitude, self.infinity), self.nan_code, signed)
+    }
+}
+
+/// Codes to values.
+#[derive(Clone, Copy)]
+pub(crate) struct MinifloatDecoder<L: Lanes> {
+    layout: Layout,
+    magnitude: L::U,
+    rebias: L::U,
+    one_exponent: L::U,
+    hidden: L::U,
+    min_positive: L::F,
+    max_code: L::U,
+    infinity_code: L::U,
+    infinity: L::U,
+    nan: L::U,
+    sign_code: L::U,
+}
+
+impl<L: Lanes> MinifloatDecoder<L> {
+    #[inline(always)]
+    pub(crate) fn new(l: L, layout: Layout) -> Self {
+        Self {
+            layout,
+            magnitude: l.splat_bits(layout.sign_code() - 1),
+            rebias: l.splat_bits(layout.min_exponent() - (1 << F32_MANTISSA)),
+            one_exponent: l.splat_bits(1 << F32_MANTISSA),
+            hidden: l.splat_bits(1 << layout.mantissa_bits),
+            min_positive: l.splat(f32::from_bits(layout.min_exponent())),
+            max_code: l.splat_bits(layout.max_code),
+            infinity_code: l.splat_bits(layout.max_code + layout.infinite as u32),
+            infinity: l.splat_bits(F32_INFINITY),
+            nan: l.splat_bits(F32_NAN),
+            sign_code: l.splat_bits(layout.sign_code()),
+        }
+    }
+
+    /// One vector of codes, of which no bit above the width is set.
+    #[inline(always)]
+    pub(crate) fn decode(self, l: L, codes: L::U) -> L::F {
+        let magnitude = codes & self.magnitude;
+        let normal = (magnitude << self.layout.shift()) + self.rebias;
+        let subnormal = l.bits(l.float(normal + self.one_exponent) - self.min_positive);
+        let finite = l.select(l.gt(self.hidden, magnitude), subnormal, normal);
+        let special = l.select(l.gt(magnitude, self.infinity_code), self.nan, self.infinity);
+        let value = l.select(l.gt(magnitude, self.max_code), special, finite);
+        let value = value | (codes & self.sign_code) << (u32::BITS - self.layout.bits);
+        if !self.layout.fnuz {
+            return l.float(value);
+        }
+        // The one NaN is the sign alone: the only code that, sign flipped, is less than 1.
+        let is_nan = l.gt(l.splat_bits(1), codes ^ self.sign_code);
+        l.float(l.select(is_nan, self.nan, value))
+    }
+}
+
+impl<L: Lanes> Decoder<L> for MinifloatDecoder<L> {
+    #[inline(always)]
+    fn decode(self, l: L, codes: L::B) -> [L::F; 4] {
+        let [a, b, c, d] = l.widen(codes);
+        [self.decode(l, a), self.decode(l, b), self.decode(l, c), self.decode(l, d)]
+    }
+}

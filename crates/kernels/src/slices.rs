@@ -1,0 +1,68 @@
+//! Slices of any length to the whole chunks that a level's kernels take: what is left over goes through a padded chunk.
+//!
+//! So the kernels have no second loop for the end, and this code is compiled once, not once per level.
+
+use crate::lanes::CHUNK;
+use crate::level::Level;
+use crate::scales::Scales;
+use crate::widen::PAIR;
+use crate::{Blocks, Element};
+
+pub(crate) fn first_non_finite(level: Level, x: &[f32]) -> Option<usize> {
+    let (chunks, _) = x.as_chunks::<CHUNK>();
+    let start = CHUNK * level.first_non_finite(chunks).unwrap_or(chunks.len());
+    x[start..].iter().position(|x| !x.is_finite()).map(|i| start + i)
+}
+
+pub(crate) fn encode(level: Level, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8]) {
+    let mut scales = Scales::new(blocks, x.len(), -0.0);
+    let (chunks, rest) = x.as_chunks::<CHUNK>();
+    let (whole, last) = codes.split_at_mut(e.packed_len(chunks.len() * CHUNK));
+    if !chunks.is_empty() {
+        level.encode(e, chunks, &mut scales, whole);
+    }
+    if !rest.is_empty() {
+        let mut padded = [[0.0; CHUNK]];
+        padded[0][..rest.len()].copy_from_slice(rest);
+        let mut packed = [0; CHUNK];
+        level.encode(e, &padded, &mut scales, &mut packed[..e.packed_len(CHUNK)]);
+        last.copy_from_slice(&packed[..last.len()]);
+        // The padding was encoded, too, and zero need not be code 0.
+        let used = rest.len() * e.bits() as usize % 8;
+        if let (Some(byte), 1..) = (last.last_mut(), used) {
+            *byte &= (1 << used) - 1;
+        }
+    }
+}
+
+pub(crate) fn decode(level: Level, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f32]) {
+    let mut scales = Scales::new(blocks, out.len(), 0.0);
+    let (chunks, rest) = out.as_chunks_mut::<CHUNK>();
+    let (whole, last) = codes.split_at(e.packed_len(chunks.len() * CHUNK));
+    if !chunks.is_empty() {
+        level.decode(e, whole, &mut scales, chunks);
+    }
+    if !rest.is_empty() {
+        let mut packed = [0; CHUNK];
+        packed[..last.len()].copy_from_slice(last);
+        let mut padded = [[0.0; CHUNK]];
+        level.decode(e, &packed[..e.packed_len(CHUNK)], &mut scales, &mut padded);
+        rest.copy_from_slice(&padded[0][..rest.len()]);
+    }
+}
+
+/// Applies a conversion of whole pairs of vectors to a slice of any length.
+pub(crate) fn convert<T: Copy + Default, U: Copy + Default>(
+    x: &[T],
+    out: &mut [U],
+    pairs: impl Fn(&[[T; PAIR]], &mut [[U; PAIR]]),
+) {
+    let ((x, x_rest), (out, out_rest)) = (x.as_chunks(), out.as_chunks_mut());
+    pairs(x, out);
+    if !x_rest.is_empty() {
+        let (mut padded, mut converted) = ([[T::default(); PAIR]], [[U::default(); PAIR]]);
+        padded[0][..x_rest.len()].copy_from_slice(x_rest);
+        pairs(&padded, &mut converted);
+        out_rest.copy_from_slice(&converted[0][..x_rest.len()]);
+    }
+}

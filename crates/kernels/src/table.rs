@@ -1,0 +1,97 @@
+//! Elements of up to 16 values: NF4 and bitsandbytes' FP4 encode by comparing with the cuts between neighbours, and any
+//! element of up to 4 bits decodes by looking its values up.
+
+use crate::Element;
+use crate::decode::Decoder;
+use crate::encode::Encoder;
+use crate::lanes::Lanes;
+use lowbit_scalar::{Fp4, Nf4};
+
+/// The cuts of an element and the codes between them. A number above a cut, and only above, has passed it.
+#[derive(Clone, Copy)]
+struct Cuts {
+    cuts: &'static [f32],
+    /// What passing each cut changes in the code, as an exclusive or.
+    changes: [u8; 15],
+    /// The code below all cuts.
+    first: u8,
+    /// Whether magnitudes are cut, and the sign is a bit of the code.
+    sign_code: u8,
+    nan_code: u8,
+}
+
+impl Cuts {
+    const NF4: Self = Self::new(Element::Nf4, &Nf4::CUTS, 0);
+    const FP4: Self = Self::new(Element::Fp4, &Fp4::CUTS, 0b1000);
+
+    const fn new(e: Element, cuts: &'static [f32], sign_code: u8) -> Self {
+        let first = e.encode_one(if sign_code == 0 { f32::MIN } else { 0.0 });
+        let mut changes = [0; 15];
+        let (mut code, mut i) = (first, 0);
+        while i < cuts.len() {
+            let next = e.encode_one(cuts[i].next_up());
+            changes[i] = code ^ next;
+            (code, i) = (next, i + 1);
+        }
+        Self { cuts, changes, first, sign_code, nan_code: e.encode_one(f32::NAN) }
+    }
+}
+
+/// Quotients to codes of NF4 or FP4.
+#[derive(Clone, Copy)]
+pub(crate) struct TableEncoder<L: Lanes> {
+    table: Cuts,
+    magnitude: L::U,
+    infinity: L::U,
+    zero: L::U,
+}
+
+impl<L: Lanes> TableEncoder<L> {
+    #[inline(always)]
+    pub(crate) fn new(l: L, e: Element) -> Self {
+        Self {
+            table: if matches!(e, Element::Nf4) { Cuts::NF4 } else { Cuts::FP4 },
+            magnitude: l.splat_bits(u32::MAX >> 1),
+            infinity: l.splat_bits(f32::INFINITY.to_bits()),
+            zero: l.splat_bits(0),
+        }
+    }
+}
+
+impl<L: Lanes> Encoder<L> for TableEncoder<L> {
+    #[inline(always)]
+    fn encode(self, l: L, x: L::F) -> L::U {
+        let magnitude = l.bits(x) & self.magnitude;
+        let measured = if self.table.sign_code == 0 { x } else { l.float(magnitude) };
+        let mut code = l.splat_bits(self.table.first.into());
+        for (&cut, &change) in self.table.cuts.iter().zip(&self.table.changes) {
+            let passed = l.gt_f32(measured, l.splat(cut));
+            code = code ^ l.select(passed, l.splat_bits(change.into()), self.zero);
+        }
+        let negative = l.gt_f32(l.splat(0.0), x);
+        let code = code | l.select(negative, l.splat_bits(self.table.sign_code.into()), self.zero);
+        l.select(l.gt(magnitude, self.infinity), l.splat_bits(self.table.nan_code.into()), code)
+    }
+}
+
+/// Codes of up to 4 bits to values.
+#[derive(Clone, Copy)]
+pub(crate) struct TableDecoder<L: Lanes>(L::Table);
+
+impl<L: Lanes> TableDecoder<L> {
+    #[inline(always)]
+    pub(crate) fn new(l: L, e: Element) -> Self {
+        let mut values = [0.0; 16];
+        for (code, value) in values.iter_mut().enumerate() {
+            *value = e.decode_one(code as u8);
+        }
+        Self(l.table(&values))
+    }
+}
+
+impl<L: Lanes> Decoder<L> for TableDecoder<L> {
+    #[inline(always)]
+    fn decode(self, l: L, codes: L::B) -> [L::F; 4] {
+        l.lookup(self.0, codes)
+    }
+}

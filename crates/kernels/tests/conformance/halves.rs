@@ -1,0 +1,101 @@
+//! f16 and bf16: all of them to f32; and back from every boundary between two of them.
+
+use crate::inputs::{Random, SPECIALS};
+use crate::levels::under_test;
+use crate::window::{Window, assert_same};
+use half::{bf16, f16};
+use lowbit_kernels::Kernels;
+
+const ALL: core::ops::RangeInclusive<u16> = 0..=u16::MAX;
+
+/// Compares values, with every NaN the same.
+fn check_narrow<T: Copy + PartialEq + core::fmt::Debug>(
+    x: &[f32],
+    offset: usize,
+    guard: T,
+    narrow: impl Fn(Kernels, &[f32], &mut [T]),
+    bits: impl Fn(T) -> u16,
+) {
+    let mut want = vec![guard; x.len()];
+    narrow(Kernels::reference(), x, &mut want);
+    let x = Window::of(x, offset % 5, 0.0);
+    for kernels in under_test() {
+        let mut got = Window::new(want.len(), offset % 7, guard);
+        narrow(kernels, x.get(), got.get_mut());
+        for ((got, want), x) in got.checked().iter().zip(&want).zip(x.get()) {
+            assert_eq!(bits(*got), bits(*want), "{x:?} at {kernels:?}: got {got:?}, want {want:?}");
+        }
+    }
+}
+
+fn check_narrow_f16(x: &[f32], offset: usize) {
+    let bits = |x: f16| if x.is_nan() { f16::NAN } else { x }.to_bits();
+    check_narrow(x, offset, f16::from_bits(0x1234), |kernels, x, out| kernels.narrow_f16(x, out), bits);
+}
+
+fn check_narrow_bf16(x: &[f32], offset: usize) {
+    let bits = |x: bf16| if x.is_nan() { bf16::NAN } else { x }.to_bits();
+    check_narrow(x, offset, bf16::from_bits(0x1234), |kernels, x, out| kernels.narrow_bf16(x, out), bits);
+}
+
+#[test]
+fn every_half_widens() {
+    // One more at the front moves every number to another lane.
+    for extra in 0..3 {
+        let halves: Vec<u16> = (0..extra).chain(ALL).collect();
+        let f16s: Vec<f16> = halves.iter().map(|&bits| f16::from_bits(bits)).collect();
+        let bf16s: Vec<bf16> = halves.iter().map(|&bits| bf16::from_bits(bits)).collect();
+        let (mut f16_want, mut bf16_want) = (vec![0.0; halves.len()], vec![0.0; halves.len()]);
+        Kernels::reference().widen_f16(&f16s, &mut f16_want);
+        Kernels::reference().widen_bf16(&bf16s, &mut bf16_want);
+        for kernels in under_test() {
+            let mut got = Window::new(halves.len(), usize::from(extra), 1.25);
+            kernels.widen_f16(&f16s, got.get_mut());
+            assert_same(got.checked(), &f16_want, format_args!("f16 at {kernels:?}"));
+            kernels.widen_bf16(&bf16s, got.get_mut());
+            assert_same(got.checked(), &bf16_want, format_args!("bf16 at {kernels:?}"));
+        }
+    }
+}
+
+#[test]
+fn every_boundary_narrows() {
+    // Each positive number, and the point halfway to its successor in f32, which for f16 is a tie as well.
+    let around = |bits: u32| [bits.wrapping_sub(1), bits, bits + 1].map(f32::from_bits);
+    let f16s = ALL.map(f16::from_bits).filter(|x| x.is_finite()).flat_map(|x| {
+        let (this, next) = (x.to_f32(), f16::from_bits(x.to_bits() + 1).to_f32());
+        let halfway = if next.is_finite() { (this + next) / 2.0 } else { 65520.0f32.copysign(this) };
+        let [a, b] = [around(this.to_bits()), around(halfway.to_bits())];
+        a.into_iter().chain(b)
+    });
+    check_narrow_f16(&f16s.collect::<Vec<_>>(), 1);
+    let bf16s = ALL.flat_map(|bits| {
+        let bits = u32::from(bits) << 16;
+        let [a, b] = [around(bits), around(bits | 0x8000)];
+        a.into_iter().chain(b)
+    });
+    check_narrow_bf16(&bf16s.collect::<Vec<_>>(), 2);
+}
+
+#[test]
+fn random_bits_narrow_at_every_length() {
+    let mut random = Random(5);
+    for n in (0..100).chain([1000, 1 << 16]) {
+        let any: Vec<f32> = (0..n).map(|_| random.any()).collect();
+        check_narrow_f16(&any, n);
+        check_narrow_bf16(&any, n);
+        check_narrow_f16(&random.mixed(n, 1000.0), n);
+    }
+    let mut x: Vec<f32> = (0..67).map(|i| SPECIALS[i % SPECIALS.len()]).collect();
+    for _ in 0..x.len() {
+        x.rotate_right(1);
+        check_narrow_f16(&x, 0);
+        check_narrow_bf16(&x, 0);
+    }
+}
+
+#[test]
+#[should_panic(expected = "3 values need room for as many, got 4")]
+fn wrong_length() {
+    Kernels::best().narrow_f16(&[0.0; 3], &mut [f16::ZERO; 4]);
+}
