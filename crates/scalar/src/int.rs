@@ -7,7 +7,7 @@
 //! ```
 
 use crate::Rounding;
-use crate::number::number_traits;
+use crate::number::{number_traits, rounds};
 use crate::unpacked::Unpacked;
 
 /// A signed integer of `B` bits, 1 to 8, from `-2^(B-1)` to `2^(B-1) - 1`.
@@ -80,26 +80,6 @@ impl<const B: u32> Int<B> {
         (self.0 << unused) as i8 >> unused
     }
 
-    /// Rounds to nearest even and saturates.
-    pub const fn from_f32(x: f32) -> Self {
-        Self::from_f32_with(x, Rounding::NearestEven)
-    }
-
-    /// Rounds as asked and saturates.
-    pub const fn from_f32_with(x: f32, rounding: Rounding) -> Self {
-        Self::saturate(Unpacked::from_f32(x).to_integer(0, rounding))
-    }
-
-    /// Rounds to nearest even and saturates.
-    pub const fn from_f64(x: f64) -> Self {
-        Self::from_f64_with(x, Rounding::NearestEven)
-    }
-
-    /// Rounds as asked and saturates.
-    pub const fn from_f64_with(x: f64, rounding: Rounding) -> Self {
-        Self::saturate(Unpacked::from_f64(x).to_integer(0, rounding))
-    }
-
     /// The value, exactly.
     pub const fn to_f32(self) -> f32 {
         self.to_i8() as f32
@@ -108,6 +88,10 @@ impl<const B: u32> Int<B> {
     /// The value, exactly.
     pub const fn to_f64(self) -> f64 {
         self.to_i8() as f64
+    }
+
+    const fn round(x: Unpacked, rounding: Rounding) -> Self {
+        Self::saturate(x.to_integer(0, rounding))
     }
 
     const fn saturate(value: i32) -> Self {
@@ -123,4 +107,5 @@ impl<const B: u32> Int<B> {
     }
 }
 
+rounds!([const B: u32] Int<B>);
 number_traits!([const B: u32] Int<B>, Self::NAME, Self::from_f64);

@@ -1,10 +1,7 @@
-//! One low-bit code and the number it stands for: FP4, FP6, FP8, E8M0, INT1-8, NF4, exact and const, without dependencies.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-
-#[cfg(test)]
-extern crate std;
 
 mod decimal;
 mod e2m1;

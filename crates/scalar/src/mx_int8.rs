@@ -9,7 +9,7 @@
 //! Source: OCP Microscaling Formats 1.0, section 5.3.4.
 
 use crate::Rounding;
-use crate::number::number_traits;
+use crate::number::{number_traits, rounds};
 use crate::unpacked::Unpacked;
 
 /// A multiple of 1/64 from -2 to 127/64; encoding stops at ±127/64.
@@ -53,26 +53,6 @@ impl MxInt8 {
         self.0
     }
 
-    /// Rounds to nearest even and saturates to ±127/64.
-    pub const fn from_f32(x: f32) -> Self {
-        Self::from_f32_with(x, Rounding::NearestEven)
-    }
-
-    /// Rounds as asked and saturates to ±127/64.
-    pub const fn from_f32_with(x: f32, rounding: Rounding) -> Self {
-        Self::encode(Unpacked::from_f32(x), rounding)
-    }
-
-    /// Rounds to nearest even and saturates to ±127/64.
-    pub const fn from_f64(x: f64) -> Self {
-        Self::from_f64_with(x, Rounding::NearestEven)
-    }
-
-    /// Rounds as asked and saturates to ±127/64.
-    pub const fn from_f64_with(x: f64, rounding: Rounding) -> Self {
-        Self::encode(Unpacked::from_f64(x), rounding)
-    }
-
     /// The value, exactly.
     pub const fn to_f32(self) -> f32 {
         const STEP: f32 = 1.0 / (1 << -MxInt8::SCALE_EXPONENT) as f32;
@@ -84,7 +64,7 @@ impl MxInt8 {
         self.to_f32() as f64
     }
 
-    const fn encode(x: Unpacked, rounding: Rounding) -> Self {
+    const fn round(x: Unpacked, rounding: Rounding) -> Self {
         let steps = x.to_integer(Self::SCALE_EXPONENT, rounding);
         let end = i8::MAX as i32;
         if steps > end {
@@ -97,4 +77,5 @@ impl MxInt8 {
     }
 }
 
+rounds!([] MxInt8);
 number_traits!([] MxInt8, "MxInt8", Self::from_f64);

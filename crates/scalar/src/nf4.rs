@@ -15,7 +15,7 @@ use crate::number::number_traits;
 /// One of 16 quantiles of the normal distribution in [-1, 1].
 ///
 /// Numbers beyond ±1 become ±1. NaN becomes 0 (code 7); bitsandbytes would store -1 (code 0), see
-/// [the differences](crate#differences-from-the-other-libraries).
+/// [the differences](crate#differences-from-ml_dtypes).
 ///
 /// ```
 /// use lowbit_scalar::Nf4;

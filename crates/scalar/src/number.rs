@@ -1,4 +1,4 @@
-//! The traits that every type of this crate has, stamped from its inherent `to_bits`, `to_f32`, `to_f64` and `from_f64`.
+//! The traits that every type of this crate has, and the constructors that integers share: declarations, no arithmetic.
 
 /// `number_traits!([const B: u32] Int<B>, name, from_text)`: generic parameters in brackets, the type, its name for
 /// `Debug`, and the function of f64 that `FromStr` applies to [`decimal::parse`](crate::decimal::parse).
@@ -58,4 +58,31 @@ macro_rules! number_traits {
         }
     };
 }
-pub(crate) use number_traits;
+
+/// `rounds!([const B: u32] Int<B>)`: the constructors of an integer type, given `const fn round(Unpacked, Rounding) -> Self`.
+macro_rules! rounds {
+    ([$($generic:tt)*] $type:ty) => {
+        impl<$($generic)*> $type {
+            /// Rounds to nearest even and saturates.
+            pub const fn from_f32(x: f32) -> Self {
+                Self::from_f32_with(x, $crate::Rounding::NearestEven)
+            }
+
+            /// Rounds as asked and saturates.
+            pub const fn from_f32_with(x: f32, rounding: $crate::Rounding) -> Self {
+                Self::round($crate::unpacked::Unpacked::from_f32(x), rounding)
+            }
+
+            /// Rounds to nearest even and saturates.
+            pub const fn from_f64(x: f64) -> Self {
+                Self::from_f64_with(x, $crate::Rounding::NearestEven)
+            }
+
+            /// Rounds as asked, directly from f64, and saturates.
+            pub const fn from_f64_with(x: f64, rounding: $crate::Rounding) -> Self {
+                Self::round($crate::unpacked::Unpacked::from_f64(x), rounding)
+            }
+        }
+    };
+}
+pub(crate) use {number_traits, rounds};

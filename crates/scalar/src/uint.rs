@@ -3,7 +3,7 @@
 //! Asymmetric quantization stores `Uint` codes with a zero point: `w = scale * (code - zero)`.
 
 use crate::Rounding;
-use crate::number::number_traits;
+use crate::number::{number_traits, rounds};
 use crate::unpacked::Unpacked;
 
 /// An unsigned integer of `B` bits, 1 to 8, from 0 to `2^B - 1`.
@@ -73,26 +73,6 @@ impl<const B: u32> Uint<B> {
         self.to_bits()
     }
 
-    /// Rounds to nearest even and saturates.
-    pub const fn from_f32(x: f32) -> Self {
-        Self::from_f32_with(x, Rounding::NearestEven)
-    }
-
-    /// Rounds as asked and saturates.
-    pub const fn from_f32_with(x: f32, rounding: Rounding) -> Self {
-        Self::saturate(Unpacked::from_f32(x).to_integer(0, rounding))
-    }
-
-    /// Rounds to nearest even and saturates.
-    pub const fn from_f64(x: f64) -> Self {
-        Self::from_f64_with(x, Rounding::NearestEven)
-    }
-
-    /// Rounds as asked and saturates.
-    pub const fn from_f64_with(x: f64, rounding: Rounding) -> Self {
-        Self::saturate(Unpacked::from_f64(x).to_integer(0, rounding))
-    }
-
     /// The value, exactly.
     pub const fn to_f32(self) -> f32 {
         self.to_u8() as f32
@@ -101,6 +81,10 @@ impl<const B: u32> Uint<B> {
     /// The value, exactly.
     pub const fn to_f64(self) -> f64 {
         self.to_u8() as f64
+    }
+
+    const fn round(x: Unpacked, rounding: Rounding) -> Self {
+        Self::saturate(x.to_integer(0, rounding))
     }
 
     const fn saturate(value: i32) -> Self {
@@ -114,4 +98,5 @@ impl<const B: u32> Uint<B> {
     }
 }
 
+rounds!([const B: u32] Uint<B>);
 number_traits!([const B: u32] Uint<B>, Self::NAME, Self::from_f64);
