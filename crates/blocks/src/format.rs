@@ -189,7 +189,7 @@ impl Format {
     /// ELEMENT  int1 … int8, uint1 … uint8, e2m1, e4m3, …      see Element::name
     /// BLOCK    tensor, channel, g128, 128x128, flat64
     /// SCALE    e4m3, e8m0; left out for f32, f16 and bf16, which are the file's choice and not part of the name
-    /// ZERO     asym (int4-…-asym is unsigned codes with integer zero points), float, bias
+    /// ZERO     asym (int4-…-asym is unsigned codes with integer zero points), float, bias; nozero for unsigned without any
     /// ```
     ///
     /// Where the name does not say it, groups have bf16 scales and everything else has f32 scales, the types that most files

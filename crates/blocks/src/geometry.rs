@@ -59,7 +59,9 @@ impl Format {
             Block::Tile { rows: high, cols: wide } => {
                 (rows.div_ceil(high.max(1)), cols.div_ceil(wide.max(1)))
             }
-            Block::Flat(block) => (1, rows.saturating_mul(cols).div_ceil(block.max(1))),
+            Block::Flat(block) => {
+                (1, rows.checked_mul(cols).map_or(usize::MAX, |n| n.div_ceil(block.max(1))))
+            }
         }
     }
 
@@ -223,8 +225,11 @@ impl Format {
         matrix.checked_mul(shape.matrices)
     }
 
-    /// Bytes of one thing of `bytes` bytes for each block.
+    /// Bytes of one thing of `bytes` bytes for each block. Nothing at all is 0, however many the blocks.
     fn checked_scales(&self, shape: Shape, bytes: usize) -> Option<usize> {
+        if bytes == 0 {
+            return Some(0);
+        }
         let (rows, cols) = self.scale_grid(shape);
         rows.checked_mul(cols)?.checked_mul(shape.matrices)?.checked_mul(bytes)
     }

@@ -4,6 +4,7 @@
 //! ELEMENT-BLOCK[-SCALE][-2level][-ZERO]      int4-g128-asym, e4m3-64x64, e2m1-g16-e4m3-2level
 //! ```
 //!
+//! `uint8` and `uint8-tensor` of the table have zero points, so unsigned integers without say so: `uint4-g64-nozero`.
 //! Float scales are not named: f32, f16 or bf16 is what a file says. Every format that makes sense has one name, and no two
 //! that differ otherwise share one.
 
@@ -14,7 +15,7 @@ use alloc::string::String;
 use lowbit_kernels::Element;
 
 use super::int::default_scale;
-use super::{Block, FORMATS, Format, PLAIN, Zero, element};
+use super::{Block, FORMATS, Format, Zero, element};
 use crate::scale::ScaleKind;
 
 pub(super) fn parse(name: &str) -> Option<Format> {
@@ -33,6 +34,8 @@ fn parse_parts(name: &str) -> Option<Format> {
     };
     let tensor_scale = parts.next_if_eq(&"2level").is_some();
     let zero = match (parts.next(), element) {
+        (Some("nozero"), Element::Uint { .. }) => Zero::None,
+        (None, Element::Uint { .. }) => return None,
         (None, _) => Zero::None,
         (Some("asym"), Element::Int { bits }) => {
             element = Element::Uint { bits };
@@ -42,7 +45,7 @@ fn parse_parts(name: &str) -> Option<Format> {
         (Some("bias"), _) => Zero::Bias,
         _ => return None,
     };
-    let format = Format { element, block, scale, tensor_scale, zero, ..PLAIN };
+    let format = Format { element, block, scale, tensor_scale, zero };
     (parts.next().is_none() && format.check_row().is_ok()).then_some(format)
 }
 
@@ -89,10 +92,11 @@ pub(super) fn compose(format: &Format) -> String {
     if format.tensor_scale {
         name += "-2level";
     }
-    name + match format.zero {
-        Zero::None => "",
-        Zero::Int => "-asym",
-        Zero::Float => "-float",
-        Zero::Bias => "-bias",
+    name + match (format.zero, format.element) {
+        (Zero::None, Element::Uint { .. }) => "-nozero",
+        (Zero::None, _) => "",
+        (Zero::Int, _) => "-asym",
+        (Zero::Float, _) => "-float",
+        (Zero::Bias, _) => "-bias",
     }
 }

@@ -1,0 +1,12 @@
+//! Tensors, formats and swizzles against definitions written here a second time, one value at a time.
+
+mod cases;
+mod error_report;
+mod errors;
+mod geometry;
+mod linear;
+mod names;
+mod oracle;
+mod round_trip;
+mod rows;
+mod swizzle;
