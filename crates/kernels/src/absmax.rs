@@ -67,12 +67,7 @@ impl Key for Descending {
 /// `max |x|` of each block.
 #[inline(always)]
 pub(crate) fn absmax<L: Lanes>(l: L, x: &[f32], block: usize, out: &mut [f32]) {
-    // NVFP4 and the MX formats: a block length that the compiler knows unrolls the loop over a block's vectors.
-    match block {
-        16 => reduce(l, x, 16, Magnitude, out),
-        32 => reduce(l, x, 32, Magnitude, out),
-        _ => reduce(l, x, block, Magnitude, out),
-    }
+    reduce(l, x, block, Magnitude, out);
 }
 
 /// The least and the largest value of each block, in the IEEE 754 total order.
@@ -86,25 +81,51 @@ pub(crate) fn min_max<L: Lanes>(l: L, x: &[f32], block: usize, min: &mut [f32], 
     }
 }
 
-/// The largest key of each block, as signed integers, turned back into an f32.
+/// The largest key of each block, turned back into an f32.
 #[inline(always)]
 fn reduce<L: Lanes>(l: L, x: &[f32], block: usize, order: impl Key, out: &mut [f32]) {
-    for (x, out) in x.chunks(block.saturating_mul(LANES)).zip(out.chunks_mut(LANES)) {
+    let group = block.saturating_mul(LANES);
+    let whole = x.len() / group;
+    let (x, rest) = x.split_at(whole * group);
+    let (out, out_rest) = out.split_at_mut(whole * LANES);
+    match block {
+        // NVFP4 and the MX formats: the loop over a block's vectors unrolls if its length is known.
+        16 => groups(l, x, 16, order, out),
+        32 => groups(l, x, 32, order, out),
+        _ => groups(l, x, block, order, out),
+    }
+    if !rest.is_empty() {
         let mut v = [l.splat_bits(0); LANES];
-        for (x, v) in x.chunks(block).zip(&mut v) {
+        for (x, v) in rest.chunks(block).zip(&mut v) {
             *v = largest(l, x, order);
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                v[i] = l.pair_max(v[2 * i], v[2 * i + 1]);
-            }
-            width /= 2;
-        }
         let mut results = [0.0; LANES];
-        l.store(l.float(order.back(l, v[0])), &mut results);
-        out.copy_from_slice(&results[..out.len()]);
+        l.store(l.float(order.back(l, transpose_max(l, v))), &mut results);
+        out_rest.copy_from_slice(&results[..out_rest.len()]);
     }
+}
+
+/// [`reduce`] for groups of sixteen whole blocks.
+#[inline(always)]
+fn groups<L: Lanes>(l: L, x: &[f32], block: usize, order: impl Key, out: &mut [f32]) {
+    for (x, out) in x.chunks_exact(block.saturating_mul(LANES)).zip(out.as_chunks_mut().0) {
+        let mut v = [l.splat_bits(0); LANES];
+        for (x, v) in x.chunks_exact(block).zip(&mut v) {
+            *v = largest(l, x, order);
+        }
+        l.store(l.float(order.back(l, transpose_max(l, v))), out);
+    }
+}
+
+/// Lane `i` of the result is the largest lane of vector `i`.
+#[inline(always)]
+fn transpose_max<L: Lanes>(l: L, mut v: [L::U; LANES]) -> L::U {
+    for width in [8, 4, 2, 1] {
+        for i in 0..width {
+            v[i] = l.pair_max(v[2 * i], v[2 * i + 1]);
+        }
+    }
+    v[0]
 }
 
 /// The largest key of each lane of one block.

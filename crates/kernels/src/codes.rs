@@ -44,27 +44,53 @@ const fn low_bits(count: u32, period: u32) -> u64 {
     ones * ((1 << count) - 1)
 }
 
+// Scalar code on u64, compiled once and not once per level; the width is known in the loops, so copies are not calls.
+
 #[inline(never)]
 fn close_gaps(bits: u32, codes: &[u8; CHUNK], out: &mut [u8]) {
-    for (codes, out) in codes.as_chunks::<8>().0.iter().zip(out.chunks_exact_mut(bits as usize)) {
-        let mut word = u64::from_le_bytes(*codes);
-        for merged in [1, 2, 4] {
-            let low = word & low_bits(merged * bits, 2 * merged * 8);
-            word = low | (word ^ low) >> (merged * (8 - bits));
-        }
-        out.copy_from_slice(&word.to_le_bytes()[..bits as usize]);
+    match bits {
+        1 => close::<1>(codes, out),
+        2 => close::<2>(codes, out),
+        3 => close::<3>(codes, out),
+        5 => close::<5>(codes, out),
+        6 => close::<6>(codes, out),
+        _ => close::<7>(codes, out),
     }
 }
 
 #[inline(never)]
 fn open_gaps(bits: u32, bytes: &[u8], codes: &mut [u8; CHUNK]) {
-    for (bytes, codes) in bytes.chunks_exact(bits as usize).zip(codes.as_chunks_mut::<8>().0) {
+    match bits {
+        1 => open::<1>(bytes, codes),
+        2 => open::<2>(bytes, codes),
+        3 => open::<3>(bytes, codes),
+        5 => open::<5>(bytes, codes),
+        6 => open::<6>(bytes, codes),
+        _ => open::<7>(bytes, codes),
+    }
+}
+
+#[inline(always)]
+fn close<const BITS: usize>(codes: &[u8; CHUNK], out: &mut [u8]) {
+    for (codes, out) in codes.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<BITS>().0) {
+        let mut word = u64::from_le_bytes(*codes);
+        for merged in [1, 2, 4] {
+            let low = word & low_bits(merged * BITS as u32, 2 * merged * 8);
+            word = low | (word ^ low) >> (merged * (8 - BITS as u32));
+        }
+        out.copy_from_slice(&word.to_le_bytes()[..BITS]);
+    }
+}
+
+#[inline(always)]
+fn open<const BITS: usize>(bytes: &[u8], codes: &mut [u8; CHUNK]) {
+    for (bytes, codes) in bytes.as_chunks::<BITS>().0.iter().zip(codes.as_chunks_mut::<8>().0) {
         let mut word = [0; 8];
-        word[..bits as usize].copy_from_slice(bytes);
+        word[..BITS].copy_from_slice(bytes);
         let mut word = u64::from_le_bytes(word);
         for merged in [4, 2, 1] {
-            let low = word & low_bits(merged * bits, 2 * merged * 8);
-            word = low | (word ^ low) << (merged * (8 - bits));
+            let low = word & low_bits(merged * BITS as u32, 2 * merged * 8);
+            word = low | (word ^ low) << (merged * (8 - BITS as u32));
         }
         *codes = word.to_le_bytes();
     }

@@ -5,7 +5,7 @@ use crate::codes::unpack;
 use crate::int::IntDecoder;
 use crate::lanes::{CHUNK, Lanes};
 use crate::minifloat::{Layout, MinifloatDecoder};
-use crate::scales::Scales;
+use crate::scales::{Scales, TILE};
 use crate::table::TableDecoder;
 
 /// What a family of elements adds: sixty-four codes, one a byte, to four vectors of values.
@@ -39,11 +39,17 @@ fn chunks<L: Lanes>(
     scales: &mut Scales<'_>,
     out: &mut [[f32; CHUNK]],
 ) {
-    for (codes, out) in codes.chunks_exact(CHUNK / 8 * bits as usize).zip(out) {
-        let values = decoder.decode(l, unpack(l, bits, codes));
-        for (value, out) in values.into_iter().zip(out.as_chunks_mut().0) {
-            let (scale, zero) = scales.next(l);
-            l.store((value - zero) * scale, out);
+    let has_zeros = scales.has_zeros();
+    let bytes = CHUNK / 8 * bits as usize;
+    for (codes, out) in codes.chunks(TILE * bytes).zip(out.chunks_mut(TILE)) {
+        scales.next_tile(out.len());
+        for (chunk, (codes, out)) in codes.chunks_exact(bytes).zip(out).enumerate() {
+            let values = decoder.decode(l, unpack(l, bits, codes));
+            for (i, (value, out)) in values.into_iter().zip(out.as_chunks_mut().0).enumerate() {
+                let vector = 4 * chunk + i;
+                let value = if has_zeros { value - scales.zero(l, vector) } else { value };
+                l.store(value * scales.scale(l, vector), out);
+            }
         }
     }
 }

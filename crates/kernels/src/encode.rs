@@ -5,7 +5,7 @@ use crate::codes::pack;
 use crate::int::IntEncoder;
 use crate::lanes::{CHUNK, Lanes};
 use crate::minifloat::{Layout, MinifloatEncoder};
-use crate::scales::Scales;
+use crate::scales::{Scales, TILE};
 use crate::table::TableEncoder;
 
 /// What a family of elements adds: one vector of quotients to one vector of codes.
@@ -41,12 +41,19 @@ fn chunks<L: Lanes>(
     scales: &mut Scales<'_>,
     codes: &mut [u8],
 ) {
-    for (x, codes) in x.iter().zip(codes.chunks_exact_mut(CHUNK / 8 * bits as usize)) {
-        let mut vectors = [l.splat_bits(0); 4];
-        for (x, codes) in x.as_chunks().0.iter().zip(&mut vectors) {
-            let (scale, zero) = scales.next(l);
-            *codes = encoder.encode(l, l.load(x) / scale + zero);
+    let has_zeros = scales.has_zeros();
+    let bytes = CHUNK / 8 * bits as usize;
+    for (x, codes) in x.chunks(TILE).zip(codes.chunks_mut(TILE * bytes)) {
+        scales.next_tile(x.len());
+        for (chunk, (x, codes)) in x.iter().zip(codes.chunks_exact_mut(bytes)).enumerate() {
+            let mut vectors = [l.splat_bits(0); 4];
+            for (i, (x, codes)) in x.as_chunks().0.iter().zip(&mut vectors).enumerate() {
+                let vector = 4 * chunk + i;
+                let quotient = l.load(x) / scales.scale(l, vector);
+                *codes =
+                    encoder.encode(l, if has_zeros { quotient + scales.zero(l, vector) } else { quotient });
+            }
+            pack(l, bits, l.narrow(vectors), codes);
         }
-        pack(l, bits, l.narrow(vectors), codes);
     }
 }

@@ -1,58 +1,108 @@
-//! The scale and zero point of one vector after the other.
+//! The scales and zero points of one tile after the other, laid out so that a vector finds its own at once.
 
 use crate::Blocks;
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::{CHUNK, LANES, Lanes};
 
-/// Walks along [`Blocks`] in steps of one vector.
+/// Chunks whose scales are laid out together.
+pub(crate) const TILE: usize = 4;
+
+/// Walks along [`Blocks`] in tiles.
 ///
-/// Where every vector lies in one block (blocks of whole vectors, or a single one) that is a broadcast. Elsewhere each
-/// lane gets the scale of its own block, which is slower and needed for odd block lengths only.
+/// Where every vector lies in one block (blocks of whole vectors, or a single one) there is one entry per vector, which is
+/// broadcast. Elsewhere there is one per value, which takes longer and is needed for odd block lengths only. This is
+/// scalar code, and it is compiled once, not once per level.
 pub(crate) struct Scales<'a> {
     blocks: Blocks<'a>,
-    /// The zero point of blocks that have none, one that changes no bit of what it is added to or subtracted from.
-    no_zero: f32,
-    whole_vectors: bool,
+    /// One entry per vector, not one per value.
+    per_vector: bool,
+    /// Entries per block.
+    run: usize,
     block: usize,
-    /// Values left in the block.
+    /// Entries left in the block.
     left: usize,
+    scales: [f32; TILE * CHUNK],
+    zeros: [f32; TILE * CHUNK],
 }
 
 impl<'a> Scales<'a> {
-    /// From the first of `values` values on. Adding `-0.0` changes nothing, nor does subtracting `+0.0`.
-    pub(crate) fn new(blocks: Blocks<'a>, values: usize, no_zero: f32) -> Self {
-        let whole_vectors = blocks.len.is_multiple_of(LANES) || blocks.len >= values;
-        Self { blocks, no_zero, whole_vectors, block: 0, left: blocks.len }
+    /// From the first of `values` values on.
+    pub(crate) fn new(blocks: Blocks<'a>, values: usize) -> Self {
+        let per_vector = blocks.len.is_multiple_of(LANES) || blocks.len >= values;
+        let run = if per_vector { blocks.len.div_ceil(LANES) } else { blocks.len };
+        let [scales, zeros] = [[0.0; TILE * CHUNK]; 2];
+        Self { blocks, per_vector, run, block: 0, left: run, scales, zeros }
     }
 
-    /// Scales and zero points of the next vector. Beyond the last value those of the last block are repeated.
-    #[inline(always)]
-    pub(crate) fn next<L: Lanes>(&mut self, l: L) -> (L::F, L::F) {
-        if self.whole_vectors {
-            let (scale, zero) = self.take(LANES);
-            (l.splat(scale), l.splat(zero))
-        } else {
-            let (mut scales, mut zeros) = ([0.0; LANES], [0.0; LANES]);
-            self.take_each(&mut scales, &mut zeros);
-            (l.load(&scales), l.load(&zeros))
-        }
-    }
-
-    #[inline(always)]
-    fn take(&mut self, values: usize) -> (f32, f32) {
-        let zero = self.blocks.zeros.map_or(self.no_zero, |zeros| zeros[self.block]);
-        let scale = self.blocks.scales[self.block];
-        self.left = self.left.saturating_sub(values);
-        if self.left == 0 && self.block + 1 < self.blocks.scales.len() {
-            self.block += 1;
-            self.left = self.blocks.len;
-        }
-        (scale, zero)
-    }
-
+    /// Lays out the next `chunks` chunks.
     #[inline(never)]
-    fn take_each(&mut self, scales: &mut [f32; LANES], zeros: &mut [f32; LANES]) {
-        for (scale, zero) in scales.iter_mut().zip(zeros) {
-            (*scale, *zero) = self.take(1);
+    pub(crate) fn next_tile(&mut self, chunks: usize) {
+        let entries = chunks * if self.per_vector { CHUNK / LANES } else { CHUNK };
+        let Blocks { scales, zeros, .. } = self.blocks;
+        if let Some(zeros) = zeros {
+            spread(zeros, self.block, self.left, self.run, &mut self.zeros[..entries]);
         }
+        (self.block, self.left) =
+            spread(scales, self.block, self.left, self.run, &mut self.scales[..entries]);
+    }
+
+    /// The scales of a vector of the tile.
+    #[inline(always)]
+    pub(crate) fn scale<L: Lanes>(&self, l: L, vector: usize) -> L::F {
+        if self.per_vector {
+            l.splat(self.scales[vector])
+        } else {
+            l.load(&self.scales.as_chunks().0[vector])
+        }
+    }
+
+    /// The zero points of a vector of the tile.
+    #[inline(always)]
+    pub(crate) fn zero<L: Lanes>(&self, l: L, vector: usize) -> L::F {
+        if self.per_vector { l.splat(self.zeros[vector]) } else { l.load(&self.zeros.as_chunks().0[vector]) }
+    }
+
+    pub(crate) fn has_zeros(&self) -> bool {
+        self.blocks.zeros.is_some()
+    }
+}
+
+/// Repeats each value `run` times, the one at `block` only `left` times, the last one as often as need be.
+/// Returns block and left for what comes next.
+#[inline(always)]
+fn spread(values: &[f32], mut block: usize, mut left: usize, run: usize, out: &mut [f32]) -> (usize, usize) {
+    let count = out.len() / run.max(1);
+    if left == run && out.len() == count * run && block + count < values.len() {
+        // The common case, a tile of whole blocks, without looking at each.
+        let values = &values[block..][..count];
+        match run {
+            1 => out.copy_from_slice(values),
+            2 => repeat::<2>(values, out),
+            4 => repeat::<4>(values, out),
+            _ => {
+                for (&value, out) in values.iter().zip(out.chunks_exact_mut(run)) {
+                    out.fill(value);
+                }
+            }
+        }
+        return (block + count, run);
+    }
+    let mut rest = out;
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at_mut(left.min(rest.len()));
+        now.fill(values[block]);
+        left -= now.len();
+        if left == 0 {
+            let is_last = block + 1 == values.len();
+            (block, left) = if is_last { (block, later.len().max(1)) } else { (block + 1, run) };
+        }
+        rest = later;
+    }
+    (block, left)
+}
+
+#[inline(always)]
+fn repeat<const N: usize>(values: &[f32], out: &mut [f32]) {
+    for (&value, out) in values.iter().zip(out.as_chunks_mut::<N>().0) {
+        *out = [value; N];
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn first_non_finite(level: Level, x: &[f32]) -> Option<usize> {
 }
 
 pub(crate) fn encode(level: Level, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8]) {
-    let mut scales = Scales::new(blocks, x.len(), -0.0);
+    let mut scales = Scales::new(blocks, x.len());
     let (chunks, rest) = x.as_chunks::<CHUNK>();
     let (whole, last) = codes.split_at_mut(e.packed_len(chunks.len() * CHUNK));
     if !chunks.is_empty() {
@@ -36,7 +36,7 @@ pub(crate) fn encode(level: Level, e: Element, x: &[f32], blocks: Blocks<'_>, co
 }
 
 pub(crate) fn decode(level: Level, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f32]) {
-    let mut scales = Scales::new(blocks, out.len(), 0.0);
+    let mut scales = Scales::new(blocks, out.len());
     let (chunks, rest) = out.as_chunks_mut::<CHUNK>();
     let (whole, last) = codes.split_at(e.packed_len(chunks.len() * CHUNK));
     if !chunks.is_empty() {
