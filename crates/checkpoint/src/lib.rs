@@ -2,12 +2,28 @@
 
 pub mod arch;
 mod checkpoint;
+mod compare;
+pub mod disk;
 mod error;
 pub mod index;
+mod inspect;
+pub mod layout;
+mod mapped;
 mod pattern;
+mod plan;
 mod positioned;
+mod progress;
+mod run;
 pub mod safetensors;
+mod threads;
+mod weights;
 
 pub use checkpoint::{CONFIG, Checkpoint, SINGLE, Tensor};
+pub use compare::{CompareOptions, ComparedTensor, Comparison, compare};
 pub use error::{Error, Result};
+pub use inspect::{InspectedLinear, InspectedTensor, Inspection, TensorReport, inspect, inspect_tensor};
+pub use mapped::Mapped;
 pub use pattern::Pattern;
+pub use plan::{Job, OnNonFinite, OutputFile, Plan, PlanSummary, PlannedTensor};
+pub use progress::{Phase, Progress, Step};
+pub use run::Report;

@@ -50,6 +50,16 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), matcher })
     }
 
+    /// A regular expression after `re:`, anything else letter by letter: compressed-tensors' rule.
+    pub(crate) fn exact(text: &str) -> Result<Self> {
+        if text.starts_with("re:") { Self::new(text) } else { Self::new(&globset::escape(text)) }
+    }
+
+    /// Whether the pattern is one name, without wildcards.
+    pub fn is_name(&self) -> bool {
+        !self.text.starts_with("re:") && globset::escape(&self.text) == self.text
+    }
+
     /// Compiles a list of them.
     ///
     /// # Errors

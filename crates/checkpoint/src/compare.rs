@@ -1,0 +1,181 @@
+//! Two checkpoints side by side, quantized or not: how far apart each weight is, worst first.
+//!
+//! The first is taken as the original: signal-to-noise is its power over the power of the difference. Everything is dequantized to f32 and read by tiles
+//! of rows, whose sums are added in order, so the figures depend on nothing but the bytes.
+
+use crate::progress::{Phase, Progress, Step};
+use crate::threads::for_each;
+use crate::weights::{Weight, Weights};
+use crate::{Error, Pattern, Result};
+use lowbit_blocks::{ErrorReport, ErrorStats};
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Values of a tile.
+const TILE_VALUES: usize = 1 << 20;
+
+/// How to compare.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CompareOptions {
+    /// Worker threads.
+    pub jobs: usize,
+    /// Patterns of the tensors to compare; all if empty.
+    pub include: Vec<String>,
+}
+
+impl Default for CompareOptions {
+    fn default() -> Self {
+        Self { jobs: std::thread::available_parallelism().map_or(1, usize::from), include: Vec::new() }
+    }
+}
+
+/// The result of a comparison.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// Weights that both have, worst (lowest SQNR) first.
+    pub rows: Vec<ComparedTensor>,
+    /// Over all values of all rows.
+    pub total: ErrorReport,
+    /// Weights that only the first has.
+    pub only_first: Vec<String>,
+    /// Weights that only the second has.
+    pub only_second: Vec<String>,
+}
+
+/// One weight in both checkpoints.
+#[derive(Clone, Debug, Serialize)]
+pub struct ComparedTensor {
+    /// Name of the unquantized tensor.
+    pub name: String,
+    /// Matrices, rows, columns.
+    pub shape: [usize; 3],
+    /// Format in the first checkpoint, or its dtype.
+    pub first: String,
+    /// Format in the second checkpoint, or its dtype.
+    pub second: String,
+    /// How far apart. In JSON an infinite SQNR (nothing differs) is null.
+    #[serde(flatten)]
+    pub figures: ErrorReport,
+}
+
+/// Compares two checkpoint directories or safetensors files.
+///
+/// # Errors
+/// Whatever is wrong with one of them; [`Error::Job`] if they have no weight in common; [`Error::Tensor`] if a weight has another shape in each.
+pub fn compare(
+    first: &Path,
+    second: &Path,
+    options: &CompareOptions,
+    progress: &dyn Progress,
+) -> Result<Comparison> {
+    let (a, b) = (Weights::open(first)?, Weights::open(second)?);
+    let (experts_a, experts_b) = (a.experts(), b.experts());
+    let patterns = Pattern::list(&options.include)?;
+    let wanted = |name: &str| {
+        let matches = |p: &Pattern| p.matches(name) || p.matches(crate::arch::module_of(name));
+        patterns.is_empty() || patterns.iter().any(matches)
+    };
+    let mut pairs: Vec<(String, Weight<'_>, Weight<'_>)> = Vec::new();
+    let (mut only_first, mut only_second) = (Vec::new(), Vec::new());
+    for name in a.names().filter(|name| wanted(name)) {
+        match (a.get(name), b.get(name).or_else(|| experts_b.get(name).cloned())) {
+            (Some(x), Some(y)) => pairs.push((name.to_owned(), x, y)),
+            _ => only_first.push(name.to_owned()),
+        }
+    }
+    for name in b.names().filter(|name| wanted(name) && a.get(name).is_none()) {
+        match (experts_a.get(name), b.get(name)) {
+            (Some(x), Some(y)) => pairs.push((name.to_owned(), x.clone(), y)),
+            _ => only_second.push(name.to_owned()),
+        }
+    }
+    // A stack that the other side has cut into experts is compared expert by expert.
+    let is_cut = |name: &String, own: &Weights| {
+        own.get(name).is_some_and(|w| w.shape.matrices > 1)
+            && pairs.iter().any(|(n, ..)| n.starts_with(parent(name)))
+    };
+    only_first.retain(|name| !is_cut(name, &a));
+    only_second.retain(|name| !is_cut(name, &b));
+    if pairs.is_empty() {
+        return Err(Error::Job(format!(
+            "{} and {} have no weight in common",
+            first.display(),
+            second.display()
+        )));
+    }
+    for (name, x, y) in &pairs {
+        if x.shape != y.shape {
+            let reason = format!("is {} here and {} in {}", x.shape, y.shape, second.display());
+            return Err(Error::tensor(first, name, reason));
+        }
+    }
+    let stats = measure(&pairs, options.jobs, progress, second)?;
+    let mut total = ErrorStats::default();
+    stats.iter().for_each(|s| total.merge(s));
+    let label = |weights: &Weights, name: &str| match (weights.stored(name), weights.checkpoint.tensor(name))
+    {
+        (Some(stored), _) => stored.format.name(),
+        (None, Some(tensor)) => tensor.entry.dtype.to_string(),
+        (None, None) => "stack".into(),
+    };
+    let row = |((name, x, _), stats): (&(String, Weight<'_>, Weight<'_>), &ErrorStats)| ComparedTensor {
+        name: name.clone(),
+        shape: [x.shape.matrices, x.shape.rows, x.shape.cols],
+        first: label(&a, name),
+        second: label(&b, name),
+        figures: stats.report(),
+    };
+    let mut rows: Vec<_> = pairs.iter().zip(&stats).map(row).collect();
+    // Worst first; NaN (an original of zeros that came back as something) counts as worst, and names settle the rest.
+    let rank = |row: &ComparedTensor| {
+        if row.figures.sqnr_db.is_nan() { f64::NEG_INFINITY } else { row.figures.sqnr_db }
+    };
+    rows.sort_by(|x, y| rank(x).total_cmp(&rank(y)).then_with(|| x.name.cmp(&y.name)));
+    Ok(Comparison { rows, total: total.report(), only_first, only_second })
+}
+
+/// The name up to and with the last dot of the module.
+fn parent(name: &str) -> &str {
+    let module = crate::arch::module_of(name);
+    &module[..module.rfind('.').map_or(0, |dot| dot + 1)]
+}
+
+/// The error statistics of each pair.
+fn measure(
+    pairs: &[(String, Weight<'_>, Weight<'_>)],
+    jobs: usize,
+    progress: &dyn Progress,
+    dir: &Path,
+) -> Result<Vec<ErrorStats>> {
+    let mut tiles = Vec::new();
+    for (at, (_, x, _)) in pairs.iter().enumerate() {
+        let step = (TILE_VALUES / x.shape.cols.max(1)).max(1).next_multiple_of(128);
+        tiles.extend((0..x.rows()).step_by(step).map(|start| (at, start..x.rows().min(start + step))));
+    }
+    let bytes = |at: usize, rows: &std::ops::Range<usize>| (rows.len() * pairs[at].1.shape.cols * 4) as u64;
+    let total = tiles.iter().map(|(at, rows)| bytes(*at, rows)).sum();
+    let results: Vec<Mutex<ErrorStats>> = tiles.iter().map(|_| Mutex::new(ErrorStats::default())).collect();
+    let done = AtomicU64::new(0);
+    for_each(jobs, tiles.len(), |tile| {
+        let (at, rows) = &tiles[tile];
+        if progress.cancelled() {
+            return Err(Error::Cancelled { dir: dir.to_owned(), done: done.load(Ordering::Relaxed), total });
+        }
+        let (name, x, y) = &pairs[*at];
+        let (mut original, mut restored) = (Vec::new(), Vec::new());
+        x.read(rows.clone(), &mut original)?;
+        y.read(rows.clone(), &mut restored)?;
+        results[tile].lock().unwrap_or_else(|e| e.into_inner()).observe(&original, &restored);
+        let done = done.fetch_add(bytes(*at, rows), Ordering::Relaxed) + bytes(*at, rows);
+        progress.step(Step { phase: Phase::Compare, name, done, total });
+        Ok(())
+    })?;
+    let mut stats = vec![ErrorStats::default(); pairs.len()];
+    for ((at, _), result) in tiles.iter().zip(results) {
+        stats[*at].merge(&result.into_inner().unwrap_or_else(|e| e.into_inner()));
+    }
+    Ok(stats)
+}

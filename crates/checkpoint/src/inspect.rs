@@ -1,0 +1,254 @@
+//! What is in a checkpoint directory: its scheme, every tensor with its role and size, bits per weight; and one tensor in numbers.
+
+use crate::arch::Arch;
+use crate::layout::Holds;
+use crate::safetensors::Dtype;
+use crate::weights::Weights;
+use crate::{Error, Result};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Values of a tile.
+const TILE_VALUES: usize = 1 << 20;
+
+/// A checkpoint described.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// The directory or file.
+    pub path: PathBuf,
+    /// `model_type` of the configuration.
+    pub model_type: Option<String>,
+    /// The layout, if anything is quantized.
+    pub layout: Option<&'static str>,
+    /// The formats of the quantized linears, with their number.
+    pub formats: BTreeMap<String, usize>,
+    /// Every quantized linear.
+    pub linears: Vec<InspectedLinear>,
+    /// Every tensor of the files.
+    pub tensors: Vec<InspectedTensor>,
+    /// Number of tensors and bytes of each dtype.
+    pub dtypes: BTreeMap<String, (usize, u64)>,
+    /// Names and lengths of the safetensors files.
+    pub files: Vec<(String, u64)>,
+    /// Bytes of all tensors.
+    pub bytes: u64,
+    /// Values of the model: of quantized linears the values that they stand for, of other float tensors their elements.
+    pub parameters: u64,
+    /// Values in quantized linears.
+    pub quantized: u64,
+    /// Bits stored for each value in quantized linears; 0 if there are none.
+    pub bits_per_weight: f64,
+    /// Bits stored for each value of the model.
+    pub bits_per_parameter: f64,
+    /// What is odd about the directory.
+    pub warnings: Vec<String>,
+}
+
+/// One tensor of a file.
+#[derive(Clone, Debug, Serialize)]
+pub struct InspectedTensor {
+    /// Its name.
+    pub name: String,
+    /// Its dtype.
+    pub dtype: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its bytes.
+    pub bytes: u64,
+    /// The file that holds it.
+    pub file: String,
+    /// What it is: `linear`, `embedding` …, or for a part of a quantized linear `codes`, `scales`, `zeros`, `tensor scale`, `constant`.
+    pub role: String,
+}
+
+/// One quantized linear.
+#[derive(Clone, Debug, Serialize)]
+pub struct InspectedLinear {
+    /// Its module.
+    pub module: String,
+    /// Its format.
+    pub format: String,
+    /// Matrices, rows, columns.
+    pub shape: [usize; 3],
+    /// Bytes of all its parts.
+    pub bytes: u64,
+    /// Bits for each weight.
+    pub bits_per_weight: f64,
+}
+
+/// Describes a checkpoint directory or a safetensors file. Reads headers and the configuration only.
+///
+/// # Errors
+/// Whatever is wrong with it, or a convention that is not read.
+pub fn inspect(path: &Path) -> Result<Inspection> {
+    let weights = Weights::open(path)?;
+    let checkpoint = &weights.checkpoint;
+    let arch = Arch::new(checkpoint.config());
+    let stored = weights.reading.as_ref().map_or(&[][..], |reading| &reading.linears);
+    let (mut roles, mut formats) = (BTreeMap::new(), BTreeMap::new());
+    let (mut linears, mut quantized, mut quantized_bytes) = (Vec::new(), 0, 0);
+    for linear in stored {
+        for part in &linear.parts {
+            roles.insert(part.name.as_str(), role_of(&part.holds));
+        }
+        let (shape, bytes) = (linear.shape(), linear.size_bytes());
+        let values = shape.len().unwrap_or(0) as u64;
+        *formats.entry(linear.format.name()).or_default() += 1;
+        linears.push(InspectedLinear {
+            module: linear.linear.module.clone(),
+            format: linear.format.name(),
+            shape: [shape.matrices, shape.rows, shape.cols],
+            bytes,
+            bits_per_weight: per(bytes, values),
+        });
+        quantized += values;
+        quantized_bytes += bytes;
+    }
+    let (mut dtypes, mut tensors, mut parameters) = (BTreeMap::new(), Vec::new(), quantized);
+    for tensor in checkpoint.tensors() {
+        let entry = tensor.entry;
+        let part = roles.get(entry.name.as_str());
+        if part.is_none() && is_float(entry.dtype) {
+            parameters += entry.elements();
+        }
+        let count: &mut (usize, u64) = dtypes.entry(entry.dtype.to_string()).or_default();
+        *count = (count.0 + 1, count.1 + entry.len());
+        tensors.push(InspectedTensor {
+            name: entry.name.clone(),
+            dtype: entry.dtype.to_string(),
+            shape: entry.shape.clone(),
+            bytes: entry.len(),
+            file: file_name(tensor.file.path()),
+            role: part.map_or_else(|| arch.role(&entry.name, &entry.shape).words(), |role| role).to_owned(),
+        });
+    }
+    let bytes = checkpoint.total_size();
+    Ok(Inspection {
+        path: path.to_owned(),
+        model_type: checkpoint
+            .config()
+            .and_then(|c| c.get("model_type"))
+            .and_then(|t| t.as_str())
+            .map(ToOwned::to_owned),
+        layout: weights.reading.as_ref().map(|reading| reading.layout.name()),
+        formats,
+        linears,
+        tensors,
+        dtypes,
+        files: checkpoint.files().iter().map(|f| (file_name(f.path()), f.file_len())).collect(),
+        bytes,
+        parameters,
+        quantized,
+        bits_per_weight: per(quantized_bytes, quantized),
+        bits_per_parameter: per(bytes, parameters),
+        warnings: checkpoint.warnings().to_vec(),
+    })
+}
+
+/// One weight in numbers; of a quantized linear, of what it decodes to.
+#[derive(Clone, Debug, Serialize)]
+pub struct TensorReport {
+    /// Its name.
+    pub name: String,
+    /// Format, or dtype if it is not quantized.
+    pub format: String,
+    /// Matrices, rows, columns.
+    pub shape: [usize; 3],
+    /// The tensors that hold it.
+    pub tensors: Vec<InspectedTensor>,
+    /// Smallest finite value.
+    pub min: f32,
+    /// Largest finite value.
+    pub max: f32,
+    /// Mean of the finite values.
+    pub mean: f64,
+    /// Root of the mean square of the finite values.
+    pub rms: f64,
+    /// Values that are zero, of either sign.
+    pub zeros: u64,
+    /// Values that are NaN or infinite.
+    pub non_finite: u64,
+}
+
+/// One weight of a checkpoint, by the name of the tensor or module, in numbers.
+///
+/// # Errors
+/// [`Error::File`] if there is no such weight; whatever is wrong with the checkpoint.
+pub fn inspect_tensor(path: &Path, name: &str) -> Result<TensorReport> {
+    let inspection = inspect(path)?;
+    let weights = Weights::open(path)?;
+    let full = format!("{name}.weight");
+    // Any part of a quantized linear stands for the whole of it.
+    let owner = |part: &str| {
+        let linears = weights.reading.as_ref().map_or(&[][..], |reading| &reading.linears);
+        linears.iter().find(|l| l.parts.iter().any(|p| p.name == part)).map(|l| l.linear.weight.clone())
+    };
+    let found =
+        [name.to_owned(), full].into_iter().find(|n| weights.get(n).is_some()).or_else(|| owner(name));
+    let found = found.ok_or_else(|| Error::file(path, format!("there is no weight `{name}`")))?;
+    let weight =
+        weights.get(&found).ok_or_else(|| Error::file(path, format!("there is no weight `{name}`")))?;
+    let stored = weights.stored(&found);
+    let parts =
+        stored.map_or_else(|| vec![found.clone()], |s| s.parts.iter().map(|p| p.name.clone()).collect());
+    let tensors: Vec<_> = inspection.tensors.into_iter().filter(|t| parts.contains(&t.name)).collect();
+    let mut report = TensorReport {
+        format: stored.map_or_else(
+            || tensors.first().map(|t| t.dtype.clone()).unwrap_or_default(),
+            |s| s.format.name(),
+        ),
+        name: found.clone(),
+        shape: [weight.shape.matrices, weight.shape.rows, weight.shape.cols],
+        tensors,
+        min: f32::INFINITY,
+        max: f32::NEG_INFINITY,
+        mean: 0.0,
+        rms: 0.0,
+        zeros: 0,
+        non_finite: 0,
+    };
+    let step = (TILE_VALUES / weight.shape.cols.max(1)).max(1).next_multiple_of(128);
+    let (mut values, mut count, mut sum, mut squares) = (Vec::new(), 0u64, 0.0, 0.0);
+    for start in (0..weight.rows()).step_by(step) {
+        weight.read(start..weight.rows().min(start + step), &mut values)?;
+        for &value in &values {
+            if value.is_finite() {
+                report.min = report.min.min(value);
+                report.max = report.max.max(value);
+                count += 1;
+                sum += f64::from(value);
+                squares += f64::from(value) * f64::from(value);
+            }
+            report.zeros += u64::from(value == 0.0);
+            report.non_finite += u64::from(!value.is_finite());
+        }
+    }
+    report.mean = sum / count as f64;
+    report.rms = (squares / count as f64).sqrt();
+    Ok(report)
+}
+
+const fn role_of(holds: &Holds) -> &'static str {
+    match holds {
+        Holds::Codes(_) => "codes",
+        Holds::Scales => "scales",
+        Holds::Zeros(_) => "zeros",
+        Holds::TensorScale => "tensor scale",
+        Holds::Fixed(_) => "constant",
+    }
+}
+
+/// Whether elements of this type are parameters rather than counters or packed codes.
+const fn is_float(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F8_E4M3 | Dtype::F8_E5M2)
+}
+
+/// Bits of `bytes` for each of `values`.
+fn per(bytes: u64, values: u64) -> f64 {
+    if values == 0 { 0.0 } else { 8.0 * bytes as f64 / values as f64 }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

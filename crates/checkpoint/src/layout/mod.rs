@@ -1,0 +1,143 @@
+//! Layouts: which tensors a quantized linear becomes, what the configuration says of it, and both read back.
+//!
+//! | layout | producer | carries |
+//! |---|---|---|
+//! | [`plain`](PLAIN) | lowbit | every format |
+//! | [`compressed-tensors`](COMPRESSED_TENSORS) | llm-compressor, vLLM | what its presets say: NVFP4, MXFP4/8, FP8, INT8, packed INT2-8 |
+//! | [`modelopt`](MODELOPT) | NVIDIA Model Optimizer | what it exports: NVFP4, MXFP4/8, FP8, INT8, INT4 in row pairs |
+//!
+//! To add one: a file with a type that implements [`Layout`], and its line in [`LAYOUTS`]. A layout says what the parts of a linear are
+//! ([`Part`], with a [`Packing`] where the file arranges codes differently); the pipeline and the readers know nothing else of it.
+
+mod compressed_tensors;
+mod detect;
+mod json;
+mod modelopt;
+mod packing;
+mod part;
+mod plain;
+mod stored;
+
+pub use detect::{Reading, read};
+pub use packing::Packing;
+pub use part::{Holds, Linear, Part, quantum};
+pub use stored::Stored;
+pub(crate) use stored::read_floats;
+
+use crate::{Checkpoint, Error, Result};
+use lowbit_blocks::Format;
+use lowbit_calib::{Activations, recipes::Producer};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// Our own layout: `NAME.codes`, `NAME.scales`, `NAME.zeros`, `NAME.tensor_scale`; every format.
+pub const PLAIN: &dyn Layout = &plain::Plain;
+/// compressed-tensors 0.19, as llm-compressor writes it.
+pub const COMPRESSED_TENSORS: &dyn Layout = &compressed_tensors::CompressedTensors;
+/// ModelOpt 0.47's unified Hugging Face export.
+pub const MODELOPT: &dyn Layout = &modelopt::ModelOpt;
+
+/// Every layout; the first is the default.
+pub const LAYOUTS: &[&dyn Layout] = &[COMPRESSED_TENSORS, MODELOPT, PLAIN];
+
+/// How a layout carries a format.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Carried {
+    /// The producer's name for the pair of format and activations: `NVFP4A16`, `W4A16_AWQ` …
+    pub scheme: String,
+    /// What engines do with activations.
+    pub activations: Activations,
+}
+
+/// What the configuration of a written checkpoint has to say.
+#[derive(Clone, Debug)]
+pub struct Quantized<'a> {
+    /// The format of its linears.
+    pub format: &'a Format,
+    /// What engines do with activations.
+    pub activations: Activations,
+    /// Modules that are quantized, in name order.
+    pub quantized: &'a [String],
+    /// Linear-like modules that are not: heads, routers, excluded layers.
+    pub kept: &'a [String],
+    /// Embedding modules, which are never quantized.
+    pub embeddings: &'a [String],
+}
+
+/// A file convention for quantized checkpoints.
+pub trait Layout: fmt::Debug + Sync {
+    /// Name on the command line.
+    fn name(&self) -> &'static str;
+
+    /// Whose recipes are the default.
+    fn producer(&self) -> Producer;
+
+    /// How the format can be carried: one entry for each choice of activations, the default first; empty if it cannot.
+    fn carries(&self, format: &Format) -> Vec<Carried>;
+
+    /// Whether a 3-D stack of experts stays one tensor. Otherwise it is cut into one linear for each expert.
+    fn keeps_stacks(&self) -> bool {
+        false
+    }
+
+    /// The tensors of a linear in this format, in any order.
+    ///
+    /// # Errors
+    /// Why the shape does not fit, with its numbers.
+    fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String>;
+
+    /// The configuration files, `config.json` last, from the unquantized model's configuration.
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)>;
+
+    /// What the safetensors header of the file with this linear's codes says about it: key and value. `divides` is the direction of the tensor scale.
+    fn note(&self, linear: &Linear, format: &Format, divides: bool) -> Option<(String, String)> {
+        let _ = (linear, format, divides);
+        None
+    }
+
+    /// Finds the quantized linears of a checkpoint; `None` if it is not in this layout.
+    ///
+    /// # Errors
+    /// Its configuration or its tensors contradict the layout.
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>>;
+}
+
+/// The layout of this name.
+///
+/// # Errors
+/// [`Error::Job`] that lists the names.
+pub fn named(name: &str) -> Result<&'static dyn Layout> {
+    let known = || LAYOUTS.iter().map(|l| l.name()).collect::<Vec<_>>().join(", ");
+    let found = LAYOUTS.iter().copied().find(|layout| layout.name() == name);
+    found.ok_or_else(|| Error::Job(format!("no layout is called {name}; there are {}", known())))
+}
+
+/// How `layout` carries `format`: with these activations, or with its default.
+///
+/// # Errors
+/// [`Error::CannotCarry`] that lists the layouts that can, or the activations that it can with.
+pub fn carry(layout: &dyn Layout, format: &Format, activations: Option<Activations>) -> Result<Carried> {
+    let ways = layout.carries(format);
+    let fits = |way: &&Carried| activations.is_none_or(|a| a == way.activations);
+    if let Some(way) = ways.iter().find(fits) {
+        return Ok(way.clone());
+    }
+    let words = |a: Activations| format!("{a:?}").to_lowercase();
+    let (with, can) = match (activations, ways.is_empty()) {
+        (Some(a), false) => {
+            let ways: Vec<_> = ways.iter().map(|way| words(way.activations)).collect();
+            (
+                format!(" with activations {}", words(a)),
+                format!("it can with activations {}", ways.join(" or ")),
+            )
+        }
+        _ => {
+            let can = LAYOUTS.iter().filter(|l| !l.carries(format).is_empty());
+            (
+                String::new(),
+                format!("layouts that can: {}", can.map(|l| l.name()).collect::<Vec<_>>().join(", ")),
+            )
+        }
+    };
+    Err(Error::CannotCarry { format: format.name(), layout: layout.name(), with, can })
+}

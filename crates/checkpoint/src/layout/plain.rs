@@ -1,0 +1,158 @@
+//! Our own layout: any format, described by itself.
+//!
+//! ```text
+//! NAME.codes          official dtype where there is one and rows are whole bytes (F4, F6_*, F8_*, I8, U8), else U8 [.., bytes of a row]
+//! NAME.scales         F32, F16, BF16, F8_E4M3 or F8_E8M0, [..] as the grid of blocks
+//! NAME.zeros          U8 (integer zero points) or the scale's type, like scales
+//! NAME.tensor_scale   F32, one for each matrix
+//! __metadata__        "lowbit.NAME": {"format": {the row}, "shape": [matrices, rows, cols], "dtype": "bf16", "tensor_scale": "divide"}
+//! ```
+//!
+//! NAME is the full name of the unquantized tensor (`model.layers.0.mlp.up_proj.weight`). A matrix drops the first number of its shapes; a stack of
+//! experts stays one tensor. A flat format has one row of codes and one of scales for each matrix. The metadata is in the file that has NAME.codes, so
+//! that one file explains itself; `config.json` says only `{"quant_method": "lowbit"}` and the format's name.
+
+use super::part::scale_dtype;
+use super::{Carried, Holds, Layout, Linear, Part, Quantized, Stored, json};
+use crate::safetensors::Dtype;
+use crate::{CONFIG, Checkpoint, Error, Result};
+use lowbit_blocks::{Block, Format, Shape, Zero};
+use lowbit_calib::{Activations, recipes::Producer};
+use lowbit_kernels::Element;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Plain;
+
+/// The metadata of one linear.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    format: Format,
+    shape: [usize; 3],
+    dtype: lowbit_blocks::Dtype,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tensor_scale: Option<Direction>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    Multiply,
+    Divide,
+}
+
+/// What comes before the tensor's name in the metadata.
+const KEY: &str = "lowbit.";
+
+impl Layout for Plain {
+    fn name(&self) -> &'static str {
+        "plain"
+    }
+
+    fn producer(&self) -> Producer {
+        Producer::Lowbit
+    }
+
+    fn carries(&self, format: &Format) -> Vec<Carried> {
+        vec![Carried { scheme: format.name(), activations: Activations::None }]
+    }
+
+    fn keeps_stacks(&self) -> bool {
+        true
+    }
+
+    fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
+        let shape = linear.shape;
+        let stack =
+            |tail: Vec<usize>| if shape.matrices == 1 { tail } else { [vec![shape.matrices], tail].concat() };
+        let part = |suffix: &str, dtype, shape, holds| Part {
+            name: format!("{}.{suffix}", linear.weight),
+            dtype,
+            shape,
+            holds,
+        };
+        let matrix = Shape { matrices: 1, ..shape };
+        let (dtype, codes) = match format.block {
+            Block::Flat(_) => (Dtype::U8, vec![format.codes_len(matrix)]),
+            _ => match dtype_of(format.element) {
+                Some(dtype) if shape.cols * dtype.bitsize() % 8 == 0 => (dtype, vec![shape.rows, shape.cols]),
+                _ => (Dtype::U8, vec![shape.rows, format.row_bytes(shape.cols)]),
+            },
+        };
+        let (high, wide) = format.scale_grid(shape);
+        let scales = match format.block {
+            Block::Tensor => vec![1],
+            Block::Flat(_) => vec![wide],
+            _ => vec![high, wide],
+        };
+        let scale = scale_dtype(format.scale);
+        let mut parts = vec![
+            part("codes", dtype, stack(codes), Holds::Codes(None)),
+            part("scales", scale, stack(scales.clone()), Holds::Scales),
+        ];
+        if format.zero_bytes() > 0 {
+            let dtype = if format.zero == Zero::Int { Dtype::U8 } else { scale };
+            parts.push(part("zeros", dtype, stack(scales), Holds::Zeros(None)));
+        }
+        if format.tensor_scale {
+            parts.push(part("tensor_scale", Dtype::F32, vec![shape.matrices], Holds::TensorScale));
+        }
+        Ok(parts)
+    }
+
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        let mut config = config.clone();
+        let about = json!({"quant_method": "lowbit", "version": 1, "format": quantized.format.name()});
+        config.insert("quantization_config".into(), about);
+        vec![(CONFIG.into(), json::dumps(&Value::Object(config), 2))]
+    }
+
+    fn note(&self, linear: &Linear, format: &Format, divides: bool) -> Option<(String, String)> {
+        let Shape { matrices, rows, cols } = linear.shape;
+        let direction = if divides { Direction::Divide } else { Direction::Multiply };
+        let tensor_scale = format.tensor_scale.then_some(direction);
+        let note = Note { format: *format, shape: [matrices, rows, cols], dtype: linear.dtype, tensor_scale };
+        Some((format!("{KEY}{}", linear.weight), json!(note).to_string()))
+    }
+
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>> {
+        let mut found = Vec::new();
+        for file in checkpoint.files() {
+            for (key, text) in &file.header().metadata {
+                let Some(weight) = key.strip_prefix(KEY) else { continue };
+                let wrong = |reason: String| Error::tensor(file.path(), weight, reason);
+                let note: Note = serde_json::from_str(text)
+                    .map_err(|e| wrong(format!("its metadata is not read: {e}")))?;
+                let [matrices, rows, cols] = note.shape;
+                let shape = Shape { matrices, rows, cols };
+                let module = crate::arch::module_of(weight).to_owned();
+                let linear = Linear { module, weight: weight.to_owned(), shape, dtype: note.dtype };
+                note.format.check(shape).map_err(|e| wrong(e.to_string()))?;
+                let parts = self.parts(&linear, &note.format, Activations::None).map_err(wrong)?;
+                let mut stored = Stored::new(checkpoint, linear, note.format, parts)?;
+                stored.divides = note.tensor_scale == Some(Direction::Divide);
+                found.push(stored);
+            }
+        }
+        found.sort_by(|a, b| a.linear.weight.cmp(&b.linear.weight));
+        Ok((!found.is_empty()).then_some(found))
+    }
+}
+
+/// The dtype of safetensors that an element is, if there is one.
+const fn dtype_of(element: Element) -> Option<Dtype> {
+    Some(match element {
+        Element::E2m1 => Dtype::F4,
+        Element::E3m2 => Dtype::F6_E3M2,
+        Element::E2m3 => Dtype::F6_E2M3,
+        Element::E4m3 => Dtype::F8_E4M3,
+        Element::E5m2 => Dtype::F8_E5M2,
+        Element::E4m3Fnuz => Dtype::F8_E4M3FNUZ,
+        Element::E5m2Fnuz => Dtype::F8_E5M2FNUZ,
+        Element::Int { bits: 8 } | Element::MxInt8 => Dtype::I8,
+        Element::Uint { bits: 8 } => Dtype::U8,
+        _ => return None,
+    })
+}

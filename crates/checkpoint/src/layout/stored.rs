@@ -1,0 +1,229 @@
+//! A quantized linear that lies in a checkpoint: its parts, found and checked, read by rows or whole.
+
+use super::{Holds, Linear, Part};
+use crate::checkpoint::{Checkpoint, Tensor};
+use crate::safetensors::Dtype;
+use crate::{Error, Result};
+use lowbit_blocks::{Format, QLinear, QTensor, Shape, TensorScale};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// One quantized linear of a checkpoint.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Module, original name, shape.
+    pub linear: Linear,
+    /// Its format.
+    pub format: Format,
+    /// Its tensors; each is in the checkpoint with the length that shape and format ask for.
+    pub parts: Vec<Part>,
+    /// Whether the tensor scale divides.
+    pub divides: bool,
+    /// Tensor with the static scale of the input, and whether the reciprocal is stored.
+    pub input_scale: Option<(String, bool)>,
+    /// Tensor with what the input's columns are multiplied by.
+    pub pre_quant_scale: Option<String>,
+    /// Tensor with the bias.
+    pub bias: Option<String>,
+}
+
+impl Stored {
+    /// Holds the parts against the checkpoint: each must be there, with its type and length.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a missing tensor, [`Error::Tensor`] for one that does not fit.
+    pub fn new(checkpoint: &Checkpoint, linear: Linear, format: Format, parts: Vec<Part>) -> Result<Self> {
+        for part in &parts {
+            let tensor = checkpoint.require(&part.name)?;
+            let same =
+                |a, b| a == b || matches!((a, b), (Dtype::U8, Dtype::F8_E8M0) | (Dtype::F8_E8M0, Dtype::U8));
+            if !same(tensor.entry.dtype, part.dtype) || tensor.entry.len() != part.len() {
+                let (have, want) = (&tensor.entry, part);
+                return Err(tensor.error(format!(
+                    "is {} {:?}, but {format} of {} has {} {:?} there",
+                    have.dtype, have.shape, linear.shape, want.dtype, want.shape
+                )));
+            }
+        }
+        let bias = checkpoint.tensor(&format!("{}.bias", linear.module)).map(|t| t.entry.name.clone());
+        Ok(Self { linear, format, parts, divides: false, input_scale: None, pre_quant_scale: None, bias })
+    }
+
+    /// Shape of the weight.
+    pub fn shape(&self) -> Shape {
+        self.linear.shape
+    }
+
+    /// Bytes of all its parts.
+    pub fn size_bytes(&self) -> u64 {
+        self.parts.iter().map(Part::len).sum()
+    }
+
+    /// Rows that can be read on their own.
+    pub fn quantum(&self) -> usize {
+        super::quantum(&self.format, self.linear.shape, &self.parts)
+    }
+
+    /// Some rows of one matrix as a tensor of their own. `rows` starts at a multiple of [`quantum`](Self::quantum) and ends at one or at the last row.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Tensor`] if the bytes are no tensor of the format.
+    pub fn rows(
+        &self,
+        checkpoint: &Checkpoint,
+        matrix: usize,
+        rows: Range<usize>,
+    ) -> Result<QTensor<'static>> {
+        let (format, shape, tile) =
+            (&self.format, self.linear.shape, Shape::matrix(rows.len(), self.linear.shape.cols));
+        let mut codes = vec![0; format.codes_range(shape, matrix, rows.clone()).len()];
+        let mut scales = vec![0; format.scales_range(shape, matrix, rows.clone()).len()];
+        let mut zeros = vec![0; format.zeros_range(shape, matrix, rows.clone()).len()];
+        for part in &self.parts {
+            let to = match part.holds {
+                Holds::Codes(_) => &mut codes,
+                Holds::Scales => &mut scales,
+                Holds::Zeros(_) => &mut zeros,
+                Holds::TensorScale | Holds::Fixed(_) => continue,
+            };
+            let range = part.range(format, shape, matrix, rows.clone());
+            let tensor = checkpoint.require(&part.name)?;
+            match part.packing() {
+                None => tensor.read(range.start as u64, to)?,
+                Some(packing) => {
+                    let mut packed = vec![0; range.len()];
+                    tensor.read(range.start as u64, &mut packed)?;
+                    let cols = if matches!(part.holds, Holds::Zeros(_)) {
+                        format.scale_grid(shape).1
+                    } else {
+                        shape.cols
+                    };
+                    packing.unpack(rows.len(), cols, &packed, to);
+                }
+            }
+        }
+        let zeros = (format.zero_bytes() > 0).then_some(Cow::Owned(zeros));
+        let scale = match self.tensor_scale(checkpoint)? {
+            TensorScale::None => TensorScale::None,
+            scale => scale.matrix(matrix),
+        };
+        QTensor::new(*format, tile, codes, scales, zeros, scale).map_err(|e| self.wrong(checkpoint, &e))
+    }
+
+    /// The whole linear with all that belongs to it, in memory.
+    ///
+    /// # Errors
+    /// As [`rows`](Self::rows).
+    pub fn read(&self, checkpoint: &Checkpoint) -> Result<QLinear<'static>> {
+        let (format, shape) = (&self.format, self.linear.shape);
+        let (mut codes, mut scales, mut zeros) = (Vec::new(), Vec::new(), Vec::new());
+        for matrix in 0..shape.matrices {
+            let part = self.rows(checkpoint, matrix, 0..shape.rows)?;
+            codes.extend_from_slice(part.codes());
+            scales.extend_from_slice(part.scales());
+            zeros.extend_from_slice(part.zeros().unwrap_or_default());
+        }
+        let zeros = (format.zero_bytes() > 0).then_some(Cow::Owned(zeros));
+        let tensor_scale = self.tensor_scale(checkpoint)?;
+        let weight = QTensor::new(*format, shape, codes, scales, zeros, tensor_scale);
+        self.dress(checkpoint, weight.map_err(|e| self.wrong(checkpoint, &e))?)
+    }
+
+    /// The weight with scales, permutation and bias of its linear.
+    pub(crate) fn dress<'a>(&self, checkpoint: &Checkpoint, weight: QTensor<'a>) -> Result<QLinear<'a>> {
+        let floats = |name: &Option<String>| -> Result<Option<Vec<f32>>> {
+            name.as_ref().map(|name| read_floats(checkpoint.require(name)?)).transpose()
+        };
+        let input_scale = match &self.input_scale {
+            None => None,
+            Some((name, reciprocal)) => {
+                let tensor = checkpoint.require(name)?;
+                let [scale] = read_floats(tensor)?[..] else {
+                    return Err(tensor.error(format!("holds {} values, not one", tensor.entry.elements())));
+                };
+                Some(if *reciprocal { 1.0 / scale } else { scale })
+            }
+        };
+        let linear = QLinear {
+            weight,
+            perm: None,
+            pre_quant_scale: floats(&self.pre_quant_scale)?.map(Cow::Owned),
+            input_scale,
+            bias: floats(&self.bias)?.map(Cow::Owned),
+        };
+        linear.check().map_err(|e| self.wrong(checkpoint, &e))?;
+        Ok(linear)
+    }
+
+    /// The second level of scales.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn tensor_scale(&self, checkpoint: &Checkpoint) -> Result<TensorScale> {
+        let Some(part) = self.parts.iter().find(|part| part.holds == Holds::TensorScale) else {
+            return Ok(TensorScale::None);
+        };
+        let scales = read_floats(checkpoint.require(&part.name)?)?;
+        Ok(if self.divides { TensorScale::Divide(scales) } else { TensorScale::Multiply(scales) })
+    }
+
+    fn wrong(&self, checkpoint: &Checkpoint, reason: &lowbit_blocks::Error) -> Error {
+        Error::tensor(checkpoint.dir(), &self.linear.weight, reason.to_string())
+    }
+}
+
+/// All values of a small tensor of floats.
+pub(crate) fn read_floats(tensor: Tensor<'_>) -> Result<Vec<f32>> {
+    let bytes = tensor.read_all()?;
+    let halves = || bytes.as_chunks::<2>().0.iter().copied();
+    Ok(match tensor.entry.dtype {
+        Dtype::F32 => bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect(),
+        Dtype::F16 => halves().map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
+        Dtype::BF16 => halves().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
+        other => return Err(tensor.error(format!("is {other}, not F32, F16 or BF16"))),
+    })
+}
+
+/// `quantization_config` of `config.json` (or of its `text_config`), if its `quant_method` is this one.
+pub(super) fn quantization_config<'a>(
+    checkpoint: &'a Checkpoint,
+    method: &str,
+) -> Option<&'a Map<String, Value>> {
+    let config = any_quantization_config(checkpoint)?;
+    (config.get("quant_method").and_then(Value::as_str) == Some(method)).then_some(config)
+}
+
+/// `quantization_config` of `config.json`, or of its `text_config`, or the older `compression_config`.
+pub(super) fn any_quantization_config(checkpoint: &Checkpoint) -> Option<&Map<String, Value>> {
+    let config = checkpoint.config()?;
+    let text = config.get("text_config").and_then(Value::as_object);
+    let found = [Some(config), text].into_iter().flatten();
+    found
+        .filter_map(|c| c.get("quantization_config").or(c.get("compression_config")))
+        .find_map(Value::as_object)
+}
+
+/// Type of the weights before they were quantized, as the configuration has it; bfloat16 where it is silent.
+pub(super) fn weight_dtype(checkpoint: &Checkpoint) -> lowbit_blocks::Dtype {
+    let config = checkpoint.config();
+    let text = config.and_then(|c| c.get("text_config")).and_then(Value::as_object);
+    let mut found =
+        [config, text].into_iter().flatten().filter_map(|c| c.get("dtype").or(c.get("torch_dtype")));
+    match found.find_map(Value::as_str) {
+        Some("float32" | "torch.float32") => lowbit_blocks::Dtype::F32,
+        Some("float16" | "torch.float16") => lowbit_blocks::Dtype::F16,
+        _ => lowbit_blocks::Dtype::Bf16,
+    }
+}
+
+/// The static input scale of a module, if it has one of this name.
+pub(super) fn input_scale(
+    checkpoint: &Checkpoint,
+    module: &str,
+    suffix: &str,
+    reciprocal: bool,
+) -> Option<(String, bool)> {
+    let tensor = checkpoint.tensor(&format!("{module}.{suffix}"))?;
+    Some((tensor.entry.name.clone(), reciprocal))
+}

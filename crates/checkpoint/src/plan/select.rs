@@ -1,0 +1,178 @@
+//! Which tensors of a checkpoint are quantized, and what the others are.
+
+use crate::arch::{Arch, Role, module_of};
+use crate::layout::{Layout, Linear};
+use crate::safetensors::Dtype;
+use crate::{Checkpoint, Error, Pattern, Result, Tensor};
+use lowbit_blocks::Shape;
+use std::collections::BTreeSet;
+
+/// A linear to quantize and where its rows lie in the source.
+#[derive(Clone, Debug)]
+pub(crate) struct Picked {
+    pub(crate) linear: Linear,
+    /// The source tensor.
+    pub(crate) tensor: String,
+    /// First value of the linear in it; the linear's values follow without a gap.
+    pub(crate) first: u64,
+}
+
+/// Everything in the source, sorted by what happens to it.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    /// To quantize; experts of one stack follow one another.
+    pub(crate) picked: Vec<Picked>,
+    /// To copy: the name, and why.
+    pub(crate) copied: Vec<(String, String)>,
+    /// Linear-like modules that stay unquantized.
+    pub(crate) kept: Vec<String>,
+    /// Embedding modules.
+    pub(crate) embeddings: Vec<String>,
+    /// What the caller may want to know.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Sorts out the tensors of `checkpoint`. `nonfinite` are tensors to leave as they are because of their values.
+pub(crate) fn select(
+    checkpoint: &Checkpoint,
+    layout: &dyn Layout,
+    (include, exclude): (&[String], &[String]),
+    nonfinite: &BTreeSet<String>,
+) -> Result<Selection> {
+    let arch = Arch::new(checkpoint.config());
+    let mut patterns = [Patterns::new(include)?, Patterns::new(exclude)?];
+    let mut selection = Selection::default();
+    let mut tensors: Vec<_> = checkpoint.tensors().collect();
+    tensors.sort_by(|a, b| natural(&a.entry.name, &b.entry.name));
+    for tensor in tensors {
+        let name = &tensor.entry.name;
+        let role = arch.role(name, &tensor.entry.shape);
+        let [included, excluded] = patterns.each_mut().map(|p| p.matches(name));
+        let matrix = tensor.entry.shape.len() == 2 && name != module_of(name);
+        let asked = included == Some(true) && matrix;
+        let why = if excluded.is_some() {
+            "excluded".to_owned()
+        } else if nonfinite.contains(name) {
+            "holds NaN or infinity".into()
+        } else if !role.is_linear() && !asked {
+            role.words().into()
+        } else if !include.is_empty() && included.is_none() {
+            "not included".into()
+        } else if value_dtype(tensor.entry.dtype).is_none() {
+            selection.warnings.push(format!("{name} is {} and stays as it is", tensor.entry.dtype));
+            format!("{} weight", tensor.entry.dtype)
+        } else if role == Role::Embedding && is_tied(checkpoint) {
+            return Err(
+                tensor.error("is an embedding that is tied to the output head, and cannot be quantized")
+            );
+        } else {
+            match cut(&arch, layout, tensor) {
+                Some(picked) => {
+                    selection.picked.extend(picked);
+                    continue;
+                }
+                None => "experts without names of their own".into(),
+            }
+        };
+        match role {
+            Role::Embedding => selection.embeddings.push(module_of(name).to_owned()),
+            // What quantizers see as a linear: a matrix with `.weight` to its name that is no embedding, norm or convolution.
+            _ if matrix && !matches!(role, Role::Norm | Role::Conv | Role::Transposed) => {
+                selection.kept.push(module_of(name).to_owned());
+            }
+            _ => {}
+        }
+        selection.copied.push((name.clone(), why));
+    }
+    if is_tied(checkpoint) && has_head(checkpoint) && checkpoint.tensor("lm_head.weight").is_none() {
+        selection.kept.push("lm_head".into());
+    }
+    selection.kept.sort();
+    for (option, patterns) in ["include", "exclude"].iter().zip(&patterns) {
+        for pattern in patterns.unused() {
+            selection.warnings.push(format!("--{option} {pattern} matches no tensor"));
+        }
+    }
+    if selection.picked.is_empty() {
+        return Err(Error::Job(format!("{}: no tensor to quantize", checkpoint.dir().display())));
+    }
+    Ok(selection)
+}
+
+/// The linears of one tensor: itself, or every expert of a stack. `None` where a stack cannot be cut.
+fn cut(arch: &Arch, layout: &dyn Layout, tensor: Tensor<'_>) -> Option<Vec<Picked>> {
+    let entry = tensor.entry;
+    let dtype = value_dtype(entry.dtype)?;
+    let picked = |module: String, weight: String, shape: Shape, first: usize| Picked {
+        linear: Linear { module, weight, shape, dtype },
+        tensor: entry.name.clone(),
+        first: first as u64,
+    };
+    let whole = |shape| picked(module_of(&entry.name).to_owned(), entry.name.clone(), shape, 0);
+    match entry.shape[..] {
+        [rows, cols] => Some(vec![whole(Shape::matrix(rows, cols))]),
+        [matrices, rows, cols] if layout.keeps_stacks() => Some(vec![whole(Shape { matrices, rows, cols })]),
+        [_, rows, cols] => {
+            let experts = arch.split_experts(&entry.name, &entry.shape)?;
+            let linear = |e: crate::arch::Expert| {
+                let weight = format!("{}.weight", e.module);
+                picked(e.module, weight, Shape::matrix(e.rows, cols), (e.matrix * rows + e.first_row) * cols)
+            };
+            Some(experts.into_iter().map(linear).collect())
+        }
+        _ => None,
+    }
+}
+
+/// The type of weights that can be quantized.
+pub(crate) const fn value_dtype(dtype: Dtype) -> Option<lowbit_blocks::Dtype> {
+    match dtype {
+        Dtype::F32 => Some(lowbit_blocks::Dtype::F32),
+        Dtype::F16 => Some(lowbit_blocks::Dtype::F16),
+        Dtype::BF16 => Some(lowbit_blocks::Dtype::Bf16),
+        _ => None,
+    }
+}
+
+fn is_tied(checkpoint: &Checkpoint) -> bool {
+    checkpoint.config().and_then(|c| c.get("tie_word_embeddings")) == Some(&true.into())
+}
+
+/// Whether the model has an output head, by the name of its class.
+fn has_head(checkpoint: &Checkpoint) -> bool {
+    let classes = checkpoint.config().and_then(|c| c.get("architectures")).and_then(|a| a.as_array());
+    let named = |class: &str| class.contains("CausalLM") || class.contains("ConditionalGeneration");
+    classes.is_some_and(|classes| classes.iter().filter_map(|c| c.as_str()).any(named))
+}
+
+/// Patterns that remember whether they were of any use.
+struct Patterns(Vec<(Pattern, bool)>);
+
+impl Patterns {
+    fn new(texts: &[String]) -> Result<Self> {
+        Ok(Self(Pattern::list(texts)?.into_iter().map(|pattern| (pattern, false)).collect()))
+    }
+
+    /// Whether any matches the tensor or its module, and if so, whether one of them is an exact name.
+    fn matches(&mut self, name: &str) -> Option<bool> {
+        let mut found = None;
+        for (pattern, used) in &mut self.0 {
+            if pattern.matches(name) || pattern.matches(module_of(name)) {
+                *used = true;
+                found = Some(found.unwrap_or(false) | pattern.is_name());
+            }
+        }
+        found
+    }
+
+    fn unused(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, used)| !used).map(|(pattern, _)| pattern.as_str())
+    }
+}
+
+/// Name order in which layer 2 comes before layer 10.
+pub(crate) fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    let number = |part: &str| part.parse::<u64>().map_err(|_| part.to_owned());
+    // Numbers (Ok) sort before text (Err), as digits do before letters.
+    a.split('.').map(number).cmp(b.split('.').map(number)).then_with(|| a.cmp(b))
+}

@@ -1,0 +1,134 @@
+//! A plan to look at: as text, and as data for scripts.
+
+use super::{OutputFile, Plan, Unit};
+use crate::safetensors::Entry;
+use lowbit_calib::Activations;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::fmt;
+
+/// A plan as data.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanSummary {
+    /// Name of the format.
+    pub format: String,
+    /// Name of the layout.
+    pub layout: &'static str,
+    /// The producer's name for it.
+    pub scheme: String,
+    /// What engines are told to do with activations.
+    pub activations: Activations,
+    /// Number of linears that are quantized.
+    pub linears: usize,
+    /// Number of tensors that are copied.
+    pub copied: usize,
+    /// Values in the linears.
+    pub weights: u64,
+    /// Bytes of all source tensors.
+    pub source_bytes: u64,
+    /// Bytes of all output tensors.
+    pub output_bytes: u64,
+    /// Bits for each quantized weight, everything counted that is stored for it.
+    pub bits_per_weight: f64,
+    /// Every output tensor, by file and position.
+    pub tensors: Vec<PlannedTensor>,
+    /// The other files: copied, then written.
+    pub files: Vec<String>,
+    /// What is odd without being an error.
+    pub warnings: Vec<String>,
+    /// What ties a journal to this plan.
+    pub digest: String,
+}
+
+/// One output tensor of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedTensor {
+    /// Its name.
+    pub name: String,
+    /// Its dtype in the file.
+    pub dtype: String,
+    /// Its shape in the file.
+    pub shape: Vec<usize>,
+    /// The file.
+    pub file: String,
+    /// First byte in the file.
+    pub begin: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Name of the source tensor.
+    pub source: String,
+    /// Why it is copied; `None` if it is part of a quantized linear.
+    pub kept: Option<String>,
+}
+
+impl Plan {
+    /// The plan as data.
+    pub fn summary(&self) -> PlanSummary {
+        let (mut linears, mut weights, mut stored) = (0, 0u64, 0u64);
+        let mut from = HashMap::new();
+        for unit in &self.units {
+            match unit {
+                Unit::Quantized(q) => {
+                    linears += 1;
+                    weights += q.linear.shape.len().unwrap_or(0) as u64;
+                    stored += unit.output_len();
+                    from.extend(q.parts.iter().map(|(part, _)| (part.name.as_str(), (&q.tensor, None))));
+                }
+                Unit::Copied(c) => _ = from.insert(c.tensor.as_str(), (&c.tensor, Some(&c.why))),
+            }
+        }
+        let planned = |file: &OutputFile, entry: &Entry| {
+            let (source, kept) = from.get(entry.name.as_str())?;
+            Some(PlannedTensor {
+                name: entry.name.clone(),
+                dtype: entry.dtype.to_string(),
+                shape: entry.shape.clone(),
+                file: file.name.clone(),
+                begin: entry.begin,
+                bytes: entry.len(),
+                source: (*source).clone(),
+                kept: kept.cloned(),
+            })
+        };
+        let tensors = self
+            .files
+            .iter()
+            .flat_map(|f| f.entries.iter().map(move |e| (f, e)))
+            .filter_map(|(f, e)| planned(f, e));
+        let others = self.others.iter().map(|path| path.display().to_string());
+        PlanSummary {
+            format: self.job.format.name(),
+            layout: self.job.layout.name(),
+            scheme: self.scheme.clone(),
+            activations: self.activations,
+            linears,
+            copied: self.units.len() - linears,
+            weights,
+            source_bytes: self.checkpoint.total_size(),
+            output_bytes: self.files.iter().map(|f| f.data_len()).sum(),
+            bits_per_weight: 8.0 * stored as f64 / weights as f64,
+            tensors: tensors.collect(),
+            files: others.chain(self.configs.iter().map(|(name, _)| name.clone())).collect(),
+            warnings: self.warnings.clone(),
+            digest: self.digest.clone(),
+        }
+    }
+}
+
+/// One line for each output tensor, in file order, between a line of what and a line of how much.
+impl fmt::Display for PlanSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { format, layout, scheme, linears, copied, .. } = self;
+        writeln!(f, "{format} in {layout} ({scheme}): {linears} linears quantized, {copied} tensors copied")?;
+        for t in &self.tensors {
+            let kept = t.kept.as_ref().map_or(String::new(), |why| format!("  copied: {why}"));
+            writeln!(
+                f,
+                "{} {:>14} {:>12} {} {} {:?}{kept}",
+                t.file, t.begin, t.bytes, t.name, t.dtype, t.shape
+            )?;
+        }
+        let (from, to, bits) = (self.source_bytes, self.output_bytes, self.bits_per_weight);
+        writeln!(f, "{from} bytes of tensors become {to}, {bits:.3} bits for each quantized weight")
+    }
+}

@@ -1,0 +1,111 @@
+//! Filling a plan: read, quantize and write tile by tile, so that memory depends on the number of threads and not on tensors.
+//!
+//! ```text
+//! source ──pread──► tile of rows ──► statistics, where a scale is one for many rows ──┐
+//!        ──pread──► tile of rows ──► quantize ──► arrange ──► pwrite ──► NAME.partial ─┴─► sync, rename, index, config.json
+//! ```
+//!
+//! All of that goes on in the output directory under names that nothing loads. A journal beside them says which tiles are on the disk; an
+//! interrupted run goes on from there to the same bytes ([`Job::resume`](crate::Job)). Tiles are the same for any number of threads, each has its own
+//! bytes in the output, and statistics merge in any order: so output bytes depend neither on threads nor on the SIMD level.
+
+mod finish;
+mod journal;
+mod limits;
+mod pipeline;
+mod queue;
+mod report;
+mod scan;
+mod tiles;
+mod worker;
+
+pub(crate) use journal::JOURNAL;
+pub use report::Report;
+pub(crate) use scan::find_nonfinite;
+pub(crate) use worker::values;
+
+use crate::disk::{Disk, DiskFile, Filesystem};
+use crate::plan::Plan;
+use crate::{Error, Progress, Result};
+use journal::Journal;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What files are called until they are whole.
+const PARTIAL: &str = "partial";
+
+impl Plan {
+    /// Writes the output directory.
+    ///
+    /// # Errors
+    /// The first thing that goes wrong, as one line. The source is never written. What is in the output directory then can be resumed, and none of it
+    /// has a name that a loader would open.
+    pub fn run(&self, progress: &dyn Progress) -> Result<Report> {
+        self.run_on(&Filesystem, progress)
+    }
+
+    /// As [`run`](Self::run), on another disk.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_on(&self, disk: &dyn Disk, progress: &dyn Progress) -> Result<Report> {
+        let start = Instant::now();
+        let out = &self.job.out;
+        crate::plan::check_paths(&self.job)?;
+        limits::check(self)?;
+        disk.create_dir(out).map_err(|e| Error::io("make", out, e))?;
+        let work = tiles::Work::new(self);
+        let mut journal = Journal::open(disk, self, work.tiles.len())?;
+        if !journal.is_sealed() {
+            let outputs = self.open_outputs(disk, &mut journal)?;
+            pipeline::run(self, &work, &outputs, &journal, progress)?;
+            journal.seal(&outputs)?;
+        }
+        let resumed = journal.resumed();
+        finish::finish(self, disk, journal, progress)?;
+        Ok(Report::new(self, start.elapsed().as_secs_f64(), resumed))
+    }
+
+    /// Opens the partial files at their full length, with their headers. If one that should have been there is not, the journal is void.
+    fn open_outputs(&self, disk: &dyn Disk, journal: &mut Journal) -> Result<Vec<Output>> {
+        let paths: Vec<PathBuf> = self.files.iter().map(|f| self.partial(&f.name)).collect();
+        let whole = |(path, file): (&PathBuf, &crate::plan::OutputFile)| {
+            std::fs::metadata(path).is_ok_and(|about| about.len() == file.len())
+        };
+        if !paths.iter().zip(&self.files).all(whole) {
+            journal.forget()?;
+        }
+        let mut outputs = Vec::new();
+        for (path, file) in paths.into_iter().zip(&self.files) {
+            let open = disk.open(&path).map_err(|e| Error::io("make", &path, e))?;
+            open.set_len(file.len())
+                .map_err(|e| Error::io(format!("reserve {} bytes for", file.len()), &path, e))?;
+            let output = Output { path, file: open };
+            output.write(&file.header, 0)?;
+            outputs.push(output);
+        }
+        Ok(outputs)
+    }
+
+    /// Where a file is until it is whole.
+    fn partial(&self, name: &str) -> PathBuf {
+        self.job.out.join(format!("{name}.{PARTIAL}"))
+    }
+}
+
+/// An open output file.
+struct Output {
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+}
+
+impl Output {
+    fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let action = || format!("write {} bytes at byte {offset} of", bytes.len());
+        self.file.write_all_at(bytes, offset).map_err(|e| Error::io(action(), &self.path, e))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.file.sync().map_err(|e| Error::io("sync", &self.path, e))
+    }
+}

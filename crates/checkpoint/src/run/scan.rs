@@ -1,0 +1,49 @@
+//! The scan for NaN and infinities that a plan needs when such tensors are to stay unquantized.
+
+use super::worker::{room, values};
+use crate::plan::{Job, value_dtype};
+use crate::progress::{Phase, Progress, Step};
+use crate::threads::for_each;
+use crate::{Checkpoint, Error, Result};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes that are looked at at a time; a multiple of every value's.
+const CHUNK: u64 = 4 << 20;
+
+/// Which of these tensors hold a value that is not finite.
+pub(crate) fn find_nonfinite(
+    checkpoint: &Checkpoint,
+    names: &BTreeSet<String>,
+    job: &Job,
+    progress: &dyn Progress,
+) -> Result<BTreeSet<String>> {
+    let mut chunks = Vec::new();
+    for name in names {
+        let len = checkpoint.require(name)?.entry.len();
+        chunks.extend((0..len).step_by(CHUNK as usize).map(|at| (name, at, CHUNK.min(len - at))));
+    }
+    let total = chunks.iter().map(|(.., len)| len).sum();
+    let (found, done) = (Mutex::new(BTreeSet::new()), AtomicU64::new(0));
+    for_each(job.jobs, chunks.len(), |at| {
+        let (name, offset, len) = chunks[at];
+        if progress.cancelled() {
+            return Err(Error::Cancelled { dir: job.out.clone(), done: done.load(Ordering::Relaxed), total });
+        }
+        let tensor = checkpoint.require(name)?;
+        let mut words = Vec::new();
+        let bytes = room(&mut words, len as usize);
+        tensor.read(offset, bytes)?;
+        let Some(dtype) = value_dtype(tensor.entry.dtype) else { return Ok(()) };
+        let values = values(bytes, dtype);
+        let mut wide = vec![0.0; values.len()];
+        if job.kernels.first_non_finite(values.widened(&mut wide)).is_some() {
+            found.lock().unwrap_or_else(|e| e.into_inner()).insert(name.clone());
+        }
+        let done = done.fetch_add(len, Ordering::Relaxed) + len;
+        progress.step(Step { phase: Phase::Scan, name, done, total });
+        Ok(())
+    })?;
+    Ok(found.into_inner().unwrap_or_else(|e| e.into_inner()))
+}

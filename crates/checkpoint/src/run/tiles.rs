@@ -1,0 +1,116 @@
+//! The work of a plan in tiles: whole rows of one matrix of a linear, or a run of bytes of a copied tensor, a few MB each.
+//!
+//! Tiles are numbered, and the numbers are what the journal writes down: they follow from the plan alone.
+
+use crate::plan::{Plan, QuantizedUnit, Unit};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Values of a tile of rows: 2 MB of bf16, 4 MB widened.
+const TILE_VALUES: usize = 1 << 20;
+/// Bytes of a tile that is copied.
+const COPY_BYTES: u64 = 4 << 20;
+
+/// One piece of work.
+#[derive(Clone, Debug)]
+pub(super) struct Tile {
+    pub(super) unit: usize,
+    pub(super) what: What,
+}
+
+/// What a tile is of its unit.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// Rows of a matrix. The first tile of a unit also writes what does not belong to rows.
+    Rows { matrix: usize, rows: Range<usize>, first: bool },
+    /// Bytes of the tensor.
+    Bytes(Range<u64>),
+}
+
+/// Units that are done together because they share statistics; most are alone.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Their tiles, all in a row.
+    pub(super) tiles: Range<usize>,
+    /// Units.
+    pub(super) units: Vec<usize>,
+    /// Whether every tile has to be seen before the first is written.
+    pub(super) observed: bool,
+}
+
+/// All work of a plan.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) tiles: Vec<Tile>,
+    pub(super) groups: Vec<Group>,
+}
+
+impl Work {
+    pub(super) fn new(plan: &Plan) -> Self {
+        // Groups in the order of their first units, so that a tensor is read again while the system still has it in memory.
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut of_share = BTreeMap::new();
+        for (at, unit) in plan.units.iter().enumerate() {
+            match unit {
+                Unit::Quantized(q) => {
+                    let group = *of_share.entry(q.shares).or_insert_with(|| {
+                        groups.push(Vec::new());
+                        groups.len() - 1
+                    });
+                    groups[group].push(at);
+                }
+                Unit::Copied(_) => groups.push(vec![at]),
+            }
+        }
+        let mut work = Self::default();
+        for units in groups {
+            let start = work.tiles.len();
+            let mut observed = false;
+            for &at in &units {
+                match &plan.units[at] {
+                    Unit::Quantized(q) => {
+                        observed |= q.recipe.stats().is_some();
+                        work.rows(at, q);
+                    }
+                    Unit::Copied(copied) => {
+                        let starts = (0..copied.len).step_by(COPY_BYTES as usize);
+                        work.tiles.extend(starts.map(|start| Tile {
+                            unit: at,
+                            what: What::Bytes(start..copied.len.min(start + COPY_BYTES)),
+                        }));
+                    }
+                }
+            }
+            work.groups.push(Group { tiles: start..work.tiles.len(), units, observed });
+        }
+        work
+    }
+
+    fn rows(&mut self, unit: usize, q: &QuantizedUnit) {
+        let shape = q.linear.shape;
+        let wanted = TILE_VALUES / shape.cols.max(1);
+        let step = (wanted - wanted % q.quantum).max(q.quantum).min(shape.rows.max(1));
+        let mut first = true;
+        for matrix in 0..shape.matrices {
+            // A matrix without rows still has constants to write.
+            for start in (0..shape.rows.max(1)).step_by(step) {
+                let rows = start..shape.rows.min(start + step);
+                self.tiles.push(Tile { unit, what: What::Rows { matrix, rows, first } });
+                first = false;
+            }
+        }
+    }
+}
+
+impl Tile {
+    /// Source bytes that it reads.
+    pub(super) fn bytes(&self, plan: &Plan) -> u64 {
+        match (&self.what, &plan.units[self.unit]) {
+            (What::Rows { rows, .. }, Unit::Quantized(q)) => {
+                (rows.len() * q.linear.shape.cols * q.linear.dtype.bytes()) as u64
+            }
+            (What::Bytes(range), _) => range.end - range.start,
+            (What::Rows { .. }, Unit::Copied(_)) => 0,
+        }
+    }
+}

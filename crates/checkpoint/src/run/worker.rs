@@ -1,0 +1,192 @@
+//! What one thread does with one tile: read, look or quantize, arrange, write. It owns its buffers; they are as large as the largest tile.
+
+use super::Output;
+use super::tiles::{Tile, What};
+use crate::layout::{Holds, Part};
+use crate::plan::{Copied, Placed, Plan, QuantizedUnit, Unit};
+use crate::{Error, Result, Tensor};
+use half::{bf16, f16};
+use lowbit_blocks::{Dtype, Values};
+use lowbit_calib::{Out, Quantizer, TensorStats};
+use std::ops::Range;
+
+/// Buffers of one thread.
+#[derive(Default)]
+pub(super) struct Worker {
+    /// Source bytes; words, so that values of four bytes can be read in place.
+    source: Vec<u32>,
+    codes: Vec<u8>,
+    scales: Vec<u8>,
+    zeros: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Worker {
+    /// Adds a tile to statistics.
+    pub(super) fn observe(&mut self, plan: &Plan, tile: &Tile, stats: &mut TensorStats) -> Result<()> {
+        let (Unit::Quantized(q), What::Rows { matrix, rows, .. }) = (&plan.units[tile.unit], &tile.what)
+        else {
+            return Ok(());
+        };
+        let tensor = plan.source().require(&q.tensor)?;
+        let values = self.read(q, tensor, *matrix, rows)?;
+        stats.observe(values).map_err(|e| match e {
+            lowbit_calib::Error::Observed { index, value } => {
+                let row = rows.start + index / q.linear.shape.cols;
+                non_finite(q, tensor, *matrix, row, index % q.linear.shape.cols, value)
+            }
+            other => tensor.error(other.to_string()),
+        })
+    }
+
+    /// Quantizes a tile and writes it.
+    pub(super) fn quantize(
+        &mut self,
+        plan: &Plan,
+        tile: &Tile,
+        quantizer: &Quantizer,
+        outputs: &[Output],
+    ) -> Result<()> {
+        let (Unit::Quantized(q), What::Rows { matrix, rows, first }) = (&plan.units[tile.unit], &tile.what)
+        else {
+            return Ok(());
+        };
+        let (matrix, shape, format) = (*matrix, q.linear.shape, &q.recipe.format);
+        if *first {
+            write_constants(q, quantizer, outputs)?;
+        }
+        let tensor = plan.source().require(&q.tensor)?;
+        self.codes.resize(format.codes_range(shape, matrix, rows.clone()).len(), 0);
+        self.scales.resize(format.scales_range(shape, matrix, rows.clone()).len(), 0);
+        self.zeros.resize(format.zeros_range(shape, matrix, rows.clone()).len(), 0);
+        // The buffers leave `self` while the source values are borrowed from it.
+        let (mut codes, mut scales, mut zeros) = (
+            std::mem::take(&mut self.codes),
+            std::mem::take(&mut self.scales),
+            std::mem::take(&mut self.zeros),
+        );
+        let values = self.read(q, tensor, matrix, rows)?;
+        let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut zeros };
+        quantizer.quantize_rows(matrix, rows.start, values, out).map_err(|e| match e {
+            lowbit_calib::Error::NonFinite { matrix, row, col, value } => {
+                non_finite(q, tensor, matrix, row, col, value)
+            }
+            other => tensor.error(other.to_string()),
+        })?;
+        (self.codes, self.scales, self.zeros) = (codes, scales, zeros);
+        for (part, place) in &q.parts {
+            self.write_part(q, part, place, outputs, matrix, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Copies a tile.
+    pub(super) fn copy(&mut self, plan: &Plan, tile: &Tile, outputs: &[Output]) -> Result<()> {
+        let (Unit::Copied(Copied { tensor, place, .. }), What::Bytes(range)) =
+            (&plan.units[tile.unit], &tile.what)
+        else {
+            return Ok(());
+        };
+        let len = (range.end - range.start) as usize;
+        let bytes = room(&mut self.source, len);
+        plan.source().require(tensor)?.read(range.start, bytes)?;
+        outputs[place.file].write(bytes, place.begin + range.start)
+    }
+
+    /// Rows of a linear as values.
+    fn read(
+        &mut self,
+        q: &QuantizedUnit,
+        tensor: Tensor<'_>,
+        matrix: usize,
+        rows: &Range<usize>,
+    ) -> Result<Values<'_>> {
+        let (shape, dtype) = (q.linear.shape, q.linear.dtype);
+        let first = q.first + ((matrix * shape.rows + rows.start) * shape.cols) as u64;
+        let bytes = room(&mut self.source, rows.len() * shape.cols * dtype.bytes());
+        tensor.read(first * dtype.bytes() as u64, bytes)?;
+        Ok(values(bytes, dtype))
+    }
+
+    /// Writes a part's share of a tile.
+    fn write_part(
+        &mut self,
+        q: &QuantizedUnit,
+        part: &Part,
+        place: &Placed,
+        outputs: &[Output],
+        matrix: usize,
+        rows: &Range<usize>,
+    ) -> Result<()> {
+        let (format, shape) = (&q.recipe.format, q.linear.shape);
+        let (memory, cols) = match part.holds {
+            Holds::Codes(_) => (&self.codes, shape.cols),
+            Holds::Scales => (&self.scales, 0),
+            Holds::Zeros(_) => (&self.zeros, format.scale_grid(shape).1),
+            Holds::TensorScale | Holds::Fixed(_) => return Ok(()),
+        };
+        let range = part.range(format, shape, matrix, rows.clone());
+        let bytes = match part.packing() {
+            None => memory,
+            Some(packing) => {
+                self.packed.resize(range.len(), 0);
+                packing.pack(rows.len(), cols, memory, &mut self.packed);
+                &self.packed
+            }
+        };
+        outputs[place.file].write(bytes, place.begin + range.start as u64)
+    }
+}
+
+/// Writes the parts that do not belong to rows.
+fn write_constants(q: &QuantizedUnit, quantizer: &Quantizer, outputs: &[Output]) -> Result<()> {
+    for (part, place) in &q.parts {
+        let bytes = match &part.holds {
+            Holds::Fixed(bytes) => bytes.clone(),
+            Holds::TensorScale => {
+                quantizer.tensor_scale().stored().iter().flat_map(|s| s.to_le_bytes()).collect()
+            }
+            _ => continue,
+        };
+        outputs[place.file].write(&bytes, place.begin)?;
+    }
+    Ok(())
+}
+
+fn non_finite(
+    q: &QuantizedUnit,
+    tensor: Tensor<'_>,
+    matrix: usize,
+    row: usize,
+    col: usize,
+    value: f32,
+) -> Error {
+    let cols = q.linear.shape.cols as u64;
+    let index = q.first + (matrix * q.linear.shape.rows + row) as u64 * cols + col as u64;
+    Error::NonFinite {
+        file: tensor.file.path().to_owned(),
+        tensor: q.tensor.clone(),
+        index,
+        row: index / cols,
+        column: col as u64,
+        value,
+    }
+}
+
+/// The first `len` bytes of a buffer of words.
+pub(super) fn room(words: &mut Vec<u32>, len: usize) -> &mut [u8] {
+    words.resize(len.div_ceil(4), 0);
+    &mut bytemuck::cast_slice_mut(words)[..len]
+}
+
+/// Little-endian bytes that start at a word, as values. On a big-endian machine they are turned first.
+pub(crate) fn values(bytes: &mut [u8], dtype: Dtype) -> Values<'_> {
+    if cfg!(target_endian = "big") {
+        bytes.chunks_exact_mut(dtype.bytes()).for_each(<[u8]>::reverse);
+    }
+    match dtype {
+        Dtype::F32 => Values::F32(bytemuck::cast_slice::<u8, f32>(bytes)),
+        Dtype::F16 => Values::F16(bytemuck::cast_slice::<u8, f16>(bytes)),
+        Dtype::Bf16 => Values::Bf16(bytemuck::cast_slice::<u8, bf16>(bytes)),
+    }
+}

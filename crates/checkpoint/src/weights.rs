@@ -1,0 +1,171 @@
+//! The weights of a checkpoint as numbers, quantized or not, read by rows: what inspecting and comparing share.
+
+use crate::arch::{Arch, Expert};
+use crate::layout::{Reading, Stored, read};
+use crate::plan::value_dtype;
+use crate::run::values;
+use crate::{Checkpoint, Error, Result};
+use lowbit_blocks::Shape;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+/// An open checkpoint whose tensors can be read as f32.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) reading: Option<Reading>,
+    by_name: BTreeMap<String, Source>,
+}
+
+/// Where the values of a name come from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// A tensor of floats.
+    Floats,
+    /// A quantized linear, by its place in the reading.
+    Quantized(usize),
+}
+
+/// Some rows, with the shape of the whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Weight<'a> {
+    weights: &'a Weights,
+    name: &'a str,
+    source: Source,
+    pub(crate) shape: Shape,
+    /// First row in the tensor that holds it; not 0 for an expert of a stack.
+    first_row: usize,
+}
+
+impl Weights {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path)?;
+        let reading = read(&checkpoint)?;
+        let mut by_name: BTreeMap<String, Source> = BTreeMap::new();
+        for (at, stored) in reading.iter().flat_map(|r| &r.linears).enumerate() {
+            by_name.insert(stored.linear.weight.clone(), Source::Quantized(at));
+        }
+        let parts: std::collections::BTreeSet<_> = reading
+            .iter()
+            .flat_map(|r| &r.linears)
+            .flat_map(|l| l.parts.iter().map(|p| p.name.as_str()))
+            .collect();
+        let floats = checkpoint.tensors().map(|t| t.entry);
+        let floats = floats.filter(|e| value_dtype(e.dtype).is_some() && !parts.contains(e.name.as_str()));
+        let floats: Vec<_> = floats.map(|e| (e.name.clone(), Source::Floats)).collect();
+        for (name, source) in floats {
+            by_name.entry(name).or_insert(source);
+        }
+        Ok(Self { checkpoint, reading, by_name })
+    }
+
+    /// Names of all weights.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// The quantized linear of this name, if it is one.
+    pub(crate) fn stored(&self, name: &str) -> Option<&Stored> {
+        match self.by_name.get(name)? {
+            Source::Quantized(at) => self.reading.as_ref()?.linears.get(*at),
+            Source::Floats => None,
+        }
+    }
+
+    /// The weight of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<Weight<'_>> {
+        let (name, source) = self.by_name.get_key_value(name)?;
+        let shape = match (source, self.stored(name)) {
+            (Source::Quantized(_), Some(stored)) => stored.shape(),
+            _ => shape_of(&self.checkpoint.tensor(name)?.entry.shape),
+        };
+        Some(Weight { weights: self, name, source: *source, shape, first_row: 0 })
+    }
+
+    /// Per-expert weights, by the names they would have, of the 3-D stacks in this checkpoint.
+    pub(crate) fn experts(&self) -> BTreeMap<String, Weight<'_>> {
+        let arch = Arch::new(self.checkpoint.config());
+        let mut experts = BTreeMap::new();
+        for (name, source) in &self.by_name {
+            let Some(whole) = self.get(name).filter(|w| w.shape.matrices > 1) else { continue };
+            let Shape { matrices, rows, cols } = whole.shape;
+            for Expert { module, matrix, first_row, rows: own } in
+                arch.split_experts(name, &[matrices, rows, cols]).into_iter().flatten()
+            {
+                let (source, shape) = (*source, Shape::matrix(own, cols));
+                let weight =
+                    Weight { weights: self, name, source, shape, first_row: matrix * rows + first_row };
+                experts.insert(format!("{module}.weight"), weight);
+            }
+        }
+        experts
+    }
+}
+
+impl Weight<'_> {
+    /// Rows, counted over all matrices.
+    pub(crate) fn rows(&self) -> usize {
+        self.shape.matrices * self.shape.rows
+    }
+
+    /// Reads rows, counted over all matrices, as f32.
+    pub(crate) fn read(&self, rows: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
+        let cols = self.shape.cols;
+        out.resize(rows.len() * cols, 0.0);
+        let rows = self.first_row + rows.start..self.first_row + rows.end;
+        if let (Source::Quantized(_), Some(stored)) = (self.source, self.weights.stored(self.name)) {
+            return self.read_quantized(stored, rows, out);
+        }
+        let tensor = self.weights.checkpoint.require(self.name)?;
+        let dtype = value_dtype(tensor.entry.dtype)
+            .ok_or_else(|| tensor.error(format!("is {}", tensor.entry.dtype)))?;
+        let size = dtype.bytes();
+        let mut words = vec![0u32; (out.len() * size).div_ceil(4)];
+        let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..out.len() * size];
+        tensor.read((rows.start * cols * size) as u64, bytes)?;
+        let values = values(bytes, dtype);
+        values.widen_into(0..values.len(), out);
+        Ok(())
+    }
+
+    fn read_quantized(&self, stored: &Stored, rows: Range<usize>, mut out: &mut [f32]) -> Result<()> {
+        let (checkpoint, Shape { rows: high, cols, .. }) = (&self.weights.checkpoint, stored.shape());
+        let pre = stored
+            .pre_quant_scale
+            .as_ref()
+            .map(|name| crate::layout::read_floats(checkpoint.require(name)?))
+            .transpose()?;
+        let quantum = stored.quantum();
+        let mut at = rows.start;
+        while at < rows.end {
+            // Whole quanta of one matrix, then the rows that were asked for.
+            let (matrix, row) = (at / high, at % high);
+            let last = high.min(row + (rows.end - at));
+            let tile = row - row % quantum..last.next_multiple_of(quantum).min(high);
+            let tensor = stored.rows(checkpoint, matrix, tile.clone())?;
+            let (part, rest) = out.split_at_mut((last - row) * cols);
+            tensor.dequantize_rows(0, row - tile.start..last - tile.start, part);
+            if let Some(pre) = &pre {
+                if pre.len() != cols {
+                    let reason = format!("pre_quant_scale has {} values for {cols} columns", pre.len());
+                    return Err(Error::tensor(checkpoint.dir(), self.name, reason));
+                }
+                for row in part.chunks_exact_mut(cols) {
+                    row.iter_mut().zip(pre).for_each(|(w, p)| *w *= p);
+                }
+            }
+            (out, at) = (rest, at + last - row);
+        }
+        Ok(())
+    }
+}
+
+/// Any tensor as a stack of matrices: the last two axes are rows and columns, a vector is one row.
+fn shape_of(shape: &[usize]) -> Shape {
+    match *shape {
+        [] => Shape::matrix(1, 1),
+        [cols] => Shape::matrix(1, cols),
+        [ref above @ .., rows, cols] => Shape { matrices: above.iter().product(), rows, cols },
+    }
+}
