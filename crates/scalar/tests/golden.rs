@@ -182,7 +182,7 @@ fn every_listed_difference_is_one() {
     }
 }
 
-/// `cargo test --release -p lowbit-scalar --test golden -- --ignored` (a minute or two)
+/// `cargo test --release -p lowbit-scalar --test golden -- --ignored` (about three minutes on two cores)
 #[test]
 #[ignore = "visits 11 * 2^32 inputs"]
 fn every_f32_encodes_as_in_ml_dtypes() {
