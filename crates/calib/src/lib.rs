@@ -1,1 +1,28 @@
-//! Recipes: how scales, zero points and roundings of a quantized tensor are chosen, and whose arithmetic is reproduced.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod arithmetic;
+mod band;
+mod codes;
+mod error;
+mod histogram;
+mod quantizer;
+mod recipe;
+pub mod recipes;
+mod rules;
+mod stats;
+mod tensor_scale;
+mod tokens;
+mod whole;
+mod zero_block;
+
+pub use arithmetic::{Arithmetic, Quotient, Ties, ZeroSign};
+pub use error::Error;
+pub use quantizer::{Out, Quantizer};
+pub use recipe::{Activations, Recipe};
+pub use rules::ScaleRule;
+pub use stats::TensorStats;
+pub use tensor_scale::{FOUR_OVER_SIX_SCALE_MAX, TensorScaleRule};
+pub use tokens::{TokenScale, quantize_tokens};
+pub use zero_block::ZeroBlock;

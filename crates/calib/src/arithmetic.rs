@@ -1,0 +1,145 @@
+//! In which type, with which operation and with which ties a producer computes.
+//!
+//! ```text
+//! quotient   y = x / s                 Divide, f32
+//!            y = x * (1 / s)           Reciprocal: two roundings
+//!            y = RN_d(x / s)           Arithmetic::Weight, d the type of the weight, as PyTorch on a CPU divides bf16 by bf16
+//!            y = RN_d(y + zero)        with a zero point
+//! code       RNE_saturating(y)         Ties::Even, and see ZeroSign
+//! ```
+//!
+//! On a CPU, PyTorch computes bf16 and f16 operations in f32 and rounds each result: what this file calls RN_d.
+
+use half::{bf16, f16};
+use lowbit_blocks::{Dtype, ScaleKind};
+use lowbit_kernels::Kernels;
+use serde::{Deserialize, Serialize};
+
+/// The type to which each result of a computation is rounded.
+///
+/// ```
+/// use lowbit_blocks::{Dtype, INT8, Shape};
+/// use lowbit_calib::{Arithmetic, Recipe};
+/// let recipe = Recipe::new(INT8)?;
+/// assert_eq!(recipe.arithmetic, Arithmetic::F32);
+/// assert_eq!(Arithmetic::Weight.dtype(Dtype::Bf16), Dtype::Bf16);
+/// # Ok::<(), lowbit_calib::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arithmetic {
+    /// IEEE single precision whatever the weight is: the most exact, and the default.
+    #[default]
+    F32,
+    /// The type of the weight: bf16 results have eight significant bits.
+    Weight,
+}
+
+impl Arithmetic {
+    /// The type of results for weights of type `weight`.
+    #[must_use]
+    pub const fn dtype(self, weight: Dtype) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::Weight => weight,
+        }
+    }
+}
+
+/// How a value meets its scale.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quotient {
+    /// `x / s`, one rounding.
+    #[default]
+    Divide,
+    /// `x * (1 / s)`, two roundings, as bitsandbytes computes it: s is raised to 1e-38 first, and the short last block of a
+    /// flat format divides after all.
+    Reciprocal,
+}
+
+/// Where a quotient goes that lies halfway between two values of the element.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ties {
+    /// To the even code; table elements have their own rule.
+    #[default]
+    Even,
+    /// To the smaller magnitude: ModelOpt's MXFP4 packer.
+    TowardZero,
+    /// To the lower value, cuts at f32 midpoints: bitsandbytes on a CPU, which searches a sorted table. In FP4 that table
+    /// holds zero twice, so a positive number that rounds to zero takes the second zero, code 8.
+    Lower,
+}
+
+/// The sign of zero among codes that have one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ZeroSign {
+    /// The quotient's: -0.0 stays -0.0.
+    #[default]
+    Keep,
+    /// A quotient of -0.0 becomes +0; a tiny negative quotient still becomes -0 (sign bit = `y < 0`).
+    Positive,
+    /// A quotient of zero becomes -0: ModelOpt's MXFP4 packer (sign bit = `y <= 0`).
+    Negative,
+}
+
+/// RN_d: `x` rounded to the nearest number of `dtype`.
+pub(crate) fn round_to(dtype: Dtype, x: f32) -> f32 {
+    match dtype {
+        Dtype::F32 => x,
+        Dtype::F16 => f16::from_f32(x).to_f32(),
+        Dtype::Bf16 => bf16::from_f32(x).to_f32(),
+    }
+}
+
+/// RN_d of each number, through the kernels.
+pub(crate) fn round_slice(kernels: Kernels, dtype: Dtype, x: &mut [f32], half: &mut HalfBuffer) {
+    match dtype {
+        Dtype::F32 => {}
+        Dtype::F16 => {
+            half.f16.resize(x.len(), f16::ZERO);
+            kernels.narrow_f16(x, &mut half.f16);
+            kernels.widen_f16(&half.f16, x);
+        }
+        Dtype::Bf16 => {
+            half.bf16.resize(x.len(), bf16::ZERO);
+            kernels.narrow_bf16(x, &mut half.bf16);
+            kernels.widen_bf16(&half.bf16, x);
+        }
+    }
+}
+
+/// Room for numbers on their way through a 16-bit type.
+#[derive(Default)]
+pub(crate) struct HalfBuffer {
+    f16: Vec<f16>,
+    bf16: Vec<bf16>,
+}
+
+/// The smallest positive normal number of a type (`torch.finfo(d).tiny`).
+pub(crate) fn least_normal(dtype: Dtype) -> f32 {
+    match dtype {
+        Dtype::F32 => f32::MIN_POSITIVE,
+        Dtype::F16 => f16::MIN_POSITIVE.to_f32(),
+        Dtype::Bf16 => bf16::MIN_POSITIVE.to_f32(),
+    }
+}
+
+/// What the type of a scale can hold: smallest positive, largest finite, distance from 1 to the next (`torch.finfo(d).eps`).
+pub(crate) struct Limits {
+    pub(crate) least: f32,
+    pub(crate) max: f32,
+    pub(crate) epsilon: f32,
+}
+
+/// The limits of the float types in which scales are stored.
+pub(crate) fn limits(kind: ScaleKind) -> Limits {
+    let (least, max, epsilon) = match kind {
+        ScaleKind::F16 => (f16::from_bits(1).to_f32(), f16::MAX.to_f32(), f16::EPSILON.to_f32()),
+        ScaleKind::Bf16 => (bf16::from_bits(1).to_f32(), bf16::MAX.to_f32(), bf16::EPSILON.to_f32()),
+        _ => (f32::from_bits(1), f32::MAX, f32::EPSILON),
+    };
+    Limits { least, max, epsilon }
+}

@@ -1,0 +1,160 @@
+//! From values and chosen scales to codes, in the arithmetic of the recipe.
+//!
+//! ```text
+//! exact path      one kernel call: code = RNE(x / s), or RNE(x / s + zero)
+//! stepwise path   y = x / s or x * (1/s);  y = RN_d(y);  y = RN_d(y + zero);  ties and zeros moved;  code = RNE(y / 1)
+//! ```
+//!
+//! The exact path serves f32 division with ties to even (and bf16 division by powers of two), whatever becomes of -0.0: adding a zero point of +0.0 makes a quotient of
+//! -0.0 positive and changes nothing else. The stepwise path serves the arithmetic of other tools; its steps are loops over slices.
+//!
+//! A zero point on the stepwise path is added as a signed number, as compressed-tensors does, to a signed code that gets its offset last:
+//! `RN_d(y + z)` is not the same for z and z + 2^(b-1).
+
+use lowbit_blocks::{Block, Dtype, Element, ScaleKind};
+use lowbit_kernels::{Blocks, Kernels};
+use lowbit_scalar::Fp4;
+
+use crate::arithmetic::{Arithmetic, HalfBuffer, Quotient, Ties, ZeroSign, round_slice};
+use crate::recipe::Recipe;
+
+/// Smallest scale of which bitsandbytes takes the reciprocal.
+pub(crate) const RECIPROCAL_FLOOR: f32 = 1e-38;
+
+/// The half of a recipe that comes after the scales.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoder {
+    pub(crate) element: Element,
+    pub(crate) kernels: Kernels,
+    arithmetic: Arithmetic,
+    dtype: Dtype,
+    quotient: Quotient,
+    ties: Ties,
+    zero_sign: ZeroSign,
+    flat: bool,
+    powers_of_two: bool,
+}
+
+/// Buffers of the stepwise path.
+#[derive(Default)]
+pub(crate) struct Quotients {
+    values: Vec<f32>,
+    half: HalfBuffer,
+    positive_zeros: Vec<f32>,
+}
+
+impl Encoder {
+    pub(crate) fn new(recipe: &Recipe, weight: Dtype, kernels: Kernels) -> Self {
+        Self {
+            element: recipe.format.element,
+            kernels,
+            arithmetic: recipe.arithmetic,
+            dtype: recipe.arithmetic.dtype(weight),
+            quotient: recipe.quotient,
+            ties: recipe.ties,
+            zero_sign: recipe.zero_sign,
+            flat: matches!(recipe.format.block, Block::Flat(_)),
+            powers_of_two: recipe.format.scale == ScaleKind::E8m0,
+        }
+    }
+
+    /// Whether the exact path gives the bits of the stepwise one.
+    fn is_exact(&self, blocks: Blocks<'_>) -> bool {
+        let direct = match self.dtype {
+            Dtype::F32 => blocks.zeros.is_none() || self.arithmetic == Arithmetic::F32,
+            // A bf16 number over a power of two up to 1 is a bf16 number; the smallest, 2^-133, stays what it is.
+            Dtype::Bf16 => self.powers_of_two && blocks.scales.iter().all(|scale| *scale <= 1.0),
+            Dtype::F16 => false,
+        };
+        direct
+            && self.quotient == Quotient::Divide
+            && self.ties == Ties::Even
+            && self.zero_sign != ZeroSign::Negative
+    }
+
+    /// Codes of values in blocks, one dense stream.
+    pub(crate) fn encode(&self, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8], buffers: &mut Quotients) {
+        if !self.is_exact(blocks) {
+            return self.encode_stepwise(x, blocks, codes, buffers);
+        }
+        let mut blocks = blocks;
+        if self.zero_sign == ZeroSign::Positive && blocks.zeros.is_none() {
+            buffers.positive_zeros.resize(blocks.scales.len(), 0.0);
+            blocks.zeros = Some(&buffers.positive_zeros);
+        }
+        self.kernels.encode(self.element, x, blocks, codes);
+    }
+
+    fn encode_stepwise(&self, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8], buffers: &mut Quotients) {
+        let y = &mut buffers.values;
+        y.clear();
+        y.extend_from_slice(x);
+        for (y, &scale) in y.chunks_mut(blocks.len).zip(blocks.scales) {
+            let short = self.flat && y.len() < blocks.len;
+            match self.quotient {
+                Quotient::Reciprocal if !short => {
+                    let reciprocal = 1.0 / scale.max(RECIPROCAL_FLOOR);
+                    y.iter_mut().for_each(|y| *y *= reciprocal);
+                }
+                _ => y.iter_mut().for_each(|y| *y /= scale),
+            }
+        }
+        round_slice(self.kernels, self.dtype, y, &mut buffers.half);
+        let Some(zeros) = blocks.zeros else {
+            self.move_ties_and_zeros(y);
+            return self.kernels.encode(self.element, y, Blocks::whole(&1.0), codes);
+        };
+        let half = (self.element.max() + 1.0) / 2.0;
+        for (y, zero) in y.chunks_mut(blocks.len).zip(zeros) {
+            y.iter_mut().for_each(|y| *y += zero - half);
+        }
+        round_slice(self.kernels, self.dtype, y, &mut buffers.half);
+        let bits = self.element.bits();
+        self.kernels.encode(Element::Int { bits: bits as u8 }, y, Blocks::whole(&1.0), codes);
+        flip_top_bits(bits as usize, y.len(), codes);
+    }
+
+    /// Makes ties to even come out as `ties` wants them, and zeros with the sign that `zero_sign` wants.
+    fn move_ties_and_zeros(&self, y: &mut [f32]) {
+        match self.ties {
+            Ties::Even => {}
+            Ties::TowardZero => y.iter_mut().for_each(|y| *y = below_tie(*y)),
+            Ties::Lower if self.element == Element::Fp4 => y.iter_mut().for_each(|y| *y = sorted_fp4(*y)),
+            Ties::Lower => {}
+        }
+        match self.zero_sign {
+            ZeroSign::Keep => {}
+            ZeroSign::Positive => y.iter_mut().for_each(|y| *y += 0.0),
+            ZeroSign::Negative => y.iter_mut().filter(|y| **y == 0.0).for_each(|y| *y = -0.0),
+        }
+    }
+}
+
+/// The ties of E2M1 that "to even" takes to the larger magnitude become the next number toward zero.
+fn below_tie(y: f32) -> f32 {
+    match y.abs() {
+        0.75 | 1.75 | 3.5 => f32::from_bits(y.to_bits() - 1),
+        _ => y,
+    }
+}
+
+/// A number whose nearest FP4 code is the one that a search over the sorted table finds for `y`: ties go to the lower value, and of
+/// the two zeros code 0 takes (-1/384, 0] and code 8 takes (0, 1/384].
+fn sorted_fp4(y: f32) -> f32 {
+    /// Codes in the order of their values.
+    const ORDER: [u8; 16] = [11, 10, 13, 12, 15, 14, 9, 0, 8, 1, 6, 7, 4, 5, 2, 3];
+    /// Stands for code 8, negative zero: the sign of an FP4 code is `y < 0`.
+    const NEGATIVE_ZERO: f32 = -1e-9;
+    let value = |rank: usize| Fp4::TABLE[usize::from(ORDER[rank])];
+    let above = (0..15).filter(|&rank| y > (value(rank) + value(rank + 1)) / 2.0).count();
+    if ORDER[above] == 8 { NEGATIVE_ZERO } else { value(above) }
+}
+
+/// Two's complement to offset binary: each code gets its highest bit flipped.
+fn flip_top_bits(bits: usize, n: usize, codes: &mut [u8]) {
+    match bits {
+        8 => codes.iter_mut().for_each(|code| *code ^= 0x80),
+        4 if n.is_multiple_of(2) => codes.iter_mut().for_each(|code| *code ^= 0x88),
+        _ => (0..n).map(|i| i * bits + bits - 1).for_each(|bit| codes[bit / 8] ^= 1 << (bit % 8)),
+    }
+}

@@ -1,0 +1,209 @@
+//! A recipe: everything that decides the bytes of a quantized tensor, as data.
+//!
+//! ```text
+//! values ──► amax … ──► scale rule ──► zero block ──► stored scale ──► quotient ──► ties ──► codes
+//!              │         scale_arithmetic               │             arithmetic
+//!              └──► tensor scale rule ──────────────────┘ effective scale
+//! ```
+//!
+//! [`Recipe::new`] is our own recipe of a format: f32 throughout, dividing by the rounded scale. Those of other tools are in
+//! [`recipes`](crate::recipes).
+
+use lowbit_blocks::{Block, Dtype, Format, QTensor, ScaleKind, Shape, TensorScale, Values, Zero};
+use lowbit_kernels::{Element, Kernels};
+use serde::{Deserialize, Serialize};
+
+use crate::arithmetic::{Arithmetic, Quotient, Ties, ZeroSign};
+use crate::error::Error;
+use crate::quantizer::Quantizer;
+use crate::rules::ScaleRule;
+use crate::stats::TensorStats;
+use crate::tensor_scale::{FOUR_OVER_SIX_SCALE_MAX, TensorScaleRule};
+use crate::zero_block::ZeroBlock;
+
+/// What engines are told to do with activations; it decides no byte of the weights.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activations {
+    /// They stay as they are: weight-only.
+    #[default]
+    None,
+    /// They are quantized at run time, one scale per token or block.
+    Dynamic,
+    /// They are quantized with scales from calibration.
+    Static,
+}
+
+/// How a tensor is quantized: a format and whose choices and arithmetic fill it.
+///
+/// ```
+/// use lowbit_blocks::{NVFP4, Shape};
+/// use lowbit_calib::{Recipe, ScaleRule};
+///
+/// let weights = [6.0f32, 3.0, -1.5, 0.6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+/// let q = Recipe::new(NVFP4)?.quantize(Shape::matrix(1, 16), (&weights[..]).into())?;
+/// // The tensor scale is 6 / 2688, the block scale 448: their product is 1, so codes are the nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6.
+/// assert_eq!(q.to_f32_vec()[..4], [6.0, 3.0, -1.5, 0.5]);
+/// # Ok::<(), lowbit_calib::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What is stored.
+    pub format: Format,
+    /// How block scales are chosen.
+    pub scale_rule: ScaleRule,
+    /// How the scale of a matrix is chosen.
+    pub tensor_scale: TensorScaleRule,
+    /// What a block without a scale stores.
+    pub zero_block: ZeroBlock,
+    /// The type of results on the way to a scale.
+    pub scale_arithmetic: Arithmetic,
+    /// The type of quotients.
+    pub arithmetic: Arithmetic,
+    /// How quotients are computed.
+    pub quotient: Quotient,
+    /// Where quotients between two values go.
+    pub ties: Ties,
+    /// The sign of zeros.
+    pub zero_sign: ZeroSign,
+    /// What the checkpoint says of activations.
+    pub activations: Activations,
+}
+
+impl Recipe {
+    /// Our own recipe: f32 throughout, divided by the rounded scale, ties to even.
+    ///
+    /// Scale rules: `even` for E2M1 with power-of-two scales, `rceil` for the other elements with them, `min-max` where there is
+    /// a zero point, `amax` elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Blocks`] or [`Error::Recipe`] where the format makes no sense or nobody has defined scales for it.
+    pub fn new(format: Format) -> Result<Self, Error> {
+        let scale_rule = match (format.scale, format.element, format.zero) {
+            (ScaleKind::E8m0, Element::E2m1, _) => ScaleRule::Even,
+            (ScaleKind::E8m0, ..) => ScaleRule::Rceil,
+            (_, _, Zero::Int) => ScaleRule::MinMax,
+            _ => ScaleRule::Amax,
+        };
+        let tensor_scale = match format.tensor_scale {
+            true => TensorScaleRule::Multiply { scale_max: Element::E4m3.max() },
+            false => TensorScaleRule::None,
+        };
+        let recipe = Self {
+            format,
+            scale_rule,
+            tensor_scale,
+            zero_block: if format.scale == ScaleKind::E8m0 { ZeroBlock::Least } else { ZeroBlock::One },
+            scale_arithmetic: Arithmetic::F32,
+            arithmetic: Arithmetic::F32,
+            quotient: Quotient::Divide,
+            ties: Ties::Even,
+            zero_sign: ZeroSign::Keep,
+            activations: Activations::None,
+        };
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The same recipe with another scale rule. `four-over-six` lowers the largest block scale to 256, other rules bring it back to 448.
+    ///
+    /// ```
+    /// use lowbit_blocks::NVFP4;
+    /// use lowbit_calib::{Recipe, ScaleRule, TensorScaleRule};
+    /// let recipe = Recipe::new(NVFP4)?.with_scale_rule(ScaleRule::FourOverSix)?;
+    /// assert_eq!(recipe.tensor_scale, TensorScaleRule::Multiply { scale_max: 256.0 });
+    /// # Ok::<(), lowbit_calib::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Rule`] where the rule computes no scales of this format; it names those that do.
+    pub fn with_scale_rule(self, scale_rule: ScaleRule) -> Result<Self, Error> {
+        scale_rule.check(&self.format)?;
+        let scale_max = match scale_rule {
+            ScaleRule::FourOverSix => FOUR_OVER_SIX_SCALE_MAX,
+            _ => Element::E4m3.max(),
+        };
+        Ok(Self { scale_rule, tensor_scale: self.tensor_scale.with_scale_max(scale_max), ..self })
+    }
+
+    /// The same recipe with scales stored in another float type.
+    #[must_use]
+    pub const fn with_scale(self, scale: ScaleKind) -> Self {
+        Self { format: self.format.with_scale(scale), ..self }
+    }
+
+    /// Whether the parts fit together.
+    ///
+    /// # Errors
+    /// [`Error::Blocks`], [`Error::Rule`] or [`Error::Recipe`], which says what does not.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |reason| Err(Error::Recipe { format: self.format.name(), reason });
+        self.format.check(Shape::matrix(0, 0))?;
+        if matches!(self.format.zero, Zero::Float | Zero::Bias) {
+            return refuse("float zero points and biases are read, not chosen");
+        }
+        if self.format.tensor_scale && self.format.scale != ScaleKind::E4m3 {
+            return refuse("a tensor scale goes with e4m3 block scales");
+        }
+        if self.format.tensor_scale != (self.tensor_scale != TensorScaleRule::None) {
+            return refuse(
+                "the format and the tensor scale rule do not agree on whether there is a tensor scale",
+            );
+        }
+        if self.ties == Ties::TowardZero && self.format.element != Element::E2m1 {
+            return refuse("ties toward zero are defined for e2m1");
+        }
+        self.scale_rule.check(&self.format)
+    }
+
+    /// What has to be seen of a matrix before its first row can be encoded: empty statistics to observe it with, or `None` where
+    /// blocks stand alone.
+    #[must_use]
+    pub fn stats(&self) -> Option<TensorStats> {
+        let needed = self.format.tensor_scale || self.format.block == Block::Tensor;
+        needed.then(|| TensorStats::new(self.scale_rule.needs_histogram(&self.format)))
+    }
+
+    /// A quantizer of tensors of that shape and type.
+    ///
+    /// `stats`: one for all matrices or one for each, as [`stats`](Self::stats) asks; ignored where it answers `None`. Matrices of
+    /// different tensors that share a scale are given the merged statistics.
+    ///
+    /// # Errors
+    /// [`Error::Blocks`] where the shape does not fit the format; [`Error::Stats`] or [`Error::Histogram`] where statistics are lacking;
+    /// what [`check`](Self::check) says.
+    pub fn quantizer(
+        &self,
+        shape: Shape,
+        dtype: Dtype,
+        stats: &[TensorStats],
+        kernels: Kernels,
+    ) -> Result<Quantizer, Error> {
+        Quantizer::new(self, shape, dtype, stats, None, kernels)
+    }
+
+    /// A quantizer whose tensor scales are given: activations with a calibrated scale.
+    ///
+    /// # Errors
+    /// As [`quantizer`](Self::quantizer); [`Error::TensorScale`] where one is not a positive finite number; [`Error::Stats`] where
+    /// their number or their direction is not that of the recipe.
+    pub fn quantizer_with_tensor_scale(
+        &self,
+        shape: Shape,
+        dtype: Dtype,
+        tensor_scale: &TensorScale,
+        kernels: Kernels,
+    ) -> Result<Quantizer, Error> {
+        Quantizer::new(self, shape, dtype, &[], Some(tensor_scale), kernels)
+    }
+
+    /// Quantizes a whole tensor in memory: statistics, then row tiles, with the code that streaming uses. With the feature `rayon` tiles
+    /// are shared among threads; the bytes are the same.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] at the first NaN or infinity; [`Error::Blocks`] where shape, format and values do not fit.
+    pub fn quantize(&self, shape: Shape, values: Values<'_>) -> Result<QTensor<'static>, Error> {
+        crate::whole::quantize(self, shape, values, None)
+    }
+}

@@ -1,0 +1,133 @@
+//! A rule with everything it needs to know, applied to all blocks of a band at once.
+
+use lowbit_blocks::{Dtype, Element, ScaleKind, Zero};
+use lowbit_kernels::Kernels;
+
+use super::mx::{self, MxElement};
+pub(crate) use super::two_level::SecondLevel;
+use super::{ScaleRule, percentile};
+use crate::arithmetic::{least_normal, limits};
+use crate::band::Band;
+use crate::recipe::Recipe;
+use crate::zero_block::ZeroBlock;
+
+/// The scale rule of one matrix: what [`Recipe`] says, with the types and the tensor scale at hand.
+#[derive(Clone, Debug)]
+pub(crate) struct Chooser {
+    pub(super) rule: ScaleRule,
+    pub(super) element: Element,
+    pub(super) kind: ScaleKind,
+    pub(super) zero: Zero,
+    pub(super) zero_block: ZeroBlock,
+    /// What amax is divided by.
+    pub(super) divisor: f32,
+    /// d: the type to which results on the way to a scale are rounded.
+    pub(super) scale_dtype: Dtype,
+    /// The type of the weight.
+    pub(super) weight: Dtype,
+    pub(super) second_level: SecondLevel,
+    pub(super) kernels: Kernels,
+    mx: Option<MxElement>,
+}
+
+/// Where the scales of a band go: stored bytes, effective scales, and the same for zero points (empty where there are none).
+pub(crate) struct Chosen<'a> {
+    pub(crate) stored: &'a mut [u8],
+    pub(crate) scales: &'a mut [f32],
+    pub(crate) zero_codes: &'a mut [u8],
+    pub(crate) zeros: &'a mut [f32],
+}
+
+/// What the rules look at: one number of each kind per block.
+#[derive(Default)]
+pub(crate) struct Extremes {
+    /// Largest magnitudes, which the caller fills in; a rule may put something else in their place.
+    pub(crate) amax: Vec<f32>,
+    pub(super) lo: Vec<f32>,
+    pub(super) hi: Vec<f32>,
+}
+
+impl Chooser {
+    pub(crate) fn new(recipe: &Recipe, weight: Dtype, second_level: SecondLevel, kernels: Kernels) -> Self {
+        let format = &recipe.format;
+        Self {
+            rule: recipe.scale_rule,
+            element: format.element,
+            kind: format.scale,
+            zero: format.zero,
+            zero_block: recipe.zero_block,
+            divisor: recipe.scale_rule.divisor(format.element),
+            scale_dtype: recipe.scale_arithmetic.dtype(weight),
+            weight,
+            second_level,
+            kernels,
+            mx: MxElement::of(format.element),
+        }
+    }
+
+    /// Reduces a band to what the rule looks at. `amax` holds the largest magnitudes already.
+    pub(crate) fn look(&self, band: &Band<'_>, seen: &mut Extremes) {
+        match self.rule {
+            ScaleRule::Percentile(percent) => percentile::percentiles(band, percent, &mut seen.amax),
+            ScaleRule::FullRange | ScaleRule::MseFullRange => {
+                band.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
+                signed_extremes(&seen.lo, &seen.hi, &mut seen.amax);
+            }
+            _ if self.zero == Zero::Int => band.min_max(self.kernels, &mut seen.lo, &mut seen.hi),
+            _ => {}
+        }
+    }
+
+    /// The scales of the rule; for a search, those it starts from.
+    pub(crate) fn choose(&self, seen: &Extremes, chosen: &mut Chosen<'_>) {
+        if self.zero == Zero::Int {
+            return self.asymmetric_scales(&seen.lo, &seen.hi, chosen);
+        }
+        match self.kind {
+            ScaleKind::E8m0 => self.mx_scales(&seen.amax, chosen.stored, chosen.scales),
+            ScaleKind::E4m3 => self.two_level_scales(&seen.amax, chosen.stored, chosen.scales),
+            _ => self.float_scales(&seen.amax, chosen.stored, chosen.scales),
+        }
+    }
+
+    /// Scale bytes of blocks of these amax, and the powers of two that they stand for.
+    fn mx_scales(&self, amax: &[f32], stored: &mut [u8], scales: &mut [f32]) {
+        let element = self.mx.as_ref().expect("checked: the element suits powers of two");
+        for ((stored, scale), &amax) in stored.iter_mut().zip(scales.iter_mut()).zip(amax) {
+            *stored = mx::scale_byte(self.rule, element, amax);
+            *scale = mx::scale(*stored);
+        }
+        if self.zero_block == ZeroBlock::Epsilon && self.scale_dtype == Dtype::F16 {
+            self.mx_scales_of_f16(amax, stored, scales);
+        }
+    }
+
+    /// compressed-tensors takes the exponent from the bits of amax in the weight's type and keeps the power of two in it. In f16 a
+    /// subnormal amax has no exponent of its own, and powers below 2^-24 are 0: both end as 0, and 0 becomes 1.
+    fn mx_scales_of_f16(&self, amax: &[f32], stored: &mut [u8], scales: &mut [f32]) {
+        let element = self.mx.as_ref().expect("checked: the element suits powers of two");
+        let least = limits(ScaleKind::F16).least;
+        let normal = least_normal(Dtype::F16);
+        for ((stored, scale), &amax) in stored.iter_mut().zip(scales).zip(amax) {
+            if amax < normal && amax >= 0.75 * normal {
+                *stored = mx::scale_byte(self.rule, element, normal);
+                *scale = mx::scale(*stored);
+            } else if amax < normal || *scale < least {
+                (*stored, *scale) = (127, 1.0);
+            }
+        }
+    }
+}
+
+impl Extremes {
+    /// Blocks of zeros.
+    pub(crate) fn zeros(blocks: usize) -> Self {
+        Self { amax: vec![0.0; blocks], lo: vec![0.0; blocks], hi: vec![0.0; blocks] }
+    }
+}
+
+/// -m for each block, m the value of largest magnitude; of +m and -m, -m.
+fn signed_extremes(lo: &[f32], hi: &[f32], out: &mut Vec<f32>) {
+    out.clear();
+    out.extend(lo.iter().zip(hi).map(|(&lo, &hi)| if -lo >= hi { -lo } else { -hi }));
+}

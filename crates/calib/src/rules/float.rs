@@ -1,0 +1,61 @@
+//! Scales stored as f32, f16 or bf16: amax over a divisor.
+//!
+//! ```text
+//! s = RN_kind(RN_d(amax / divisor))       d: Recipe::scale_arithmetic, kind: the type in which scales are stored
+//! s = 0 becomes what ZeroBlock says; a scale beyond the type's largest number becomes that number
+//! ```
+//!
+//! The signed full-range rule passes -m, the negated value of largest magnitude, as amax: its scales may be negative.
+
+use lowbit_blocks::ScaleKind;
+
+use super::{Chooser, Chosen};
+use crate::arithmetic::{least_normal, limits, round_to};
+use crate::band::Band;
+use crate::codes::RECIPROCAL_FLOOR;
+use crate::zero_block::ZeroBlock;
+
+impl Chooser {
+    /// Stored scales of blocks of these amax, and what they decode to.
+    pub(super) fn float_scales(&self, amax: &[f32], stored: &mut [u8], scales: &mut [f32]) {
+        let normal = match self.zero_block {
+            ZeroBlock::OneNormal(d) => Some(least_normal(d.dtype(self.weight))),
+            _ => None,
+        };
+        for (scale, &amax) in scales.iter_mut().zip(amax) {
+            let raised = match normal {
+                Some(least) if amax != 0.0 => amax.abs().max(least).copysign(amax),
+                _ => amax,
+            };
+            *scale = self.float_scale(amax, round_to(self.scale_dtype, raised / self.divisor));
+        }
+        self.kind.encode_into(scales, stored);
+    }
+
+    /// bitsandbytes raises the amax of a short last block to 1e-38 before it stores it; other blocks store theirs.
+    pub(crate) fn raise_short_block(&self, band: &Band<'_>, chosen: &mut Chosen<'_>) {
+        if self.zero_block == ZeroBlock::Keep && !band.width.is_multiple_of(band.len) {
+            let last = chosen.scales.len() - 1;
+            chosen.scales[last] = chosen.scales[last].max(RECIPROCAL_FLOOR);
+            self.kind.encode_into(&chosen.scales[last..], &mut chosen.stored[last * self.kind.bytes()..]);
+        }
+    }
+
+    /// A computed scale as its type holds it; `amax` tells a zero block from an underflow.
+    pub(super) fn float_scale(&self, amax: f32, raw: f32) -> f32 {
+        let limits = limits(self.kind);
+        let scale = match self.kind {
+            ScaleKind::F16 => half::f16::from_f32(raw).to_f32(),
+            ScaleKind::Bf16 => half::bf16::from_f32(raw).to_f32(),
+            _ => raw,
+        };
+        let scale = scale.clamp(-limits.max, limits.max);
+        match self.zero_block {
+            _ if scale != 0.0 => scale,
+            ZeroBlock::Keep => 0.0,
+            ZeroBlock::Epsilon => limits.epsilon,
+            _ if amax == 0.0 => 1.0,
+            _ => limits.least.copysign(amax),
+        }
+    }
+}

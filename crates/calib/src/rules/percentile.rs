@@ -1,0 +1,46 @@
+//! The smallest magnitude that so many percent of a block do not exceed (nearest rank).
+//!
+//! ```text
+//! n values sorted by magnitude, m_1 <= m_2 <= … <= m_n          percentile p -> m_ceil(n p / 100)
+//! ```
+
+use crate::band::Band;
+
+/// The rank of percentile `percent` among `n` numbers, 1 to n.
+pub(crate) fn rank(n: u64, percent: f32) -> u64 {
+    ((n as f64 * f64::from(percent) / 100.0).ceil() as u64).clamp(1, n.max(1))
+}
+
+/// The percentile of each block, in place of its amax.
+pub(super) fn percentiles(band: &Band<'_>, percent: f32, out: &mut [f32]) {
+    let mut magnitudes = Vec::with_capacity(band.len.min(band.values.len()));
+    for (block, out) in out.iter_mut().enumerate() {
+        magnitudes.clear();
+        for run in band.runs() {
+            let start = block * band.len;
+            let end = run.len().min(start + band.len);
+            // Magnitudes of finite numbers compare as their bits do.
+            magnitudes.extend(run[start..end].iter().map(|x| x.abs().to_bits()));
+        }
+        let at = rank(magnitudes.len() as u64, percent) as usize - 1;
+        *out = f32::from_bits(*magnitudes.select_nth_unstable(at).1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentile_counts_magnitudes_of_a_block() {
+        let values: Vec<f32> = (1..=10).map(|i| if i % 2 == 0 { i as f32 } else { -(i as f32) }).collect();
+        let band = Band { values: &values, width: 10, len: 5 };
+        let mut out = [0.0; 2];
+        for (percent, want) in
+            [(100.0, [5.0, 10.0]), (80.0, [4.0, 9.0]), (79.0, [4.0, 9.0]), (1.0, [1.0, 6.0])]
+        {
+            percentiles(&band, percent, &mut out);
+            assert_eq!(out, want, "{percent} %");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Choosing by error: every candidate encodes the blocks, and each block keeps the one with the least squared error.
+//!
+//! ```text
+//! start        the scales of the rule itself (amax, rceil, full-range, min-max; 6 of four-over-six)
+//! candidates   four-over-six: 1.5 amax      E4M3: 13 neighbouring codes      E8M0: three powers of two below
+//!              float: amax, or both ends of the range, times 0.98, 0.96 … 0.40
+//! kept         the first of strictly less error, measured in f64 on the dequantized block
+//! ```
+//!
+//! So a search is never worse than its start, and a block that is exact already does not change.
+
+use lowbit_blocks::{ScaleKind, Zero};
+use lowbit_kernels::Blocks;
+
+use super::chooser::{Chooser, Chosen, Extremes};
+use super::two_level::OFFSETS;
+use super::{ScaleRule, mx};
+use crate::band::Band;
+use crate::codes::{Encoder, Quotients};
+
+/// Steps of the shrink grid and their size.
+const SHRINK_STEPS: usize = 30;
+const SHRINK: f32 = 0.02;
+/// Powers of two tried below `rceil`.
+const POWERS: u8 = 3;
+
+/// Buffers of a search, kept from band to band.
+#[derive(Default)]
+pub(crate) struct SearchBuffers {
+    stored: Vec<u8>,
+    scales: Vec<f32>,
+    zero_codes: Vec<u8>,
+    zeros: Vec<f32>,
+    base: Vec<u8>,
+    shrunk: Extremes,
+    best: Vec<f64>,
+    errors: Vec<f64>,
+    codes: Vec<u8>,
+    decoded: Vec<f32>,
+    quotients: Quotients,
+}
+
+impl Chooser {
+    /// How many candidates there are besides the start; 0 for a rule that does not search.
+    pub(crate) fn candidates(&self) -> usize {
+        match (self.rule, self.kind) {
+            (ScaleRule::FourOverSix, _) => 1,
+            (ScaleRule::Mse, ScaleKind::E4m3) => OFFSETS.len(),
+            (ScaleRule::Mse, ScaleKind::E8m0) => usize::from(POWERS),
+            (ScaleRule::Mse | ScaleRule::MseFullRange, _) => SHRINK_STEPS,
+            _ => 0,
+        }
+    }
+
+    /// Candidate `k`; `base` holds the stored scales of the start.
+    fn candidate(
+        &self,
+        k: usize,
+        seen: &Extremes,
+        base: &[u8],
+        shrunk: &mut Extremes,
+        chosen: &mut Chosen<'_>,
+    ) {
+        match (self.rule, self.kind) {
+            (ScaleRule::FourOverSix, _) => {
+                seen.times(1.5, shrunk);
+                self.choose(shrunk, chosen);
+            }
+            (_, ScaleKind::E4m3) => self.two_level_neighbours(base, OFFSETS[k], chosen.stored, chosen.scales),
+            (_, ScaleKind::E8m0) => {
+                for ((stored, scale), base) in
+                    chosen.stored.iter_mut().zip(chosen.scales.iter_mut()).zip(base)
+                {
+                    *stored = base.saturating_sub(k as u8 + 1);
+                    *scale = mx::scale(*stored);
+                }
+            }
+            _ => {
+                seen.times(1.0 - SHRINK * (k + 1) as f32, shrunk);
+                self.choose(shrunk, chosen);
+            }
+        }
+    }
+
+    /// Replaces the scales of the start, which `chosen` holds, by the best of all candidates.
+    ///
+    /// `weights` counts how often each value stands for itself; without it each counts once.
+    pub(crate) fn search(
+        &self,
+        encoder: &Encoder,
+        band: &Band<'_>,
+        weights: Option<&[f64]>,
+        seen: &Extremes,
+        chosen: &mut Chosen<'_>,
+        buffers: &mut SearchBuffers,
+    ) {
+        let blocks = band.blocks();
+        let zeros = if self.zero == Zero::Int { blocks } else { 0 };
+        let SearchBuffers {
+            stored, scales, zero_codes, zeros: zero_values, base, shrunk, best, errors, ..
+        } = buffers;
+        stored.resize(chosen.stored.len(), 0);
+        scales.resize(blocks, 0.0);
+        zero_codes.resize(zeros, 0);
+        zero_values.resize(zeros, 0.0);
+        best.resize(blocks, 0.0);
+        errors.resize(blocks, 0.0);
+        base.clear();
+        base.extend_from_slice(chosen.stored);
+        let mut trial = Trial {
+            encoder,
+            band,
+            weights,
+            codes: &mut buffers.codes,
+            decoded: &mut buffers.decoded,
+            quotients: &mut buffers.quotients,
+        };
+        trial.errors(chosen.scales, chosen.zeros, best);
+        let bytes = self.kind.bytes();
+        for k in 0..self.candidates() {
+            let mut candidate = Chosen {
+                stored: &mut *stored,
+                scales: &mut *scales,
+                zero_codes: &mut *zero_codes,
+                zeros: &mut *zero_values,
+            };
+            self.candidate(k, seen, base, shrunk, &mut candidate);
+            trial.errors(candidate.scales, candidate.zeros, errors);
+            for block in 0..blocks {
+                if errors[block] < best[block] {
+                    best[block] = errors[block];
+                    let at = block * bytes..(block + 1) * bytes;
+                    chosen.stored[at.clone()].copy_from_slice(&candidate.stored[at]);
+                    chosen.scales[block] = candidate.scales[block];
+                    if zeros > 0 {
+                        chosen.zero_codes[block] = candidate.zero_codes[block];
+                        chosen.zeros[block] = candidate.zeros[block];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One encoding and decoding of a band.
+struct Trial<'a> {
+    encoder: &'a Encoder,
+    band: &'a Band<'a>,
+    weights: Option<&'a [f64]>,
+    codes: &'a mut Vec<u8>,
+    decoded: &'a mut Vec<f32>,
+    quotients: &'a mut Quotients,
+}
+
+impl Trial<'_> {
+    /// The squared error of each block under these scales.
+    fn errors(&mut self, scales: &[f32], zeros: &[f32], out: &mut [f64]) {
+        let (element, kernels) = (self.encoder.element, self.encoder.kernels);
+        let zeros = (!zeros.is_empty()).then_some(zeros);
+        let blocks = Blocks { len: self.band.len, scales, zeros };
+        self.codes.resize(self.band.run_bytes(element), 0);
+        self.decoded.resize(self.band.values.len(), 0.0);
+        for (run, decoded) in self.band.runs().zip(self.decoded.chunks_exact_mut(self.band.width)) {
+            self.encoder.encode(run, blocks, self.codes, self.quotients);
+            kernels.decode(element, self.codes, blocks, decoded);
+        }
+        match self.weights {
+            None => self.band.squared_errors(self.decoded, out),
+            Some(weights) => {
+                let pairs = self.band.values.iter().zip(self.decoded.iter());
+                let squares = pairs.map(|(x, y)| f64::from(*x) - f64::from(*y)).map(|e| e * e);
+                out.fill(squares.zip(weights).map(|(square, weight)| square * weight).sum());
+            }
+        }
+    }
+}
+
+impl Extremes {
+    /// The same blocks with everything `factor` times as large.
+    fn times(&self, factor: f32, out: &mut Self) {
+        for (from, to) in [(&self.amax, &mut out.amax), (&self.lo, &mut out.lo), (&self.hi, &mut out.hi)] {
+            to.clear();
+            to.extend(from.iter().map(|x| x * factor));
+        }
+    }
+}

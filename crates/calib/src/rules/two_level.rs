@@ -1,0 +1,102 @@
+//! E4M3 scales, with or without a tensor scale t: NVFP4.
+//!
+//! ```text
+//! Multiply   raw = amax / RN(max * t)             s = E4M3(raw)       effective scale = s * t      ModelOpt, ours
+//! Divide     raw = RN_d(amax / max) * t           s = E4M3(raw)       effective scale = s / t      compressed-tensors
+//! zero       One: raw = 0 -> 1.0, else at least 2^-9       Epsilon: E4M3(raw) = 0 -> 0.125
+//! all        at most 448
+//! ```
+//!
+//! Every operation is one f32 rounding, but for RN_d. The candidates of a search are neighbours of the amax code.
+
+use lowbit_kernels::{Blocks, Element, Kernels};
+
+use super::Chooser;
+use crate::arithmetic::round_to;
+use crate::zero_block::ZeroBlock;
+
+/// The tensor scale of one matrix, in its direction.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum SecondLevel {
+    /// One level only.
+    None,
+    /// Effective scale = block scale * this.
+    Multiply(f32),
+    /// Effective scale = block scale / this.
+    Divide(f32),
+}
+
+/// Machine epsilon of E4M3 (`torch.finfo(float8_e4m3fn).eps`), 2^-3, as a code.
+const EPSILON: u8 = Element::E4m3.encode_one(0.125);
+/// The code of the largest value.
+const TOP: u8 = Element::E4m3.encode_one(Element::E4m3.max());
+
+/// Distances of candidate codes from the amax code. For E2M1 and any monotone error, a scale of 2/7 amax or more is never better
+/// than half of it, so the optimum is less than 12/7 times the amax scale: within 7 codes. Below, clipping soon costs more than it gains.
+pub(super) const OFFSETS: [i8; 13] = [-1, 1, -2, 2, -3, 3, -4, 4, -5, 5, -6, 6, 7];
+
+impl Chooser {
+    /// Stored scales of blocks of these amax, and the effective scales.
+    pub(super) fn two_level_scales(&self, amax: &[f32], stored: &mut [u8], scales: &mut [f32]) {
+        let d = self.scale_dtype;
+        match self.second_level {
+            SecondLevel::None => {
+                scales.iter_mut().zip(amax).for_each(|(raw, &amax)| *raw = round_to(d, amax / self.divisor));
+            }
+            SecondLevel::Multiply(t) => {
+                let divisor = self.divisor * t;
+                scales.iter_mut().zip(amax).for_each(|(raw, &amax)| *raw = amax / divisor);
+            }
+            SecondLevel::Divide(t) => {
+                scales
+                    .iter_mut()
+                    .zip(amax)
+                    .for_each(|(raw, &amax)| *raw = round_to(d, amax / self.divisor) * t);
+            }
+        }
+        if self.zero_block == ZeroBlock::Epsilon {
+            encode(self.kernels, scales, stored);
+            for code in stored.iter_mut().filter(|code| **code == 0) {
+                *code = EPSILON;
+            }
+        } else {
+            let least = Element::E4m3.decode_one(1);
+            // Not `raw == 0.0`: 0 / 0 is possible where the tensor scale is a subnormal.
+            scales.iter_mut().for_each(|raw| *raw = if *raw > 0.0 { raw.max(least) } else { 1.0 });
+            encode(self.kernels, scales, stored);
+        }
+        self.effective_e4m3(stored, scales);
+    }
+
+    /// The candidate `offset` codes away from the amax code, where there is such a code.
+    pub(super) fn two_level_neighbours(
+        &self,
+        base: &[u8],
+        offset: i8,
+        stored: &mut [u8],
+        scales: &mut [f32],
+    ) {
+        for (code, &base) in stored.iter_mut().zip(base) {
+            *code = base.saturating_add_signed(offset).clamp(1, TOP);
+        }
+        self.effective_e4m3(stored, scales);
+    }
+
+    fn effective_e4m3(&self, stored: &[u8], scales: &mut [f32]) {
+        if !stored.is_empty() {
+            self.kernels.decode(Element::E4m3, stored, Blocks::whole(&1.0), scales);
+        }
+        match self.second_level {
+            SecondLevel::None => {}
+            SecondLevel::Multiply(t) => scales.iter_mut().for_each(|scale| *scale *= t),
+            SecondLevel::Divide(t) => scales.iter_mut().for_each(|scale| *scale /= t),
+        }
+    }
+}
+
+/// E4M3 codes, saturating.
+fn encode(kernels: Kernels, raw: &[f32], stored: &mut [u8]) {
+    if !raw.is_empty() {
+        kernels.encode(Element::E4m3, raw, Blocks::whole(&1.0), stored);
+    }
+}

@@ -1,0 +1,122 @@
+//! A whole tensor in memory: statistics, then tiles of rows, on one thread or many.
+//!
+//! Tiles are the same whatever the number of threads, each writes its own bytes, and of several errors the first in the order of the
+//! tensor is reported: nothing depends on who was faster.
+
+use lowbit_blocks::{Block, QTensor, Shape, TensorScale, Values};
+use lowbit_kernels::Kernels;
+#[cfg(feature = "rayon")]
+use rayon::prelude::*;
+
+use crate::error::Error;
+use crate::quantizer::{Out, Quantizer};
+use crate::recipe::Recipe;
+use crate::stats::TensorStats;
+
+/// Values of a tile, about.
+const TILE: usize = 1 << 16;
+
+/// Some rows of one matrix, and where their bytes go.
+struct Tile<'a> {
+    matrix: usize,
+    first_row: usize,
+    values: Values<'a>,
+    out: Out<'a>,
+}
+
+/// Quantizes `values`; `given` replaces the tensor scales that the recipe would choose.
+pub(crate) fn quantize(
+    recipe: &Recipe,
+    shape: Shape,
+    values: Values<'_>,
+    given: Option<&TensorScale>,
+) -> Result<QTensor<'static>, Error> {
+    recipe.check()?;
+    recipe.format.check(shape)?;
+    let want = shape.len().unwrap_or(usize::MAX);
+    if values.len() != want {
+        let format = recipe.format.name();
+        let (part, unit, got) = ("values", "numbers", values.len());
+        return Err(lowbit_blocks::Error::Length { part, unit, got, want, shape, format }.into());
+    }
+    let stats = if given.is_some() { Vec::new() } else { observe(recipe, shape, values)? };
+    let quantizer = Quantizer::new(recipe, shape, values.dtype(), &stats, given, Kernels::best())?;
+    let format = recipe.format;
+    let mut codes = vec![0; format.codes_len(shape)];
+    let mut scales = vec![0; format.scales_len(shape)];
+    let mut zeros = vec![0; format.zeros_len(shape)];
+    let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut zeros };
+    run(tiles(&quantizer, values, out), |tile| {
+        quantizer.quantize_rows(tile.matrix, tile.first_row, tile.values, tile.out)
+    })?;
+    let zeros = (format.zero_bytes() > 0).then(|| zeros.into());
+    Ok(QTensor::new(format, shape, codes, scales, zeros, quantizer.tensor_scale())?)
+}
+
+/// The statistics that the recipe asks for, one for each matrix.
+fn observe(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Result<Vec<TensorStats>, Error> {
+    let Some(empty) = recipe.stats() else { return Ok(Vec::new()) };
+    let per_matrix = shape.rows * shape.cols;
+    let of = |matrix: usize| {
+        let mut stats = empty.clone();
+        let observed = stats.observe(values.slice(matrix * per_matrix..(matrix + 1) * per_matrix));
+        observed.map(|()| stats).map_err(|error| match error {
+            Error::Observed { index, value } => {
+                Error::NonFinite { matrix, row: index / shape.cols, col: index % shape.cols, value }
+            }
+            other => other,
+        })
+    };
+    (0..shape.matrices).map(of).collect()
+}
+
+/// Cuts a tensor and its bytes into tiles.
+fn tiles<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Vec<Tile<'a>> {
+    let (shape, format) = (quantizer.shape(), quantizer.recipe().format);
+    let quantum = quantizer.row_quantum();
+    let step = (TILE / shape.cols.max(1)).max(1).next_multiple_of(quantum);
+    let mut tiles = Vec::new();
+    for matrix in 0..shape.matrices {
+        // A matrix without rows may still have a scale.
+        let firsts = (0..shape.rows.max(1)).step_by(step);
+        for first_row in firsts {
+            let rows = first_row..shape.rows.min(first_row.saturating_add(step));
+            let flat = |row: usize| (matrix * shape.rows + row) * shape.cols;
+            let shared = format.block == Block::Tensor && first_row > 0;
+            let length = |range: core::ops::Range<usize>| if shared { 0 } else { range.len() };
+            let tile = Out {
+                codes: take(&mut out.codes, format.codes_range(shape, matrix, rows.clone()).len()),
+                scales: take(&mut out.scales, length(format.scales_range(shape, matrix, rows.clone()))),
+                zeros: take(&mut out.zeros, length(format.zeros_range(shape, matrix, rows.clone()))),
+            };
+            tiles.push(Tile {
+                matrix,
+                first_row,
+                values: values.slice(flat(rows.start)..flat(rows.end)),
+                out: tile,
+            });
+        }
+    }
+    tiles
+}
+
+/// Splits the first `n` bytes off.
+fn take<'a>(bytes: &mut &'a mut [u8], n: usize) -> &'a mut [u8] {
+    let (taken, rest) = core::mem::take(bytes).split_at_mut(n);
+    *bytes = rest;
+    taken
+}
+
+#[cfg(feature = "rayon")]
+fn run<'a>(
+    tiles: Vec<Tile<'a>>,
+    work: impl Fn(Tile<'a>) -> Result<(), Error> + Sync + Send,
+) -> Result<(), Error> {
+    let results: Vec<Result<(), Error>> = tiles.into_par_iter().map(work).collect();
+    results.into_iter().collect()
+}
+
+#[cfg(not(feature = "rayon"))]
+fn run<'a>(tiles: Vec<Tile<'a>>, work: impl Fn(Tile<'a>) -> Result<(), Error>) -> Result<(), Error> {
+    tiles.into_iter().try_for_each(work)
+}
