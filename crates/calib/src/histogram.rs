@@ -79,6 +79,6 @@ mod tests {
         let mut histogram = Histogram::new();
         histogram.observe(&[1.0, 1.000_000_1]);
         let p = histogram.percentile(100.0);
-        assert!(p >= 1.000_000_1 && p < 1.01);
+        assert!((1.000_000_1..1.01).contains(&p));
     }
 }
