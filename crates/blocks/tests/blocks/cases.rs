@@ -88,8 +88,10 @@ fn bytes_of(kind: ScaleKind, scale: f32) -> Vec<u8> {
     kind.encode(scale)[..kind.bytes()].to_vec()
 }
 
+/// Ends of float ranges here are powers of two or opposite: proptest 1.12 fails an assertion of its own once in ten million samples
+/// of a range like `0.01..100.0`, whose lower end is no multiple of the upper end's last digit.
 fn tensor_scale(format: Format, matrices: usize) -> impl Strategy<Value = TensorScale> {
-    (vec(0.01f32..100.0, matrices), any::<bool>()).prop_map(move |(scales, divide)| {
+    (vec(0.0078125f32..128.0, matrices), any::<bool>()).prop_map(move |(scales, divide)| {
         match (format.tensor_scale, divide) {
             (false, _) => TensorScale::None,
             (true, false) => TensorScale::Multiply(scales),
