@@ -46,11 +46,21 @@ fn resolve(path: &Path) -> std::io::Result<PathBuf> {
     let mut at = std::path::absolute(path)?;
     loop {
         match at.canonicalize() {
-            Ok(real) => return Ok(rest.iter().rev().fold(real, |path, part| path.join(part))),
+            Ok(mut real) => {
+                for part in rest.into_iter().rev() {
+                    // A directory that does not exist yet will be made, not linked: going up from it is as simple as it looks.
+                    if part == ".." { _ = real.pop() } else { real.push(part) }
+                }
+                return Ok(real);
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let Some(name) = at.file_name().map(ToOwned::to_owned) else { return Err(e) };
-                rest.push(name);
-                at.pop();
+                let Some(last) = at.components().next_back().map(|c| c.as_os_str().to_owned()) else {
+                    return Err(e);
+                };
+                rest.push(last);
+                if !at.pop() {
+                    return Err(e);
+                }
             }
             Err(e) => return Err(e),
         }

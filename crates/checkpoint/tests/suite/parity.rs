@@ -2,8 +2,7 @@
 //!
 //! `testdata/parity/NAME.json` holds what the tool wrote: digests of its tensors, and its configuration files.
 
-mod model;
-
+use crate::model;
 use lowbit_blocks::Format;
 use lowbit_checkpoint::{Checkpoint, Job, layout};
 use serde_json::Value;

@@ -1,0 +1,13 @@
+//! Tests of whole checkpoints: what is read, what is written, and what happens when something goes wrong. One binary, because linking takes longer
+//! than testing.
+
+mod arch;
+mod faults;
+mod kill;
+mod layouts;
+mod looking;
+mod model;
+mod parity;
+mod reading;
+mod selecting;
+mod writing;
