@@ -8,10 +8,10 @@ mod support;
 use std::sync::LazyLock;
 
 use lowbit_blocks::{
-    Block, FP4, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8,
-    MXFP8_E5M2, MXINT8, NF4, NVFP4, ScaleKind, Shape,
+    Block, Element, FP4, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, MXFP4, MXFP6_E2M3, MXFP6_E3M2,
+    MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, ScaleKind, Shape,
 };
-use lowbit_calib::{Recipe, TensorScaleRule};
+use lowbit_calib::{Recipe, ScaleRule, TensorScaleRule};
 use support::normal::normal;
 
 const SIDE: usize = 1024;
@@ -32,6 +32,14 @@ fn check(rows: &[(Format, &str, f64)]) {
     }
 }
 
+fn at_least(rows: &[(Format, &str, f64)]) {
+    for &(format, rule, least) in rows {
+        let got = sqnr(&Recipe::new(format).unwrap().with_scale_rule(rule.parse().unwrap()).unwrap());
+        println!("{format} {rule}: {got:.3} dB, at least {least}");
+        assert!(got >= least - 0.05 && got < least + 0.3, "{format} {rule}: {got:.3} dB, at least {least}");
+    }
+}
+
 const fn int(bits: u8, group: usize) -> Format {
     Format::int(bits, Block::Group(group)).with_scale(ScaleKind::F16)
 }
@@ -43,11 +51,18 @@ const fn uint(bits: u8, group: usize) -> Format {
 #[test]
 fn nvfp4() {
     check(&[(NVFP4, "amax", 20.44), (NVFP4, "four-over-six", 21.21), (NVFP4, "mse", 21.80)]);
+    let nvint4 = Format { element: Element::Int { bits: 4 }, ..NVFP4 };
+    check(&[(nvint4, "narrow", 21.27)]);
     let low = Recipe {
         tensor_scale: TensorScaleRule::Multiply { scale_max: 256.0 },
         ..Recipe::new(NVFP4).unwrap()
     };
     assert!((sqnr(&low) - 20.43).abs() <= 0.05);
+    let mse = Recipe { scale_rule: ScaleRule::Mse, ..low };
+    assert!((sqnr(&mse) - 21.80).abs() <= 0.05);
+    // The scale of amax / 4 saturates at 448 where amax / 6 is above 299, which costs next to nothing.
+    let high = Recipe { scale_rule: ScaleRule::FourOverSix, ..Recipe::new(NVFP4).unwrap() };
+    assert!((sqnr(&high) - 21.21).abs() <= 0.05);
 }
 
 #[test]
@@ -93,6 +108,12 @@ fn e2m1_with_other_scales() {
         (b32(ScaleKind::E4m3), "mse", 20.83),
         (b16, "amax", 20.52),
     ]);
+    // The oracle's grid of f32 scales was coarser than ours.
+    at_least(&[
+        (b32(ScaleKind::F32), "mse", 20.98),
+        (b16, "mse", 22.08),
+        (Format { block: Block::Tensor, ..b16 }, "mse", 18.95),
+    ]);
 }
 
 #[test]
@@ -113,6 +134,7 @@ fn int4_symmetric() {
         (int(4, 16), "narrow", 21.39),
         (int(4, 16), "amax", 21.20),
         (int(4, 16), "full-range", 22.40),
+        (int(4, 16), "mse-full-range", 22.74),
     ]);
 }
 
@@ -126,6 +148,7 @@ fn int4_asymmetric() {
         (uint(4, 32), "min-max", 21.84),
         (uint(4, 32), "mse", 22.14),
         (uint(4, 16), "min-max", 23.16),
+        (uint(4, 16), "mse", 23.42),
     ]);
 }
 

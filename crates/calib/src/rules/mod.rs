@@ -59,9 +59,9 @@ pub enum ScaleRule {
     Percentile(f32),
     /// (`mse`) the candidate with the least squared error. E4M3 scales: from 6 codes below the amax code to 7 above, which
     /// contains the optimum of E2M1. E8M0: four powers of two down from `rceil`. Others: the scale of `amax` or `min-max`
-    /// shrunk in 30 steps of 2 %.
+    /// in steps of 2 % down to 40 %, with E2M1 also up to 170 %.
     Mse,
-    /// (`mse-full-range`) the scale of `full-range`, shrunk in 30 steps of 2 %: the least squared error.
+    /// (`mse-full-range`) the scale of `full-range` in steps of 2 % down to 40 %: the least squared error.
     MseFullRange,
     /// (`four-over-six`) amax / 6 or amax / 4, whichever has the less squared error; needs a tensor scale that leaves room.
     FourOverSix,

@@ -3,13 +3,13 @@
 //! ```text
 //! start        the scales of the rule itself (amax, rceil, full-range, min-max; 6 of four-over-six)
 //! candidates   four-over-six: 1.5 amax      E4M3: 13 neighbouring codes      E8M0: three powers of two below
-//!              float: amax, or both ends of the range, times 0.98, 0.96 … 0.40
+//!              float: amax, or both ends of the range, times 0.98, 0.96 … 0.40; E2M1 from 1.70 down, as its optimum lies below 12/7
 //! kept         the first of strictly less error, measured in f64 on the dequantized block
 //! ```
 //!
 //! So a search is never worse than its start, and a block that is exact already does not change.
 
-use lowbit_blocks::{ScaleKind, Zero};
+use lowbit_blocks::{Element, ScaleKind, Zero};
 use lowbit_kernels::Blocks;
 
 use super::chooser::{Chooser, Chosen, Extremes};
@@ -18,9 +18,11 @@ use super::{ScaleRule, mx};
 use crate::band::Band;
 use crate::codes::{Encoder, Quotients};
 
-/// Steps of the shrink grid and their size.
+/// The grid of float scales: factors of amax in steps of 2 %, from below 1 to 0.40.
+const STEP: f32 = 0.02;
 const SHRINK_STEPS: usize = 30;
-const SHRINK: f32 = 0.02;
+/// Steps above 1 for E2M1. Between 4 and 6 its values are so coarse that a block may gain by leaving 6 unused.
+const GROW_STEPS: usize = 35;
 /// Powers of two tried below `rceil`.
 const POWERS: u8 = 3;
 
@@ -47,9 +49,13 @@ impl Chooser {
             (ScaleRule::FourOverSix, _) => 1,
             (ScaleRule::Mse, ScaleKind::E4m3) => OFFSETS.len(),
             (ScaleRule::Mse, ScaleKind::E8m0) => usize::from(POWERS),
-            (ScaleRule::Mse | ScaleRule::MseFullRange, _) => SHRINK_STEPS,
+            (ScaleRule::Mse | ScaleRule::MseFullRange, _) => self.grow_steps() + SHRINK_STEPS,
             _ => 0,
         }
+    }
+
+    fn grow_steps(&self) -> usize {
+        if self.element == Element::E2m1 { GROW_STEPS } else { 0 }
     }
 
     /// Candidate `k`; `base` holds the stored scales of the start.
@@ -76,7 +82,9 @@ impl Chooser {
                 }
             }
             _ => {
-                seen.times(1.0 - SHRINK * (k + 1) as f32, shrunk);
+                // Down from below 1, then up from above 1.
+                let steps = if k < SHRINK_STEPS { -((k + 1) as f32) } else { (k + 1 - SHRINK_STEPS) as f32 };
+                seen.times(1.0 + STEP * steps, shrunk);
                 self.choose(shrunk, chosen);
             }
         }

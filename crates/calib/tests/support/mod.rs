@@ -1,6 +1,7 @@
 //! What the tests of this crate share: reading golden files, and tools' file conventions.
 #![allow(dead_code, unreachable_pub)] // each test binary uses a part
 
+pub mod blocks;
 pub mod layout;
 pub mod normal;
 

@@ -1,0 +1,268 @@
+//! Bytes do not depend on how the work is divided, on the SIMD level, or on what else is in the stack; what is wrong is an error.
+
+mod support;
+
+use half::{bf16, f16};
+use lowbit_blocks::{
+    Block, Dtype, Element, FORMATS, FP8, FP8_BLOCK, Format, INT8, MXFP4, NF4, NVFP4, QTensor, Shape,
+    UINT8_TENSOR, Values,
+};
+use lowbit_calib::recipes::table;
+use lowbit_calib::{Error, Out, Recipe, ScaleRule, TensorStats, TokenScale, quantize_tokens};
+use lowbit_kernels::Kernels;
+use support::normal::normal;
+
+/// Quantizes `rows` at a time with the statistics of the whole.
+fn in_pieces(
+    recipe: &Recipe,
+    shape: Shape,
+    values: Values<'_>,
+    pieces: usize,
+    kernels: Kernels,
+) -> QTensor<'static> {
+    let format = recipe.format;
+    let per_matrix = shape.rows * shape.cols;
+    let stats = recipe.stats().map(|empty| {
+        let of = |matrix: usize| {
+            let values = values.slice(matrix * per_matrix..(matrix + 1) * per_matrix);
+            let half = values.len() / 2;
+            let (mut first, mut second) = (empty.clone(), empty.clone());
+            first.observe(values.slice(0..half)).unwrap();
+            second.observe(values.slice(half..values.len())).unwrap();
+            second.merge(&first);
+            second
+        };
+        (0..shape.matrices).map(of).collect::<Vec<_>>()
+    });
+    let quantizer = recipe.quantizer(shape, values.dtype(), &stats.unwrap_or_default(), kernels).unwrap();
+    let mut codes = vec![0xaa; format.codes_len(shape)];
+    let mut scales = vec![0xaa; format.scales_len(shape)];
+    let mut zeros = vec![0xaa; format.zeros_len(shape)];
+    let step = pieces.next_multiple_of(quantizer.row_quantum());
+    for matrix in (0..shape.matrices).rev() {
+        for first in (0..shape.rows).step_by(step) {
+            let rows = first..(first + step).min(shape.rows);
+            let flat = |row: usize| (matrix * shape.rows + row) * shape.cols;
+            let out = Out {
+                codes: &mut codes[format.codes_range(shape, matrix, rows.clone())],
+                scales: &mut scales[format.scales_range(shape, matrix, rows.clone())],
+                zeros: &mut zeros[format.zeros_range(shape, matrix, rows.clone())],
+            };
+            quantizer
+                .quantize_rows(matrix, first, values.slice(flat(rows.start)..flat(rows.end)), out)
+                .unwrap();
+        }
+    }
+    let zeros = (format.zero_bytes() > 0).then(|| zeros.into());
+    QTensor::new(format, shape, codes, scales, zeros, quantizer.tensor_scale()).unwrap()
+}
+
+/// The two sides of 128 for tiles, blocks over row ends for flat formats, rows that end inside a byte.
+fn shape_for(format: &Format) -> Shape {
+    match format.block {
+        Block::Tile { .. } | Block::Tensor => Shape { matrices: 2, rows: 131, cols: 333 },
+        Block::Flat(_) => Shape { matrices: 2, rows: 37, cols: 50 },
+        Block::Channel => Shape { matrices: 2, rows: 5, cols: 77 },
+        Block::Group(_) => Shape { matrices: 2, rows: 9, cols: 384 },
+    }
+}
+
+#[test]
+fn every_recipe_gives_the_same_bytes_however_rows_are_divided() {
+    for (index, entry) in table(Dtype::Bf16).enumerate() {
+        let shape = shape_for(&entry.recipe.format);
+        let values: Vec<bf16> =
+            normal(index as u64, shape.len().unwrap()).into_iter().map(bf16::from_f32).collect();
+        let whole = entry.recipe.quantize(shape, (&values[..]).into()).unwrap();
+        for (pieces, kernels) in [1, 2, 7].into_iter().zip(Kernels::available().cycle()) {
+            let parts = in_pieces(&entry.recipe, shape, (&values[..]).into(), pieces, kernels);
+            assert_eq!(whole, parts, "{} {} by {pieces} on {kernels:?}", entry.producer, entry.format);
+        }
+    }
+}
+
+#[test]
+fn every_rule_gives_the_same_bytes_at_every_level() {
+    let odd =
+        ["int3-channel", "int5-channel-asym", "e2m3-channel", "int3-tensor", "int6-tensor-asym", "e2m1-3x5"];
+    let odd = odd.map(|name| Format::named(name).unwrap());
+    for format in FORMATS.iter().map(|row| row.1).chain(odd) {
+        let shape = shape_for(&format);
+        let values: Vec<f16> = normal(7, shape.len().unwrap()).into_iter().map(f16::from_f32).collect();
+        for rule in ScaleRule::fitting(&format) {
+            let recipe = Recipe::new(format).unwrap().with_scale_rule(rule).unwrap();
+            let reference = in_pieces(&recipe, shape, (&values[..]).into(), 3, Kernels::reference());
+            for kernels in Kernels::available() {
+                let got = in_pieces(&recipe, shape, (&values[..]).into(), 4, kernels);
+                assert_eq!(reference, got, "{format} {rule} on {kernels:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn matrices_of_a_stack_are_quantized_on_their_own() {
+    for (_, format) in FORMATS {
+        let shape = shape_for(format);
+        let recipe = Recipe::new(*format).unwrap();
+        let mut values = normal(3, shape.len().unwrap());
+        let half = values.len() / 2;
+        values[..half].iter_mut().for_each(|x| *x *= 100.0);
+        let stack = recipe.quantize(shape, (&values[..]).into()).unwrap().to_f32_vec();
+        for (values, got) in values.chunks(half).zip(stack.chunks(half)) {
+            let alone = recipe.quantize(Shape { matrices: 1, ..shape }, values.into()).unwrap();
+            assert_eq!(alone.to_f32_vec(), got, "{format}");
+        }
+    }
+}
+
+#[test]
+fn a_token_does_not_depend_on_its_batch() {
+    let (tokens, width) = (5, 96);
+    let x = normal(11, tokens * width);
+    for name in [
+        "fp8-channel",
+        "fp8-e5m2-channel",
+        "int8",
+        "uint8",
+        "nvfp4",
+        "mxfp4",
+        "mxfp6-e2m3",
+        "mxfp8",
+        "mxfp8-e5m2",
+    ] {
+        let recipe = Recipe::new(Format::named(name).unwrap()).unwrap();
+        for scale in [TokenScale::PerToken, TokenScale::Given(0.01)] {
+            let batch = quantize_tokens(&recipe, tokens, width, (&x[..]).into(), scale).unwrap().to_f32_vec();
+            for (token, got) in x.chunks(width).zip(batch.chunks(width)) {
+                let alone = quantize_tokens(&recipe, 1, width, token.into(), scale).unwrap().to_f32_vec();
+                assert_eq!(alone, got, "{name} {scale:?}");
+            }
+        }
+    }
+    for format in [FP8, FP8_BLOCK, NF4] {
+        let error =
+            quantize_tokens(&Recipe::new(format).unwrap(), 5, 96, (&x[..]).into(), TokenScale::PerToken);
+        assert!(error.unwrap_err().to_string().contains("would make a token depend on its batch"));
+    }
+    let error = quantize_tokens(&Recipe::new(NVFP4).unwrap(), 5, 96, (&x[..]).into(), TokenScale::Given(0.0));
+    assert_eq!(error.unwrap_err(), Error::TensorScale { value: 0.0 });
+}
+
+#[test]
+fn a_value_that_is_not_finite_is_named() {
+    let places = [(0, 0, 0), (1, 3, 5), (1, 4, 191)];
+    for (_, format) in FORMATS {
+        let recipe = Recipe::new(*format).unwrap();
+        let shape = Shape { matrices: 2, rows: 5, cols: 384 };
+        for (matrix, row, col) in places {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut values = normal(1, shape.len().unwrap());
+                values[(matrix * shape.rows + row) * shape.cols + col] = bad;
+                let error = recipe.quantize(shape, (&values[..]).into()).unwrap_err();
+                let Error::NonFinite { matrix: m, row: r, col: c, value } = error else {
+                    panic!("{format}: {error}")
+                };
+                assert_eq!((m, r, c, value.to_bits()), (matrix, row, col, bad.to_bits()), "{format}");
+            }
+        }
+    }
+    // Where statistics come from elsewhere, rows are looked at all the same.
+    let values = [1.0, f32::NAN, 3.0, 4.0];
+    let shape = Shape::matrix(2, 2);
+    let quantizer = Recipe::new(FP8).unwrap().quantizer(
+        shape,
+        Dtype::F32,
+        &[TensorStats::from_amax(4.0)],
+        Kernels::best(),
+    );
+    let out = Out { codes: &mut [0; 4], scales: &mut [0; 4], zeros: &mut [] };
+    let error = quantizer.unwrap().quantize_rows(0, 0, (&values[..]).into(), out).unwrap_err();
+    assert_eq!(error.to_string(), "value NaN at matrix 0, row 0, column 1 is not finite");
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let best = Kernels::best();
+    let ragged = Recipe::new(NVFP4).unwrap().quantize(Shape::matrix(1, 17), (&[1.0f32; 17][..]).into());
+    assert_eq!(ragged.unwrap_err().to_string(), "row of 17 values does not divide into blocks of 16");
+    let short = Recipe::new(INT8).unwrap().quantize(Shape::matrix(2, 16), (&[1.0f32; 31][..]).into());
+    assert_eq!(short.unwrap_err().to_string(), "values: 31 numbers, but 2x16 in int8 has 32");
+
+    let missing =
+        Recipe::new(NVFP4).unwrap().quantizer(Shape::matrix(1, 16), Dtype::F32, &[], best).unwrap_err();
+    assert_eq!(missing.to_string(), "0 statistics for 1x16, which needs 1");
+    let percentile = Recipe::new(UINT8_TENSOR).unwrap().with_scale_rule(ScaleRule::Mse).unwrap();
+    let flat = percentile
+        .quantizer(Shape::matrix(1, 16), Dtype::F32, &[TensorStats::from_amax(1.0)], best)
+        .unwrap_err();
+    assert!(flat.to_string().starts_with("the statistics have no histogram, which scale rule mse needs"));
+
+    let quantizer =
+        Recipe::new(MXFP4).unwrap().quantizer(Shape::matrix(4, 32), Dtype::F32, &[], best).unwrap();
+    let row = [1.0f32; 32];
+    let mut call = |first_row, values: Values<'_>, codes: usize, scales: usize| {
+        let (mut codes, mut scales) = (vec![0; codes], vec![0; scales]);
+        quantizer.quantize_rows(
+            0,
+            first_row,
+            values,
+            Out { codes: &mut codes, scales: &mut scales, zeros: &mut [] },
+        )
+    };
+    assert_eq!(call(3, (&row[..]).into(), 16, 1), Ok(()));
+    assert_eq!(
+        call(3, (&row[..]).into(), 15, 1).unwrap_err().to_string(),
+        "15 bytes for codes, which take 16"
+    );
+    assert_eq!(
+        call(3, (&row[..]).into(), 16, 2).unwrap_err().to_string(),
+        "2 bytes for scales, which take 1"
+    );
+    assert!(matches!(call(4, (&row[..]).into(), 16, 1), Err(Error::Rows { first_row: 4, .. })));
+    assert!(matches!(call(0, (&row[..31]).into(), 16, 1), Err(Error::Rows { values: 31, .. })));
+    let half = [f16::ONE; 32];
+    assert_eq!(call(0, (&half[..]).into(), 16, 1), Err(Error::Dtype { got: Dtype::F16, want: Dtype::F32 }));
+
+    let tiles =
+        Recipe::new(FP8_BLOCK).unwrap().quantizer(Shape::matrix(300, 2), Dtype::F32, &[], best).unwrap();
+    let out = Out { codes: &mut [0; 128], scales: &mut [0; 4], zeros: &mut [] };
+    let error = tiles.quantize_rows(0, 64, (&[1.0f32; 128][..]).into(), out).unwrap_err();
+    let want = "128 values from row 64 on are not whole tiles of 128 rows of a matrix of 300 rows of 2";
+    assert_eq!(error.to_string(), want);
+}
+
+#[test]
+fn empty_tensors_have_scales_or_nothing() {
+    for (_, format) in FORMATS {
+        for (rows, cols) in [(0, 0), (0, 384), (3, 0)] {
+            let shape = Shape { matrices: 2, rows, cols };
+            let q = Recipe::new(*format).unwrap().quantize(shape, (&[0.0f32; 0][..]).into()).unwrap();
+            assert_eq!(
+                (q.codes().len(), q.scales().len()),
+                (0, format.scales_len(shape)),
+                "{format} {shape}"
+            );
+            let kind = format.scale;
+            let mut scales = vec![0.0; q.scales().len() / kind.bytes()];
+            kind.decode_into(q.scales(), &mut scales);
+            assert!(scales.iter().all(|scale| *scale == 1.0), "{format} {shape}");
+        }
+    }
+}
+
+#[test]
+fn recipes_that_contradict_themselves_are_refused() {
+    let nvfp4 = Recipe::new(NVFP4).unwrap();
+    let reason = |recipe: Recipe| recipe.check().unwrap_err().to_string();
+    let other = Recipe::new(MXFP4).unwrap();
+    assert!(reason(Recipe { tensor_scale: other.tensor_scale, ..nvfp4 }).contains("do not agree on whether"));
+    assert!(
+        reason(Recipe { scale_rule: other.scale_rule, ..nvfp4 })
+            .contains("which takes amax, percentile:99.9, four-over-six, mse")
+    );
+    let ties = Recipe { ties: lowbit_calib::Ties::TowardZero, ..Recipe::new(INT8).unwrap() };
+    assert!(reason(ties).contains("ties toward zero are defined for e2m1"));
+    let float_zero = Format { zero: lowbit_blocks::Zero::Float, element: Element::Uint { bits: 4 }, ..INT8 };
+    assert!(Recipe::new(float_zero).unwrap_err().to_string().contains("are read, not chosen"));
+}
