@@ -9,7 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// lowbit quantizes a Hugging Face model directory into a checkpoint that vLLM, SGLang, TensorRT-LLM and transformers load. It needs no
 /// GPU and no Python, and its memory does not grow with the model.
 #[derive(Parser, Debug)]
-#[command(name = "lowbit", version, max_term_width = 110, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "lowbit",
+    version,
+    max_term_width = 110,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "Start here:\n  \
     lowbit quantize MODEL_DIR -o OUT_DIR --format nvfp4\n  \
     lowbit inspect OUT_DIR\n  \

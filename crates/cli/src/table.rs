@@ -1,6 +1,12 @@
 //! Tables that fit the width of the terminal, and stay readable when they are piped.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+
+/// Columns up to this width are never broken.
+const KEEP: u16 = 18;
+
+/// One line under the heading; rows are close together, since there are often many.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// How the cells of a column stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,16 +20,27 @@ pub(crate) enum Align {
 /// A table of text cells under a heading line; lines of a cell break where the terminal is narrow.
 pub(crate) fn table(columns: &[(&str, Align)], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
     if table.width().is_none() {
         table.set_width(110); // not a terminal: what fits a page
     }
     let cell = |text: &str, align: Align| {
-        Cell::new(text).set_alignment(if align == Align::Right { CellAlignment::Right } else { CellAlignment::Left })
+        Cell::new(text).set_alignment(if align == Align::Right {
+            CellAlignment::Right
+        } else {
+            CellAlignment::Left
+        })
     };
     table.set_header(columns.iter().map(|(name, align)| cell(name, *align)));
     for row in rows {
         table.add_row(row.iter().zip(columns).map(|(text, (_, align))| cell(text, *align)));
+    }
+    // Short columns keep their width, so that names stay whole; long ones share what is left.
+    let widths = table.column_max_content_widths();
+    for (column, width) in table.column_iter_mut().zip(widths) {
+        if width <= KEEP {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 5] = [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000), ("B", 1)];
+const UNITS: [(&str, u64); 5] =
+    [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000), ("B", 1)];
 
 /// Reads `5GB`, `500 mb`, `1.5GB` or a plain number of bytes.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let upper = text.trim().to_ascii_uppercase();
-    let (number, unit) =
-        UNITS.iter().find_map(|(name, unit)| upper.strip_suffix(name).map(|n| (n.trim(), *unit))).unwrap_or((&upper, 1));
-    let value: f64 = number.parse().map_err(|_| format!("`{text}` is not a size; write 5GB, 500MB or a number of bytes"))?;
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(name, unit)| upper.strip_suffix(name).map(|n| (n.trim(), *unit)))
+        .unwrap_or((&upper, 1));
+    let value: f64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` is not a size; write 5GB, 500MB or a number of bytes"))?;
     let bytes = value * unit as f64;
     if bytes.is_finite() && (1.0..=1e18).contains(&bytes) {
         Ok(bytes as u64)

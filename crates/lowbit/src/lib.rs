@@ -9,3 +9,14 @@ pub use lowbit_calib as calib;
 pub use lowbit_checkpoint as checkpoint;
 pub use lowbit_kernels as kernels;
 pub use lowbit_scalar as scalar;
+
+#[doc(no_inline)]
+pub use lowbit_blocks::{
+    Block, Element, ErrorReport, FORMATS, FP4, FP8, FP8_BLOCK, FP8_CHANNEL, Format, INT8, MXFP4, MXFP6_E2M3,
+    MXFP6_E3M2, MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, QLinear, QTensor, ScaleKind, Shape, TensorScale,
+    UINT8, Values, Zero,
+};
+#[doc(no_inline)]
+pub use lowbit_calib::{Recipe, ScaleRule};
+#[doc(no_inline)]
+pub use lowbit_kernels::Kernels;

@@ -1,0 +1,158 @@
+//! `lowbit formats`: the table of formats and who carries them, and the recipes behind them.
+
+use anyhow::Result;
+use lowbit_blocks::{Block, Dtype, FORMATS, Format, Shape, Zero};
+use lowbit_calib::recipes::{self, Entry};
+use lowbit_calib::{Activations, Quotient, ScaleRule, TensorScaleRule, Ties, ZeroSign};
+use lowbit_checkpoint::layout::LAYOUTS;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::args::FormatsArgs;
+use crate::output::{say, say_json};
+use crate::table::{Align, table};
+
+/// The matrix whose bits per weight are shown: scales of large blocks are nearly nothing in it, as in a real model.
+const TYPICAL: Shape = Shape::matrix(4096, 4096);
+
+/// One format, as `--json` shows it.
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    format: Format,
+    bits_per_weight: f64,
+    scale_rules: Vec<ScaleRule>,
+    carried_by: Vec<Carrier>,
+}
+
+/// A layout that carries a format, and what its tool calls the pair.
+#[derive(Serialize)]
+struct Carrier {
+    layout: &'static str,
+    scheme: String,
+    activations: Activations,
+}
+
+pub(crate) fn run(args: &FormatsArgs) -> Result<()> {
+    match (args.recipes, args.json) {
+        (false, false) => say(formats_table()),
+        (false, true) => say_json(&rows().collect::<Vec<_>>()),
+        (true, false) => say(recipes_table()),
+        (true, true) => say_json(&recipes::table(Dtype::Bf16).collect::<Vec<_>>()),
+    }
+}
+
+fn rows() -> impl Iterator<Item = Row> {
+    FORMATS.iter().map(|&(name, format)| Row {
+        name,
+        format,
+        bits_per_weight: format.bits_per_weight(TYPICAL),
+        scale_rules: ScaleRule::fitting(&format).collect(),
+        carried_by: LAYOUTS
+            .iter()
+            .flat_map(|layout| {
+                layout.carries(&format).into_iter().map(|way| Carrier {
+                    layout: layout.name(),
+                    scheme: way.scheme,
+                    activations: way.activations,
+                })
+            })
+            .collect(),
+    })
+}
+
+fn formats_table() -> String {
+    let columns = [
+        ("format", Align::Left),
+        ("element", Align::Left),
+        ("one scale per", Align::Left),
+        ("scale", Align::Left),
+        ("bits/w", Align::Right),
+        ("carried by", Align::Left),
+        ("scale rules", Align::Left),
+    ];
+    let lines = rows().map(|row| {
+        let zero = if row.format.zero == Zero::None { "" } else { " + zero" };
+        let level = if row.format.tensor_scale { " + f32" } else { "" };
+        let mut layouts: Vec<&str> = row.carried_by.iter().map(|c| c.layout).collect();
+        layouts.dedup();
+        let rules: Vec<String> = row.scale_rules.iter().map(ToString::to_string).collect();
+        vec![
+            row.name.to_owned(),
+            row.format.element.to_string(),
+            block(row.format.block),
+            format!("{}{level}{zero}", row.format.scale.name()),
+            format!("{:.3}", row.bits_per_weight),
+            layouts.join("\n"),
+            rules.join(", "),
+        ]
+    });
+    let mut text = table(&columns, lines);
+    text.push_str("Other sizes work too: int<1-8>-g<n>[-asym], int<1-8>-channel[-asym]. Float scales take the dtype that the layout's tool\nstores; bits/w is that of a 4096x4096 matrix with the dtype shown. The arithmetic behind each: lowbit formats --recipes\n");
+    text
+}
+
+fn block(block: Block) -> String {
+    match block {
+        Block::Tensor => "tensor".into(),
+        Block::Channel => "row".into(),
+        Block::Group(n) => format!("{n} values"),
+        Block::Tile { rows, cols } => format!("{rows}x{cols} tile"),
+        Block::Flat(n) => format!("{n} flat values"),
+    }
+}
+
+fn recipes_table() -> String {
+    let columns = [
+        ("recipe of", Align::Left),
+        ("option", Align::Left),
+        ("format", Align::Left),
+        ("scale rule", Align::Left),
+        ("tensor scale", Align::Left),
+        ("zero block", Align::Left),
+        ("scales in", Align::Left),
+        ("quotients in", Align::Left),
+        ("else", Align::Left),
+    ];
+    let lines = recipes::table(Dtype::Bf16).map(|Entry { producer, format, parity, recipe }| {
+        let top = |scale_max: f32| recipe.format.element.max() * scale_max;
+        // What is as one would expect is left out: division, ties to even, the sign of zero kept.
+        let mut other = Vec::new();
+        if recipe.quotient != Quotient::default() {
+            other.push(word(&recipe.quotient));
+        }
+        if recipe.ties != Ties::default() {
+            other.push(format!("ties {}", word(&recipe.ties)));
+        }
+        if recipe.zero_sign != ZeroSign::default() {
+            other.push(format!("zeros {}", word(&recipe.zero_sign)));
+        }
+        vec![
+            producer.to_string(),
+            if parity { "--parity" } else { "" }.to_owned(),
+            format.to_owned(),
+            recipe.scale_rule.to_string(),
+            match recipe.tensor_scale {
+                TensorScaleRule::None => "-".to_owned(),
+                TensorScaleRule::Multiply { scale_max } => format!("* amax/{}", top(scale_max)),
+                TensorScaleRule::Divide { scale_max } => format!("/ ({}/amax)", top(scale_max)),
+            },
+            word(&recipe.zero_block),
+            word(&recipe.scale_arithmetic),
+            word(&recipe.arithmetic),
+            other.join(", "),
+        ]
+    });
+    let mut text = table(&columns, lines);
+    text.push_str("For bf16 weights. `weight`: each result is rounded to the weight's dtype. Where `else` is empty: x / scale, ties to even.\n");
+    text
+}
+
+/// The word by which a choice is stored as JSON.
+fn word(choice: &impl Serialize) -> String {
+    match serde_json::to_value(choice) {
+        Ok(Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => "?".into(),
+    }
+}

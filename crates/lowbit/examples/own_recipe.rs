@@ -1,0 +1,36 @@
+//! A recipe of one's own: another scale rule, another producer's arithmetic, and what that does to the error.
+//!
+//! ```sh
+//! cargo run -p lowbit --example own_recipe
+//! ```
+
+use lowbit::{MXFP4, NVFP4, Recipe, ScaleRule, Shape};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let shape = Shape::matrix(32, 512);
+    let weights: Vec<f32> =
+        (0..32 * 512).map(|i| (i as f32 * 0.37).sin() * (1.0 + (i % 97) as f32 / 40.0)).collect();
+
+    for format in [NVFP4, MXFP4] {
+        println!("{format}:");
+        for rule in ScaleRule::fitting(&format) {
+            let recipe = Recipe::new(format)?.with_scale_rule(rule)?;
+            let q = recipe.quantize(shape, (&weights[..]).into())?;
+            println!("  {:<14} {:>6.2} dB", rule.to_string(), q.compare((&weights[..]).into())?.sqnr_db);
+        }
+    }
+
+    // Every choice is a field. A recipe is data: compare it, store it as JSON, hand it to another machine, and get the same bytes.
+    let mine = Recipe { quotient: lowbit::calib::Quotient::Reciprocal, ..Recipe::new(NVFP4)? };
+    mine.check()?;
+    let (divided, multiplied) = (
+        Recipe::new(NVFP4)?.quantize(shape, (&weights[..]).into())?,
+        mine.quantize(shape, (&weights[..]).into())?,
+    );
+    let differ = divided.codes().iter().zip(multiplied.codes()).filter(|(a, b)| a != b).count();
+    println!(
+        "dividing by the scale or multiplying by its reciprocal: {differ} of {} bytes differ",
+        divided.codes().len()
+    );
+    Ok(())
+}
