@@ -120,7 +120,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
             shape: entry.shape.clone(),
             bytes: entry.len(),
             file: file_name(tensor.file.path()),
-            role: part.map_or_else(|| arch.role(&entry.name, &entry.shape).words(), |role| role).to_owned(),
+            role: part.unwrap_or(&arch.role(&entry.name, &entry.shape).words()).to_string(),
         });
     }
     let bytes = checkpoint.total_size();

@@ -1,4 +1,6 @@
-//! Quantized checkpoints on disk: safetensors read and written by tiles, layouts of the ecosystem, plan, resume.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(unsafe_code)]
 
 pub mod arch;
 mod checkpoint;

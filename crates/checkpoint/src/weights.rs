@@ -88,7 +88,9 @@ impl Weights {
         let arch = Arch::new(self.checkpoint.config());
         let mut experts = BTreeMap::new();
         for (name, source) in &self.by_name {
-            let Some(whole) = self.get(name).filter(|w| w.shape.matrices > 1) else { continue };
+            let Some(whole) = self.get(name).filter(|w| w.shape.matrices > 1 && !w.shape.is_empty()) else {
+                continue;
+            };
             let Shape { matrices, rows, cols } = whole.shape;
             for Expert { module, matrix, first_row, rows: own } in
                 arch.split_experts(name, &[matrices, rows, cols]).into_iter().flatten()
@@ -106,7 +108,8 @@ impl Weights {
 impl Weight<'_> {
     /// Rows, counted over all matrices.
     pub(crate) fn rows(&self) -> usize {
-        self.shape.matrices * self.shape.rows
+        // A file may hold any number of rows of nothing.
+        if self.shape.is_empty() { 0 } else { self.shape.matrices * self.shape.rows }
     }
 
     /// Reads rows, counted over all matrices, as f32.

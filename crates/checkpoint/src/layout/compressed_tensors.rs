@@ -151,7 +151,8 @@ impl Layout for CompressedTensors {
             Compression::Int => vec![weight(Dtype::I8), float_scale()],
             Compression::Pack => {
                 let bits = format.element.bits();
-                let words = |n: usize| (n * bits as usize).div_ceil(32);
+                // The shape may come from a file: no product of it before it is known to be small.
+                let words = |n: usize| n / 32 * bits as usize + (n % 32 * bits as usize).div_ceil(32);
                 let codes = Packing::Words { bits, signed: format.zero == Zero::None };
                 let numbers = [rows, cols].iter().flat_map(|&n| (n as u64).to_le_bytes()).collect();
                 let mut parts = vec![

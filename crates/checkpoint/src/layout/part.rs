@@ -76,9 +76,11 @@ impl Part {
         }
     }
 
-    /// Length in bytes.
+    /// Length in bytes; `u64::MAX` where it does not fit.
     pub fn len(&self) -> u64 {
-        self.shape.iter().map(|&n| n as u64).product::<u64>() * self.dtype.bitsize() as u64 / 8
+        let bits =
+            self.shape.iter().try_fold(self.dtype.bitsize() as u128, |bits, &n| bits.checked_mul(n as u128));
+        bits.and_then(|bits| u64::try_from(bits / 8).ok()).unwrap_or(u64::MAX)
     }
 
     /// Whether the part has no bytes.

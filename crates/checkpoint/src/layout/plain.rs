@@ -77,7 +77,9 @@ impl Layout for Plain {
         let (dtype, codes) = match format.block {
             Block::Flat(_) => (Dtype::U8, vec![format.codes_len(matrix)]),
             _ => match dtype_of(format.element) {
-                Some(dtype) if shape.cols * dtype.bitsize() % 8 == 0 => (dtype, vec![shape.rows, shape.cols]),
+                Some(dtype) if (shape.cols % 8 * dtype.bitsize()).is_multiple_of(8) => {
+                    (dtype, vec![shape.rows, shape.cols])
+                }
                 _ => (Dtype::U8, vec![shape.rows, format.row_bytes(shape.cols)]),
             },
         };

@@ -58,6 +58,8 @@ pub(crate) fn select(
             role.words().into()
         } else if !include.is_empty() && included.is_none() {
             "not included".into()
+        } else if tensor.entry.is_empty() {
+            "empty".into()
         } else if value_dtype(tensor.entry.dtype).is_none() {
             selection.warnings.push(format!("{name} is {} and stays as it is", tensor.entry.dtype));
             format!("{} weight", tensor.entry.dtype)

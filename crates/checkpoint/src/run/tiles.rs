@@ -89,11 +89,10 @@ impl Work {
     fn rows(&mut self, unit: usize, q: &QuantizedUnit) {
         let shape = q.linear.shape;
         let wanted = TILE_VALUES / shape.cols.max(1);
-        let step = (wanted - wanted % q.quantum).max(q.quantum).min(shape.rows.max(1));
+        let step = (wanted - wanted % q.quantum).max(q.quantum).min(shape.rows).max(1);
         let mut first = true;
         for matrix in 0..shape.matrices {
-            // A matrix without rows still has constants to write.
-            for start in (0..shape.rows.max(1)).step_by(step) {
+            for start in (0..shape.rows).step_by(step) {
                 let rows = start..shape.rows.min(start + step);
                 self.tiles.push(Tile { unit, what: What::Rows { matrix, rows, first } });
                 first = false;

@@ -208,7 +208,7 @@ fn progress_adds_up_and_can_stop_the_run() {
     let bytes = 2 * 1_769_472 * 2 + (1024 * 256 + 7 * 256) * 2;
     assert!(of(Phase::Quantize).all(|s| s.2 == bytes));
     assert_eq!(of(Phase::Quantize).map(|s| s.1).max(), Some(bytes));
-    assert_eq!(of(Phase::Finish).map(|s| (s.1, s.2)).last(), Some((6, 6)));
+    assert_eq!(of(Phase::Finish).map(|s| (s.1, s.2)).max(), Some((6, 6)));
 
     let some = Count(Mutex::default(), bytes / 3);
     let out = tempfile::tempdir().unwrap();
