@@ -14,6 +14,8 @@ use crate::lanes::{CHUNK, LANES, Lanes};
 
 /// Bits of an f32 to a signed integer of which the largest is wanted, and back.
 trait Key: Copy {
+    /// Whether code of its own for the block lengths of NVFP4 and the MX formats pays.
+    const UNROLLED: bool = false;
     fn key<L: Lanes>(self, l: L, bits: L::U) -> L::U;
     fn back<L: Lanes>(self, l: L, key: L::U) -> L::U;
 }
@@ -22,6 +24,7 @@ trait Key: Copy {
 struct Magnitude;
 
 impl Key for Magnitude {
+    const UNROLLED: bool = true;
     #[inline(always)]
     fn key<L: Lanes>(self, l: L, bits: L::U) -> L::U {
         bits & l.splat_bits(u32::MAX >> 1)
@@ -83,15 +86,14 @@ pub(crate) fn min_max<L: Lanes>(l: L, x: &[f32], block: usize, min: &mut [f32], 
 
 /// The largest key of each block, turned back into an f32.
 #[inline(always)]
-fn reduce<L: Lanes>(l: L, x: &[f32], block: usize, order: impl Key, out: &mut [f32]) {
+fn reduce<L: Lanes, K: Key>(l: L, x: &[f32], block: usize, order: K, out: &mut [f32]) {
     let group = block.saturating_mul(LANES);
     let whole = x.len() / group;
     let (x, rest) = x.split_at(whole * group);
     let (out, out_rest) = out.split_at_mut(whole * LANES);
     match block {
-        // NVFP4 and the MX formats: the loop over a block's vectors unrolls if its length is known.
-        16 => groups(l, x, 16, order, out),
-        32 => groups(l, x, 32, order, out),
+        16 if K::UNROLLED => groups(l, x, 16, order, out),
+        32 if K::UNROLLED => groups(l, x, 32, order, out),
         _ => groups(l, x, block, order, out),
     }
     if !rest.is_empty() {

@@ -1,6 +1,14 @@
 //! The SIMD levels, and the one place where a kernel is compiled for each of them.
 
-#[cfg(feature = "std")]
+#[cfg(all(
+    feature = "std",
+    any(
+        target_arch = "x86",
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )
+))]
 use crate::lanes::Simd;
 use crate::lanes::{CHUNK, Wide};
 use crate::scales::Scales;

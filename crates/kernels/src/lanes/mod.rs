@@ -7,11 +7,27 @@
 //! Add, subtract, multiply and divide are IEEE 754 operations, each rounded; nothing here fuses, flushes or estimates.
 //! Integers wrap, and compare as *signed*: that is what SSE2 and AVX2 have, and the kernels' integers are below 2^31.
 
-#[cfg(feature = "std")]
+#[cfg(all(
+    feature = "std",
+    any(
+        target_arch = "x86",
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )
+))]
 mod simd;
 mod wide;
 
-#[cfg(feature = "std")]
+#[cfg(all(
+    feature = "std",
+    any(
+        target_arch = "x86",
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )
+))]
 pub(crate) use simd::Simd;
 pub(crate) use wide::Wide;
 

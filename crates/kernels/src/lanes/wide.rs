@@ -93,11 +93,17 @@ impl Lanes for Wide {
     }
     #[inline(always)]
     fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]) {
-        *out = from_fn(|i| x[2 * i] | x[2 * i + 1] << 4);
+        for (byte, [low, high]) in out.iter_mut().zip(x.as_chunks().0) {
+            *byte = low | high << 4;
+        }
     }
     #[inline(always)]
     fn split_nibbles(self, x: &[u8; CHUNK / 2]) -> Self::B {
-        from_fn(|i| x[i / 2] >> (4 * (i % 2)) & 0xf)
+        let mut codes = [0; CHUNK];
+        for (pair, byte) in codes.as_chunks_mut().0.iter_mut().zip(x) {
+            *pair = [byte & 0xf, byte >> 4];
+        }
+        codes
     }
 
     #[inline(always)]
@@ -115,6 +121,10 @@ impl Lanes for Wide {
     }
     #[inline(always)]
     fn lookup(self, table: Self::Table, codes: Self::B) -> [Self::F; 4] {
-        cast(codes.map(|code| table[usize::from(code % 16)]))
+        let mut values = [0.0; CHUNK];
+        for (value, code) in values.iter_mut().zip(codes) {
+            *value = table[usize::from(code % 16)];
+        }
+        cast(values)
     }
 }

@@ -147,7 +147,7 @@ fn values_survive_a_round_trip() {
     }
 }
 
-/// A million random bit patterns per element.
+/// Random bit patterns of all sizes.
 #[test]
 fn random_bits() {
     let mut random = Random(3);
@@ -157,9 +157,9 @@ fn random_bits() {
     }
 }
 
-/// All f32 there are: `cargo test --release -p lowbit-kernels every_f32 -- --ignored`, about an hour.
+/// All f32 there are: `cargo test --release -p lowbit-kernels every_f32 -- --ignored`, about two hours.
 #[test]
-#[ignore = "about an hour in release"]
+#[ignore = "about two hours in release"]
 fn every_f32() {
     const AT_ONCE: u32 = 1 << 20;
     for e in Element::ALL {
