@@ -7,6 +7,7 @@ mod band;
 mod codes;
 mod error;
 mod histogram;
+mod pass;
 mod quantizer;
 mod recipe;
 pub mod recipes;

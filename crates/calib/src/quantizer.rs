@@ -6,19 +6,16 @@
 //!
 //! A band never depends on another, so the bytes depend neither on how rows are divided into calls nor on threads.
 
-use lowbit_blocks::{Block, Dtype, Shape, TensorScale, Values, Zero};
-use lowbit_kernels::{Blocks, Kernels};
+use lowbit_blocks::{Block, Dtype, Shape, TensorScale, Values};
+use lowbit_kernels::Kernels;
 
-use crate::band::Band;
-use crate::codes::{Encoder, Quotients};
+use crate::codes::Encoder;
 use crate::error::Error;
+use crate::pass::Pass;
 use crate::recipe::Recipe;
-use crate::rules::{Chooser, Chosen, Extremes, Fixed, SearchBuffers, SecondLevel};
+use crate::rules::{Chooser, Fixed, SecondLevel};
 use crate::stats::TensorStats;
 use crate::tensor_scale::TensorScaleRule;
-
-/// Values of a band: 32 KB of f32, which stays in the first- or second-level cache.
-const BAND: usize = 8192;
 
 /// Buffers for the bytes of some rows: exactly as long as [`Format`](lowbit_blocks::Format)'s `codes_range`, `scales_range` and
 /// `zeros_range` say.
@@ -49,39 +46,20 @@ pub struct Out<'a> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Quantizer {
-    recipe: Recipe,
-    shape: Shape,
+    pub(crate) recipe: Recipe,
+    pub(crate) shape: Shape,
     dtype: Dtype,
-    kernels: Kernels,
-    encoder: Encoder,
+    pub(crate) kernels: Kernels,
+    pub(crate) encoder: Encoder,
     matrices: Vec<Matrix>,
     tensor_scale: TensorScale,
 }
 
 /// What differs from matrix to matrix; one entry stands for all where nothing does.
 #[derive(Clone, Debug)]
-struct Matrix {
-    chooser: Chooser,
-    fixed: Option<Fixed>,
-}
-
-/// Buffers of one call.
-#[derive(Default)]
-struct Scratch {
-    seen: Extremes,
-    scales: Vec<f32>,
-    zeros: Vec<f32>,
-    quotients: Quotients,
-    search: SearchBuffers,
-}
-
-/// Where the bytes of a band go: run r of the codes starts at `start + r * stride`.
-struct BandOut<'a> {
-    codes: &'a mut [u8],
-    start: usize,
-    stride: usize,
-    scales: &'a mut [u8],
-    zeros: &'a mut [u8],
+pub(crate) struct Matrix {
+    pub(crate) chooser: Chooser,
+    pub(crate) fixed: Option<Fixed>,
 }
 
 impl Quantizer {
@@ -165,7 +143,7 @@ impl Quantizer {
         assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape.matrices);
         let rows = self.check_rows(matrix, first_row, values, &out)?;
         let of_matrix = &self.matrices[if self.matrices.len() == 1 { 0 } else { matrix }];
-        let mut pass = Pass { quantizer: self, of_matrix, matrix, first_row, scratch: Scratch::default() };
+        let mut pass = Pass::new(self, of_matrix, matrix, first_row);
         match &of_matrix.fixed {
             Some(fixed) if !out.scales.is_empty() => {
                 out.scales.copy_from_slice(&fixed.stored);
@@ -221,162 +199,6 @@ impl Quantizer {
         }
         Ok(count)
     }
-}
-
-/// One call of `quantize_rows`.
-struct Pass<'a> {
-    quantizer: &'a Quantizer,
-    of_matrix: &'a Matrix,
-    matrix: usize,
-    first_row: usize,
-    scratch: Scratch,
-}
-
-impl Pass<'_> {
-    /// Blocks along the rows, or along the flat matrix.
-    fn streams(&mut self, rows: usize, values: Values<'_>, out: Out<'_>) -> Result<(), Error> {
-        let format = self.quantizer.recipe.format;
-        let bits = format.element.bits() as usize;
-        let cols = self.quantizer.shape.cols;
-        // Rows without padding between them are one stream.
-        let dense = matches!(format.block, Block::Flat(_)) || (cols * bits).is_multiple_of(8);
-        let stream = if dense { rows * cols } else { cols };
-        let len = match format.block {
-            Block::Channel => cols,
-            Block::Group(len) | Block::Flat(len) => len,
-            _ => BAND.min(stream),
-        };
-        let bytes = if (len * bits).is_multiple_of(8) { 1 } else { 8 };
-        let step = len * (BAND / len).max(1).next_multiple_of(bytes);
-        let row_bytes = format.row_bytes(cols);
-        let fixed = self.of_matrix.fixed.is_some();
-        let (mut scales, mut zeros) =
-            if fixed { (&mut [][..], &mut [][..]) } else { (out.scales, out.zeros) };
-        let mut buffer = vec![0.0; step.min(stream)];
-        for (index, first) in (0..values.len()).step_by(stream).enumerate() {
-            for start in (first..first + stream).step_by(step) {
-                let chunk = values.slice(start..(start + step).min(first + stream));
-                let chunk = chunk.widened(&mut buffer);
-                let band =
-                    Band { values: chunk, width: chunk.len(), len: if fixed { chunk.len() } else { len } };
-                let blocks = if fixed { 0 } else { band.blocks() };
-                let out = BandOut {
-                    codes: out.codes,
-                    start: index * row_bytes + (start - first) * bits / 8,
-                    stride: 0,
-                    scales: take(&mut scales, blocks * format.scale.bytes()),
-                    zeros: take(&mut zeros, blocks * format.zero_bytes()),
-                };
-                self.band(&band, out, |at| ((start + at) / cols, (start + at) % cols))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Blocks of several rows: strips of whole tiles, gathered so that they are read twice from cache and once from memory.
-    fn tiles(&mut self, high: usize, wide: usize, values: Values<'_>, out: Out<'_>) -> Result<(), Error> {
-        let format = self.quantizer.recipe.format;
-        let bits = format.element.bits() as usize;
-        let cols = self.quantizer.shape.cols;
-        let (row_bytes, tiles_across) = (format.row_bytes(cols), cols.div_ceil(wide));
-        let rows = values.len() / cols;
-        let mut buffer = Vec::new();
-        for (tile_row, top) in (0..rows).step_by(high).enumerate() {
-            let height = high.min(rows - top);
-            let tiles = (BAND / (wide * height)).max(1);
-            // Strips start on a byte, or there is only one.
-            let strip = if (wide * bits).is_multiple_of(8) { wide.saturating_mul(tiles) } else { cols };
-            for left in (0..cols).step_by(strip) {
-                let width = strip.min(cols - left);
-                buffer.resize(height * width, 0.0);
-                for (row, run) in buffer.chunks_exact_mut(width).enumerate() {
-                    let start = (top + row) * cols + left;
-                    values.widen_into(start..start + width, run);
-                }
-                let band = Band { values: &buffer, width, len: wide };
-                let first = tile_row * tiles_across + left / wide;
-                let bytes = |size: usize| first * size..(first + band.blocks()) * size;
-                let out = BandOut {
-                    codes: out.codes,
-                    start: top * row_bytes + left * bits / 8,
-                    stride: row_bytes,
-                    scales: &mut out.scales[bytes(format.scale.bytes())],
-                    zeros: &mut out.zeros[bytes(format.zero_bytes())],
-                };
-                self.band(&band, out, |at| (top + at / width, left + at % width))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Chooses the scales of a band and encodes it. `place` says which row and column of the call a value of the band is.
-    fn band(
-        &mut self,
-        band: &Band<'_>,
-        out: BandOut<'_>,
-        place: impl Fn(usize) -> (usize, usize),
-    ) -> Result<(), Error> {
-        let Quantizer { kernels, encoder, .. } = self.quantizer;
-        let Matrix { chooser, fixed } = self.of_matrix;
-        let Scratch { seen, scales, zeros, quotients, search } = &mut self.scratch;
-        band.absmax(*kernels, &mut seen.amax);
-        if !seen.amax.iter().all(|amax| amax.is_finite())
-            && let Some(at) = kernels.first_non_finite(band.values)
-        {
-            let (row, col) = place(at);
-            return Err(Error::NonFinite {
-                matrix: self.matrix,
-                row: self.first_row + row,
-                col,
-                value: band.values[at],
-            });
-        }
-        let (scales, zeros) = match fixed {
-            Some(fixed) => (&fixed.scale[..], &fixed.zero[..]),
-            None => {
-                scales.resize(band.blocks(), 0.0);
-                zeros.resize(out.zeros.len(), 0.0);
-                chooser.look(band, seen);
-                let mut chosen = Chosen { stored: out.scales, scales, zero_codes: out.zeros, zeros };
-                chooser.choose(seen, &mut chosen);
-                chooser.raise_short_block(band, &mut chosen);
-                if chooser.candidates() > 0 {
-                    chooser.search(encoder, band, None, seen, &mut chosen, search);
-                }
-                (&scales[..], &zeros[..])
-            }
-        };
-        let zeros = (!zeros.is_empty()).then_some(zeros);
-        let run_bytes = band.run_bytes(encoder.element);
-        for (run, values) in band.runs().enumerate() {
-            let start = out.start + run * out.stride;
-            let codes = &mut out.codes[start..start + run_bytes];
-            encoder.encode(values, Blocks { len: band.len, scales, zeros }, codes, quotients);
-        }
-        Ok(())
-    }
-
-    /// The scales of blocks that hold no value, in a matrix without columns.
-    fn empty_blocks(&mut self, out: Out<'_>) {
-        let format = &self.quantizer.recipe.format;
-        let blocks = out.scales.len() / format.scale.bytes();
-        let zeros = if format.zero == Zero::Int { blocks } else { 0 };
-        let (mut scales, mut zero_values) = (vec![0.0; blocks], vec![0.0; zeros]);
-        let chosen = Chosen {
-            stored: out.scales,
-            scales: &mut scales,
-            zero_codes: out.zeros,
-            zeros: &mut zero_values,
-        };
-        self.of_matrix.chooser.choose(&Extremes::zeros(blocks), &mut { chosen });
-    }
-}
-
-/// Splits the first `n` bytes off.
-fn take<'a>(bytes: &mut &'a mut [u8], n: usize) -> &'a mut [u8] {
-    let (taken, rest) = core::mem::take(bytes).split_at_mut(n);
-    *bytes = rest;
-    taken
 }
 
 /// The statistics of a matrix: its own, or the one for all.

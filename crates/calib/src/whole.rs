@@ -9,6 +9,7 @@ use lowbit_kernels::Kernels;
 use rayon::prelude::*;
 
 use crate::error::Error;
+use crate::pass::take;
 use crate::quantizer::{Out, Quantizer};
 use crate::recipe::Recipe;
 use crate::stats::TensorStats;
@@ -98,13 +99,6 @@ fn tiles<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Vec
         }
     }
     tiles
-}
-
-/// Splits the first `n` bytes off.
-fn take<'a>(bytes: &mut &'a mut [u8], n: usize) -> &'a mut [u8] {
-    let (taken, rest) = core::mem::take(bytes).split_at_mut(n);
-    *bytes = rest;
-    taken
 }
 
 #[cfg(feature = "rayon")]

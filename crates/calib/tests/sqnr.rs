@@ -27,7 +27,6 @@ fn check(rows: &[(Format, &str, f64)]) {
     for &(format, rule, want) in rows {
         let recipe = Recipe::new(format).unwrap().with_scale_rule(rule.parse().unwrap()).unwrap();
         let got = sqnr(&recipe);
-        println!("{format} {rule}: {got:.3} dB, expected {want}");
         assert!((got - want).abs() <= 0.05, "{format} {rule}: {got:.3} dB, expected {want}");
     }
 }
@@ -35,7 +34,6 @@ fn check(rows: &[(Format, &str, f64)]) {
 fn at_least(rows: &[(Format, &str, f64)]) {
     for &(format, rule, least) in rows {
         let got = sqnr(&Recipe::new(format).unwrap().with_scale_rule(rule.parse().unwrap()).unwrap());
-        println!("{format} {rule}: {got:.3} dB, at least {least}");
         assert!(got >= least - 0.05 && got < least + 0.3, "{format} {rule}: {got:.3} dB, at least {least}");
     }
 }
