@@ -12,7 +12,8 @@ fn bits(x: f32) -> u32 {
 fuzz_target!(|data: &[u8]| {
     let Some((&[which, len, offset, zeros], rest)) = data.split_first_chunk::<4>() else { return };
     let element = Element::ALL[which as usize % Element::ALL.len()];
-    let words: Vec<f32> = rest.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect();
+    let words: Vec<f32> =
+        rest.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect();
     let len = 1 + len as usize % 130;
     // Of n words, the first make the scales and zero points, the rest the values.
     let blocks = words.len() / (len + 2);
@@ -39,10 +40,23 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(codes, want_codes, "{}: encode {element}, blocks of {len}", kernels.name());
         let mut values = vec![7.0; x.len()];
         kernels.decode(element, &codes, blocks, &mut values);
-        assert!(values.iter().map(|v| bits(*v)).eq(want_values.iter().map(|v| bits(*v))), "{}: decode {element}", kernels.name());
+        assert!(
+            values.iter().map(|v| bits(*v)).eq(want_values.iter().map(|v| bits(*v))),
+            "{}: decode {element}",
+            kernels.name()
+        );
         let mut amax = vec![7.0; count];
         kernels.absmax(x, len, &mut amax);
-        assert!(amax.iter().map(|v| bits(*v)).eq(want_amax.iter().map(|v| bits(*v))), "{}: absmax", kernels.name());
-        assert_eq!(kernels.first_non_finite(x), reference.first_non_finite(x), "{}: first_non_finite", kernels.name());
+        assert!(
+            amax.iter().map(|v| bits(*v)).eq(want_amax.iter().map(|v| bits(*v))),
+            "{}: absmax",
+            kernels.name()
+        );
+        assert_eq!(
+            kernels.first_non_finite(x),
+            reference.first_non_finite(x),
+            "{}: first_non_finite",
+            kernels.name()
+        );
     }
 });

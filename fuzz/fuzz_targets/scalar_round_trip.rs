@@ -23,7 +23,10 @@ fuzz_target!(|data: &[u8]| {
         let distance = (f64::from(value) - target).abs();
         for other in 0..1u32 << element.bits() {
             let candidate = f64::from(element.decode_one(other as u8));
-            assert!(!candidate.is_finite() || (candidate - target).abs() >= distance, "{element}: {x:e} gave {value:e}, {candidate:e} is nearer");
+            assert!(
+                !candidate.is_finite() || (candidate - target).abs() >= distance,
+                "{element}: {x:e} gave {value:e}, {candidate:e} is nearer"
+            );
         }
     }
 });

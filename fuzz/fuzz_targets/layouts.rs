@@ -1,0 +1,47 @@
+//! Any config.json and any safetensors file in one directory: opened, detected, inspected, every linear decoded, a job planned. Never a panic.
+//!
+//! The input is the text of config.json, a byte 0xFF (which no JSON text has), and the file.
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::{env, fs, process};
+
+use libfuzzer_sys::fuzz_target;
+use lowbit_checkpoint::{Checkpoint, Job, inspect, layout};
+
+fn dir() -> &'static PathBuf {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = env::temp_dir().join(format!("lowbit-fuzz-layouts-{}", process::id()));
+        fs::create_dir_all(&dir).expect("a directory for the inputs");
+        dir
+    })
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some(cut) = data.iter().position(|byte| *byte == 0xff) else { return };
+    let dir = dir();
+    fs::write(dir.join("config.json"), &data[..cut]).expect("config.json");
+    fs::write(dir.join("model.safetensors"), &data[cut + 1..]).expect("model.safetensors");
+
+    let Ok(checkpoint) = Checkpoint::open(dir) else { return };
+    if let Ok(Some(reading)) = layout::read(&checkpoint) {
+        for stored in &reading.linears {
+            // What is read has the shape that was announced.
+            if let Ok(linear) = stored.read(&checkpoint) {
+                let shape = linear.weight.shape();
+                assert_eq!(Some(linear.weight.to_f32_vec().len()), shape.len());
+            }
+        }
+    }
+    let _ = inspect(dir);
+    let mut job = Job::new(dir, dir.join("out"));
+    for layout in layout::LAYOUTS {
+        job.layout = *layout;
+        if let Ok(plan) = job.plan() {
+            let summary = plan.summary();
+            assert_eq!(summary.tensors.iter().map(|t| t.bytes).sum::<u64>(), summary.output_bytes);
+        }
+    }
+});
