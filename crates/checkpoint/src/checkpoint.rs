@@ -211,7 +211,7 @@ pub(crate) fn read_config(path: &Path) -> Result<Option<Map<String, Value>>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io("read", path, e)),
     };
-    serde_json::from_slice(&text).map(Some).map_err(|e| Error::file(path, format!("not a JSON object: {e}")))
+    crate::json::loads(&text).map(Some).map_err(|e| Error::file(path, format!("not a JSON object: {e}")))
 }
 
 /// What a directory without safetensors has instead.

@@ -58,7 +58,7 @@ pub struct InspectedTensor {
     pub bytes: u64,
     /// The file that holds it.
     pub file: String,
-    /// What it is: `linear`, `embedding` …, or for a part of a quantized linear `codes`, `scales`, `zeros`, `tensor scale`, `constant`.
+    /// What it is: `linear`, `embedding` …, or for a part of a quantized linear `codes`, `scales`, `zeros`, `tensor scale`, `constant`, `activation scale`.
     pub role: String,
 }
 
@@ -92,6 +92,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         for part in &linear.parts {
             roles.insert(part.name.as_str(), role_of(&part.holds));
         }
+        roles.extend(linear.companions().map(|name| (name, "activation scale")));
         let (shape, bytes) = (linear.shape(), linear.size_bytes());
         let values = shape.len().unwrap_or(0) as u64;
         *formats.entry(linear.format.name()).or_default() += 1;

@@ -9,6 +9,7 @@ pub mod disk;
 mod error;
 pub mod index;
 mod inspect;
+mod json;
 pub mod layout;
 mod mapped;
 mod pattern;

@@ -6,7 +6,7 @@ use crate::plan::value_dtype;
 use crate::run::values;
 use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::Shape;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -46,11 +46,10 @@ impl Weights {
         for (at, stored) in reading.iter().flat_map(|r| &r.linears).enumerate() {
             by_name.insert(stored.linear.weight.clone(), Source::Quantized(at));
         }
-        let parts: std::collections::BTreeSet<_> = reading
-            .iter()
-            .flat_map(|r| &r.linears)
-            .flat_map(|l| l.parts.iter().map(|p| p.name.as_str()))
-            .collect();
+        let linears = || reading.iter().flat_map(|r| &r.linears);
+        let mut parts: BTreeSet<_> =
+            linears().flat_map(|l| l.parts.iter().map(|p| p.name.as_str())).collect();
+        parts.extend(linears().flat_map(Stored::companions));
         let floats = checkpoint.tensors().map(|t| t.entry);
         let floats = floats.filter(|e| value_dtype(e.dtype).is_some() && !parts.contains(e.name.as_str()));
         let floats: Vec<_> = floats.map(|e| (e.name.clone(), Source::Floats)).collect();

@@ -11,7 +11,6 @@
 
 mod compressed_tensors;
 mod detect;
-mod json;
 mod modelopt;
 mod packing;
 mod part;

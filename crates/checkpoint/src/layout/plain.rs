@@ -13,9 +13,9 @@
 //! that one file explains itself; `config.json` says only `{"quant_method": "lowbit"}` and the format's name.
 
 use super::part::scale_dtype;
-use super::{Carried, Holds, Layout, Linear, Part, Quantized, Stored, json};
+use super::{Carried, Holds, Layout, Linear, Part, Quantized, Stored};
 use crate::safetensors::Dtype;
-use crate::{CONFIG, Checkpoint, Error, Result};
+use crate::{CONFIG, Checkpoint, Error, Result, json};
 use lowbit_blocks::{Block, Format, Shape, Zero};
 use lowbit_calib::{Activations, recipes::Producer};
 use lowbit_kernels::Element;

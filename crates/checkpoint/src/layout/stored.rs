@@ -55,6 +55,12 @@ impl Stored {
         self.linear.shape
     }
 
+    /// Names of the tensors that belong to it besides its parts and its bias.
+    pub fn companions(&self) -> impl Iterator<Item = &str> {
+        let input = self.input_scale.as_ref().map(|(name, _)| name.as_str());
+        input.into_iter().chain(self.pre_quant_scale.as_deref())
+    }
+
     /// Bytes of all its parts.
     pub fn size_bytes(&self) -> u64 {
         self.parts.iter().map(Part::len).sum()

@@ -1,8 +1,7 @@
 //! `quantization_config` of compressed-tensors 0.19: one group that targets `Linear`, and the modules that it does not take.
 
-use super::super::json;
 use super::{Compression, Quantized};
-use crate::CONFIG;
+use crate::{CONFIG, json};
 use lowbit_blocks::{Block, Format, ScaleKind, Zero};
 use lowbit_calib::Activations;
 use lowbit_kernels::Element;

@@ -3,9 +3,9 @@
 //! Modules that are not quantized are listed as prefixes where one covers several and no quantized module: `a.b*`, else `a.b.*`, else the exact name
 //! (`_prefix_wildcard_summarize_exclude_modules`).
 
-use super::super::{Quantized, json};
+use super::super::Quantized;
 use super::{AWQ, algorithm};
-use crate::CONFIG;
+use crate::{CONFIG, json};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashSet};
 

@@ -1,14 +1,45 @@
-//! JSON as Python's `json.dumps` writes it, so that configurations come out as their producers write them.
+//! JSON as Python reads and writes it, so that configurations come out as their producers write them.
 //!
-//! Floats in Python's spelling (`1e-06`, `10000.0`), everything outside of ASCII escaped, any indentation.
+//! Floats in Python's spelling (`1e-06`, `10000.0`), everything outside of ASCII escaped, any indentation. And `NaN`, `Infinity`, `-Infinity`, which
+//! JSON does not have but configurations do (`"time_step_limit": [0.0, Infinity]` of Mamba): they become marked strings in memory, and go out as they
+//! came in.
 
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter, PrettyFormatter};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
 
+/// What marks a string as one of Python's three numbers that JSON lacks. A control character: no configuration has it.
+const MARK: char = '\u{1}';
+
+/// Longest first, because one ends with another.
+const NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+
+/// `json.loads(text)` of an object.
+pub(crate) fn loads(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+    serde_json::from_slice(text).or_else(|e| serde_json::from_str(&mark(text).ok_or(e)?))
+}
+
+/// The text with Python's numbers in marked quotes; `None` if it has none of them outside of strings, or is not text.
+fn mark(text: &[u8]) -> Option<String> {
+    let mut rest = std::str::from_utf8(text).ok()?;
+    let (mut marked, mut found) = (String::new(), false);
+    let (mut quoted, mut escaped) = (false, false);
+    while let Some(c) = rest.chars().next() {
+        if let Some(number) = NUMBERS.iter().find(|n| !quoted && rest.starts_with(**n)) {
+            marked += &format!("\"\\u{:04x}{number}\"", MARK as u32);
+            (rest, found) = (&rest[number.len()..], true);
+            continue;
+        }
+        (quoted, escaped) = (quoted ^ (c == '"' && !escaped), c == '\\' && !escaped);
+        marked.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    found.then_some(marked)
+}
+
 /// `json.dumps(value, indent=indent)`.
-pub(super) fn dumps(value: &Value, indent: usize) -> Vec<u8> {
+pub(crate) fn dumps(value: &Value, indent: usize) -> Vec<u8> {
     let indent = " ".repeat(indent);
     let mut bytes = Vec::new();
     let mut out = serde_json::Serializer::with_formatter(
@@ -17,11 +48,15 @@ pub(super) fn dumps(value: &Value, indent: usize) -> Vec<u8> {
     );
     // Writing to memory cannot fail, and a Value has no key that is not a string.
     let _ = value.serialize(&mut out);
-    bytes
+    let mut text = String::from_utf8(bytes).unwrap_or_default();
+    for number in NUMBERS {
+        text = text.replace(&format!("\"\\u{:04x}{number}\"", MARK as u32), number);
+    }
+    text.into_bytes()
 }
 
 /// The value with the keys of every object in order: `sort_keys=True`.
-pub(super) fn sorted(value: &Value) -> Value {
+pub(crate) fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
             let mut entries: Vec<_> = object.iter().collect();
@@ -128,6 +163,17 @@ mod tests {
         ];
         for (value, python) in cases {
             assert_eq!(String::from_utf8_lossy(&dumps(&value, 2)), python);
+        }
+    }
+
+    #[test]
+    fn numbers_that_json_does_not_have_go_out_as_they_came_in() {
+        let text = r#"{"a": [0.0, Infinity, -Infinity, NaN], "Infinity": "NaN \\\" Infinity", "b": -1}"#;
+        let value = Value::Object(loads(text.as_bytes()).unwrap());
+        let compact = String::from_utf8(dumps(&value, 0)).unwrap().replace('\n', "");
+        assert_eq!(compact, text.replace(", ", ","));
+        for wrong in [&b"[1]"[..], b"{\"a\": Infinit}", b"{\"a\": +Infinity}", b"\xff", b""] {
+            assert!(loads(wrong).is_err(), "{}", String::from_utf8_lossy(wrong));
         }
     }
 
