@@ -42,17 +42,22 @@ impl<'a> Band<'a> {
         }
     }
 
-    /// The smallest and the largest value of each block; values are finite.
+    /// The smallest and the largest value of each block in the total order of IEEE 754.
     pub(crate) fn min_max(&self, kernels: Kernels, lo: &mut Vec<f32>, hi: &mut Vec<f32>) {
-        lo.clear();
-        lo.resize(self.blocks(), f32::INFINITY);
-        hi.clear();
-        hi.resize(self.blocks(), f32::NEG_INFINITY);
-        let (mut run_lo, mut run_hi) = (lo.clone(), hi.clone());
-        for run in self.runs() {
+        lo.resize(self.blocks(), 0.0);
+        hi.resize(self.blocks(), 0.0);
+        let mut runs = self.runs();
+        if let Some(run) = runs.next() {
+            kernels.min_max(run, self.len, lo, hi);
+        }
+        let (mut run_lo, mut run_hi) = (Vec::new(), Vec::new());
+        for run in runs {
+            run_lo.resize(lo.len(), 0.0);
+            run_hi.resize(hi.len(), 0.0);
             kernels.min_max(run, self.len, &mut run_lo, &mut run_hi);
-            lo.iter_mut().zip(&run_lo).for_each(|(a, b)| *a = a.min(*b));
-            hi.iter_mut().zip(&run_hi).for_each(|(a, b)| *a = a.max(*b));
+            // As total orders, so that infinities and NaN stay at the ends.
+            lo.iter_mut().zip(&run_lo).filter(|(a, b)| b.total_cmp(a).is_lt()).for_each(|(a, b)| *a = *b);
+            hi.iter_mut().zip(&run_hi).filter(|(a, b)| b.total_cmp(a).is_gt()).for_each(|(a, b)| *a = *b);
         }
     }
 

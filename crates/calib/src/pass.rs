@@ -16,6 +16,8 @@ use crate::rules::{Chosen, Extremes, SearchBuffers};
 
 /// Values of a band: 32 KB of f32, which stays in the first- or second-level cache.
 const BAND: usize = 8192;
+/// Values of a strip of tiles: 256 KB of f32, which stays in the second-level cache, in runs long enough for the kernels.
+const STRIP: usize = 65536;
 
 /// Buffers of one call.
 #[derive(Default)]
@@ -111,7 +113,7 @@ impl<'a> Pass<'a> {
         let mut buffer = Vec::new();
         for (tile_row, top) in (0..rows).step_by(high).enumerate() {
             let height = high.min(rows - top);
-            let tiles = (BAND / (wide * height)).max(1);
+            let tiles = (STRIP / wide.saturating_mul(height)).max(1);
             // Strips start on a byte, or there is only one.
             let strip = if (wide * bits).is_multiple_of(8) { wide.saturating_mul(tiles) } else { cols };
             for left in (0..cols).step_by(strip) {
@@ -147,8 +149,7 @@ impl<'a> Pass<'a> {
         let Quantizer { kernels, encoder, .. } = self.quantizer;
         let Matrix { chooser, fixed } = self.of_matrix;
         let Scratch { seen, scales, zeros, quotients, search } = &mut self.scratch;
-        band.absmax(*kernels, &mut seen.amax);
-        if !seen.amax.iter().all(|amax| amax.is_finite())
+        if !chooser.look(band, seen)
             && let Some(at) = kernels.first_non_finite(band.values)
         {
             let (row, col) = place(at);
@@ -164,7 +165,6 @@ impl<'a> Pass<'a> {
             None => {
                 scales.resize(band.blocks(), 0.0);
                 zeros.resize(out.zeros.len(), 0.0);
-                chooser.look(band, seen);
                 let mut chosen = Chosen { stored: out.scales, scales, zero_codes: out.zeros, zeros };
                 chooser.choose(seen, &mut chosen);
                 chooser.raise_short_block(band, &mut chosen);

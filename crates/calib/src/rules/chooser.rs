@@ -41,8 +41,8 @@ pub(crate) struct Chosen<'a> {
 /// What the rules look at: one number of each kind per block.
 #[derive(Default)]
 pub(crate) struct Extremes {
-    /// Largest magnitudes, which the caller fills in; a rule may put something else in their place.
-    pub(crate) amax: Vec<f32>,
+    /// Largest magnitudes, or what the rule puts in their place.
+    pub(super) amax: Vec<f32>,
     pub(super) lo: Vec<f32>,
     pub(super) hi: Vec<f32>,
 }
@@ -65,17 +65,24 @@ impl Chooser {
         }
     }
 
-    /// Reduces a band to what the rule looks at. `amax` holds the largest magnitudes already.
-    pub(crate) fn look(&self, band: &Band<'_>, seen: &mut Extremes) {
-        match self.rule {
-            ScaleRule::Percentile(percent) => percentile::percentiles(band, percent, &mut seen.amax),
-            ScaleRule::FullRange | ScaleRule::MseFullRange => {
-                band.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
+    /// Reduces a band to what the rule looks at, and says whether all of its values are finite: the reductions order infinities and
+    /// NaN beyond all numbers, so either would show.
+    pub(crate) fn look(&self, band: &Band<'_>, seen: &mut Extremes) -> bool {
+        let finite = |numbers: &[f32]| numbers.iter().all(|x| x.is_finite());
+        let full_range = matches!(self.rule, ScaleRule::FullRange | ScaleRule::MseFullRange);
+        if self.zero == Zero::Int || full_range {
+            band.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
+            if full_range {
                 signed_extremes(&seen.lo, &seen.hi, &mut seen.amax);
             }
-            _ if self.zero == Zero::Int => band.min_max(self.kernels, &mut seen.lo, &mut seen.hi),
-            _ => {}
+            return finite(&seen.lo) && finite(&seen.hi);
         }
+        band.absmax(self.kernels, &mut seen.amax);
+        let finite = finite(&seen.amax);
+        if let ScaleRule::Percentile(percent) = self.rule {
+            percentile::percentiles(band, percent, &mut seen.amax);
+        }
+        finite
     }
 
     /// The scales of the rule; for a search, those it starts from.
