@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use lowbit_blocks::{Block, Dtype, FORMATS, Format, Shape, Zero};
-use lowbit_calib::recipes::{self, Entry};
-use lowbit_calib::{Activations, Quotient, ScaleRule, TensorScaleRule, Ties, ZeroSign};
+use lowbit_calib::recipes::{self, Entry, Producer};
+use lowbit_calib::{Activations, Quotient, Recipe, ScaleRule, TensorScaleRule, Ties, ZeroSign};
 use lowbit_checkpoint::layout::LAYOUTS;
 use serde::Serialize;
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &FormatsArgs) -> Result<()> {
     match (args.recipes, args.json) {
         (false, false) => say(formats_table()),
         (false, true) => say_json(&rows().collect::<Vec<_>>()),
-        (true, false) => say(recipes_table()),
+        (true, false) => say(recipes_tables()),
         (true, true) => say_json(&recipes::table(Dtype::Bf16).collect::<Vec<_>>()),
     }
 }
@@ -63,12 +63,12 @@ fn rows() -> impl Iterator<Item = Row> {
 
 fn formats_table() -> String {
     let columns = [
-        ("format", Align::Left),
+        ("format", Align::Name),
         ("element", Align::Left),
-        ("one scale per", Align::Left),
+        ("one scale per", Align::Name),
         ("scale", Align::Left),
         ("bits/w", Align::Right),
-        ("carried by", Align::Left),
+        ("carried by", Align::Name),
         ("scale rules", Align::Left),
     ];
     let lines = rows().map(|row| {
@@ -102,56 +102,66 @@ fn block(block: Block) -> String {
     }
 }
 
-fn recipes_table() -> String {
+/// One table for each producer.
+fn recipes_tables() -> String {
     let columns = [
-        ("recipe of", Align::Left),
-        ("option", Align::Left),
-        ("format", Align::Left),
-        ("scale rule", Align::Left),
-        ("tensor scale", Align::Left),
-        ("zero block", Align::Left),
-        ("scales in", Align::Left),
-        ("quotients in", Align::Left),
+        ("format", Align::Name),
+        ("option", Align::Name),
+        ("scale rule", Align::Name),
+        ("tensor scale", Align::Name),
+        ("zero block", Align::Name),
+        ("computed in", Align::Name),
         ("else", Align::Left),
     ];
-    let lines = recipes::table(Dtype::Bf16).map(|Entry { producer, format, parity, recipe }| {
-        let top = |scale_max: f32| recipe.format.element.max() * scale_max;
-        // What is as one would expect is left out: division, ties to even, the sign of zero kept.
-        let mut other = Vec::new();
-        if recipe.quotient != Quotient::default() {
-            other.push(word(&recipe.quotient));
-        }
-        if recipe.ties != Ties::default() {
-            other.push(format!("ties {}", word(&recipe.ties)));
-        }
-        if recipe.zero_sign != ZeroSign::default() {
-            other.push(format!("zeros {}", word(&recipe.zero_sign)));
-        }
-        vec![
-            producer.to_string(),
-            if parity { "--parity" } else { "" }.to_owned(),
-            format.to_owned(),
-            recipe.scale_rule.to_string(),
-            match recipe.tensor_scale {
-                TensorScaleRule::None => "-".to_owned(),
-                TensorScaleRule::Multiply { scale_max } => format!("* amax/{}", top(scale_max)),
-                TensorScaleRule::Divide { scale_max } => format!("/ ({}/amax)", top(scale_max)),
-            },
-            word(&recipe.zero_block),
-            word(&recipe.scale_arithmetic),
-            word(&recipe.arithmetic),
-            other.join(", "),
-        ]
-    });
-    let mut text = table(&columns, lines);
-    text.push_str("For bf16 weights. `weight`: each result is rounded to the weight's dtype. Where `else` is empty: x / scale, ties to even.\n");
-    text
+    let mut text = String::new();
+    for of in Producer::ALL {
+        let lines =
+            recipes::table(Dtype::Bf16).filter(|entry| entry.producer == of).map(|entry| recipe_line(&entry));
+        text += &format!("{of}\n{}\n", table(&columns, lines));
+    }
+    text + "For bf16 weights. Computed in: scales, quotients; `weight` rounds each result to the weight's dtype.\n\
+            Where `else` is empty: x / scale, ties to even, zeros keep their sign.\n"
+}
+
+fn recipe_line(Entry { format, parity, recipe, .. }: &Entry) -> Vec<String> {
+    let top = |scale_max: f32| recipe.format.element.max() * scale_max;
+    // What is as one would expect is left out: division, ties to even, the sign of zero kept.
+    let mut other = Vec::new();
+    if recipe.quotient != Quotient::default() {
+        other.push(word(&recipe.quotient));
+    }
+    if recipe.ties != Ties::default() {
+        other.push(format!("ties {}", word(&recipe.ties)));
+    }
+    if recipe.zero_sign != ZeroSign::default() {
+        other.push(format!("zeros {}", word(&recipe.zero_sign)));
+    }
+    vec![
+        (*format).to_owned(),
+        if *parity { "--parity" } else { "" }.to_owned(),
+        recipe.scale_rule.to_string(),
+        match recipe.tensor_scale {
+            TensorScaleRule::None => "-".to_owned(),
+            TensorScaleRule::Multiply { scale_max } => format!("* amax/{}", top(scale_max)),
+            TensorScaleRule::Divide { scale_max } => format!("/ ({}/amax)", top(scale_max)),
+        },
+        word(&recipe.zero_block),
+        arithmetic(recipe),
+        other.join(", "),
+    ]
+}
+
+/// The type of scales and of quotients; one word where they agree.
+fn arithmetic(recipe: &Recipe) -> String {
+    let (scales, quotients) = (word(&recipe.scale_arithmetic), word(&recipe.arithmetic));
+    if scales == quotients { scales } else { format!("{scales}, {quotients}") }
 }
 
 /// The word by which a choice is stored as JSON.
 fn word(choice: &impl Serialize) -> String {
     match serde_json::to_value(choice) {
         Ok(Value::String(word)) => word,
+        Ok(Value::Object(choice)) => choice.keys().next().cloned().unwrap_or_default(),
         Ok(other) => other.to_string(),
         Err(_) => "?".into(),
     }

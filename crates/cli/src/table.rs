@@ -2,17 +2,16 @@
 
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
-/// Columns up to this width are never broken.
-const KEEP: u16 = 18;
-
 /// One line under the heading; rows are close together, since there are often many.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// How the cells of a column stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
-    /// Words.
+    /// Words, broken where the page is narrow.
     Left,
+    /// A short name, never broken.
+    Name,
     /// Numbers.
     Right,
 }
@@ -35,10 +34,8 @@ pub(crate) fn table(columns: &[(&str, Align)], rows: impl IntoIterator<Item = Ve
     for row in rows {
         table.add_row(row.iter().zip(columns).map(|(text, (_, align))| cell(text, *align)));
     }
-    // Short columns keep their width, so that names stay whole; long ones share what is left.
-    let widths = table.column_max_content_widths();
-    for (column, width) in table.column_iter_mut().zip(widths) {
-        if width <= KEEP {
+    for (column, (_, align)) in table.column_iter_mut().zip(columns) {
+        if *align == Align::Name {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }

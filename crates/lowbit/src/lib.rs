@@ -20,3 +20,8 @@ pub use lowbit_blocks::{
 pub use lowbit_calib::{Recipe, ScaleRule};
 #[doc(no_inline)]
 pub use lowbit_kernels::Kernels;
+
+/// The README of the repository, whose example is held to its word.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct RepositoryReadme;

@@ -1,0 +1,155 @@
+//! The command as people use it: the main job on a real model, answers, JSON, and wrong input.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The small model of this repository.
+fn model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/austen-2m")
+}
+
+fn lowbit(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lowbit")).args(args).output().expect("the command starts")
+}
+
+/// Runs what must succeed, and gives its standard output.
+fn answer(args: &[&str]) -> String {
+    let output = lowbit(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Runs what must fail with status 1 and one line, and gives that line.
+fn refusal(args: &[&str]) -> String {
+    let output = lowbit(args);
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "an error is no answer");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    stderr
+}
+
+fn json(args: &[&str]) -> Value {
+    serde_json::from_str(&answer(args)).expect("JSON")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+#[test]
+fn the_main_job_and_what_can_be_asked_of_its_result() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (source, out) = (model(), temp.path().join("out"));
+    let said = answer(&["quantize", text(&source), "-o", text(&out), "--format", "nvfp4"]);
+    assert!(said.contains("21 linears, 1.77M weights, 4.500 bits each"), "{said}");
+
+    let seen = answer(&["inspect", text(&out)]);
+    assert!(seen.contains("llama, nvfp4 (21 linears) in compressed-tensors"), "{seen}");
+    assert!(seen.contains("1,769,472 of them quantized"), "{seen}");
+    let one = answer(&["inspect", text(&out), "--tensor", "model.layers.0.mlp.up_proj"]);
+    assert!(one.contains("model.layers.0.mlp.up_proj.weight: nvfp4, 512 x 256"), "{one}");
+
+    let compared = json(&["compare", text(&source), text(&out), "--json"]);
+    let rows = compared["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 29);
+    let worst = rows[0]["sqnr_db"].as_f64().expect("a number");
+    assert!((20.0..21.0).contains(&worst), "NVFP4 gives 20.4 dB on normal weights: {worst}");
+    let line = answer(&["compare", text(&source), text(&out), "-n", "1"]);
+    assert!(line.contains("20 more differ less") && line.contains("8 are equal"), "{line}");
+}
+
+#[test]
+fn options_that_decide_no_byte_decide_no_byte() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let source = model();
+    let run = |name: &str, options: &[&str]| {
+        let out = temp.path().join(name);
+        answer(
+            &[
+                &["quantize", text(&source), "-o", text(&out), "--quiet", "--format", "int4-g64-asym"],
+                options,
+            ]
+            .concat(),
+        );
+        std::fs::read(out.join("model.safetensors")).expect("the output")
+    };
+    let want = run("reference", &["--jobs", "1", "--kernels", "reference"]);
+    assert!(run("many", &["--jobs", "5"]) == want);
+    assert!(run("json", &["--json"]) == want);
+}
+
+#[test]
+fn a_dry_run_plans_and_writes_nothing() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (source, out) = (model(), temp.path().join("out"));
+    let args = ["quantize", text(&source), "-o", text(&out), "--max-shard-size", "500KB", "--dry-run"];
+    let plan = json(&[&args[..], &["--json"]].concat());
+    assert_eq!(plan["linears"], 21);
+    let files =
+        plan["tensors"].as_array().expect("tensors").iter().map(|t| t["file"].as_str().expect("a name"));
+    assert!(files.collect::<std::collections::BTreeSet<_>>().len() > 2, "500 KB files");
+    assert!(answer(&args).contains("Nothing was written now"));
+    assert!(!out.exists());
+}
+
+#[test]
+fn formats_and_recipes_are_listed() {
+    let formats = json(&["formats", "--json"]);
+    let nvfp4 = &formats.as_array().expect("rows")[0];
+    assert_eq!(
+        (nvfp4["name"].as_str(), nvfp4["carried_by"][0]["scheme"].as_str()),
+        (Some("nvfp4"), Some("NVFP4A16"))
+    );
+    let table = answer(&["formats"]);
+    assert!(table.contains("int4-g128-asym") && table.contains("mxfp6-e2m3"), "{table}");
+    let recipes = answer(&["formats", "--recipes"]);
+    assert!(recipes.contains("modelopt") && recipes.contains("--parity"), "{recipes}");
+    assert!(recipes.lines().all(|line| line.chars().count() <= 110), "fits the page");
+}
+
+#[test]
+fn wrong_input_is_one_line_that_says_what_is_wrong() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (source, out, full) = (model(), temp.path().join("out"), temp.path().join("full"));
+    std::fs::create_dir(&full).expect("a directory");
+    std::fs::write(full.join("precious"), "data").expect("a file");
+    let quantize =
+        |options: &[&str]| refusal(&[&["quantize", text(&source), "-o", text(&out)], options].concat());
+
+    assert!(quantize(&["--format", "fp3"]).contains("no format is called `fp3`"));
+    assert!(
+        quantize(&["--layout", "gguf"])
+            .contains("no layout is called gguf; there are compressed-tensors, modelopt, plain")
+    );
+    let carried = quantize(&["--format", "nf4"]);
+    assert!(
+        carried.contains("layout compressed-tensors cannot carry nf4") && carried.contains("plain"),
+        "{carried}"
+    );
+    let rule = quantize(&["--scale-rule", "floor"]);
+    assert!(rule.contains("floor") && rule.contains("four-over-six"), "names what fits: {rule}");
+    assert!(quantize(&["--kernels", "mmx"]).contains("no kernel level `mmx`"));
+    assert!(quantize(&["--include", "re:("]).contains("re:("));
+    assert!(!out.exists(), "nothing was written");
+
+    let taken = refusal(&["quantize", text(&source), "-o", text(&full)]);
+    assert!(taken.contains("full"), "{taken}");
+    assert_eq!(std::fs::read(full.join("precious")).expect("still there"), b"data");
+    assert!(refusal(&["inspect", text(&out)]).contains("out"));
+    assert!(refusal(&["inspect", text(&source), "-t", "nothing"]).contains("there is no weight `nothing`"));
+    assert!(refusal(&["compare", text(&source), text(&full)]).contains("full"));
+    assert_eq!(lowbit(&["quantize", text(&source)]).status.code(), Some(2), "no output: wrong usage");
+}
+
+#[test]
+fn help_teaches() {
+    let help = answer(&["--help"]);
+    assert!(help.contains("lowbit quantize MODEL_DIR -o OUT_DIR --format nvfp4"), "{help}");
+    let quantize = answer(&["quantize", "--help"]);
+    for word in ["Examples:", "--resume", "--parity", "re:", "5GB"] {
+        assert!(quantize.contains(word), "{word} in {quantize}");
+    }
+}
