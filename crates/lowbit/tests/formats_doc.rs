@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::{env, fs, path::Path};
 
 use lowbit::blocks::{Block, FORMATS, Format, Shape, Zero};
+use lowbit::checkpoint::layout::{LAYOUTS, Layout, PLAIN};
 use lowbit::kernels::Element;
 
+const SCALAR_README: &str = include_str!("../../scalar/README.md");
 const DOC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats.md");
 
 /// A value as a person would write it: powers of two below 0.01 as `2^-9`, the rest in decimal.
@@ -86,8 +88,24 @@ fn formats() -> String {
     text
 }
 
-fn carriers(_format: &Format) -> String {
-    String::new()
+/// The layouts that carry a format, with what their tools call it.
+fn carriers(format: &Format) -> String {
+    let of = |layout: &&dyn Layout| {
+        let schemes: Vec<String> = layout.carries(format).into_iter().map(|way| way.scheme).collect();
+        let named = layout.name() != PLAIN.name();
+        (!schemes.is_empty()).then(|| {
+            layout.name().to_owned()
+                + &if named { format!(" ({})", schemes.join(", ")) } else { String::new() }
+        })
+    };
+    LAYOUTS.iter().filter_map(of).collect::<Vec<_>>().join("; ")
+}
+
+/// Where the scalar types differ from `ml_dtypes` on purpose: the section of their own README.
+fn differences() -> String {
+    let (_, section) = SCALAR_README.split_once("## Differences from ml_dtypes\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("another section after it");
+    format!("{}\n", section.trim())
 }
 
 /// Replaces what stands between the markers of a section.
@@ -103,7 +121,8 @@ fn fill(doc: &str, section: &str, body: &str) -> String {
 fn tables_of_the_docs_are_what_the_code_says() {
     let path = Path::new(DOC);
     let doc = fs::read_to_string(path).expect("docs/formats.md");
-    let want = fill(&fill(&doc, "elements", &elements()), "formats", &formats());
+    let sections = [("elements", elements()), ("formats", formats()), ("differences", differences())];
+    let want = sections.iter().fold(doc, |doc, (section, body)| fill(&doc, section, body));
     if env::var_os("LOWBIT_BLESS").is_some() {
         fs::write(path, &want).expect("docs/formats.md is writable");
     }
