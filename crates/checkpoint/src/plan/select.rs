@@ -77,7 +77,7 @@ pub(crate) fn select(
             }
         };
         match role {
-            Role::Embedding => selection.embeddings.push(module_of(name).to_owned()),
+            Role::Embedding if matrix => selection.embeddings.push(module_of(name).to_owned()),
             // What quantizers see as a linear: a matrix with `.weight` to its name that is no embedding, norm or convolution.
             _ if matrix && !matches!(role, Role::Norm | Role::Conv | Role::Transposed) => {
                 selection.kept.push(module_of(name).to_owned());
@@ -177,4 +177,16 @@ pub(crate) fn natural(a: &str, b: &str) -> std::cmp::Ordering {
     let number = |part: &str| part.parse::<u64>().map_err(|_| part.to_owned());
     // Numbers (Ok) sort before text (Err), as digits do before letters.
     a.split('.').map(number).cmp(b.split('.').map(number)).then_with(|| a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::natural;
+
+    #[test]
+    fn layers_are_in_the_order_of_their_numbers() {
+        let mut names = ["l.10.a", "l.2.b", "norm", "l.2.a", "l.02.a", "embed", "l.x"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["embed", "l.02.a", "l.2.a", "l.2.b", "l.10.a", "l.x", "norm"]);
+    }
 }

@@ -6,6 +6,7 @@ mod faults;
 mod kill;
 mod layouts;
 mod looking;
+mod memory;
 mod model;
 mod parity;
 mod reading;

@@ -42,9 +42,24 @@ pub(crate) fn with_value((name, dtype, shape, mut bytes): Tensor, index: usize, 
     (name, dtype, shape, bytes)
 }
 
+/// The same values as f32 or f16.
+pub(crate) fn in_dtype((name, _, shape, bytes): Tensor, dtype: Dtype) -> Tensor {
+    let values = bytes.as_chunks().0.iter().copied().map(|b| bf16::from_le_bytes(b).to_f32());
+    let bytes = match dtype {
+        Dtype::F32 => values.flat_map(f32::to_le_bytes).collect(),
+        _ => values.flat_map(|v| half::f16::from_f32(v).to_le_bytes()).collect(),
+    };
+    (name, dtype, shape, bytes)
+}
+
 /// Writes one safetensors file.
 pub(crate) fn write_file(path: &Path, mut tensors: Vec<Tensor>) {
     tensors.sort_by(|a, b| order((a.1, &a.0), (b.1, &b.0)));
+    write_in_order(path, &tensors);
+}
+
+/// The same with the tensors in any order, in which they may lie where their type should not.
+pub(crate) fn write_in_order(path: &Path, tensors: &[Tensor]) {
     let list = tensors.iter().map(|t| (t.0.clone(), t.1, t.2.clone(), t.3.len() as u64));
     let (mut bytes, _) = header_bytes(&BTreeMap::from([("format".into(), "pt".into())]), list);
     tensors.iter().for_each(|t| bytes.extend_from_slice(&t.3));

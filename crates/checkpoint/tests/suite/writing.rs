@@ -1,10 +1,12 @@
 //! What a run writes: the same bytes whatever the threads and the SIMD level, sharded as asked, with everything else of the directory.
 
 use crate::model::{
-    austen, contents, error, llama, llama_config, plan, weights, write_file, write_llama, write_model,
+    austen, contents, error, in_dtype, llama, llama_config, plan, weights, write_file, write_in_order,
+    write_llama, write_model,
 };
 use lowbit_blocks::Format;
 use lowbit_checkpoint::index::Index;
+use lowbit_checkpoint::safetensors::Dtype;
 use lowbit_checkpoint::{Checkpoint, Phase, Progress, Step, layout};
 use lowbit_kernels::Kernels;
 use std::collections::BTreeSet;
@@ -79,6 +81,48 @@ fn tiles_are_the_whole_tensor_cut() {
         let quantum = stored.quantum();
         let rows = stored.rows(&written, 0, quantum..5 * quantum).unwrap();
         assert!(rows == whole.rows(0, quantum..5 * quantum).into_owned(), "{format}");
+    }
+}
+
+#[test]
+fn weights_of_every_float_type_are_quantized() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = |part: &str| format!("model.layers.0.{part}.weight");
+    let f32s = in_dtype(weights(&name("mlp.a_proj"), &[64, 128]), Dtype::F32);
+    let f16s = in_dtype(weights(&name("mlp.b_proj"), &[64, 128]), Dtype::F16);
+    // One byte in front of everything: no value is aligned in the file.
+    let odd = ("a".to_owned(), Dtype::BOOL, vec![1], vec![1]);
+    let tensors: Vec<_> = [odd, f32s.clone(), f16s.clone()].into_iter().chain(llama()).collect();
+    write_model(dir.path(), llama_config(), vec![]);
+    write_in_order(&dir.path().join("model.safetensors"), &tensors);
+    for (format, layout) in [
+        ("nvfp4", layout::COMPRESSED_TENSORS),
+        ("int8", layout::COMPRESSED_TENSORS),
+        ("fp8-block", layout::MODELOPT),
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let format = Format::named(format).unwrap();
+        plan(dir.path(), out.path(), |job| (job.format, job.layout) = (format, layout)).run(&()).unwrap();
+        let written = Checkpoint::open(out.path()).unwrap();
+        let reading = layout::read(&written).unwrap().unwrap();
+        let got = |name: &str| {
+            reading.linears.iter().find(|l| l.linear.weight == name).unwrap().read(&written).unwrap().weight
+        };
+        let recipe = |dtype| lowbit_calib::recipes::recipe(layout.producer(), &format, dtype, false).unwrap();
+        let shape = lowbit_blocks::Shape::matrix(64, 128);
+        let values: Vec<f32> = f32s.3.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect();
+        assert_eq!(
+            got(&f32s.0),
+            recipe(lowbit_blocks::Dtype::F32).quantize(shape, values.as_slice().into()).unwrap(),
+            "{format}"
+        );
+        let values: Vec<half::f16> =
+            f16s.3.as_chunks().0.iter().copied().map(half::f16::from_le_bytes).collect();
+        assert_eq!(
+            got(&f16s.0),
+            recipe(lowbit_blocks::Dtype::F16).quantize(shape, values.as_slice().into()).unwrap(),
+            "{format}"
+        );
     }
 }
 
