@@ -35,11 +35,12 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// A duration as `4.2 s`, `3 min 20 s` or `2 h 05 min`.
+/// A duration as `85 ms`, `4.2 s`, `3 min 20 s` or `2 h 05 min`.
 pub(crate) fn time(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0..=99 => format!("{:.1} s", duration.as_secs_f64()),
+        0 => format!("{} ms", duration.as_millis()),
+        1..=99 => format!("{:.1} s", duration.as_secs_f64()),
         100..=5999 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
     }
@@ -64,6 +65,7 @@ mod tests {
 
     #[test]
     fn times_keep_two_units() {
+        assert_eq!(time(Duration::from_millis(85)), "85 ms");
         assert_eq!(time(Duration::from_millis(4_200)), "4.2 s");
         assert_eq!(time(Duration::from_secs(200)), "3 min 20 s");
         assert_eq!(time(Duration::from_secs(7_500)), "2 h 05 min");

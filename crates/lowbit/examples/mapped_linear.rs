@@ -4,6 +4,8 @@
 //! cargo run -p lowbit --example mapped_linear
 //! ```
 
+#![allow(clippy::print_stdout)] // printing is what an example is for
+
 use std::error::Error;
 use std::path::Path;
 

@@ -4,6 +4,8 @@
 //! cargo run -p lowbit --example own_recipe
 //! ```
 
+#![allow(clippy::print_stdout)] // printing is what an example is for
+
 use lowbit::{MXFP4, NVFP4, Recipe, ScaleRule, Shape};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

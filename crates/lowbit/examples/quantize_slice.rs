@@ -4,6 +4,8 @@
 //! cargo run -p lowbit --example quantize_slice
 //! ```
 
+#![allow(clippy::print_stdout)] // printing is what an example is for
+
 use lowbit::{Format, Recipe, Shape};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
