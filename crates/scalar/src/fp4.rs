@@ -10,7 +10,7 @@
 //!
 //! Source: bitsandbytes `csrc/kernels.cu` (`dQuantizeFP4`, `fp4_dequantization_lut`).
 
-use crate::number::number_traits;
+use crate::number::{number_traits, partial_order};
 
 /// bitsandbytes FP4: 0, 1/192, 1/6, 1/4, 1/3, 1/2, 2/3, 1 and their negatives.
 ///
@@ -90,6 +90,12 @@ impl Fp4 {
     pub const fn to_f64(self) -> f64 {
         self.to_f32() as f64
     }
+
+    /// The order of values, -0 below +0: unlike `<`, it tells all sixteen codes apart.
+    pub fn total_cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.to_f32().total_cmp(&other.to_f32())
+    }
 }
 
 number_traits!([] Fp4, "Fp4", Self::from_f64);
+partial_order!([] Fp4);

@@ -7,7 +7,7 @@
 //! ```
 
 use crate::Rounding;
-use crate::number::{number_traits, rounds};
+use crate::number::{number_traits, rounds, total_order};
 use crate::unpacked::Unpacked;
 
 /// A signed integer of `B` bits, 1 to 8, from `-2^(B-1)` to `2^(B-1) - 1`.
@@ -109,3 +109,18 @@ impl<const B: u32> Int<B> {
 
 rounds!([const B: u32] Int<B>);
 number_traits!([const B: u32] Int<B>, Self::NAME, Self::from_f64);
+total_order!([const B: u32] Int<B>);
+
+impl<const B: u32> From<Int<B>> for i8 {
+    /// Exact.
+    fn from(x: Int<B>) -> i8 {
+        x.to_i8()
+    }
+}
+
+impl From<i8> for Int8 {
+    /// Exact.
+    fn from(x: i8) -> Int8 {
+        Int8::from_i8(x)
+    }
+}

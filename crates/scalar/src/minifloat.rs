@@ -126,6 +126,7 @@ macro_rules! minifloat {
             }
         }
 
+        $crate::number::partial_order!([] $name);
         $crate::number::number_traits!([] $name, stringify!($name), |x: f64| {
             use $crate::{Overflow, Rounding};
             let overflow = if x.is_infinite() { Overflow::NonFinite } else { Overflow::Saturate };

@@ -9,7 +9,7 @@
 //! Source: OCP Microscaling Formats 1.0, section 5.3.4.
 
 use crate::Rounding;
-use crate::number::{number_traits, rounds};
+use crate::number::{number_traits, rounds, total_order};
 use crate::unpacked::Unpacked;
 
 /// A multiple of 1/64 from -2 to 127/64; encoding stops at ±127/64.
@@ -79,3 +79,4 @@ impl MxInt8 {
 
 rounds!([] MxInt8);
 number_traits!([] MxInt8, "MxInt8", Self::from_f64);
+total_order!([] MxInt8);

@@ -10,7 +10,7 @@
 //!
 //! Sources: Dettmers et al., QLoRA, arXiv 2305.14314, appendix E; bitsandbytes `csrc/kernels.cu` (`dQuantizeNF4`).
 
-use crate::number::number_traits;
+use crate::number::{number_traits, total_order};
 
 /// One of 16 quantiles of the normal distribution in [-1, 1].
 ///
@@ -117,3 +117,4 @@ impl Default for Nf4 {
 }
 
 number_traits!([] Nf4, "Nf4", Self::from_f64);
+total_order!([] Nf4);

@@ -1,4 +1,5 @@
-//! The traits that every type of this crate has, and the constructors that integers share: declarations, no arithmetic.
+//! The traits that every type of this crate has, both kinds of order, and the constructors that integers share: declarations, no
+//! arithmetic.
 
 /// `number_traits!([const B: u32] Int<B>, name, from_text)`: generic parameters in brackets, the type, its name for
 /// `Debug`, and the function of f64 that `FromStr` applies to [`decimal::parse`](crate::decimal::parse).
@@ -8,13 +9,6 @@ macro_rules! number_traits {
             /// Equality of values, as IEEE 754 has it: `-0 == +0`, `NaN != NaN`.
             fn eq(&self, other: &Self) -> bool {
                 self.to_f32() == other.to_f32()
-            }
-        }
-
-        impl<$($generic)*> PartialOrd for $type {
-            /// Order of values, as IEEE 754 has it: NaN is not ordered.
-            fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
-                self.to_f32().partial_cmp(&other.to_f32())
             }
         }
 
@@ -59,6 +53,46 @@ macro_rules! number_traits {
     };
 }
 
+/// `partial_order!([] E4M3)`: the order of a type with NaN or two zeros.
+macro_rules! partial_order {
+    ([$($generic:tt)*] $type:ty) => {
+        impl<$($generic)*> PartialOrd for $type {
+            /// Order of values, as IEEE 754 has it: NaN is not ordered.
+            fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+                self.to_f32().partial_cmp(&other.to_f32())
+            }
+        }
+    };
+}
+
+/// `total_order!([const B: u32] Int<B>)`: the order of a type whose codes stand for different numbers, none of them NaN; so its
+/// values can be sorted, and be keys.
+macro_rules! total_order {
+    ([$($generic:tt)*] $type:ty) => {
+        impl<$($generic)*> Eq for $type {}
+
+        impl<$($generic)*> Ord for $type {
+            /// Order of values.
+            fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+                self.to_f32().total_cmp(&other.to_f32())
+            }
+        }
+
+        impl<$($generic)*> PartialOrd for $type {
+            /// Order of values.
+            fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl<$($generic)*> core::hash::Hash for $type {
+            fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+                self.to_bits().hash(state);
+            }
+        }
+    };
+}
+
 /// `rounds!([const B: u32] Int<B>)`: the constructors of an integer type, given `const fn round(Unpacked, Rounding) -> Self`.
 macro_rules! rounds {
     ([$($generic:tt)*] $type:ty) => {
@@ -85,4 +119,4 @@ macro_rules! rounds {
         }
     };
 }
-pub(crate) use {number_traits, rounds};
+pub(crate) use {number_traits, partial_order, rounds, total_order};

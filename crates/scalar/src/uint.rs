@@ -3,7 +3,7 @@
 //! Asymmetric quantization stores `Uint` codes with a zero point: `w = scale * (code - zero)`.
 
 use crate::Rounding;
-use crate::number::{number_traits, rounds};
+use crate::number::{number_traits, rounds, total_order};
 use crate::unpacked::Unpacked;
 
 /// An unsigned integer of `B` bits, 1 to 8, from 0 to `2^B - 1`.
@@ -100,3 +100,18 @@ impl<const B: u32> Uint<B> {
 
 rounds!([const B: u32] Uint<B>);
 number_traits!([const B: u32] Uint<B>, Self::NAME, Self::from_f64);
+total_order!([const B: u32] Uint<B>);
+
+impl<const B: u32> From<Uint<B>> for u8 {
+    /// Exact.
+    fn from(x: Uint<B>) -> u8 {
+        x.to_u8()
+    }
+}
+
+impl From<u8> for Uint8 {
+    /// Exact.
+    fn from(x: u8) -> Uint8 {
+        Uint8::from_u8(x)
+    }
+}

@@ -30,6 +30,7 @@ fn signed_codes_are_twos_complement() {
             assert_eq!(int.to_i8() as i32, clamped);
             assert_eq!(int.to_bits(), clamped as u8 & (u8::MAX >> (8 - B)));
             assert_eq!((int.to_f32(), int.to_f64()), (clamped as f32, clamped as f64));
+            assert_eq!(i8::from(int) as i32, clamped);
         }
         for byte in 0..=u8::MAX {
             let int = Int::<B>::from_bits(byte);
@@ -47,6 +48,11 @@ fn unsigned_codes_are_their_values() {
         assert_eq!((Uint::<B>::MIN.to_u8(), Uint::<B>::MAX.to_u8()), (0, max));
         for value in 0..=u8::MAX {
             assert_eq!(Uint::<B>::from_u8(value).to_bits(), value.min(max));
+            assert_eq!(u8::from(Uint::<B>::from_u8(value)), value.min(max));
+            assert_eq!(
+                (u8::from(Uint8::from(value)), i8::from(Int8::from(value as i8))),
+                (value, value as i8)
+            );
             assert_eq!(Uint::<B>::from_bits(value).to_u8(), value & max);
             assert_eq!(Uint::<B>::from_bits(value).to_f32(), f32::from(value & max));
         }

@@ -41,6 +41,32 @@ fn total_order_agrees_with_that_of_f32_and_tells_all_codes_apart() {
     assert_eq!(specials.map(E5M2::to_bits), [0xFE, 0xFC, 0x80, 0x00, 0x7C, 0x7E]);
 }
 
+/// Types without NaN and with one zero are totally ordered: sorted codes have rising values, and equal codes are one key.
+#[test]
+fn integers_and_nf4_are_ordered_and_hashed_by_value() {
+    macro_rules! check {
+        ($($type:ident)*) => {$(
+            let mut all: Vec<$type> = (0..=u8::MAX).map($type::from_bits).collect();
+            all.sort();
+            assert!(all.windows(2).all(|pair| pair[0].to_f32() <= pair[1].to_f32()));
+            all.dedup();
+            assert_eq!(all.len(), 1 << $type::BITS, stringify!($type));
+            let keys: std::collections::HashSet<$type> = (0..=u8::MAX).map($type::from_bits).collect();
+            assert_eq!(keys.len(), 1 << $type::BITS, stringify!($type));
+        )*};
+    }
+    check!(Int1 Int2 Int3 Int4 Int5 Int6 Int7 Int8 Uint1 Uint2 Uint3 Uint4 Uint5 Uint6 Uint7 Uint8 MxInt8 Nf4);
+}
+
+#[test]
+fn total_order_of_fp4_tells_both_zeros_apart() {
+    let mut all: Vec<Fp4> = (0..16).map(Fp4::from_bits).collect();
+    all.sort_by(Fp4::total_cmp);
+    // -1, -2/3, -1/2, -1/3, -1/4, -1/6, -1/192, -0, then the same up.
+    let want = [0xb, 0xa, 0xd, 0xc, 0xf, 0xe, 0x9, 0x8, 0x0, 0x1, 0x6, 0x7, 0x4, 0x5, 0x2, 0x3];
+    assert_eq!(all.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), want);
+}
+
 #[test]
 fn neg_and_abs_change_the_sign_of_every_code_that_has_one() {
     macro_rules! check {
