@@ -41,6 +41,7 @@ pub(crate) struct Quotients {
     values: Vec<f32>,
     half: HalfBuffer,
     positive_zeros: Vec<f32>,
+    scales: Vec<f32>,
 }
 
 impl Encoder {
@@ -81,6 +82,13 @@ impl Encoder {
         if self.zero_sign == ZeroSign::Positive && blocks.zeros.is_none() {
             buffers.positive_zeros.resize(blocks.scales.len(), 0.0);
             blocks.zeros = Some(&buffers.positive_zeros);
+        }
+        // Block scale times a subnormal tensor scale may be 0. Such a block decodes to zeros, so its codes are those of zeros, x / infinity:
+        // 0 / 0 would be a NaN in elements that have one.
+        if blocks.scales.contains(&0.0) {
+            buffers.scales.clear();
+            buffers.scales.extend(blocks.scales.iter().map(|&s| if s == 0.0 { f32::INFINITY } else { s }));
+            blocks.scales = &buffers.scales;
         }
         self.kernels.encode(self.element, x, blocks, codes);
     }

@@ -70,13 +70,14 @@ impl<'a> Pass<'a> {
             Block::Group(len) | Block::Flat(len) => len,
             _ => BAND.min(stream),
         };
-        let bytes = if (len * bits).is_multiple_of(8) { 1 } else { 8 };
-        let step = len * (BAND / len).max(1).next_multiple_of(bytes);
+        // A whole number of blocks that ends on a byte; a block of a flat format may be longer than any tensor.
+        let bytes = if (len % 8 * bits).is_multiple_of(8) { 1 } else { 8 };
+        let step = len.saturating_mul((BAND / len).max(1).next_multiple_of(bytes)).min(stream);
         let row_bytes = format.row_bytes(cols);
         let fixed = self.of_matrix.fixed.is_some();
         let (mut scales, mut zeros) =
             if fixed { (&mut [][..], &mut [][..]) } else { (out.scales, out.zeros) };
-        let mut buffer = vec![0.0; step.min(stream)];
+        let mut buffer = vec![0.0; step];
         for (index, first) in (0..values.len()).step_by(stream).enumerate() {
             for start in (first..first + stream).step_by(step) {
                 let chunk = values.slice(start..(start + step).min(first + stream));
@@ -115,7 +116,7 @@ impl<'a> Pass<'a> {
             let height = high.min(rows - top);
             let tiles = (STRIP / wide.saturating_mul(height)).max(1);
             // Strips start on a byte, or there is only one.
-            let strip = if (wide * bits).is_multiple_of(8) { wide.saturating_mul(tiles) } else { cols };
+            let strip = if (wide % 8 * bits).is_multiple_of(8) { wide.saturating_mul(tiles) } else { cols };
             for left in (0..cols).step_by(strip) {
                 let width = strip.min(cols - left);
                 buffer.resize(height * width, 0.0);

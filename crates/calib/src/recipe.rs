@@ -151,6 +151,23 @@ impl Recipe {
                 "the format and the tensor scale rule do not agree on whether there is a tensor scale",
             );
         }
+        if let TensorScaleRule::Multiply { scale_max } | TensorScaleRule::Divide { scale_max } =
+            self.tensor_scale
+        {
+            if !(scale_max > 0.0 && scale_max <= Element::E4m3.max()) {
+                return refuse(
+                    "the largest block scale of a tensor scale rule is not an e4m3 number above 0",
+                );
+            }
+            if self.format.element.max() == 0.0 {
+                return refuse("a tensor scale goes with an element that has positive values");
+            }
+        }
+        if let ScaleRule::Percentile(percent) = self.scale_rule
+            && !(percent > 0.0 && percent <= 100.0)
+        {
+            return refuse("a percentile is above 0 and at most 100");
+        }
         if self.ties == Ties::TowardZero && self.format.element != Element::E2m1 {
             return refuse("ties toward zero are defined for e2m1");
         }

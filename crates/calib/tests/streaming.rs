@@ -8,7 +8,9 @@ use lowbit_blocks::{
     UINT8_TENSOR, Values,
 };
 use lowbit_calib::recipes::table;
-use lowbit_calib::{Error, Out, Recipe, ScaleRule, TensorStats, TokenScale, quantize_tokens};
+use lowbit_calib::{
+    Error, Out, Recipe, ScaleRule, TensorScaleRule, TensorStats, TokenScale, quantize_tokens,
+};
 use lowbit_kernels::Kernels;
 use support::normal::normal;
 
@@ -266,4 +268,56 @@ fn recipes_that_contradict_themselves_are_refused() {
     assert!(reason(ties).contains("ties toward zero are defined for e2m1"));
     let float_zero = Format { zero: lowbit_blocks::Zero::Float, element: Element::Uint { bits: 4 }, ..INT8 };
     assert!(Recipe::new(float_zero).unwrap_err().to_string().contains("are read, not chosen"));
+    for percent in [0.0, -1.0, 100.5, f32::NAN] {
+        let recipe = Recipe { scale_rule: ScaleRule::Percentile(percent), ..nvfp4 };
+        assert!(reason(recipe).contains("a percentile is above 0 and at most 100"));
+    }
+    for scale_max in [0.0, -448.0, 449.0, f32::INFINITY, f32::NAN] {
+        for rule in [TensorScaleRule::Multiply { scale_max }, TensorScaleRule::Divide { scale_max }] {
+            assert!(reason(Recipe { tensor_scale: rule, ..nvfp4 }).contains("largest block scale"));
+        }
+    }
+    // 0 and -1: what would the tensor scale divide by?
+    let int1 = Format { element: Element::Int { bits: 1 }, ..NVFP4 };
+    assert!(Recipe::new(int1).unwrap_err().to_string().contains("an element that has positive values"));
+}
+
+/// A flat block, and a tile, may be longer than any tensor; then there is one.
+#[test]
+fn blocks_longer_than_the_tensor() {
+    let values = normal(3, 5 * 48);
+    let shape = Shape::matrix(5, 48);
+    let huge = usize::MAX;
+    let pairs = [
+        (Block::Flat(huge), Block::Flat(5 * 48)),
+        (Block::Flat(huge / 2 + 1), Block::Flat(5 * 48)),
+        (Block::Tile { rows: huge, cols: huge }, Block::Tile { rows: 5, cols: 48 }),
+        (Block::Tile { rows: 2, cols: huge / 2 + 1 }, Block::Tile { rows: 2, cols: 48 }),
+    ];
+    for element in [Element::Int { bits: 3 }, Element::Int { bits: 8 }, Element::Nf4, Element::E4m3] {
+        for (long, fitting) in pairs {
+            let of = |block| Recipe::new(Format { block, element, ..FP8 }).unwrap();
+            let long = of(long).quantize(shape, (&values[..]).into()).unwrap();
+            let fitting = of(fitting).quantize(shape, (&values[..]).into()).unwrap();
+            assert_eq!((long.codes(), long.scales()), (fitting.codes(), fitting.scales()), "{element}");
+            assert_eq!(long.to_f32_vec(), fitting.to_f32_vec());
+        }
+    }
+}
+
+/// Block scale times tensor scale is 0 where the tensor holds the smallest subnormals only: zeros, and no NaN, under every element.
+#[test]
+fn effective_scales_that_underflow_give_zeros() {
+    let tiny = f32::from_bits(1);
+    let values: Vec<f32> = (0..32).map(|i| [tiny, -tiny, 0.0, -0.0][i % 4]).collect();
+    for element in [Element::E2m1, Element::E4m3, Element::E5m2, Element::E4m3Fnuz, Element::Int { bits: 4 }]
+    {
+        for rule in ["amax", "mse"] {
+            let recipe = Recipe::new(Format { element, ..NVFP4 }).unwrap();
+            let recipe = recipe.with_scale_rule(rule.parse().unwrap()).unwrap();
+            let q = recipe.quantize(Shape::matrix(1, 32), (&values[..]).into()).unwrap();
+            let restored = q.to_f32_vec();
+            assert!(restored.iter().zip(&values).all(|(y, x)| (y - x).abs() <= tiny), "{element} {rule}");
+        }
+    }
 }
