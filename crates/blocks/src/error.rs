@@ -84,6 +84,14 @@ pub enum Error {
         /// Name of the scale's type.
         scale: &'static str,
     },
+    /// A given tensor scale is NaN or infinite, or would divide by zero.
+    #[error("tensor scale {value} of matrix {matrix} is not a number that scales")]
+    TensorScale {
+        /// Which matrix of the stack.
+        matrix: usize,
+        /// The scale that was given.
+        value: f32,
+    },
     /// A permutation, bias or input scale does not fit the weight it belongs to.
     #[error("{part}: {got} entries, but the weight has {want} {axis}")]
     Linear {

@@ -20,8 +20,10 @@ mod values;
 pub use error::Error;
 pub use error_stats::{ErrorReport, ErrorStats};
 pub use format::*;
+/// The crate of `f16` and `bf16`, for those who would rather not depend on the same version themselves.
+pub use half;
 pub use linear::QLinear;
-pub use lowbit_kernels::Element;
+pub use lowbit_kernels::{Element, Kernels};
 pub use scale::{ScaleKind, TensorScale};
 pub use shape::Shape;
 pub use tensor::QTensor;

@@ -2,6 +2,7 @@
 //!
 //! f16 -> f32 and bf16 -> f32 are exact, so everything behind this type computes in f32 without losing a bit.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
@@ -54,7 +55,7 @@ impl fmt::Display for Dtype {
 /// use half::bf16;
 /// use lowbit_blocks::{Dtype, Values};
 /// let weights = [bf16::from_f32(1.5), bf16::from_f32(-0.25)];
-/// let values = Values::from(&weights[..]);
+/// let values = Values::from(&weights); // or a slice, or a `Vec`
 /// assert_eq!((values.len(), values.dtype(), values.get(1)), (2, Dtype::Bf16, -0.25));
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -151,20 +152,27 @@ impl<'a> Values<'a> {
     }
 }
 
-impl<'a> From<&'a [f32]> for Values<'a> {
-    fn from(values: &'a [f32]) -> Self {
-        Self::F32(values)
-    }
+/// From a slice, an array or a `Vec` of one type.
+macro_rules! from_slices {
+    ($($type:ty => $variant:ident)*) => {$(
+        impl<'a> From<&'a [$type]> for Values<'a> {
+            fn from(values: &'a [$type]) -> Self {
+                Self::$variant(values)
+            }
+        }
+
+        impl<'a, const N: usize> From<&'a [$type; N]> for Values<'a> {
+            fn from(values: &'a [$type; N]) -> Self {
+                Self::$variant(values)
+            }
+        }
+
+        impl<'a> From<&'a Vec<$type>> for Values<'a> {
+            fn from(values: &'a Vec<$type>) -> Self {
+                Self::$variant(values)
+            }
+        }
+    )*};
 }
 
-impl<'a> From<&'a [f16]> for Values<'a> {
-    fn from(values: &'a [f16]) -> Self {
-        Self::F16(values)
-    }
-}
-
-impl<'a> From<&'a [bf16]> for Values<'a> {
-    fn from(values: &'a [bf16]) -> Self {
-        Self::Bf16(values)
-    }
-}
+from_slices!(f32 => F32 f16 => F16 bf16 => Bf16);

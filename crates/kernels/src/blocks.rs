@@ -21,7 +21,7 @@ pub struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    /// One block over the whole slice.
+    /// One block over the whole slice, which must not be empty: no values have no blocks, and a scale would be left over.
     pub const fn whole(scale: &'a f32) -> Self {
         Self { len: usize::MAX, scales: core::slice::from_ref(scale), zeros: None }
     }

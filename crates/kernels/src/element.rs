@@ -151,6 +151,17 @@ impl Element {
         }
     }
 
+    /// The element of this [`name`](Element::name).
+    ///
+    /// ```
+    /// use lowbit_kernels::Element;
+    /// assert_eq!(Element::named("int4"), Some(Element::Int { bits: 4 }));
+    /// assert_eq!(Element::named("int9"), None);
+    /// ```
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|element| element.name() == name)
+    }
+
     /// Bytes that the codes of `n` values take in one dense stream: `ceil(n * bits / 8)`.
     pub const fn packed_len(self, n: usize) -> usize {
         pack::packed_len(self.bits(), n)

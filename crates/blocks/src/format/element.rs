@@ -6,16 +6,11 @@ use lowbit_kernels::Element;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The element of that name.
-pub(super) fn named(name: &str) -> Option<Element> {
-    Element::ALL.into_iter().find(|element| element.name() == name)
-}
-
 pub(super) fn serialize<S: Serializer>(element: &Element, serializer: S) -> Result<S::Ok, S::Error> {
     element.name().serialize(serializer)
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Element, D::Error> {
     let name = String::deserialize(deserializer)?;
-    named(&name).ok_or_else(|| D::Error::custom(format_args!("no element is called {name}")))
+    Element::named(&name).ok_or_else(|| D::Error::custom(format_args!("no element is called {name}")))
 }

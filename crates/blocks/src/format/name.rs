@@ -15,7 +15,7 @@ use alloc::string::String;
 use lowbit_kernels::Element;
 
 use super::int::default_scale;
-use super::{Block, FORMATS, Format, Zero, element};
+use super::{Block, FORMATS, Format, Zero};
 use crate::scale::ScaleKind;
 
 pub(super) fn parse(name: &str) -> Option<Format> {
@@ -25,7 +25,7 @@ pub(super) fn parse(name: &str) -> Option<Format> {
 
 fn parse_parts(name: &str) -> Option<Format> {
     let mut parts = name.split('-').peekable();
-    let mut element = element::named(parts.next()?)?;
+    let mut element = Element::named(parts.next()?)?;
     let block = parse_block(parts.next()?)?;
     let scale = match parts.next_if(|part| matches!(*part, "e4m3" | "e8m0")) {
         Some("e4m3") => ScaleKind::E4m3,

@@ -33,7 +33,7 @@ impl QTensor<'static> {
     ///
     /// # Errors
     /// What [`Format::check`] and [`QTensor::new`] refuse, a NaN or infinite value ([`Error::NonFinite`], the first of them),
-    /// and a scale that cannot be stored ([`Error::Scale`]).
+    /// a scale that cannot be stored ([`Error::Scale`]) and a tensor scale that is no number ([`Error::TensorScale`]).
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale, Values};
@@ -76,6 +76,7 @@ impl QTensor<'static> {
         count("values", values.len(), shape.len().unwrap_or(usize::MAX))?;
         count("scales", scales.len(), format.scales_per_matrix(shape) * shape.matrices)?;
         let scales = store_scales(format.scale, scales)?;
+        check_tensor_scale(&tensor_scale)?;
         let zeros = zeros.map(|zeros| Cow::Owned(zeros.to_vec()));
         let codes = vec![0; format.codes_len(shape)];
         let mut tensor = QTensor::new(format, shape, codes, scales, zeros, tensor_scale)?;
@@ -165,6 +166,16 @@ fn store_scales(kind: ScaleKind, scales: &[f32]) -> Result<Vec<u8>, Error> {
     match scales.iter().zip(&read).position(|(&scale, &read)| !fits(scale, read)) {
         Some(index) => Err(Error::Scale { index, value: scales[index], scale: kind.name() }),
         None => Ok(stored),
+    }
+}
+
+/// Refuses tensor scales under which a finite block scale is none.
+fn check_tensor_scale(tensor_scale: &TensorScale) -> Result<(), Error> {
+    let divides = matches!(tensor_scale, TensorScale::Divide(_));
+    let scales = |value: f32| value.is_finite() && !(divides && value == 0.0);
+    match tensor_scale.stored().iter().position(|value| !scales(*value)) {
+        Some(matrix) => Err(Error::TensorScale { matrix, value: tensor_scale.stored()[matrix] }),
+        None => Ok(()),
     }
 }
 

@@ -113,6 +113,26 @@ fn scales_that_cannot_be_stored() {
 }
 
 #[test]
+fn tensor_scales_that_scale_nothing() {
+    let encode = |tensor_scale| {
+        let (shape, values) = (Shape { matrices: 2, rows: 1, cols: 16 }, [1.0f32; 32]);
+        QTensor::encode(NVFP4, shape, (&values).into(), &[1.0, 1.0], None, tensor_scale)
+    };
+    let said = "tensor scale NaN of matrix 1 is not a number that scales";
+    assert_eq!(refusal(encode(TensorScale::Multiply(vec![1.0, f32::NAN]))), said);
+    let said = "tensor scale inf of matrix 0 is not a number that scales";
+    assert_eq!(refusal(encode(TensorScale::Divide(vec![f32::INFINITY, 1.0]))), said);
+    let said = "tensor scale 0 of matrix 0 is not a number that scales";
+    assert_eq!(refusal(encode(TensorScale::Divide(vec![0.0, 1.0]))), said);
+    // Zero multiplies to zeros.
+    assert_eq!(encode(TensorScale::Multiply(vec![0.0, 1.0])).unwrap().to_f32_vec()[..17], {
+        let mut want = [0.0; 17];
+        want[16] = 1.0;
+        want
+    });
+}
+
+#[test]
 fn fields_that_contradict_each_other() {
     let check = |format: Format| refusal(format.check(Shape::matrix(1, 1)));
     assert_eq!(
