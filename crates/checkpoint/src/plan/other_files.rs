@@ -1,5 +1,6 @@
-//! The other files of a checkpoint directory: tokenizer, generation settings, code, licence. All are copied but weights and hidden files.
+//! The other files of a checkpoint directory: tokenizer, generation settings, code, licence. All are copied but weights, hidden files and what is no file.
 
+use crate::run::PARTIAL;
 use crate::{Checkpoint, Error, Result, index::INDEX};
 use std::path::{Path, PathBuf};
 
@@ -15,17 +16,18 @@ pub(super) fn list(
     let (mut files, mut skipped) = (Vec::new(), Vec::new());
     walk(checkpoint.dir(), Path::new(""), &mut files, &mut skipped)?;
     let shard = |path: &Path| checkpoint.files().iter().any(|f| f.path() == checkpoint.dir().join(path));
-    skipped.retain(|path: &PathBuf| !shard(path));
+    skipped.retain(|(path, _)| !shard(path));
     files.retain(|path| path != Path::new(INDEX) && !configs.iter().any(|(name, _)| path == Path::new(name)));
     files.sort();
     skipped.sort();
-    let skipped = skipped
-        .iter()
-        .map(|path| format!("{} holds weights in another form and is not copied", path.display()));
+    let skipped = skipped.iter().map(|(path, why)| format!("{} {why} and is not copied", path.display()));
     Ok((files, skipped.collect()))
 }
 
-fn walk(root: &Path, under: &Path, files: &mut Vec<PathBuf>, skipped: &mut Vec<PathBuf>) -> Result<()> {
+/// A path and why it is not copied.
+type Skipped = (PathBuf, &'static str);
+
+fn walk(root: &Path, under: &Path, files: &mut Vec<PathBuf>, skipped: &mut Vec<Skipped>) -> Result<()> {
     let dir = root.join(under);
     for entry in std::fs::read_dir(&dir).map_err(|e| Error::io("read", &dir, e))? {
         let entry = entry.map_err(|e| Error::io("read", &dir, e))?;
@@ -36,18 +38,29 @@ fn walk(root: &Path, under: &Path, files: &mut Vec<PathBuf>, skipped: &mut Vec<P
         let kind = entry.file_type().map_err(|e| Error::io("stat", &entry.path(), e))?;
         if kind.is_dir() {
             walk(root, &path, files, skipped)?;
-        } else if entry.path().is_file() {
-            // A link to a file is a file (caches are made of them); a link to a directory could lead anywhere, also back.
-            let weights = path.extension().and_then(|e| e.to_str()).is_some_and(|e| WEIGHTS.contains(&e));
-            let list = if weights
-                || path.to_string_lossy().ends_with(".safetensors.index.json") && path != Path::new(INDEX)
-            {
-                &mut *skipped
-            } else {
-                &mut *files
-            };
-            list.push(path);
+        } else if let Some(why) = refuse(&path, &entry.path()) {
+            skipped.push((path, why));
+        } else {
+            files.push(path);
         }
     }
     Ok(())
+}
+
+/// Why a file is not copied, if it is not.
+fn refuse(path: &Path, full: &Path) -> Option<&'static str> {
+    // A link to a file is a file (caches are made of them); a link to a directory could lead anywhere, also back.
+    if full.is_dir() {
+        return Some("is a link to a directory");
+    }
+    if !full.is_file() {
+        return Some(if full.exists() { "is not a file" } else { "is a link to nothing" });
+    }
+    let extension = path.extension().and_then(|e| e.to_str());
+    if extension == Some(PARTIAL) {
+        // The output's own unfinished files have such names: a copy would take the place of one.
+        return Some("is an unfinished file");
+    }
+    let index = path.to_string_lossy().ends_with(".safetensors.index.json") && path != Path::new(INDEX);
+    (index || extension.is_some_and(|e| WEIGHTS.contains(&e))).then_some("holds weights in another form")
 }

@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// What files are called until they are whole.
-const PARTIAL: &str = "partial";
+pub(crate) const PARTIAL: &str = "partial";
 
 impl Plan {
     /// Writes the output directory.

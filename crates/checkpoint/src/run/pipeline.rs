@@ -30,7 +30,8 @@ pub(super) fn run(
     let done = AtomicU64::new(sum(&|tile| before[tile]));
     let queue = Queue::new(plan, work, &before);
     std::thread::scope(|scope| {
-        for _ in 0..plan.job().jobs.max(1) {
+        // More threads than tiles would only wait.
+        for _ in 0..plan.job().jobs.clamp(1, work.tiles.len().max(1)) {
             scope.spawn(|| {
                 let mut worker = Worker::default();
                 while let Some(task) = queue.next() {

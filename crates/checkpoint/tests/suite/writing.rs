@@ -232,6 +232,39 @@ fn other_files_are_copied_and_other_weights_are_not() {
 }
 
 #[test]
+fn files_that_would_take_the_place_of_unfinished_ones_are_not_copied() {
+    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_llama(dir.path());
+    for name in
+        ["model.safetensors.partial", "config.json.partial", "tokenizer.json.partial", "tokenizer.json"]
+    {
+        fs::write(dir.path().join(name), name).unwrap();
+    }
+    let want = ["config.json.partial", "model.safetensors.partial", "tokenizer.json.partial"];
+    let mut want: Vec<_> =
+        want.iter().map(|name| format!("{name} is an unfinished file and is not copied")).collect();
+    #[cfg(unix)]
+    for (name, to) in [("gone", "nowhere"), ("round", ".")] {
+        std::os::unix::fs::symlink(to, dir.path().join(name)).unwrap();
+        let what = if name == "gone" { "nothing" } else { "a directory" };
+        want.push(format!("{name} is a link to {what} and is not copied"));
+    }
+    let report = plan(dir.path(), out.path(), |_| {}).run(&()).unwrap();
+    want.sort();
+    assert_eq!(report.warnings, want);
+    let names: Vec<_> = contents(out.path()).into_keys().map(|p| p.to_string_lossy().into_owned()).collect();
+    assert_eq!(names, ["config.json", "model.safetensors", "tokenizer.json"]);
+    Checkpoint::open(out.path()).unwrap();
+}
+
+#[test]
+fn no_number_of_threads_is_too_many() {
+    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_llama(dir.path());
+    plan(dir.path(), out.path(), |job| job.jobs = usize::MAX).run(&()).unwrap();
+}
+
+#[test]
 fn progress_adds_up_and_can_stop_the_run() {
     #[derive(Default)]
     struct Count(Mutex<Vec<(Phase, u64, u64)>>, u64);
