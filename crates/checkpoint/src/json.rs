@@ -148,6 +148,8 @@ mod tests {
     #[test]
     fn numbers_and_strings_are_spelled_as_python_spells_them() {
         let cases = [
+            (serde_json::from_str("31.245270191439438").unwrap(), "31.245270191439438"),
+            (serde_json::from_str("121.48791951161945").unwrap(), "121.48791951161945"),
             (json!(1e-6), "1e-06"),
             (json!(1e-5), "1e-05"),
             (json!(0.0001), "0.0001"),
