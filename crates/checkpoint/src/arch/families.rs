@@ -13,10 +13,13 @@ pub struct Family {
     pub rules: &'static [Rule],
     /// How its 3-D expert tensors are stored, where shapes alone cannot say it.
     pub experts: Option<Orientation>,
+    /// Module of the output head, where its weight is the embedding's and no tensor names it.
+    pub head: &'static str,
 }
 
 /// Everything that has no row of its own: Llama, Qwen, Mistral, Mixtral, DeepSeek, Gemma, Phi, BERT, Whisper …
-pub(super) const GENERIC: Family = Family { name: "generic", model_types: &[], rules: &[], experts: None };
+pub(super) const GENERIC: Family =
+    Family { name: "generic", model_types: &[], rules: &[], experts: None, head: "lm_head" };
 
 /// The rows; the first whose `model_types` has the model's decides.
 pub const FAMILIES: &[Family] = &[
@@ -44,6 +47,7 @@ pub const FAMILIES: &[Family] = &[
         experts: Some(Orientation::InOut),
         ..GENERIC
     },
+    Family { name: "whisper", model_types: &["whisper"], head: "proj_out", ..GENERIC },
     Family {
         name: "gated delta net",
         model_types: &["qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text"],

@@ -36,6 +36,8 @@ pub enum Role {
     Transposed,
     /// A table of token, position or type embeddings.
     Embedding,
+    /// A linear that brings embeddings to the width of the layers.
+    Projection,
     /// A normalisation.
     Norm,
     /// A convolution.
@@ -60,6 +62,7 @@ impl Role {
             Self::Experts => "experts",
             Self::Transposed => "stored [in, out]",
             Self::Embedding => "embedding",
+            Self::Projection => "projection of embeddings",
             Self::Norm => "norm",
             Self::Conv => "convolution",
             Self::Router => "router",
@@ -103,6 +106,11 @@ impl Arch {
     /// Name of the family's row.
     pub fn family(&self) -> &'static str {
         self.family.name
+    }
+
+    /// Module of the output head of a model that has no tensor for it.
+    pub fn tied_head(&self) -> &'static str {
+        self.family.head
     }
 
     /// What the tensor of this name and shape is.

@@ -67,7 +67,20 @@ pub const RULES: &[Rule] = &[
             "embed_audio",
         ]),
     },
-    // Not "emb" alone: a rotary table is a buffer, and hidden-size projections such as `embedding_hidden_mapping_in` are small.
+    // GPT-NeoX calls its two tables `embed_in` and `embed_out`: only the first is looked up.
+    Rule { role: Role::Head, at: At::Last, is: Is::Named(&["embed_out"]) },
+    // Linears between embeddings and the first layer: small, and before everything else.
+    Rule {
+        role: Role::Projection,
+        at: At::Last,
+        is: Is::Named(&[
+            "embedding_hidden_mapping_in",
+            "embeddings_project",
+            "embedding_projection",
+            "embed_proj",
+        ]),
+    },
+    // Not "emb" alone: a rotary table is a buffer.
     Rule { role: Role::Embedding, at: At::Any, is: Is::Has(&["embed"]) },
     Rule { role: Role::Embedding, at: At::Last, is: Is::Named(&["wte", "wpe", "relative_attention_bias"]) },
     Rule { role: Role::Embedding, at: At::Whole, is: Is::Named(&["shared"]) },
@@ -79,15 +92,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         role: Role::Head,
         at: At::Last,
-        is: Is::Named(&[
-            "output_layer",
-            "embed_out",
-            "proj_out",
-            "score",
-            "classifier",
-            "qa_outputs",
-            "decoder",
-        ]),
+        is: Is::Named(&["output_layer", "proj_out", "score", "classifier", "qa_outputs", "decoder"]),
     },
     // Only at the top: BERT's `attention.output.dense` is a linear like any other.
     Rule { role: Role::Head, at: At::Whole, is: Is::Named(&["output"]) },

@@ -24,7 +24,9 @@ pub(crate) use units::{Copied, Placed, QuantizedUnit, Unit};
 
 use crate::layout::{self, Quantized};
 use crate::{CONFIG, Checkpoint, Error, Progress, Result};
+use lowbit_blocks::{Block, Format};
 use lowbit_calib::Activations;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -90,12 +92,15 @@ impl Job {
         warnings.extend(
             nonfinite.iter().map(|name| format!("{name} holds NaN or infinity and stays unquantized")),
         );
-        if selection.picked.iter().any(|p| p.linear.module == "lm_head")
-            && config.contains_key("tie_word_embeddings")
-        {
-            // A loader that ties would overwrite the quantized head with the embedding.
+        if selection.picked.iter().any(|p| p.linear.module.rsplit('.').next() == Some("lm_head")) {
+            // A loader that ties would overwrite the quantized head with the embedding; many do where nothing is said.
             config.insert("tie_word_embeddings".into(), false.into());
+            let text = config.get_mut("text_config").and_then(Value::as_object_mut);
+            if let Some(tie) = text.and_then(|text| text.get_mut("tie_word_embeddings")) {
+                *tie = false.into();
+            }
         }
+        warnings.extend(short_tiles(&self.format, &selection));
         let recipes = recipes::recipes(self)?;
         let mut units = units::units(&checkpoint, self, carried.activations, &recipes, &selection)?;
         let files = files::assign(self, &mut units)?;
@@ -202,6 +207,18 @@ impl Plan {
         }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
+}
+
+/// Says which linears end within a tile: their bytes are the producers', but engines whose kernels want whole tiles refuse them.
+fn short_tiles(format: &Format, selection: &select::Selection) -> Option<String> {
+    let Block::Tile { rows, cols } = format.block else { return None };
+    let short = selection.picked.iter().map(|p| &p.linear);
+    let short: Vec<_> = short.filter(|l| l.shape.rows % rows != 0 || l.shape.cols % cols != 0).collect();
+    let (first, count) = (short.first()?, short.len());
+    Some(format!(
+        "{count} linears do not divide into tiles of {rows} x {cols}, {} ({}) first: some engines refuse them",
+        first.module, first.shape
+    ))
 }
 
 /// Whether the output directory can take the job, now that it is about to run.

@@ -5,7 +5,8 @@ use crate::layout::{Layout, Linear};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Error, Pattern, Result, Tensor};
 use lowbit_blocks::Shape;
-use std::collections::BTreeSet;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A linear to quantize and where its rows lie in the source.
 #[derive(Clone, Debug)]
@@ -16,6 +17,9 @@ pub(crate) struct Picked {
     /// First value of the linear in it; the linear's values follow without a gap.
     pub(crate) first: u64,
 }
+
+/// Why a stack of experts is not quantized that the layout would have to cut.
+const NAMELESS: &str = "experts without names of their own";
 
 /// Everything in the source, sorted by what happens to it.
 #[derive(Debug, Default)]
@@ -40,6 +44,7 @@ pub(crate) fn select(
     nonfinite: &BTreeSet<String>,
 ) -> Result<Selection> {
     let arch = Arch::new(checkpoint.config());
+    let tied = is_tied(checkpoint, &arch);
     let mut patterns = [Patterns::new(include)?, Patterns::new(exclude)?];
     let mut selection = Selection::default();
     let mut tensors: Vec<_> = checkpoint.tensors().collect();
@@ -63,7 +68,7 @@ pub(crate) fn select(
         } else if value_dtype(tensor.entry.dtype).is_none() {
             selection.warnings.push(format!("{name} is {} and stays as it is", tensor.entry.dtype));
             format!("{} weight", tensor.entry.dtype)
-        } else if role == Role::Embedding && is_tied(checkpoint) {
+        } else if role == Role::Embedding && tied {
             return Err(
                 tensor.error("is an embedding that is tied to the output head, and cannot be quantized")
             );
@@ -73,7 +78,7 @@ pub(crate) fn select(
                     selection.picked.extend(picked);
                     continue;
                 }
-                None => "experts without names of their own".into(),
+                None => NAMELESS.into(),
             }
         };
         match role {
@@ -86,8 +91,9 @@ pub(crate) fn select(
         }
         selection.copied.push((name.clone(), why));
     }
-    if is_tied(checkpoint) && has_head(checkpoint) && checkpoint.tensor("lm_head.weight").is_none() {
-        selection.kept.push("lm_head".into());
+    let head = arch.tied_head();
+    if tied && has_head(checkpoint) && checkpoint.tensor(&format!("{head}.weight")).is_none() {
+        selection.kept.push(head.into());
     }
     selection.kept.sort();
     for (option, patterns) in ["include", "exclude"].iter().zip(&patterns) {
@@ -96,9 +102,38 @@ pub(crate) fn select(
         }
     }
     if selection.picked.is_empty() {
-        return Err(Error::Job(format!("{}: no tensor to quantize", checkpoint.dir().display())));
+        let mut reasons = BTreeMap::<&str, usize>::new();
+        selection.copied.iter().for_each(|(_, why)| *reasons.entry(why).or_default() += 1);
+        let reasons: Vec<_> = reasons.iter().map(|(why, count)| format!("{count} {why}")).collect();
+        let reasons = if reasons.is_empty() { "it has none".into() } else { reasons.join(", ") };
+        return Err(Error::Job(format!("{}: no tensor to quantize ({reasons})", checkpoint.dir().display())));
     }
+    selection.warnings.extend(left_stacks(checkpoint, &selection));
+    selection.warnings.extend(split_fusions(&arch, &selection));
     Ok(selection)
+}
+
+/// Says how many weights stay as they are because their stacks cannot be cut or lie the wrong way round: often most of the model.
+fn left_stacks(checkpoint: &Checkpoint, selection: &Selection) -> Option<String> {
+    let left = selection.copied.iter().filter(|(_, why)| why == Role::Transposed.words() || why == NAMELESS);
+    let left: Vec<&String> = left.map(|(name, _)| name).collect();
+    let weights: u64 = left.iter().filter_map(|name| Some(checkpoint.tensor(name)?.entry.elements())).sum();
+    let (first, count) = (left.first()?, left.len());
+    Some(format!(
+        "{count} tensors with {weights} weights stay unquantized, `{first}` first: stored [in, out], or experts without names"
+    ))
+}
+
+/// Says which linears that engines run as one are quantized in part: such checkpoints are refused where they are fused.
+fn split_fusions(arch: &Arch, selection: &Selection) -> Option<String> {
+    let picked = selection.picked.iter().map(|p| p.linear.module.as_str());
+    let quantized: BTreeMap<String, &str> = picked.filter_map(|m| Some((arch.shares(m)?, m))).collect();
+    let kept = selection.kept.iter().filter_map(|m| Some((m, *quantized.get(&arch.shares(m)?)?)));
+    let split: Vec<_> = kept.collect();
+    let ((kept, quantized), count) = (split.first()?, split.len());
+    Some(format!(
+        "engines fuse {kept} (not quantized) with {quantized} (quantized) and may refuse that; {count} linears are kept alone like this"
+    ))
 }
 
 /// The linears of one tensor: itself, or every expert of a stack. `None` where a stack cannot be cut.
@@ -136,14 +171,22 @@ pub(crate) const fn value_dtype(dtype: Dtype) -> Option<lowbit_blocks::Dtype> {
     }
 }
 
-fn is_tied(checkpoint: &Checkpoint) -> bool {
-    checkpoint.config().and_then(|c| c.get("tie_word_embeddings")) == Some(&true.into())
+/// Whether the output head is the embedding. Where the configuration is silent (Gemma leaves out what is its default), a model that needs a head
+/// and has no tensor for one is.
+fn is_tied(checkpoint: &Checkpoint, arch: &Arch) -> bool {
+    let config = checkpoint.config();
+    let text = config.and_then(|c| c.get("text_config")).and_then(Value::as_object);
+    let mut said =
+        [text, config].into_iter().flatten().filter_map(|c| c.get("tie_word_embeddings")?.as_bool());
+    let is_head = |t: Tensor<'_>| arch.role(&t.entry.name, &t.entry.shape) == Role::Head;
+    said.next().unwrap_or_else(|| has_head(checkpoint) && !checkpoint.tensors().any(is_head))
 }
 
 /// Whether the model has an output head, by the name of its class.
 fn has_head(checkpoint: &Checkpoint) -> bool {
     let classes = checkpoint.config().and_then(|c| c.get("architectures")).and_then(|a| a.as_array());
-    let named = |class: &str| class.contains("CausalLM") || class.contains("ConditionalGeneration");
+    let named =
+        |class: &str| ["CausalLM", "LMHead", "ConditionalGeneration"].iter().any(|n| class.contains(n));
     classes.is_some_and(|classes| classes.iter().filter_map(|c| c.as_str()).any(named))
 }
 

@@ -188,6 +188,20 @@ fn phi() {
 }
 
 #[test]
+fn linears_with_embed_in_their_names() {
+    roles(
+        json!({"model_type": "gpt_neox"}),
+        &[
+            ("gpt_neox.embed_in.weight", &[50_432, 512], Role::Embedding),
+            ("embed_out.weight", &[50_432, 512], Role::Head),
+            ("albert.encoder.embedding_hidden_mapping_in.weight", &[768, 128], Role::Projection),
+            ("electra.embeddings_project.weight", &[256, 128], Role::Projection),
+            ("albert.embeddings.word_embeddings.weight", &[30_000, 128], Role::Embedding),
+        ],
+    );
+}
+
+#[test]
 fn whisper() {
     roles(
         json!({"model_type": "whisper", "num_hidden_layers": 4}),

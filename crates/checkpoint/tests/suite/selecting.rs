@@ -45,7 +45,10 @@ fn patterns_that_are_wrong_or_match_nothing_are_told() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_llama(dir.path());
     let say = |include: &[&str]| error(dir.path(), out.path(), |job| job.include = texts(include));
-    assert!(say(&["nothing"]).ends_with("no tensor to quantize"));
+    assert!(
+        say(&["nothing"])
+            .ends_with(": no tensor to quantize (1 embedding, 2 norm, 3 not included, 1 output head)")
+    );
     assert!(say(&["re:(a"]).starts_with("pattern `re:(a`: unclosed group"), "{}", say(&["re:(a"]));
     assert!(say(&["[a"]).starts_with("pattern `[a`: "), "{}", say(&["[a"]));
     let (_, _, warnings) = quantized(dir.path(), |job| job.exclude = texts(&["*.z_proj"]));
@@ -180,5 +183,79 @@ fn weights_of_other_types_and_transposed_ones_stay() {
         json!({"model_type": "gpt2"}),
         vec![weights("h.0.attn.c_attn.weight", &[64, 192])],
     );
-    assert!(error(dir.path(), out.path(), |_| {}).ends_with("no tensor to quantize"));
+    let message = error(dir.path(), out.path(), |_| {});
+    assert!(
+        message.contains("no tensor to quantize (") && message.contains(" stored [in, out]"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_head_that_no_tensor_and_no_flag_tells_of_is_tied() {
+    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ignored = |config: Value| {
+        write_model(dir.path(), config, llama().into_iter().filter(|t| t.0 != "lm_head.weight").collect());
+        quantized(dir.path(), |_| {}).1
+    };
+    assert_eq!(
+        ignored(json!({"model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"]})),
+        json!(["lm_head"])
+    );
+    let message = error(dir.path(), out.path(), |job| job.include = texts(&["*", "model.embed_tokens"]));
+    assert!(message.contains("is an embedding that is tied to the output head"), "{message}");
+    let nested = json!({"architectures": ["Gemma3ForConditionalGeneration"], "tie_word_embeddings": false,
+        "text_config": {"tie_word_embeddings": true}});
+    assert_eq!(ignored(nested), json!(["lm_head"]));
+    let whisper = json!({"model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"]});
+    assert_eq!(ignored(whisper), json!(["proj_out"]));
+    assert_eq!(ignored(json!({"model_type": "bert", "architectures": ["BertModel"]})), json!([]));
+
+    // Silence means tied to some loaders, so a quantized head breaks it.
+    write_model(dir.path(), json!({"text_config": {"tie_word_embeddings": true}}), llama());
+    plan(dir.path(), out.path(), |job| job.include = texts(&["lm_head"])).run(&()).unwrap();
+    let written = Checkpoint::open(out.path()).unwrap();
+    let config = written.config().unwrap();
+    assert_eq!(config["tie_word_embeddings"], json!(false));
+    assert_eq!(config["text_config"]["tie_word_embeddings"], json!(false));
+}
+
+#[test]
+fn linears_among_the_embeddings_are_named_as_not_quantized() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = ["embed_in", "embed_out", "encoder.embedding_hidden_mapping_in", "h.0.attention.dense"];
+    let tensors = names.map(|name| weights(&format!("{name}.weight"), &[64, 128]));
+    write_model(dir.path(), json!({"model_type": "gpt_neox"}), tensors.into());
+    let (_, ignore, _) = quantized(dir.path(), |_| {});
+    assert_eq!(ignore, json!(["embed_out", "encoder.embedding_hidden_mapping_in"]));
+}
+
+#[test]
+fn what_engines_may_refuse_or_nobody_expects_is_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    write_llama(dir.path());
+    let (_, _, warnings) = quantized(dir.path(), |job| job.exclude = texts(&["*.q_proj"]));
+    let (attention, other) = ("model.layers.0.self_attn", "1 linears are kept alone like this");
+    assert_eq!(
+        warnings,
+        [format!(
+            "engines fuse {attention}.q_proj (not quantized) with {attention}.k_proj (quantized) and may refuse that; {other}"
+        )]
+    );
+    let (_, _, warnings) = quantized(dir.path(), |job| job.format = lowbit_blocks::FP8_BLOCK);
+    assert_eq!(
+        warnings,
+        [format!(
+            "1 linears do not divide into tiles of 128 x 128, {attention}.k_proj (64x128) first: some engines refuse them"
+        )]
+    );
+    let mut tensors = llama();
+    tensors.push(weights("model.layers.0.mlp.experts.down_proj", &[2, 32, 128]));
+    write_model(dir.path(), json!({"model_type": "gpt_oss"}), tensors);
+    let (_, _, warnings) = quantized(dir.path(), |_| {});
+    assert_eq!(
+        warnings,
+        [
+            "1 tensors with 8192 weights stay unquantized, `model.layers.0.mlp.experts.down_proj` first: stored [in, out], or experts without names"
+        ]
+    );
 }
