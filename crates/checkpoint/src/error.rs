@@ -42,7 +42,7 @@ pub enum Error {
     },
     /// A weight holds NaN or an infinity, and the job says that this is an error.
     #[error(
-        "{}: tensor `{tensor}`: value {index} (row {row}, column {column}) is {value}; leave such tensors unquantized with on-nonfinite keep", file.display()
+        "{}: tensor `{tensor}`: value {index} (row {row}, column {column}) is {value}; leave such tensors unquantized with --on-nonfinite keep", file.display()
     )]
     NonFinite {
         /// The file that holds the tensor.

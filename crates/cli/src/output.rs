@@ -1,26 +1,40 @@
 //! Where answers go: text and JSON to standard output, complaints and warnings to standard error.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 /// Writes text to standard output.
 pub(crate) fn say(text: impl AsRef<str>) -> Result<()> {
+    write(&visible(text.as_ref(), true))
+}
+
+fn write(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_ref().as_bytes())?;
-    out.flush()?;
-    Ok(())
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.context("cannot write to standard output")
+}
+
+/// The text without characters that move the cursor, colour the screen or end the line: names come from files, and a file may hold any.
+fn visible(text: &str, lines: bool) -> Cow<'_, str> {
+    let hidden = |c: char| c.is_control() && !(lines && c == '\n');
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let show = |c: char| if hidden(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(show).collect())
 }
 
 /// Writes a value as indented JSON and a newline to standard output.
 pub(crate) fn say_json(value: &impl Serialize) -> Result<()> {
-    say(serde_json::to_string_pretty(value)? + "\n")
+    write(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
 /// One line to standard error; a closed standard error is nobody's problem.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", visible(text, false));
 }
 
 /// Warnings, one line each.
@@ -30,12 +44,29 @@ pub(crate) fn warn<'a>(warnings: impl IntoIterator<Item = &'a String>) {
     }
 }
 
-/// The error and what caused it, in one line.
+/// The error and what caused it, in one line; a cause that the error tells itself is not told twice.
 pub(crate) fn complain(error: &anyhow::Error) {
-    note(&format!("lowbit: error: {error:#}"));
+    let mut line = String::from("lowbit: error");
+    for cause in error.chain().map(ToString::to_string) {
+        if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    note(&line);
 }
 
 /// Whether the other end of a pipe was closed.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_instead() {
+        assert_eq!(visible("a\nb\u{1b}[31m", false), "a\\nb\\u{1b}[31m");
+        assert_eq!(visible("two\nlines, né\r", true), "two\nlines, né\\r");
+    }
 }

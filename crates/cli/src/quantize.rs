@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use lowbit_blocks::Format;
 use lowbit_calib::ScaleRule;
-use lowbit_checkpoint::{Job, OnNonFinite, PlanSummary, Report, layout};
+use lowbit_checkpoint::{Error, Job, OnNonFinite, PlanSummary, Report, layout};
 use lowbit_kernels::Kernels;
 
 use crate::args::{Activations, OnNonfinite, QuantizeArgs};
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
     }
     let written = plan.run(&progress);
     progress.finish();
-    let report = written.with_context(|| hint(args))?;
+    let report = written.map_err(|error| anyhow!("{error}; {}", hint(args, &error)))?;
     if args.json { say_json(&report) } else { say(report_text(args, &summary, &report)) }
 }
 
@@ -81,10 +81,14 @@ fn headline(plan: &PlanSummary) -> String {
 }
 
 /// What to do after a failure that left something behind.
-fn hint(args: &QuantizeArgs) -> String {
-    match args.output.join(".lowbit-journal").exists() {
-        true => format!("stopped; the same command with --resume goes on in {}", args.output.display()),
-        false => "nothing was written".into(),
+fn hint(args: &QuantizeArgs, error: &Error) -> String {
+    let out = args.output.display();
+    match (args.output.join(".lowbit-journal").exists(), error) {
+        (false, _) => "nothing was written".into(),
+        // The same command would stop at the same value, and another option is another plan.
+        (true, Error::NonFinite { .. }) => format!("what is in {out} is of no further use"),
+        (true, Error::Output { .. }) => format!("{out} stays as it was"),
+        (true, _) => format!("the same command with --resume goes on in {out}"),
     }
 }
 

@@ -145,6 +145,44 @@ fn wrong_input_is_one_line_that_says_what_is_wrong() {
 }
 
 #[test]
+fn a_failure_is_told_once_with_what_to_do_next() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (source, out) = (temp.path().join("source"), temp.path().join("out"));
+    std::fs::create_dir(&source).expect("a directory");
+    std::fs::write(source.join("config.json"), "{}").expect("a file");
+    let write = |name: &str, cols: usize, value: f32| {
+        let data: Vec<u8> = (0..cols).flat_map(|_| value.to_le_bytes()).collect();
+        let header =
+            serde_json::json!({name: {"dtype": "F32", "shape": [1, cols], "data_offsets": [0, 4 * cols]}});
+        let header = header.to_string();
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend_from_slice(header.as_bytes());
+        file.extend_from_slice(&data);
+        std::fs::write(source.join("model.safetensors"), file).expect("a file");
+    };
+    let quantize = || refusal(&["quantize", text(&source), "-o", text(&out)]);
+
+    write("a\n\u{1b}[31mb.weight", 17, 1.0);
+    let said = quantize();
+    assert!(
+        said.contains("tensor `a\\n\\u{1b}[31mb.weight`: row of 17 values"),
+        "no escape gets through: {said}"
+    );
+
+    write("a.weight", 32, f32::NAN);
+    let said = Command::new(env!("CARGO_BIN_EXE_lowbit"))
+        .args(["quantize", text(&source), "-o", text(&out), "-q"])
+        .output()
+        .expect("the command starts");
+    let said = String::from_utf8(said.stderr).expect("UTF-8");
+    let want = "is NaN; leave such tensors unquantized with --on-nonfinite keep; what is in ";
+    assert!(said.contains(want) && said.ends_with("is of no further use\n"), "not to be resumed: {said}");
+
+    let missing = refusal(&["inspect", text(&temp.path().join("missing"))]);
+    assert_eq!(missing.matches("(os error").count(), 1, "told once: {missing}");
+}
+
+#[test]
 fn help_teaches() {
     let help = answer(&["--help"]);
     assert!(help.contains("lowbit quantize MODEL_DIR -o OUT_DIR --format nvfp4"), "{help}");
