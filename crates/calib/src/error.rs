@@ -85,6 +85,12 @@ pub enum Error {
         /// Name of the rule.
         rule: String,
     },
+    /// The amax of statistics that were given is NaN, infinite or negative.
+    #[error("amax {value} is not a finite number of at least 0")]
+    Amax {
+        /// What was given.
+        value: f32,
+    },
     /// A tensor scale that was given is no scale.
     #[error("tensor scale {value} is not a positive finite number")]
     TensorScale {

@@ -203,10 +203,15 @@ impl Quantizer {
 
 /// The statistics of a matrix: its own, or the one for all.
 fn of_matrix(stats: &[TensorStats], matrix: usize, shape: Shape) -> Result<&TensorStats, Error> {
-    match stats {
-        [all] => Ok(all),
-        _ if stats.len() == shape.matrices => Ok(&stats[matrix]),
-        _ => Err(Error::Stats { got: stats.len(), want: shape.matrices, shape }),
+    let stats = match stats {
+        [all] => all,
+        _ if stats.len() == shape.matrices => &stats[matrix],
+        _ => return Err(Error::Stats { got: stats.len(), want: shape.matrices, shape }),
+    };
+    // What was observed is finite; `TensorStats::from_amax` takes anything.
+    match stats.range() {
+        (lo, hi) if lo.is_finite() && hi.is_finite() && lo <= 0.0 && hi >= 0.0 => Ok(stats),
+        (_, value) => Err(Error::Amax { value }),
     }
 }
 

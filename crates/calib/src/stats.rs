@@ -46,6 +46,8 @@ impl TensorStats {
 
     /// Statistics of a tensor of which only the largest magnitude is known: all that a tensor scale needs.
     ///
+    /// A quantizer refuses them ([`Error::Amax`]) if `amax` is NaN, infinite or negative.
+    ///
     /// ```
     /// assert_eq!(lowbit_calib::TensorStats::from_amax(2.0).range(), (-2.0, 2.0));
     /// ```

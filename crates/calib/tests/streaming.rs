@@ -282,6 +282,38 @@ fn recipes_that_contradict_themselves_are_refused() {
     assert!(Recipe::new(int1).unwrap_err().to_string().contains("an element that has positive values"));
 }
 
+#[test]
+fn an_amax_that_is_none_is_refused() {
+    for amax in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0] {
+        for format in [NVFP4, FP8] {
+            let stats = [TensorStats::from_amax(amax)];
+            let quantizer = Recipe::new(format).unwrap().quantizer(
+                Shape::matrix(1, 16),
+                Dtype::F32,
+                &stats,
+                Kernels::best(),
+            );
+            let want = format!("amax {amax} is not a finite number of at least 0");
+            assert_eq!(quantizer.unwrap_err().to_string(), want);
+        }
+    }
+}
+
+/// What engines do with these types: share them among threads, keep them, pass errors on.
+#[test]
+fn types_cross_threads() {
+    fn value<T: Clone + std::fmt::Debug + Send + Sync + 'static>() {}
+    fn error<T: std::error::Error + Send + Sync + 'static>() {}
+    value::<QTensor<'static>>();
+    value::<lowbit_blocks::QLinear<'static>>();
+    value::<Recipe>();
+    value::<lowbit_calib::Quantizer>();
+    value::<TensorStats>();
+    value::<Kernels>();
+    error::<lowbit_blocks::Error>();
+    error::<Error>();
+}
+
 /// A flat block, and a tile, may be longer than any tensor; then there is one.
 #[test]
 fn blocks_longer_than_the_tensor() {
