@@ -13,7 +13,7 @@ pub struct Family {
     pub rules: &'static [Rule],
     /// How its 3-D expert tensors are stored, where shapes alone cannot say it.
     pub experts: Option<Orientation>,
-    /// Module of the output head, where its weight is the embedding's and no tensor names it.
+    /// Module of the output head in engines, for models without a tensor of that name: its weight is the embedding's, or has another name.
     pub head: &'static str,
 }
 
@@ -48,6 +48,21 @@ pub const FAMILIES: &[Family] = &[
         ..GENERIC
     },
     Family { name: "whisper", model_types: &["whisper"], head: "proj_out", ..GENERIC },
+    Family {
+        name: "bert",
+        model_types: &["bert", "ernie", "mobilebert", "nomic_bert"],
+        head: "cls.predictions.decoder",
+        ..GENERIC
+    },
+    Family { name: "albert", model_types: &["albert"], head: "predictions.decoder", ..GENERIC },
+    Family {
+        name: "roberta",
+        model_types: &["roberta", "xlm-roberta", "camembert", "roberta-prelayernorm"],
+        head: "lm_head.decoder",
+        ..GENERIC
+    },
+    Family { name: "distilbert", model_types: &["distilbert"], head: "vocab_projector", ..GENERIC },
+    Family { name: "modernbert", model_types: &["modernbert"], head: "decoder", ..GENERIC },
     Family {
         name: "gated delta net",
         model_types: &["qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text"],

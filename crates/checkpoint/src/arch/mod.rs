@@ -108,8 +108,8 @@ impl Arch {
         self.family.name
     }
 
-    /// Module of the output head of a model that has no tensor for it.
-    pub fn tied_head(&self) -> &'static str {
+    /// Module of the output head in engines, whether the checkpoint has a tensor for it or not.
+    pub fn head(&self) -> &'static str {
         self.family.head
     }
 

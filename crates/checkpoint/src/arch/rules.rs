@@ -88,6 +88,8 @@ pub const RULES: &[Rule] = &[
     Rule { role: Role::Norm, at: At::Last, is: Is::Named(&["ln_f", "ln_1", "ln_2", "ln1", "ln2"]) },
     Rule { role: Role::Router, at: At::Any, is: Is::Has(&["router"]) },
     Rule { role: Role::Router, at: At::Any, is: Is::Named(&["gate", "shared_expert_gate"]) },
+    // Mamba's step sizes: small, and the scan reads the weight itself rather than calling the module.
+    Rule { role: Role::Router, at: At::Last, is: Is::Named(&["dt_proj"]) },
     Rule { role: Role::Head, at: At::Any, is: Is::Named(&["lm_head"]) },
     Rule {
         role: Role::Head,

@@ -91,8 +91,9 @@ pub(crate) fn select(
         }
         selection.copied.push((name.clone(), why));
     }
-    let head = arch.tied_head();
-    if tied && has_head(checkpoint) && checkpoint.tensor(&format!("{head}.weight")).is_none() {
+    // Tied, or renamed by the engine (`embed_out` of GPT-NeoX): the module is there, and must not be taken for a quantized one.
+    let head = arch.head();
+    if has_head(checkpoint) && checkpoint.tensor(&format!("{head}.weight")).is_none() {
         selection.kept.push(head.into());
     }
     selection.kept.sort();
@@ -185,8 +186,9 @@ fn is_tied(checkpoint: &Checkpoint, arch: &Arch) -> bool {
 /// Whether the model has an output head, by the name of its class.
 fn has_head(checkpoint: &Checkpoint) -> bool {
     let classes = checkpoint.config().and_then(|c| c.get("architectures")).and_then(|a| a.as_array());
-    let named =
-        |class: &str| ["CausalLM", "LMHead", "ConditionalGeneration"].iter().any(|n| class.contains(n));
+    let named = |class: &str| {
+        ["CausalLM", "LMHead", "MaskedLM", "ConditionalGeneration"].iter().any(|n| class.contains(n))
+    };
     classes.is_some_and(|classes| classes.iter().filter_map(|c| c.as_str()).any(named))
 }
 

@@ -188,6 +188,20 @@ fn phi() {
 }
 
 #[test]
+fn mamba() {
+    roles(
+        json!({"model_type": "mamba"}),
+        &[
+            ("backbone.embeddings.weight", &[50_280, 768], Role::Embedding),
+            ("backbone.layers.0.mixer.conv1d.weight", &[1536, 1, 4], Role::Conv),
+            ("backbone.layers.0.mixer.dt_proj.weight", &[1536, 48], Role::Router),
+            ("backbone.layers.0.mixer.in_proj.weight", &[3072, 768], Role::Linear),
+            ("backbone.layers.0.mixer.A_log", &[1536, 16], Role::Other),
+        ],
+    );
+}
+
+#[test]
 fn linears_with_embed_in_their_names() {
     roles(
         json!({"model_type": "gpt_neox"}),
