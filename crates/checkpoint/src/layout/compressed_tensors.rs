@@ -13,7 +13,7 @@
 //!
 //! `config.json` holds `quantization_config` with one group; keys sorted, indented by two, no newline at the end. Schemes and arguments in it
 //! forbid unknown keys, so nothing is ever added to them. `pack-quantized` adds 2^(b-1) to signed codes; 3, 5, 6 and 7 bits cross word
-//! ends (since 0.18). Sources: `quantization/quant_args.py`, `quant_scheme.py`, `compressors/`, of compressed-tensors 0.19.0.
+//! ends (since 0.18). Experts are one module each, which is what vLLM loads; transformers 5 has them in one tensor and cannot take them quantized. Sources: `quantization/quant_args.py`, `quant_scheme.py`, `compressors/`, of compressed-tensors 0.19.0.
 
 mod config;
 mod find;

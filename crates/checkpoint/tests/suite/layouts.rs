@@ -253,6 +253,9 @@ fn a_quantized_checkpoint_that_contradicts_itself_is_refused() {
         let error = layout::read(&Checkpoint::open(out.path()).unwrap()).unwrap_err().to_string();
         assert!(error.contains("model.layers.0.") && error.contains(want), "{error}");
     }
+    std::fs::write(out.path().join("config.json"), config.replace("\"Linear\"\n", "\"re:(\"\n")).unwrap();
+    let message = layout::read(&Checkpoint::open(out.path()).unwrap()).unwrap_err().to_string();
+    assert!(message.contains("config.json: quantization_config: pattern `re:(`"), "{message}");
     // And it is not quantized twice.
     std::fs::write(out.path().join("config.json"), config).unwrap();
     let again = tempfile::tempdir().unwrap();

@@ -159,7 +159,11 @@ impl Groups {
         let compiled = targets.into_iter().map(|(target, weights)| {
             // A class name has no dot; a module's name nearly always does, and matching it as a class besides does no harm.
             let is_name = target.starts_with("re:") || target.contains('.');
-            let target = if is_name { Target::Name(Pattern::exact(&target)?) } else { Target::Class };
+            let target = if is_name {
+                Target::Name(Pattern::exact(&target).map_err(|e| wrong(&e.to_string()))?)
+            } else {
+                Target::Class
+            };
             Ok((target, weights))
         });
         Ok(Self { targets: compiled.collect::<Result<_>>()? })
