@@ -28,6 +28,7 @@ fn text(found: &Inspection, all: bool) -> String {
     let mut text = String::new();
     let model = found.model_type.as_deref().unwrap_or("model of unknown type");
     let scheme = match found.layout {
+        Some(layout) if found.formats.is_empty() => format!("no quantized linears in {layout}"),
         Some(layout) => {
             let formats: Vec<String> =
                 found.formats.iter().map(|(name, count)| format!("{name} ({count} linears)")).collect();
@@ -114,11 +115,15 @@ fn tensor_text(report: &TensorReport) -> String {
             t.name, t.dtype, t.shape, t.bytes, t.file, t.role
         );
     }
-    let _ = writeln!(
-        text,
-        "values    {:e} … {:e}, mean {:.3e}, rms {:.3e}",
-        report.min, report.max, report.mean, report.rms
-    );
+    let finite = report.min <= report.max;
+    let _ = match finite {
+        false => writeln!(text, "values    none is finite"),
+        true => writeln!(
+            text,
+            "values    {:e} … {:e}, mean {:.3e}, rms {:.3e}",
+            report.min, report.max, report.mean, report.rms
+        ),
+    };
     let _ = writeln!(text, "zeros     {}", grouped(report.zeros));
     let _ = writeln!(text, "NaN, inf  {}", grouped(report.non_finite));
     text

@@ -178,6 +178,13 @@ fn a_failure_is_told_once_with_what_to_do_next() {
     let want = "is NaN; leave such tensors unquantized with --on-nonfinite keep; what is in ";
     assert!(said.contains(want) && said.ends_with("is of no further use\n"), "not to be resumed: {said}");
 
+    let seen = answer(&["inspect", text(&source), "-t", "a"]);
+    assert!(seen.contains("values    none is finite") && seen.contains("NaN, inf  32"), "{seen}");
+    let empty = r#"{"quantization_config": {"quant_method": "modelopt", "quant_algo": "FP8"}}"#;
+    std::fs::write(source.join("config.json"), empty).expect("a file");
+    let seen = answer(&["inspect", text(&source)]);
+    assert!(seen.contains("no quantized linears in modelopt"), "{seen}");
+
     let missing = refusal(&["inspect", text(&temp.path().join("missing"))]);
     assert_eq!(missing.matches("(os error").count(), 1, "told once: {missing}");
 }
