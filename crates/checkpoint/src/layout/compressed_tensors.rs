@@ -13,7 +13,10 @@
 //!
 //! `config.json` holds `quantization_config` with one group; keys sorted, indented by two, no newline at the end. Schemes and arguments in it
 //! forbid unknown keys, so nothing is ever added to them. `pack-quantized` adds 2^(b-1) to signed codes; 3, 5, 6 and 7 bits cross word
-//! ends (since 0.18). Experts are one module each, which is what vLLM loads; transformers 5 has them in one tensor and cannot take them quantized. Sources: `quantization/quant_args.py`, `quant_scheme.py`, `compressors/`, of compressed-tensors 0.19.0.
+//! ends (since 0.18). Sources: `quantization/quant_args.py`, `quant_scheme.py`, `compressors/`, of compressed-tensors 0.19.0.
+//!
+//! Experts are one module each, as vLLM loads them. transformers merges them at load: 5.17 does it right for FP8 per channel, symmetric packed integers and
+//! MXFP4, refuses MXFP8, INT8, tiles and zero points, and drops the global scale of NVFP4 experts without a word.
 
 mod config;
 mod find;

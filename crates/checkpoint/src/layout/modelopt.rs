@@ -13,6 +13,7 @@
 //! ```
 //!
 //! Of a single tile ModelOpt drops every axis of the scale (`[]`), which a loader that has allocated four may not take: `[1, 1, 1, 1]` is written, both are read.
+//!
 //! Static activation scales are `M.input_scale` F32 [], smoothing is `M.pre_quant_scale` [i]. `hf_quant_config.json` and
 //! `quantization_config` in `config.json` say the same twice, indented by four. The lower case of two algorithms is ModelOpt's.
 //! Sources: `torch/export/quant_utils.py`, `unified_export_hf.py`, `convert_hf_config.py`, of ModelOpt 0.47.
