@@ -73,9 +73,9 @@ impl Progress for Shown {
                     bar.reset();
                     bar.set_prefix(word(step.phase));
                 }
+                bar.set_message(step.name.to_owned());
                 bar.set_length(step.total);
                 bar.set_position(step.done);
-                bar.set_message(step.name.to_owned());
             }
             Mode::Lines if now - state.last_line >= LINE_EVERY => {
                 state.last_line = now;
@@ -98,7 +98,7 @@ fn word(phase: Phase) -> &'static str {
 
 fn style() -> ProgressStyle {
     ProgressStyle::with_template(
-        "{prefix:>10} [{bar:32}] {decimal_bytes:>9} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left  {wide_msg}",
+        "{prefix:>10} [{bar:20}] {decimal_bytes:>9} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left  {wide_msg}",
     )
     .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
 }
