@@ -23,9 +23,9 @@ FLOATS = {
     "E4M3": ml_dtypes.float8_e4m3fn,
     "E5M2": ml_dtypes.float8_e5m2,
     "E8M0": ml_dtypes.float8_e8m0fnu,
-    "E4M3Fnuz": ml_dtypes.float8_e4m3fnuz,
-    "E5M2Fnuz": ml_dtypes.float8_e5m2fnuz,
-    "E4M3B11Fnuz": ml_dtypes.float8_e4m3b11fnuz,
+    "E4M3FNUZ": ml_dtypes.float8_e4m3fnuz,
+    "E5M2FNUZ": ml_dtypes.float8_e5m2fnuz,
+    "E4M3B11FNUZ": ml_dtypes.float8_e4m3b11fnuz,
     "E4M3Ieee": ml_dtypes.float8_e4m3,
     "E3M4": ml_dtypes.float8_e3m4,
 }

@@ -1,7 +1,7 @@
 //! What one code stands for: the numbers of `lowbit-scalar`, named at run time.
 
 use lowbit_scalar::{
-    E2M1, E2M3, E3M2, E3M4, E4M3, E4M3B11Fnuz, E4M3Fnuz, E4M3Ieee, E5M2, E5M2Fnuz, FloatFormat, Fp4, Int,
+    E2M1, E2M3, E3M2, E3M4, E4M3, E4M3B11FNUZ, E4M3FNUZ, E4M3Ieee, E5M2, E5M2FNUZ, FloatFormat, Fp4, Int,
     MxInt8, Nf4, Overflow, Rounding, Uint, pack,
 };
 
@@ -199,9 +199,9 @@ impl Element {
             Element::E2m3 => E2M3::FORMAT,
             Element::E4m3 => E4M3::FORMAT,
             Element::E5m2 => E5M2::FORMAT,
-            Element::E4m3Fnuz => E4M3Fnuz::FORMAT,
-            Element::E5m2Fnuz => E5M2Fnuz::FORMAT,
-            Element::E4m3B11Fnuz => E4M3B11Fnuz::FORMAT,
+            Element::E4m3Fnuz => E4M3FNUZ::FORMAT,
+            Element::E5m2Fnuz => E5M2FNUZ::FORMAT,
+            Element::E4m3B11Fnuz => E4M3B11FNUZ::FORMAT,
             Element::E4m3Ieee => E4M3Ieee::FORMAT,
             Element::E3m4 => E3M4::FORMAT,
             _ => return None,

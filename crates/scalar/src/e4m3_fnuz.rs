@@ -19,12 +19,12 @@ minifloat! {
     /// A code means half of what the same code means in [`E4M3`](crate::E4M3), as long as it is neither NaN nor zero:
     ///
     /// ```
-    /// use lowbit_scalar::{E4M3, E4M3Fnuz};
-    /// assert_eq!(E4M3Fnuz::from_bits(0b0_0111_000).to_f32(), 0.5);
+    /// use lowbit_scalar::{E4M3, E4M3FNUZ};
+    /// assert_eq!(E4M3FNUZ::from_bits(0b0_0111_000).to_f32(), 0.5);
     /// assert_eq!(E4M3::from_bits(0b0_0111_000).to_f32(), 1.0);
-    /// assert_eq!(E4M3Fnuz::from_f32(-1e-9).to_bits(), 0); // zero has no sign
+    /// assert_eq!(E4M3FNUZ::from_f32(-1e-9).to_bits(), 0); // zero has no sign
     /// ```
-    E4M3Fnuz = FloatFormat {
+    E4M3FNUZ = FloatFormat {
         name: "E4M3FNUZ",
         exponent_bits: 4,
         mantissa_bits: 3,
@@ -33,6 +33,6 @@ minifloat! {
         specials: Specials::NanNegativeZero,
     };
 }
-signed!(E4M3Fnuz);
-zero!(E4M3Fnuz);
-nan!(E4M3Fnuz);
+signed!(E4M3FNUZ);
+zero!(E4M3FNUZ);
+nan!(E4M3FNUZ);

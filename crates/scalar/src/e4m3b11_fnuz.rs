@@ -17,11 +17,11 @@ minifloat! {
     /// FP8 E4M3B11FNUZ: magnitudes from 2^-13 to 30, one NaN, no infinity, no negative zero.
     ///
     /// ```
-    /// use lowbit_scalar::E4M3B11Fnuz;
-    /// assert_eq!(E4M3B11Fnuz::MAX.to_f32(), 30.0);
-    /// assert_eq!(E4M3B11Fnuz::from_bits(0b0_1011_000).to_f32(), 1.0); // the exponent field is the bias
+    /// use lowbit_scalar::E4M3B11FNUZ;
+    /// assert_eq!(E4M3B11FNUZ::MAX.to_f32(), 30.0);
+    /// assert_eq!(E4M3B11FNUZ::from_bits(0b0_1011_000).to_f32(), 1.0); // the exponent field is the bias
     /// ```
-    E4M3B11Fnuz = FloatFormat {
+    E4M3B11FNUZ = FloatFormat {
         name: "E4M3B11FNUZ",
         exponent_bits: 4,
         mantissa_bits: 3,
@@ -30,6 +30,6 @@ minifloat! {
         specials: Specials::NanNegativeZero,
     };
 }
-signed!(E4M3B11Fnuz);
-zero!(E4M3B11Fnuz);
-nan!(E4M3B11Fnuz);
+signed!(E4M3B11FNUZ);
+zero!(E4M3B11FNUZ);
+nan!(E4M3B11FNUZ);

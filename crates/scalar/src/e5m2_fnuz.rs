@@ -17,12 +17,12 @@ minifloat! {
     /// FP8 E5M2FNUZ: magnitudes from 2^-17 to 57344, one NaN, no infinity, no negative zero.
     ///
     /// ```
-    /// use lowbit_scalar::E5M2Fnuz;
-    /// assert_eq!(E5M2Fnuz::MAX.to_f32(), 57344.0);
-    /// assert_eq!(E5M2Fnuz::from_f32(9.0).to_f32(), 8.0); // halfway between 8 and 10: the even code
-    /// assert_eq!(E5M2Fnuz::NAN.to_bits(), 0x80);
+    /// use lowbit_scalar::E5M2FNUZ;
+    /// assert_eq!(E5M2FNUZ::MAX.to_f32(), 57344.0);
+    /// assert_eq!(E5M2FNUZ::from_f32(9.0).to_f32(), 8.0); // halfway between 8 and 10: the even code
+    /// assert_eq!(E5M2FNUZ::NAN.to_bits(), 0x80);
     /// ```
-    E5M2Fnuz = FloatFormat {
+    E5M2FNUZ = FloatFormat {
         name: "E5M2FNUZ",
         exponent_bits: 5,
         mantissa_bits: 2,
@@ -31,6 +31,6 @@ minifloat! {
         specials: Specials::NanNegativeZero,
     };
 }
-signed!(E5M2Fnuz);
-zero!(E5M2Fnuz);
-nan!(E5M2Fnuz);
+signed!(E5M2FNUZ);
+zero!(E5M2FNUZ);
+nan!(E5M2FNUZ);

@@ -24,7 +24,7 @@ mod half_floats {
                 }
             )*};
         }
-        check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3Fnuz E5M2Fnuz E4M3B11Fnuz E4M3Ieee E3M4);
+        check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4);
         for code in 0..0xFF {
             assert_eq!(E8M0::from_bits(code).to_bf16().to_f32(), E8M0::from_bits(code).to_f32());
         }

@@ -85,7 +85,7 @@ fn neg_and_abs_change_the_sign_of_every_code_that_has_one() {
             assert_eq!($type::NEG_ONE.to_f32(), -1.0);
         )*};
     }
-    check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3Fnuz E5M2Fnuz E4M3B11Fnuz E4M3Ieee E3M4);
+    check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn every_code_is_in_one_class() {
             assert_eq!($type::default().to_bits(), 0);
         )*};
     }
-    check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3Fnuz E5M2Fnuz E4M3B11Fnuz E4M3Ieee E3M4);
+    check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn signs_of_zeros_and_nans_are_as_documented() {
     for tiny in [-0.0, -1e-30, f32::from_bits(1 << 31 | 1)] {
         assert_eq!(E2M1::from_f32(tiny).to_bits(), 0x8);
         assert_eq!(E4M3::from_f32(tiny).to_bits(), 0x80);
-        assert_eq!(E4M3Fnuz::from_f32(tiny).to_bits(), 0);
+        assert_eq!(E4M3FNUZ::from_f32(tiny).to_bits(), 0);
     }
     let policies =
         [(Rounding::NearestEven, Overflow::Saturate), (Rounding::Stochastic(7), Overflow::NonFinite)];
@@ -124,7 +124,7 @@ fn signs_of_zeros_and_nans_are_as_documented() {
             let sign = (nan.is_sign_negative() as u8) << 7;
             assert_eq!(E4M3::from_f32_with(nan, rounding, overflow).to_bits(), 0x7F | sign);
             assert_eq!(E5M2::from_f32_with(nan, rounding, overflow).to_bits(), 0x7E | sign);
-            assert_eq!(E5M2Fnuz::from_f32_with(nan, rounding, overflow).to_bits(), 0x80);
+            assert_eq!(E5M2FNUZ::from_f32_with(nan, rounding, overflow).to_bits(), 0x80);
             assert_eq!(E8M0::from_f32_with(nan, rounding, overflow).to_bits(), 0xFF);
         }
     }

@@ -5,7 +5,7 @@
 use half::{bf16, f16};
 use lowbit_blocks::{Block, Element, Format, ScaleKind, Shape, TensorScale, Zero};
 use lowbit_scalar::{
-    E2M1, E2M3, E3M2, E3M4, E4M3, E4M3B11Fnuz, E4M3Fnuz, E4M3Ieee, E5M2, E5M2Fnuz, E8M0, Fp4, MxInt8, Nf4,
+    E2M1, E2M3, E3M2, E3M4, E4M3, E4M3B11FNUZ, E4M3FNUZ, E4M3Ieee, E5M2, E5M2FNUZ, E8M0, Fp4, MxInt8, Nf4,
 };
 
 /// A tensor as plain parts, with scales read by the definition.
@@ -34,9 +34,9 @@ fn decode_one(element: Element, code: u8) -> f32 {
         Element::E2m3 => E2M3::from_bits(code).to_f32(),
         Element::E4m3 => E4M3::from_bits(code).to_f32(),
         Element::E5m2 => E5M2::from_bits(code).to_f32(),
-        Element::E4m3Fnuz => E4M3Fnuz::from_bits(code).to_f32(),
-        Element::E5m2Fnuz => E5M2Fnuz::from_bits(code).to_f32(),
-        Element::E4m3B11Fnuz => E4M3B11Fnuz::from_bits(code).to_f32(),
+        Element::E4m3Fnuz => E4M3FNUZ::from_bits(code).to_f32(),
+        Element::E5m2Fnuz => E5M2FNUZ::from_bits(code).to_f32(),
+        Element::E4m3B11Fnuz => E4M3B11FNUZ::from_bits(code).to_f32(),
         Element::E4m3Ieee => E4M3Ieee::from_bits(code).to_f32(),
         Element::E3m4 => E3M4::from_bits(code).to_f32(),
         Element::Int { bits } => f32::from(((code << (8 - bits)) as i8) >> (8 - bits)),
@@ -54,9 +54,9 @@ fn encode_one(element: Element, x: f32) -> u8 {
         Element::E2m3 => E2M3::from_f32(x).to_bits(),
         Element::E4m3 => E4M3::from_f32(x).to_bits(),
         Element::E5m2 => E5M2::from_f32(x).to_bits(),
-        Element::E4m3Fnuz => E4M3Fnuz::from_f32(x).to_bits(),
-        Element::E5m2Fnuz => E5M2Fnuz::from_f32(x).to_bits(),
-        Element::E4m3B11Fnuz => E4M3B11Fnuz::from_f32(x).to_bits(),
+        Element::E4m3Fnuz => E4M3FNUZ::from_f32(x).to_bits(),
+        Element::E5m2Fnuz => E5M2FNUZ::from_f32(x).to_bits(),
+        Element::E4m3B11Fnuz => E4M3B11FNUZ::from_f32(x).to_bits(),
         Element::E4m3Ieee => E4M3Ieee::from_f32(x).to_bits(),
         Element::E3m4 => E3M4::from_f32(x).to_bits(),
         Element::Int { bits } => {

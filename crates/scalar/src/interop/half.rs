@@ -76,7 +76,7 @@ macro_rules! exact_in_f16 {
         $(to_f16!([] $type);)*
     };
 }
-exact_in_f16!(E2M1, E3M2, E2M3, E4M3, E5M2, E4M3Fnuz, E5M2Fnuz, E4M3B11Fnuz, E4M3Ieee, E3M4, MxInt8);
+exact_in_f16!(E2M1, E3M2, E2M3, E4M3, E5M2, E4M3FNUZ, E5M2FNUZ, E4M3B11FNUZ, E4M3Ieee, E3M4, MxInt8);
 to_f16!([const B: u32] Int<B>);
 to_f16!([const B: u32] Uint<B>);
 to_bf16!([] MxInt8);

@@ -7,7 +7,7 @@ use lowbit_scalar::*;
 macro_rules! for_each_float {
     ($type:ident => $body:block) => {
         for_each_float!(@ $type => $body;
-            E2M1 E3M2 E2M3 E4M3 E5M2 E8M0 E4M3Fnuz E5M2Fnuz E4M3B11Fnuz E4M3Ieee E3M4);
+            E2M1 E3M2 E2M3 E4M3 E5M2 E8M0 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4);
     };
     (@ $type:ident => $body:block; $($name:ident)*) => {
         $({
@@ -26,9 +26,9 @@ pub(crate) const FLOATS: [(&str, FloatFormat); 11] = [
     ("E4M3", E4M3::FORMAT),
     ("E5M2", E5M2::FORMAT),
     ("E8M0", E8M0::FORMAT),
-    ("E4M3Fnuz", E4M3Fnuz::FORMAT),
-    ("E5M2Fnuz", E5M2Fnuz::FORMAT),
-    ("E4M3B11Fnuz", E4M3B11Fnuz::FORMAT),
+    ("E4M3FNUZ", E4M3FNUZ::FORMAT),
+    ("E5M2FNUZ", E5M2FNUZ::FORMAT),
+    ("E4M3B11FNUZ", E4M3B11FNUZ::FORMAT),
     ("E4M3Ieee", E4M3Ieee::FORMAT),
     ("E3M4", E3M4::FORMAT),
 ];
