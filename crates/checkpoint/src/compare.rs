@@ -13,9 +13,6 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Values of a tile.
-const TILE_VALUES: usize = 1 << 20;
-
 /// How to compare.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -152,8 +149,7 @@ fn measure(
 ) -> Result<Vec<ErrorStats>> {
     let mut tiles = Vec::new();
     for (at, (_, x, _)) in pairs.iter().enumerate() {
-        let step = (TILE_VALUES / x.shape.cols.max(1)).max(1).next_multiple_of(128);
-        tiles.extend((0..x.rows()).step_by(step).map(|start| (at, start..x.rows().min(start + step))));
+        tiles.extend(x.tiles().map(|rows| (at, rows)));
     }
     let bytes = |at: usize, rows: &std::ops::Range<usize>| (rows.len() * pairs[at].1.shape.cols * 4) as u64;
     let total = tiles.iter().map(|(at, rows)| bytes(*at, rows)).sum();

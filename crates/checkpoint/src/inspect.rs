@@ -9,9 +9,6 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Values of a tile.
-const TILE_VALUES: usize = 1 << 20;
-
 /// A checkpoint described.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
@@ -82,7 +79,11 @@ pub struct InspectedLinear {
 /// # Errors
 /// Whatever is wrong with it, or a convention that is not read.
 pub fn inspect(path: &Path) -> Result<Inspection> {
-    let weights = Weights::open(path)?;
+    Ok(describe(path, &Weights::open(path)?))
+}
+
+/// What [`inspect`] says of a checkpoint that is open.
+fn describe(path: &Path, weights: &Weights) -> Inspection {
     let checkpoint = &weights.checkpoint;
     let arch = Arch::new(checkpoint.config());
     let stored = weights.reading.as_ref().map_or(&[][..], |reading| &reading.linears);
@@ -125,7 +126,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         });
     }
     let bytes = checkpoint.total_size();
-    Ok(Inspection {
+    Inspection {
         path: path.to_owned(),
         model_type: checkpoint
             .config()
@@ -144,7 +145,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         bits_per_weight: per(quantized_bytes, quantized),
         bits_per_parameter: per(bytes, parameters),
         warnings: checkpoint.warnings().to_vec(),
-    })
+    }
 }
 
 /// One weight in numbers; of a quantized linear, of what it decodes to.
@@ -177,8 +178,8 @@ pub struct TensorReport {
 /// # Errors
 /// [`Error::File`] if there is no such weight; whatever is wrong with the checkpoint.
 pub fn inspect_tensor(path: &Path, name: &str) -> Result<TensorReport> {
-    let inspection = inspect(path)?;
     let weights = Weights::open(path)?;
+    let inspection = describe(path, &weights);
     let full = format!("{name}.weight");
     // Any part of a quantized linear stands for the whole of it.
     let owner = |part: &str| {
@@ -209,10 +210,9 @@ pub fn inspect_tensor(path: &Path, name: &str) -> Result<TensorReport> {
         zeros: 0,
         non_finite: 0,
     };
-    let step = (TILE_VALUES / weight.shape.cols.max(1)).max(1).next_multiple_of(128);
     let (mut values, mut count, mut sum, mut squares) = (Vec::new(), 0u64, 0.0, 0.0);
-    for start in (0..weight.rows()).step_by(step) {
-        weight.read(start..weight.rows().min(start + step), &mut values)?;
+    for rows in weight.tiles() {
+        weight.read(rows, &mut values)?;
         for &value in &values {
             if value.is_finite() {
                 report.min = report.min.min(value);

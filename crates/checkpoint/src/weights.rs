@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
+/// Values of a tile.
+const TILE_VALUES: usize = 1 << 20;
+
 /// An open checkpoint whose tensors can be read as f32.
 #[derive(Debug)]
 pub(crate) struct Weights {
@@ -109,6 +112,13 @@ impl Weight<'_> {
     pub(crate) fn rows(&self) -> usize {
         // A file may hold any number of rows of nothing.
         if self.shape.is_empty() { 0 } else { self.shape.matrices * self.shape.rows }
+    }
+
+    /// All rows in tiles of about [`TILE_VALUES`], which start where rows of any format can be read: at multiples of 128.
+    pub(crate) fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let rows = self.rows();
+        let step = (TILE_VALUES / self.shape.cols.max(1)).max(1).next_multiple_of(128);
+        (0..rows).step_by(step).map(move |start| start..rows.min(start + step))
     }
 
     /// Reads rows, counted over all matrices, as f32.

@@ -121,20 +121,11 @@ impl Layout for CompressedTensors {
     }
 
     fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String> {
-        let shape = linear.shape;
-        if shape.matrices != 1 {
-            return Err(format!("compressed-tensors stores matrices, not a stack of {}", shape.matrices));
-        }
+        let (rows, cols) = linear.matrix("compressed-tensors")?;
         let compression =
             Compression::of(format, activations).ok_or("compressed-tensors has no such format")?;
-        let (rows, cols) = (shape.rows, shape.cols);
-        let (high, wide) = format.scale_grid(shape);
-        let part = |suffix: &str, dtype, shape: Vec<usize>, holds| Part {
-            name: format!("{}.{suffix}", linear.module),
-            dtype,
-            shape,
-            holds,
-        };
+        let (high, wide) = format.scale_grid(linear.shape);
+        let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
         let scale = |dtype, shape| part("weight_scale", dtype, shape, Holds::Scales);
         let packed = |bytes| part("weight_packed", Dtype::U8, vec![rows, bytes], Holds::Codes(None));
         let weight = |dtype| part("weight", dtype, vec![rows, cols], Holds::Codes(None));

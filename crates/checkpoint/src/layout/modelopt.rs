@@ -113,18 +113,9 @@ impl Layout for ModelOpt {
     }
 
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
-        let shape = linear.shape;
-        if shape.matrices != 1 {
-            return Err(format!("ModelOpt stores matrices, not a stack of {}", shape.matrices));
-        }
-        let (rows, cols) = (shape.rows, shape.cols);
-        let (high, wide) = format.scale_grid(shape);
-        let part = |suffix: &str, dtype, shape: Vec<usize>, holds| Part {
-            name: format!("{}.{suffix}", linear.module),
-            dtype,
-            shape,
-            holds,
-        };
+        let (rows, cols) = linear.matrix("ModelOpt")?;
+        let (high, wide) = format.scale_grid(linear.shape);
+        let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
         let scale = |dtype, shape| part("weight_scale", dtype, shape, Holds::Scales);
         let weight = |dtype, cols| part("weight", dtype, vec![rows, cols], Holds::Codes(None));
         let float = |shape| scale(Dtype::F32, shape);

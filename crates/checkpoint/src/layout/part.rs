@@ -21,6 +21,16 @@ pub struct Linear {
     pub dtype: lowbit_blocks::Dtype,
 }
 
+impl Linear {
+    /// Rows and columns, for a layout that stores one matrix at a time.
+    pub(super) fn matrix(&self, layout: &str) -> Result<(usize, usize), String> {
+        match self.shape {
+            Shape { matrices: 1, rows, cols } => Ok((rows, cols)),
+            Shape { matrices, .. } => Err(format!("{layout} stores matrices, not a stack of {matrices}")),
+        }
+    }
+}
+
 /// One tensor of a quantized linear.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
@@ -50,6 +60,11 @@ pub enum Holds {
 }
 
 impl Part {
+    /// The tensor `OWNER.SUFFIX`, where the owner is the module or the weight.
+    pub(super) fn new(owner: &str, suffix: &str, dtype: Dtype, shape: Vec<usize>, holds: Holds) -> Self {
+        Self { name: format!("{owner}.{suffix}"), dtype, shape, holds }
+    }
+
     /// Where some rows of one matrix lie in this part, in bytes; empty for parts that rows have no share in.
     ///
     /// `rows` starts at a multiple of [`quantum`] and ends at one or at the last row.

@@ -67,12 +67,7 @@ impl Layout for Plain {
         let shape = linear.shape;
         let stack =
             |tail: Vec<usize>| if shape.matrices == 1 { tail } else { [vec![shape.matrices], tail].concat() };
-        let part = |suffix: &str, dtype, shape, holds| Part {
-            name: format!("{}.{suffix}", linear.weight),
-            dtype,
-            shape,
-            holds,
-        };
+        let part = |suffix, dtype, shape, holds| Part::new(&linear.weight, suffix, dtype, shape, holds);
         let matrix = Shape { matrices: 1, ..shape };
         let (dtype, codes) = match format.block {
             Block::Flat(_) => (Dtype::U8, vec![format.codes_len(matrix)]),
