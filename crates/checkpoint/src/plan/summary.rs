@@ -61,17 +61,42 @@ pub struct PlannedTensor {
     pub kept: Option<String>,
 }
 
+/// How much a plan is, without the list of tensors: what a summary and a report both say.
+pub(crate) struct Totals {
+    pub(crate) linears: usize,
+    pub(crate) copied: usize,
+    pub(crate) weights: u64,
+    pub(crate) bits_per_weight: f64,
+    pub(crate) source_bytes: u64,
+    pub(crate) output_bytes: u64,
+}
+
 impl Plan {
+    pub(crate) fn totals(&self) -> Totals {
+        let (mut linears, mut weights, mut stored) = (0, 0u64, 0u64);
+        for unit in &self.units {
+            if let Unit::Quantized(q) = unit {
+                linears += 1;
+                weights += q.linear.shape.len().unwrap_or(0) as u64;
+                stored += unit.output_len();
+            }
+        }
+        Totals {
+            linears,
+            copied: self.units.len() - linears,
+            weights,
+            bits_per_weight: 8.0 * stored as f64 / weights as f64,
+            source_bytes: self.checkpoint.total_size(),
+            output_bytes: self.files.iter().map(|f| f.data_len()).sum(),
+        }
+    }
+
     /// The plan as data.
     pub fn summary(&self) -> PlanSummary {
-        let (mut linears, mut weights, mut stored) = (0, 0u64, 0u64);
         let mut from = HashMap::new();
         for unit in &self.units {
             match unit {
                 Unit::Quantized(q) => {
-                    linears += 1;
-                    weights += q.linear.shape.len().unwrap_or(0) as u64;
-                    stored += unit.output_len();
                     from.extend(q.parts.iter().map(|(part, _)| (part.name.as_str(), (&q.tensor, None))));
                 }
                 Unit::Copied(c) => _ = from.insert(c.tensor.as_str(), (&c.tensor, Some(&c.why))),
@@ -96,17 +121,18 @@ impl Plan {
             .flat_map(|f| f.entries.iter().map(move |e| (f, e)))
             .filter_map(|(f, e)| planned(f, e));
         let others = self.others.iter().map(|path| path.display().to_string());
+        let Totals { linears, copied, weights, bits_per_weight, source_bytes, output_bytes } = self.totals();
         PlanSummary {
             format: self.job.format.name(),
             layout: self.job.layout.name(),
             scheme: self.scheme.clone(),
             activations: self.activations,
             linears,
-            copied: self.units.len() - linears,
+            copied,
             weights,
-            source_bytes: self.checkpoint.total_size(),
-            output_bytes: self.files.iter().map(|f| f.data_len()).sum(),
-            bits_per_weight: 8.0 * stored as f64 / weights as f64,
+            source_bytes,
+            output_bytes,
+            bits_per_weight,
             tensors: tensors.collect(),
             files: others.chain(self.configs.iter().map(|(name, _)| name.clone())).collect(),
             warnings: self.warnings.clone(),

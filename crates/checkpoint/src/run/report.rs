@@ -1,6 +1,6 @@
 //! What a run did.
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Totals};
 use serde::Serialize;
 
 /// The result of a run.
@@ -30,18 +30,18 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(plan: &Plan, seconds: f64, resumed_tiles: usize) -> Self {
-        let summary = plan.summary();
+        let Totals { linears, copied, weights, bits_per_weight, source_bytes, output_bytes } = plan.totals();
         Self {
-            linears: summary.linears,
-            copied: summary.copied,
-            weights: summary.weights,
-            bits_per_weight: summary.bits_per_weight,
-            source_bytes: summary.source_bytes,
-            output_bytes: summary.output_bytes,
+            linears,
+            copied,
+            weights,
+            bits_per_weight,
+            source_bytes,
+            output_bytes,
             files: plan.files().iter().map(|f| f.name.clone()).collect(),
             seconds,
             resumed_tiles,
-            warnings: summary.warnings,
+            warnings: plan.warnings().to_vec(),
         }
     }
 }
