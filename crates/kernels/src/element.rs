@@ -179,6 +179,25 @@ impl Element {
         }
     }
 
+    /// The step that every value of an element of evenly spaced codes is a whole number of: 1/2 for E2M1, 1/8 for E2M3, 1/64 for
+    /// MXINT8, 1 for integers. Products of two of them are summed exactly, as integers. `None` for what spans too many
+    /// binades (FP8, E3M2) or has no step (NF4, FP4).
+    ///
+    /// ```
+    /// use lowbit_kernels::Element;
+    /// assert_eq!(Element::E2m1.step(), Some(0.5)); // 6 is 12 of them
+    /// assert_eq!(Element::E4m3.step(), None);
+    /// ```
+    pub const fn step(self) -> Option<f32> {
+        Some(match self {
+            Element::E2m1 => 1.0 / 2.0,
+            Element::E2m3 => 1.0 / 8.0,
+            Element::MxInt8 => 1.0 / 64.0,
+            Element::Int { .. } | Element::Uint { .. } => 1.0,
+            _ => return None,
+        })
+    }
+
     /// The code of `x`, rounded to nearest even and saturating; `from_f32` of the type in `lowbit-scalar`.
     pub const fn encode_one(self, x: f32) -> u8 {
         match self {

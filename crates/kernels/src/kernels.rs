@@ -16,7 +16,7 @@ use half::{bf16, f16};
 /// assert_eq!(amax, [3.0, 0.5]); // blocks of 3: the last one is short
 /// ```
 #[derive(Clone, Copy)]
-pub struct Kernels(Option<Level>); // None is the reference
+pub struct Kernels(pub(crate) Option<Level>); // None is the reference
 
 impl Kernels {
     /// The fastest level that this machine has.
@@ -229,14 +229,14 @@ fn detect() -> Kernels {
 }
 
 #[track_caller]
-fn check_blocks(values: usize, block: usize, got: usize) {
+pub(crate) fn check_blocks(values: usize, block: usize, got: usize) {
     assert!(block > 0, "blocks of no values");
     let want = values.div_ceil(block);
     assert!(got == want, "{values} values in blocks of {block} need room for {want} results, got {got}");
 }
 
 #[track_caller]
-fn check_codes(e: Element, values: usize, got: usize) {
+pub(crate) fn check_codes(e: Element, values: usize, got: usize) {
     let want = e.packed_len(values);
     assert!(got == want, "{values} codes of {e} take {want} bytes, got {got}");
 }

@@ -21,11 +21,20 @@ pub(crate) fn encode(e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8]
 /// `value(code) * scale`, or `(value(code) - zero) * scale`.
 pub(crate) fn decode(e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f32]) {
     for (i, out) in out.iter_mut().enumerate() {
-        let block = i / blocks.len;
-        let mut value = e.decode_one(pack::get(e.bits(), codes, i));
-        if let Some(zeros) = blocks.zeros {
-            value -= zeros[block];
-        }
-        *out = value * blocks.scales[block];
+        *out = decode_at(e, codes, blocks, i);
+    }
+}
+
+/// Value `i` of a slice.
+pub(super) fn decode_at(e: Element, codes: &[u8], blocks: Blocks<'_>, i: usize) -> f32 {
+    value_at(e, codes, blocks, i) * blocks.scales[i / blocks.len]
+}
+
+/// Value `i` of a slice before it is multiplied by its scale.
+pub(super) fn value_at(e: Element, codes: &[u8], blocks: Blocks<'_>, i: usize) -> f32 {
+    let value = e.decode_one(pack::get(e.bits(), codes, i));
+    match blocks.zeros {
+        Some(zeros) => value - zeros[i / blocks.len],
+        None => value,
     }
 }

@@ -8,4 +8,5 @@ mod codec;
 mod halves;
 mod inputs;
 mod levels;
+mod product;
 mod window;

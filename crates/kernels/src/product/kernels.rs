@@ -1,0 +1,119 @@
+//! The products of [`Kernels`]; lengths are checked here and nowhere below.
+
+use super::prepared::check_expand;
+use super::{Prepared, Rows};
+use crate::kernels::check_blocks;
+use crate::{Element, Kernels, reference};
+
+/// # Products
+///
+/// Results are rows by columns, `out[row * columns + column]`, where `columns` is `out.len() / rows.count`.
+impl Kernels {
+    /// Rows of weights times columns of f32, one column of `rows.len` after the other in `x`: what [`decode`](Kernels::decode) and a product
+    /// would give, with no decoded copy.
+    ///
+    /// `lane[j mod 32] += decode(code_j) * x_j`, both rounded, from +0.0 and in ascending order; then lanes `l` and `l + 16` are
+    /// added, and neighbours until one is left.
+    ///
+    /// ```
+    /// use lowbit_kernels::{Blocks, Element, Kernels, Rows};
+    /// // One row of UINT4 with zero point 8: (15 - 8, 0 - 8, 9 - 8) * 0.5 = (3.5, -4, 0.5).
+    /// let blocks = Blocks { len: 4, scales: &[0.5], zeros: Some(&[8.0]) };
+    /// let rows = Rows { element: Element::Uint { bits: 4 }, count: 1, len: 3, codes: &[0x0f, 0x09], blocks };
+    /// let mut out = [0.0; 2];
+    /// Kernels::best().dot(rows, &[2.0, 1.0, 4.0, 0.0, 0.0, -1.0], &mut out); // two columns
+    /// assert_eq!(out, [5.0, -0.5]); // 7 - 4 + 2, -0.5
+    /// ```
+    ///
+    /// # Panics
+    /// If lengths do not fit.
+    #[track_caller]
+    pub fn dot(self, rows: Rows<'_>, x: &[f32], out: &mut [f32]) {
+        let columns = rows.check(out.len());
+        let (got, want) = (x.len(), columns * rows.len);
+        assert!(
+            rows.count == 0 || got == want,
+            "{columns} columns of {} values take {want} values, got {got}",
+            rows.len
+        );
+        reference::dot(rows, x, out);
+    }
+
+    /// The same for rows that are f32 already, `len` values each: `x` has `x.len() / len` columns, and `out` is rows by columns.
+    ///
+    /// ```
+    /// let mut out = [0.0; 2];
+    /// lowbit_kernels::Kernels::best().dot_f32(&[1.0, 2.0, 3.0, 4.0], &[10.0, 1.0], 2, &mut out);
+    /// assert_eq!(out, [12.0, 34.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If lengths do not fit. Rows of no values give +0.0 wherever there is room.
+    #[track_caller]
+    pub fn dot_f32(self, rows: &[f32], x: &[f32], len: usize, out: &mut [f32]) {
+        if len == 0 {
+            assert!(rows.is_empty() && x.is_empty(), "values in rows of none");
+            return out.fill(0.0);
+        }
+        for (values, what) in [(rows.len(), "rows"), (x.len(), "columns")] {
+            assert!(values.is_multiple_of(len), "{values} values do not divide into {what} of {len}");
+        }
+        let (count, columns, got) = (rows.len() / len, x.len() / len, out.len());
+        assert!(
+            got == count * columns,
+            "{count} rows and {columns} columns give {} results, got room for {got}",
+            count * columns
+        );
+        reference::dot_f32(rows, x, len, out);
+    }
+
+    /// Rows of weights times columns of quantized activations, block by block.
+    ///
+    /// Blocks are the shorter of `rows.blocks.len` and `x.block`, one of which divides the other, and end after 65536 values at the latest.
+    /// `lane[k mod 16] += (s_k * scale) * x_scale` for each block `k`, all rounded, from +0.0 and in ascending order; then neighbours are added
+    /// until one is left. The sum of a block, `s_k`, is
+    ///
+    /// - where both sides are whole numbers of steps ([`Element::step`] and [`Values::Int`](crate::Values::Int)): the exact sum, rounded once; with zero points
+    ///   `sum(w * x) - zero * sum(x)`, where both sums are exact and rounded once, and the product and the difference are rounded;
+    /// - otherwise: products of the values (less their zero point), in 32 lanes and folded as in [`dot`](Kernels::dot).
+    ///
+    /// # Panics
+    /// If lengths do not fit.
+    #[track_caller]
+    pub fn dot_prepared(self, rows: Rows<'_>, x: Prepared<'_>, out: &mut [f32]) {
+        let columns = rows.check(out.len());
+        if rows.count > 0 {
+            x.check(rows.len, rows.blocks.len, columns);
+        }
+        reference::dot_prepared(rows, x, out);
+    }
+
+    /// Activations to 8 bits, a block at a time: `scale = max |x| / 127` and `code = RNE(x / scale)`, both f32 divisions. Where the scale is 0, so
+    /// are the codes. An infinity or NaN makes the scale that.
+    ///
+    /// ```
+    /// let (mut codes, mut scales) = ([0; 3], [0.0; 2]);
+    /// lowbit_kernels::Kernels::best().quantize_int8(&[-254.0, 5.0, 0.0], 2, &mut codes, &mut scales);
+    /// assert_eq!((codes.map(|code| code as i8), scales), ([-127, 2, 0], [2.0, 0.0])); // 5 / 2 is a tie: to even
+    /// ```
+    ///
+    /// # Panics
+    /// If `block` is 0, or lengths do not fit.
+    #[track_caller]
+    pub fn quantize_int8(self, x: &[f32], block: usize, codes: &mut [u8], scales: &mut [f32]) {
+        check_blocks(x.len(), block, scales.len());
+        let (values, got) = (x.len(), codes.len());
+        assert!(got == values, "{values} values need room for as many codes, got {got}");
+        reference::quantize_int8(x, block, codes, scales);
+    }
+
+    /// One column of `len` codes to the form that [`dot_prepared`](Kernels::dot_prepared) reads: [`Values::Int`](crate::Values::Int), which shows the use.
+    ///
+    /// # Panics
+    /// If lengths do not fit, or the element is not a whole number of [`step`](Element::step)s in a signed byte.
+    #[track_caller]
+    pub fn expand(self, e: Element, codes: &[u8], len: usize, out: &mut [i8], sums: &mut [i32]) {
+        check_expand(e, len, codes.len(), out.len(), sums.len());
+        reference::expand(e, codes, len, out, sums);
+    }
+}

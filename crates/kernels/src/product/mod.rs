@@ -1,0 +1,24 @@
+//! Sums of products of weights, as they are stored, and activations.
+//!
+//! Two kinds, each with one order of summation, which every level keeps:
+//!
+//! ```text
+//! f32 activations       w_j = decode(code_j)    lane[j mod 32] += w_j * x_j                         fold 32 lanes
+//! prepared activations  s_k = sum of block k    lane[k mod 16] += (s_k * scale_k) * x_scale_k       fold 16 lanes
+//! ```
+//!
+//! Lanes start at +0.0, are added to in ascending order, and fold so: of 32 lanes, `l` and `l + 16` are added; then
+//! neighbours, `2i` and `2i + 1`, until one number is left. Every product and every sum is rounded on its own.
+//!
+//! A result depends on its row and its column alone: not on the level, on other rows and columns, on threads.
+
+mod kernels;
+mod prepared;
+mod rows;
+
+pub use prepared::{Prepared, Values};
+pub use rows::Rows;
+
+/// Values per block of prepared activations at most; longer blocks are summed in parts, so that sums fit 32 bits:
+/// `65536 * 255 * 128 < 2^31`.
+pub(crate) const LONGEST_BLOCK: usize = 65536;

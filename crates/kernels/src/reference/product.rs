@@ -1,0 +1,129 @@
+//! Products, one value after the other, in the lanes that the definition names.
+
+use super::codec::{decode_at, value_at};
+use crate::product::{LONGEST_BLOCK, Prepared, Rows, Values};
+use crate::{Blocks, Element};
+use lowbit_scalar::pack;
+
+/// `lane[j mod 32] += decode(code_j) * x_j`.
+pub(crate) fn dot(rows: Rows<'_>, x: &[f32], out: &mut [f32]) {
+    let columns = out.len() / rows.count.max(1);
+    for (row, (codes, blocks)) in rows.iter().enumerate() {
+        for column in 0..columns {
+            let x = &x[column * rows.len..][..rows.len];
+            out[row * columns + column] = lanes(x, |j| decode_at(rows.element, codes, blocks, j));
+        }
+    }
+}
+
+/// `lane[j mod 32] += w_j * x_j`.
+pub(crate) fn dot_f32(rows: &[f32], x: &[f32], len: usize, out: &mut [f32]) {
+    let results = rows.chunks(len).flat_map(|row| x.chunks(len).map(move |x| (row, x)));
+    for ((row, x), out) in results.zip(out) {
+        *out = lanes(x, |j| row[j]);
+    }
+}
+
+/// `lane[k mod 16] += (s_k * scale) * x_scale`.
+pub(crate) fn dot_prepared(rows: Rows<'_>, x: Prepared<'_>, out: &mut [f32]) {
+    let columns = out.len() / rows.count.max(1);
+    for (row, (codes, blocks)) in rows.iter().enumerate() {
+        for column in 0..columns {
+            out[row * columns + column] = row_prepared(rows.element, codes, blocks, x.column(column));
+        }
+    }
+}
+
+fn row_prepared(e: Element, codes: &[u8], blocks: Blocks<'_>, x: Prepared<'_>) -> f32 {
+    let block = blocks.len.min(x.block);
+    let mut lane = [0.0; 16];
+    let (mut k, mut start) = (0, 0);
+    while start < x.len {
+        let end_of_block = (start / block).saturating_add(1).saturating_mul(block).min(x.len);
+        let end = end_of_block.min(start + LONGEST_BLOCK);
+        let sum = match (e.step(), x.values) {
+            (Some(w_step), Values::Int { codes: x, step, .. }) => {
+                let w = |j| e.decode_one(pack::get(e.bits(), codes, j)) / w_step;
+                let products =
+                    (start..end).map(|j| w(j) as i32 * i32::from(x[j])).sum::<i32>() as f32 * (w_step * step);
+                let zeros = blocks.zeros.map(|zeros| zeros[start / blocks.len]);
+                let activations = (start..end).map(|j| i32::from(x[j])).sum::<i32>() as f32 * step;
+                zeros.map_or(products, |zero| products - zero * activations)
+            }
+            (None, Values::Int { codes: x, step, .. }) => {
+                block_of_floats(start..end, |j| value_at(e, codes, blocks, j), |j| f32::from(x[j]) * step)
+            }
+            (_, Values::Float(x)) => block_of_floats(start..end, |j| value_at(e, codes, blocks, j), |j| x[j]),
+        };
+        lane[k % 16] += (sum * blocks.scales[start / blocks.len]) * x.scales[start / x.block];
+        (k, start) = (k + 1, end);
+    }
+    fold(&mut lane)
+}
+
+/// Products of values, in 32 lanes from the start of the block.
+fn block_of_floats(
+    values: core::ops::Range<usize>,
+    w: impl Fn(usize) -> f32,
+    x: impl Fn(usize) -> f32,
+) -> f32 {
+    let mut lane = [0.0; 32];
+    for j in values.clone() {
+        lane[(j - values.start) % 32] += w(j) * x(j);
+    }
+    fold_32(lane)
+}
+
+fn lanes(x: &[f32], w: impl Fn(usize) -> f32) -> f32 {
+    let mut lane = [0.0; 32];
+    for (j, x) in x.iter().enumerate() {
+        lane[j % 32] += w(j) * x;
+    }
+    fold_32(lane)
+}
+
+fn fold_32(mut lane: [f32; 32]) -> f32 {
+    for l in 0..16 {
+        lane[l] += lane[l + 16];
+    }
+    fold(&mut lane[..16])
+}
+
+/// Neighbours are added until one is left.
+fn fold(lane: &mut [f32]) -> f32 {
+    let mut left = lane.len();
+    while left > 1 {
+        left /= 2;
+        for i in 0..left {
+            lane[i] = lane[2 * i] + lane[2 * i + 1];
+        }
+    }
+    lane[0]
+}
+
+/// `scale = max |x| / 127`, `code = RNE(x / scale)`.
+pub(crate) fn quantize_int8(x: &[f32], block: usize, codes: &mut [u8], scales: &mut [f32]) {
+    super::absmax(x, block, scales);
+    let e = Element::Int { bits: 8 };
+    for ((x, codes), scale) in x.chunks(block).zip(codes.chunks_mut(block)).zip(scales) {
+        *scale /= e.max();
+        for (x, code) in x.iter().zip(codes) {
+            *code = if *scale == 0.0 { 0 } else { e.encode_one(x / *scale) };
+        }
+    }
+}
+
+/// Values in steps, in order and with the halves of bytes apart, and the sum of each 16.
+pub(crate) fn expand(e: Element, codes: &[u8], len: usize, out: &mut [i8], sums: &mut [i32]) {
+    let (in_order, apart) = out.split_at_mut(out.len() / 2);
+    in_order.fill(0);
+    for (i, out) in in_order[..len].iter_mut().enumerate() {
+        *out = (e.decode_one(pack::get(e.bits(), codes, i)) / e.step().unwrap()) as i8;
+    }
+    for (i, value) in in_order.iter().enumerate() {
+        apart[i / 128 * 128 + i % 2 * 64 + i % 128 / 2] = *value;
+    }
+    for (values, sum) in in_order.chunks(16).zip(sums) {
+        *sum = values.iter().map(|x| i32::from(*x)).sum();
+    }
+}
