@@ -1,32 +1,71 @@
-//! `value = (value(code) - zero) * scale` over whole chunks: unpack, hand the codes to the element's decoder, scale.
+//! `value = (value(code) - zero) * scale` over whole chunks.
+//!
+//! Blocks come in three shapes, and the first two have no code per value or vector that looks for its scale:
+//!
+//! ```text
+//! one block, or blocks of whole chunks    one scale for a run of chunks; a table of values is scaled once per run
+//! blocks of 16 or 32                      four or two scales for each chunk, read where they are
+//! any other                               laid out tile by tile (scales.rs)
+//! ```
 
-use crate::Element;
-use crate::codes::unpack;
 use crate::int::IntDecoder;
-use crate::lanes::{CHUNK, Lanes};
+use crate::lanes::{CHUNK, LANES, Lanes};
 use crate::minifloat::{Layout, MinifloatDecoder};
 use crate::scales::{Scales, TILE};
-use crate::table::TableDecoder;
+use crate::table::{NibbleDecoder, TableDecoder};
+use crate::{Blocks, Element};
 
-/// What a family of elements adds: sixty-four codes, one a byte, to four vectors of values.
+/// What a family of elements adds: the packed codes of a chunk to four vectors of values.
 pub(crate) trait Decoder<L: Lanes>: Copy {
-    fn decode(self, l: L, codes: L::B) -> [L::F; 4];
+    /// Bytes that a chunk's codes take.
+    fn bytes(self) -> usize;
+    /// The values of a chunk.
+    fn decode(self, l: L, codes: &[u8]) -> [L::F; 4];
+    /// The values of a chunk in a block of many chunks.
+    #[inline(always)]
+    fn in_block(self, l: L, block: Affine<L>) -> impl Fn(&[u8]) -> [L::F; 4] {
+        #[inline(always)]
+        move |codes| {
+            let [a, b, c, d] = self.decode(l, codes);
+            [block.apply(a), block.apply(b), block.apply(c), block.apply(d)]
+        }
+    }
 }
 
-/// Decodes chunks with consecutive scales; `codes` is `8 * e.bits()` bytes per chunk.
+/// What becomes of a code's value.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine<L: Lanes> {
+    zero: Option<L::F>,
+    scale: L::F,
+}
+
+impl<L: Lanes> Affine<L> {
+    #[inline(always)]
+    pub(crate) fn apply(self, value: L::F) -> L::F {
+        let value = match self.zero {
+            Some(zero) => value - zero,
+            None => value,
+        };
+        value * self.scale
+    }
+}
+
+/// Decodes chunks, of which the first begins with value `at` of the blocks; `codes` is `8 * e.bits()` bytes per chunk.
 #[inline(always)]
 pub(crate) fn decode<L: Lanes>(
     l: L,
     e: Element,
     codes: &[u8],
-    scales: &mut Scales<'_>,
+    blocks: Blocks<'_>,
+    at: usize,
     out: &mut [[f32; CHUNK]],
 ) {
     let bits = e.bits();
     match e.float_format() {
-        _ if bits <= 4 => chunks(l, TableDecoder::new(l, e), bits, codes, scales, out),
-        Some(format) => chunks(l, MinifloatDecoder::new(l, Layout::of(format)), bits, codes, scales, out),
-        None => chunks(l, IntDecoder::new(l, e), bits, codes, scales, out),
+        _ if bits == 4 => chunks(l, NibbleDecoder::new(l, e), codes, blocks, at, out),
+        _ if bits < 4 => chunks(l, TableDecoder::new(l, e), codes, blocks, at, out),
+        Some(format) => chunks(l, MinifloatDecoder::new(l, Layout::of(format)), codes, blocks, at, out),
+        None => chunks(l, IntDecoder::new(l, e), codes, blocks, at, out),
     }
 }
 
@@ -34,22 +73,106 @@ pub(crate) fn decode<L: Lanes>(
 fn chunks<L: Lanes>(
     l: L,
     decoder: impl Decoder<L>,
-    bits: u32,
     codes: &[u8],
-    scales: &mut Scales<'_>,
+    blocks: Blocks<'_>,
+    at: usize,
+    out: &mut [[f32; CHUNK]],
+) {
+    let Blocks { len, scales, zeros } = blocks;
+    if scales.len() == 1 {
+        return runs(l, decoder, codes, usize::MAX, scales, zeros, out);
+    }
+    let whole = at.is_multiple_of(len) && at + CHUNK * out.len() <= len * scales.len();
+    let (scales, zeros) = (&scales[at / len..], zeros.map(|zeros| &zeros[at / len..]));
+    match len {
+        LANES if whole => few::<L, 4>(l, decoder, codes, scales, zeros, out),
+        32 if whole => few::<L, 2>(l, decoder, codes, scales, zeros, out),
+        _ if whole && len.is_multiple_of(CHUNK) => {
+            runs(l, decoder, codes, len / CHUNK, scales, zeros, out);
+        }
+        _ => tiles(l, decoder, codes, Scales::starting(blocks, at), out),
+    }
+}
+
+/// Blocks of `run` chunks.
+#[inline(always)]
+fn runs<L: Lanes>(
+    l: L,
+    decoder: impl Decoder<L>,
+    codes: &[u8],
+    run: usize,
+    scales: &[f32],
+    zeros: Option<&[f32]>,
+    out: &mut [[f32; CHUNK]],
+) {
+    let run = run.min(out.len());
+    let runs = codes.chunks(run * decoder.bytes()).zip(out.chunks_mut(run));
+    for (block, ((codes, out), &scale)) in runs.zip(scales).enumerate() {
+        let zero = zeros.map(|zeros| l.splat(zeros[block]));
+        let decode = decoder.in_block(l, Affine { zero, scale: l.splat(scale) });
+        for (codes, out) in codes.chunks_exact(decoder.bytes()).zip(out) {
+            store(l, decode(codes), out);
+        }
+    }
+}
+
+/// `N` blocks per chunk.
+#[inline(always)]
+fn few<L: Lanes, const N: usize>(
+    l: L,
+    decoder: impl Decoder<L>,
+    codes: &[u8],
+    scales: &[f32],
+    zeros: Option<&[f32]>,
+    out: &mut [[f32; CHUNK]],
+) {
+    let scales = scales.as_chunks::<N>().0;
+    let zeros = zeros.map(|zeros| zeros.as_chunks::<N>().0);
+    let chunks = codes.chunks_exact(decoder.bytes()).zip(out);
+    for (i, ((codes, out), scales)) in chunks.zip(scales).enumerate() {
+        let mut values = decoder.decode(l, codes);
+        if let Some(zeros) = zeros {
+            let zeros = &zeros[i];
+            for (value, zero) in values.iter_mut().zip([0, 1, 2, 3].map(|vector| zeros[vector * N / 4])) {
+                *value = *value - l.splat(zero);
+            }
+        }
+        for (value, scale) in values.iter_mut().zip([0, 1, 2, 3].map(|vector| scales[vector * N / 4])) {
+            *value = *value * l.splat(scale);
+        }
+        store(l, values, out);
+    }
+}
+
+/// Blocks of any length.
+#[inline(always)]
+fn tiles<L: Lanes>(
+    l: L,
+    decoder: impl Decoder<L>,
+    codes: &[u8],
+    mut scales: Scales<'_>,
     out: &mut [[f32; CHUNK]],
 ) {
     let has_zeros = scales.has_zeros();
-    let bytes = CHUNK / 8 * bits as usize;
-    for (codes, out) in codes.chunks(TILE * bytes).zip(out.chunks_mut(TILE)) {
+    for (codes, out) in codes.chunks(TILE * decoder.bytes()).zip(out.chunks_mut(TILE)) {
         scales.next_tile(out.len());
-        for (chunk, (codes, out)) in codes.chunks_exact(bytes).zip(out).enumerate() {
-            let values = decoder.decode(l, unpack(l, bits, codes));
-            for (i, (value, out)) in values.into_iter().zip(out.as_chunks_mut().0).enumerate() {
+        for (chunk, (codes, out)) in codes.chunks_exact(decoder.bytes()).zip(out).enumerate() {
+            let mut values = decoder.decode(l, codes);
+            for (i, value) in values.iter_mut().enumerate() {
                 let vector = 4 * chunk + i;
-                let value = if has_zeros { value - scales.zero(l, vector) } else { value };
-                l.store(value * scales.scale(l, vector), out);
+                if has_zeros {
+                    *value = *value - scales.zero(l, vector);
+                }
+                *value = *value * scales.scale(l, vector);
             }
+            store(l, values, out);
         }
+    }
+}
+
+#[inline(always)]
+fn store<L: Lanes>(l: L, values: [L::F; 4], out: &mut [f32; CHUNK]) {
+    for (value, out) in values.into_iter().zip(out.as_chunks_mut().0) {
+        l.store(value, out);
     }
 }

@@ -5,9 +5,10 @@
 //! is its value.
 
 use crate::Element;
+use crate::codes::unpack;
 use crate::decode::Decoder;
 use crate::encode::Encoder;
-use crate::lanes::Lanes;
+use crate::lanes::{CHUNK, Lanes};
 use lowbit_scalar::MxInt8;
 
 /// `2^23`, the first f32 whose last place is worth 1.
@@ -63,6 +64,7 @@ impl<L: Lanes> Encoder<L> for IntEncoder<L> {
 /// Codes to values.
 #[derive(Clone, Copy)]
 pub(crate) struct IntDecoder<L: Lanes> {
+    bits: u32,
     sign_code: L::U,
     unit: L::U,
     origin: L::F,
@@ -78,6 +80,7 @@ impl<L: Lanes> IntDecoder<L> {
             _ => 1 << (e.bits() - 1),
         };
         Self {
+            bits: e.bits(),
             sign_code: l.splat_bits(sign_code),
             unit: l.splat_bits(UNIT.to_bits()),
             origin: l.splat(UNIT + sign_code as f32),
@@ -93,8 +96,12 @@ impl<L: Lanes> IntDecoder<L> {
 
 impl<L: Lanes> Decoder<L> for IntDecoder<L> {
     #[inline(always)]
-    fn decode(self, l: L, codes: L::B) -> [L::F; 4] {
-        let [a, b, c, d] = l.widen(codes);
+    fn bytes(self) -> usize {
+        CHUNK / 8 * self.bits as usize
+    }
+    #[inline(always)]
+    fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
+        let [a, b, c, d] = l.widen(unpack(l, self.bits, codes));
         [self.vector(l, a), self.vector(l, b), self.vector(l, c), self.vector(l, d)]
     }
 }

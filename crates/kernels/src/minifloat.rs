@@ -12,9 +12,10 @@
 //! where the field is 0, it adds one more and subtracts `2^emin` as a float, which is exact. There is no product with a
 //! subnormal f32 anywhere: those are slow on some machines and zero on others.
 
+use crate::codes::unpack;
 use crate::decode::Decoder;
 use crate::encode::Encoder;
-use crate::lanes::Lanes;
+use crate::lanes::{CHUNK, Lanes};
 use lowbit_scalar::{FloatFormat, Specials};
 
 const F32_MANTISSA: u32 = f32::MANTISSA_DIGITS - 1;
@@ -193,8 +194,12 @@ impl<L: Lanes> MinifloatDecoder<L> {
 
 impl<L: Lanes> Decoder<L> for MinifloatDecoder<L> {
     #[inline(always)]
-    fn decode(self, l: L, codes: L::B) -> [L::F; 4] {
-        let [a, b, c, d] = l.widen(codes);
+    fn bytes(self) -> usize {
+        CHUNK / 8 * self.layout.bits as usize
+    }
+    #[inline(always)]
+    fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
+        let [a, b, c, d] = l.widen(unpack(l, self.layout.bits, codes));
         [self.decode(l, a), self.decode(l, b), self.decode(l, c), self.decode(l, d)]
     }
 }

@@ -33,6 +33,13 @@ impl<'a> Scales<'a> {
         Self { blocks, per_vector, run, block: 0, left: run, scales, zeros }
     }
 
+    /// From value `at` on, which begins a chunk, of blocks of which there are several.
+    pub(crate) fn starting(blocks: Blocks<'a>, at: usize) -> Self {
+        let this = Self::new(blocks, usize::MAX);
+        let inside = at % blocks.len / if this.per_vector { LANES } else { 1 };
+        Self { block: at / blocks.len, left: this.run - inside, ..this }
+    }
+
     /// Lays out the next `chunks` chunks.
     #[inline(never)]
     pub(crate) fn next_tile(&mut self, chunks: usize) {

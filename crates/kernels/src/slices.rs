@@ -36,17 +36,17 @@ pub(crate) fn encode(level: Level, e: Element, x: &[f32], blocks: Blocks<'_>, co
 }
 
 pub(crate) fn decode(level: Level, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f32]) {
-    let mut scales = Scales::new(blocks, out.len());
     let (chunks, rest) = out.as_chunks_mut::<CHUNK>();
-    let (whole, last) = codes.split_at(e.packed_len(chunks.len() * CHUNK));
+    let at = chunks.len() * CHUNK;
+    let (whole, last) = codes.split_at(e.packed_len(at));
     if !chunks.is_empty() {
-        level.decode(e, whole, &mut scales, chunks);
+        level.decode(e, whole, blocks, 0, chunks);
     }
     if !rest.is_empty() {
         let mut packed = [0; CHUNK];
         packed[..last.len()].copy_from_slice(last);
         let mut padded = [[0.0; CHUNK]];
-        level.decode(e, &packed[..e.packed_len(CHUNK)], &mut scales, &mut padded);
+        level.decode(e, &packed[..e.packed_len(CHUNK)], blocks, at, &mut padded);
         rest.copy_from_slice(&padded[0][..rest.len()]);
     }
 }

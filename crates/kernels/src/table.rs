@@ -2,9 +2,10 @@
 //! element of up to 4 bits decodes by looking its values up.
 
 use crate::Element;
-use crate::decode::Decoder;
+use crate::codes::unpack;
+use crate::decode::{Affine, Decoder};
 use crate::encode::Encoder;
-use crate::lanes::Lanes;
+use crate::lanes::{CHUNK, Lanes};
 use lowbit_scalar::{Fp4, Nf4};
 
 /// The cuts of an element and the codes between them. A number above a cut, and only above, has passed it.
@@ -74,24 +75,73 @@ impl<L: Lanes> Encoder<L> for TableEncoder<L> {
     }
 }
 
-/// Codes of up to 4 bits to values.
+#[inline(always)]
+fn table<L: Lanes>(l: L, e: Element) -> L::Table {
+    let mut values = [0.0; 16];
+    for (code, value) in values.iter_mut().enumerate() {
+        *value = e.decode_one(code as u8);
+    }
+    l.table(&values)
+}
+
+/// Codes of 4 bits to values.
 #[derive(Clone, Copy)]
-pub(crate) struct TableDecoder<L: Lanes>(L::Table);
+pub(crate) struct NibbleDecoder<L: Lanes>(L::Table);
+
+impl<L: Lanes> NibbleDecoder<L> {
+    #[inline(always)]
+    pub(crate) fn new(l: L, e: Element) -> Self {
+        Self(table(l, e))
+    }
+}
+
+impl<L: Lanes> Decoder<L> for NibbleDecoder<L> {
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        CHUNK / 2
+    }
+    #[inline(always)]
+    fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
+        l.lookup_nibbles(self.0, codes.try_into().unwrap())
+    }
+    /// Zero point and scale are applied to the sixteen values, not to each that is looked up: the same operations.
+    #[inline(always)]
+    fn in_block(self, l: L, block: Affine<L>) -> impl Fn(&[u8]) -> [L::F; 4] {
+        let folds = l.folds();
+        let folded = if folds { l.fold(self.0, |values| block.apply(values)) } else { self.0 };
+        #[inline(always)]
+        move |codes| {
+            let [a, b, c, d] = Self(folded).decode(l, codes);
+            if folds {
+                [a, b, c, d]
+            } else {
+                [block.apply(a), block.apply(b), block.apply(c), block.apply(d)]
+            }
+        }
+    }
+}
+
+/// Codes of less than 4 bits to values.
+#[derive(Clone, Copy)]
+pub(crate) struct TableDecoder<L: Lanes> {
+    bits: u32,
+    table: L::Table,
+}
 
 impl<L: Lanes> TableDecoder<L> {
     #[inline(always)]
     pub(crate) fn new(l: L, e: Element) -> Self {
-        let mut values = [0.0; 16];
-        for (code, value) in values.iter_mut().enumerate() {
-            *value = e.decode_one(code as u8);
-        }
-        Self(l.table(&values))
+        Self { bits: e.bits(), table: table(l, e) }
     }
 }
 
 impl<L: Lanes> Decoder<L> for TableDecoder<L> {
     #[inline(always)]
-    fn decode(self, l: L, codes: L::B) -> [L::F; 4] {
-        l.lookup(self.0, codes)
+    fn bytes(self) -> usize {
+        CHUNK / 8 * self.bits as usize
+    }
+    #[inline(always)]
+    fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
+        l.lookup(self.table, unpack(l, self.bits, codes))
     }
 }

@@ -7,6 +7,8 @@
 //! Add, subtract, multiply and divide are IEEE 754 operations, each rounded; nothing here fuses, flushes or estimates.
 //! Integers wrap, and compare as *signed*: that is what SSE2 and AVX2 have, and the kernels' integers are below 2^31.
 
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+mod avx512;
 #[cfg(all(
     feature = "std",
     any(
@@ -97,6 +99,15 @@ pub(crate) trait Lanes: Copy {
     fn store_u16(self, x: [Self::U; 2], out: &mut [u16; 2 * LANES]);
 
     fn table(self, values: &[f32; 16]) -> Self::Table;
+    /// Whether [`fold`](Self::fold) takes no longer than scaling a vector.
+    fn folds(self) -> bool;
+    /// The table of `map(value)`.
+    fn fold(self, table: Self::Table, map: impl Fn(Self::F) -> Self::F) -> Self::Table;
     /// The table's value for each byte, all below 16.
     fn lookup(self, table: Self::Table, codes: Self::B) -> [Self::F; 4];
+    /// The table's value for each nibble, the low one of a byte first.
+    #[inline(always)]
+    fn lookup_nibbles(self, table: Self::Table, codes: &[u8; CHUNK / 2]) -> [Self::F; 4] {
+        self.lookup(table, self.split_nibbles(codes))
+    }
 }

@@ -1,5 +1,7 @@
 //! Lanes of a `fearless_simd` token: the instruction set is found at run time, and the token proves that it is there.
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::avx512;
 use super::{CHUNK, LANES, Lanes};
 use core::array::from_fn;
 use fearless_simd::prelude::*;
@@ -11,13 +13,20 @@ use fearless_simd::{
 #[derive(Clone, Copy)]
 pub(crate) struct Simd<S: Token>(pub(crate) S);
 
+/// Sixteen values, in the form that the level looks up; the compiler drops the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<S: Token> {
+    values: f32x16<S>,
+    /// Byte `k` of the sixteen values, in every block of 128 bits.
+    bytes: [u8x64<S>; 4],
+}
+
 impl<S: Token> Lanes for Simd<S> {
     type F = f32x16<S>;
     type U = u32x16<S>;
     type M = mask32x16<S>;
     type B = u8x64<S>;
-    /// Byte `k` of the sixteen values, in every block of 128 bits.
-    type Table = [u8x64<S>; 4];
+    type Table = Table<S>;
 
     #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> Self::F {
@@ -121,15 +130,31 @@ impl<S: Token> Lanes for Simd<S> {
 
     #[inline(always)]
     fn table(self, values: &[f32; 16]) -> Self::Table {
-        from_fn(
+        let bytes = from_fn(
             #[inline(always)]
             |byte| u8x64::block_splat(u8x16::load_array(self.0, values.map(|x| x.to_le_bytes()[byte]))),
-        )
+        );
+        Table { values: self.load(values), bytes }
+    }
+    #[inline(always)]
+    fn folds(self) -> bool {
+        self.0.level().as_avx512().is_some()
+    }
+    #[inline(always)]
+    fn fold(self, table: Self::Table, map: impl Fn(Self::F) -> Self::F) -> Self::Table {
+        let values = map(table.values);
+        if self.folds() { Table { values, ..table } } else { self.table(&values.into()) }
     }
     /// The four bytes of each value are looked up apart and zipped together.
     #[inline(always)]
     fn lookup(self, table: Self::Table, codes: Self::B) -> [Self::F; 4] {
-        let [b0, b1, b2, b3] = table;
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            return self
+                .widen(codes)
+                .map(|codes| avx512::lookup(token, table.values.into(), codes.into()).simd_into(self.0));
+        }
+        let [b0, b1, b2, b3] = table.bytes;
         let (b0, b1) = (b0.swizzle_dyn_within_blocks(codes), b1.swizzle_dyn_within_blocks(codes));
         let (b2, b3) = (b2.swizzle_dyn_within_blocks(codes), b3.swizzle_dyn_within_blocks(codes));
         let (low, low_end): (u16x32<S>, u16x32<S>) = (b0.zip_low(b1).bitcast(), b0.zip_high(b1).bitcast());
@@ -140,5 +165,14 @@ impl<S: Token> Lanes for Simd<S> {
             low_end.zip_low(high_end).bitcast(),
             low_end.zip_high(high_end).bitcast(),
         ]
+    }
+    #[inline(always)]
+    fn lookup_nibbles(self, table: Self::Table, codes: &[u8; CHUNK / 2]) -> [Self::F; 4] {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            return avx512::lookup_nibbles(token, table.values.into(), codes)
+                .map(|values| values.simd_into(self.0));
+        }
+        self.lookup(table, self.split_nibbles(codes))
     }
 }

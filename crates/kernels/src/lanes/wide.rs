@@ -120,6 +120,14 @@ impl Lanes for Wide {
         *values
     }
     #[inline(always)]
+    fn folds(self) -> bool {
+        true
+    }
+    #[inline(always)]
+    fn fold(self, table: Self::Table, map: impl Fn(Self::F) -> Self::F) -> Self::Table {
+        map(f32x16::new(table)).to_array()
+    }
+    #[inline(always)]
     fn lookup(self, table: Self::Table, codes: Self::B) -> [Self::F; 4] {
         let mut values = [0.0; CHUNK];
         for (value, code) in values.iter_mut().zip(codes) {
