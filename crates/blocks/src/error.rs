@@ -92,6 +92,24 @@ pub enum Error {
         /// The scale that was given.
         value: f32,
     },
+    /// Activations do not fill the columns that a product takes.
+    #[error("activations: {got} values, but {columns} column{} of {cols} {} {}", if *.columns == 1 { "" } else { "s" }, if *.columns == 1 { "has" } else { "have" }, .columns.saturating_mul(*.cols))]
+    Input {
+        /// Values given.
+        got: usize,
+        /// Columns given: tokens.
+        columns: usize,
+        /// Values that each has: columns of the weight.
+        cols: usize,
+    },
+    /// Activations are not the same number of values for each column.
+    #[error("activations: {got} values do not divide into {columns} columns")]
+    Columns {
+        /// Values given.
+        got: usize,
+        /// Columns given: tokens.
+        columns: usize,
+    },
     /// A permutation, bias or input scale does not fit the weight it belongs to.
     #[error("{part}: {got} entries, but the weight has {want} {axis}")]
     Linear {

@@ -59,14 +59,8 @@ impl QLinear<'_> {
     /// # Errors
     /// [`Error::Linear`] where a part has the wrong length, [`Error::Permutation`] where `perm` is none.
     pub fn check(&self) -> Result<(), Error> {
-        let Shape { matrices, rows, cols } = self.weight.shape();
-        let fit = |part, got: Option<usize>, want, axis| match got {
-            Some(got) if got != want => Err(Error::Linear { part, got, want, axis }),
-            _ => Ok(()),
-        };
-        fit("perm", self.perm.as_ref().map(|perm| perm.len()), cols, "columns")?;
-        fit("pre_quant_scale", self.pre_quant_scale.as_ref().map(|scale| scale.len()), cols, "columns")?;
-        fit("bias", self.bias.as_ref().map(|bias| bias.len()), matrices * rows, "rows")?;
+        self.check_lengths()?;
+        let cols = self.weight.shape().cols;
         let mut seen = vec![false; if self.perm.is_some() { cols } else { 0 }];
         for (index, &value) in self.perm.iter().flat_map(|perm| perm.iter()).enumerate() {
             match seen.get_mut(value as usize) {
@@ -75,6 +69,18 @@ impl QLinear<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the parts have the lengths that the weight asks for.
+    pub(crate) fn check_lengths(&self) -> Result<(), Error> {
+        let Shape { matrices, rows, cols } = self.weight.shape();
+        let fit = |part, got: Option<usize>, want, axis| match got {
+            Some(got) if got != want => Err(Error::Linear { part, got, want, axis }),
+            _ => Ok(()),
+        };
+        fit("perm", self.perm.as_ref().map(|perm| perm.len()), cols, "columns")?;
+        fit("pre_quant_scale", self.pre_quant_scale.as_ref().map(|scale| scale.len()), cols, "columns")?;
+        fit("bias", self.bias.as_ref().map(|bias| bias.len()), matrices * rows, "rows")
     }
 
     /// The weight that a plain layer would need for the same output: columns in the order of the input features, multiplied by

@@ -30,3 +30,14 @@ pub(crate) fn map_chunks<T, R, E>(
 ) -> Result<Vec<R>, E> {
     slice.chunks_mut(chunk).enumerate().map(|(index, chunk)| work(index, chunk)).collect()
 }
+
+/// Calls `work` with the index and the contents of each chunk of `chunk` elements (the last may be short), on all cores if there is
+/// more than one chunk.
+pub(crate) fn for_chunks<T: Send>(slice: &mut [T], chunk: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    #[cfg(feature = "rayon")]
+    if slice.len() > chunk {
+        use rayon::prelude::*;
+        return slice.par_chunks_mut(chunk).enumerate().for_each(|(index, chunk)| work(index, chunk));
+    }
+    slice.chunks_mut(chunk).enumerate().for_each(|(index, chunk)| work(index, chunk));
+}

@@ -203,7 +203,7 @@ impl<'a> QTensor<'a> {
         }
     }
 
-    fn stored(&self) -> tiles::Stored<'_> {
+    pub(crate) fn stored(&self) -> tiles::Stored<'_> {
         tiles::Stored {
             format: self.format,
             shape: self.shape,

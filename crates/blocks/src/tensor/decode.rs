@@ -156,7 +156,7 @@ impl QTensor<'_> {
     }
 
     /// Writes some values of one matrix, row-major, line by line and tile by tile.
-    pub(super) fn decode(&self, kernels: Kernels, matrix: usize, values: Range<usize>, out: &mut [f32]) {
+    pub(crate) fn decode(&self, kernels: Kernels, matrix: usize, values: Range<usize>, out: &mut [f32]) {
         let Stored { format, shape, .. } = self.stored();
         let base = matrix * (self.codes.len() / shape.matrices);
         let (mut tile, mut spare) = (TileScales::default(), Vec::new());

@@ -102,7 +102,7 @@ impl Line {
 
 /// Scales and zero points as stored, with what is needed to find those of a tile.
 #[derive(Clone, Copy)]
-pub(super) struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     pub(super) format: Format,
     pub(super) shape: Shape,
     pub(super) scales: &'a [u8],
@@ -143,14 +143,15 @@ impl Stored<'_> {
     }
 
     /// Effective scales of some blocks, counted over all matrices.
-    pub(super) fn scales_of(&self, matrix: usize, blocks: Range<usize>, out: &mut Vec<f32>) {
+    pub(crate) fn scales_of(&self, matrix: usize, blocks: Range<usize>, out: &mut Vec<f32>) {
         out.resize(blocks.len(), 0.0);
         let bytes = self.format.scale.bytes();
         self.format.scale.decode_into(&self.scales[blocks.start * bytes..blocks.end * bytes], out);
         self.tensor_scale.apply(matrix, out);
     }
 
-    fn zeros_of(&self, blocks: Range<usize>, out: &mut Vec<f32>) {
+    /// Zero points of some blocks, counted over all matrices; leaves `out` as it is where the format has none.
+    pub(crate) fn zeros_of(&self, blocks: Range<usize>, out: &mut Vec<f32>) {
         let bytes = self.format.zero_bytes();
         let stored = &self.zeros[blocks.start * bytes..blocks.end * bytes];
         match self.format.zero {

@@ -7,6 +7,8 @@ mod geometry;
 mod linear;
 mod names;
 mod oracle;
+mod product;
+mod product_layer;
 mod round_trip;
 mod rows;
 mod swizzle;

@@ -149,14 +149,8 @@ impl Oracle<'_> {
     }
 
     pub(crate) fn decode(&self, codes: &[u8]) -> Vec<f32> {
-        let bits = bits(self.format.element);
-        let value = |(m, r, c)| {
-            let first = self.bit(m, r, c);
-            let code =
-                (0..bits).fold(0, |code, i| code | (codes[(first + i) / 8] >> ((first + i) % 8) & 1) << i);
-            let block = self.block(m, r, c);
-            let (value, scale, zero) =
-                (decode_one(self.format.element, code), self.scale(m, block), self.zero(block));
+        let value = |at| {
+            let (value, scale, zero) = self.parts(codes, at);
             match self.format.zero {
                 Zero::None => value * scale,
                 Zero::Int | Zero::Float => (value - zero) * scale,
@@ -164,6 +158,14 @@ impl Oracle<'_> {
             }
         };
         self.positions().map(value).collect()
+    }
+
+    /// A code's own value, the effective scale of its block, and its zero point.
+    pub(crate) fn parts(&self, codes: &[u8], (m, r, c): (usize, usize, usize)) -> (f32, f32, f32) {
+        let (first, bits) = (self.bit(m, r, c), bits(self.format.element));
+        let code = (0..bits).fold(0, |code, i| code | (codes[(first + i) / 8] >> ((first + i) % 8) & 1) << i);
+        let block = self.block(m, r, c);
+        (decode_one(self.format.element, code), self.scale(m, block), self.zero(block))
     }
 
     pub(crate) fn encode(&self, x: &[f32]) -> Vec<u8> {

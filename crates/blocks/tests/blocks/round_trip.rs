@@ -18,7 +18,7 @@ pub(crate) fn encode(case: &Case, values: Values<'_>) -> QTensor<'static> {
     QTensor::encode(*format, *shape, values, scales, zeros.as_deref(), tensor_scale.clone()).unwrap()
 }
 
-fn oracle<'a>(tensor: &'a QTensor<'_>) -> Oracle<'a> {
+pub(crate) fn oracle<'a>(tensor: &'a QTensor<'_>) -> Oracle<'a> {
     Oracle {
         format: tensor.format(),
         shape: tensor.shape(),

@@ -1,0 +1,156 @@
+//! The products of a [`QLinear`]: its input form before, its bias after.
+
+use alloc::borrow::Cow;
+use alloc::vec;
+
+use lowbit_kernels::Kernels;
+
+use super::activations::Activations;
+use super::matmul::wide;
+use crate::error::Error;
+use crate::linear::QLinear;
+use crate::shape::Shape;
+use crate::values::Values;
+
+/// # Products
+///
+/// Those of the [weight](QLinear#structfield.weight) with [`input`](Self::input), plus the bias, one f32 addition at the end. A static
+/// [`input_scale`](QLinear#structfield.input_scale) belongs to quantized activations and is not applied here.
+impl QLinear<'_> {
+    /// One matrix of the stack, borrowing its parts: one expert.
+    ///
+    /// # Panics
+    /// If there is no such matrix, or a bias of another length than there are rows.
+    #[must_use]
+    pub fn matrix(&self, matrix: usize) -> QLinear<'_> {
+        let rows = self.weight.shape().rows;
+        let bias = self.bias.as_deref().map(|bias| Cow::Borrowed(&bias[matrix * rows..][..rows]));
+        QLinear { weight: self.weight.matrix(matrix), bias, ..self.borrow() }
+    }
+
+    /// What the weight is multiplied with, `columns` columns one after the other: column `j` of the weight meets
+    /// `(x * pre_quant_scale)[perm[j]]`, one f32 product. `x` itself where there is neither.
+    ///
+    /// Quantize this for [`matmul_quantized`](Self::matmul_quantized). Linears with neither permutation nor scale that read the same x,
+    /// such as q, k and v, share one [`Activations`].
+    ///
+    /// ```
+    /// use std::borrow::Cow;
+    /// use lowbit_blocks::{INT8, QLinear, QTensor, Shape, TensorScale};
+    /// let one = 1.0f32.to_le_bytes().to_vec();
+    /// let weight = QTensor::new(INT8, Shape::matrix(1, 3), vec![1, 2, 3], one, None, TensorScale::None)?;
+    /// let linear = QLinear {
+    ///     perm: Some(Cow::Borrowed(&[2, 0, 1])),
+    ///     pre_quant_scale: Some(Cow::Borrowed(&[1.0, 0.5, 2.0])),
+    ///     bias: Some(Cow::Borrowed(&[-1.0])),
+    ///     ..QLinear::from(weight)
+    /// };
+    /// let x = [10.0f32, 20.0, 30.0];
+    /// assert_eq!(linear.input((&x).into(), 1)?[..], [60.0, 10.0, 10.0]);
+    /// let mut y = [0.0];
+    /// linear.matvec((&x).into(), &mut y)?;
+    /// assert_eq!(y, [109.0]); // 1 * 60 + 2 * 10 + 3 * 10 - 1
+    /// # Ok::<(), lowbit_blocks::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Input`] where `x` has another number of values, [`Error::Linear`] and [`Error::Permutation`] where the parts do not fit the
+    /// weight. Whether a permutation names a column twice is for [`check`](Self::check) to see.
+    pub fn input<'x>(&self, x: Values<'x>, columns: usize) -> Result<Cow<'x, [f32]>, Error> {
+        self.check_lengths()?;
+        let cols = self.weight.shape().cols;
+        let mut x = wide(x, columns, cols)?;
+        if cols == 0 {
+            return Ok(x);
+        }
+        if let Some(scale) = &self.pre_quant_scale {
+            for x in x.to_mut().chunks_exact_mut(cols) {
+                x.iter_mut().zip(scale.iter()).for_each(|(x, scale)| *x *= scale);
+            }
+        }
+        if let Some(perm) = &self.perm {
+            let mut sorted = vec![0.0; x.len()];
+            for (sorted, x) in sorted.chunks_exact_mut(cols).zip(x.chunks_exact(cols)) {
+                for (index, (sorted, &value)) in sorted.iter_mut().zip(perm.iter()).enumerate() {
+                    *sorted = *x.get(value as usize).ok_or(Error::Permutation { index, value, cols })?;
+                }
+            }
+            x = Cow::Owned(sorted);
+        }
+        Ok(x)
+    }
+
+    /// `y = W x + bias`, matrix after matrix.
+    ///
+    /// # Errors
+    /// As [`input`](Self::input).
+    ///
+    /// # Panics
+    /// If `y` has another length than there are rows.
+    pub fn matvec(&self, x: Values<'_>, y: &mut [f32]) -> Result<(), Error> {
+        self.matmul(x, 1, y)
+    }
+
+    /// Every row times every column: `x` is columns x cols and `y` columns x rows, both row-major, so that each token has a row.
+    ///
+    /// # Errors
+    /// As [`input`](Self::input).
+    ///
+    /// # Panics
+    /// If `y` does not have `columns` numbers for each row.
+    pub fn matmul(&self, x: Values<'_>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
+        let x = self.input(x, columns)?;
+        self.weight.matmul_with(Kernels::best(), Values::F32(&x), columns, y)?;
+        self.add_bias(y);
+        Ok(())
+    }
+
+    /// [`matvec`](Self::matvec) with activations quantized on the way, [`Activations::set_int8`]: faster, and less exact.
+    ///
+    /// # Errors
+    /// As [`input`](Self::input).
+    ///
+    /// # Panics
+    /// As [`matvec`](Self::matvec).
+    pub fn matvec_int8(&self, x: Values<'_>, y: &mut [f32]) -> Result<(), Error> {
+        self.matmul_int8(x, 1, y)
+    }
+
+    /// [`matmul`](Self::matmul) with activations quantized on the way, [`Activations::set_int8`].
+    ///
+    /// # Errors
+    /// As [`input`](Self::input).
+    ///
+    /// # Panics
+    /// As [`matmul`](Self::matmul).
+    pub fn matmul_int8(&self, x: Values<'_>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
+        let x = self.input(x, columns)?;
+        self.weight.matmul_int8(Values::F32(&x), columns, y)?;
+        self.add_bias(y);
+        Ok(())
+    }
+
+    /// [`matmul`](Self::matmul) with activations that are quantized already: those of [`input`](Self::input).
+    ///
+    /// # Errors
+    /// [`Error::Input`] where their columns have another number of values than a row of the weight, [`Error::Linear`] where the parts do not
+    /// fit the weight.
+    ///
+    /// # Panics
+    /// As [`matmul`](Self::matmul).
+    pub fn matmul_quantized(&self, x: &Activations, y: &mut [f32]) -> Result<(), Error> {
+        self.check_lengths()?;
+        self.weight.matmul_quantized(x, y)?;
+        self.add_bias(y);
+        Ok(())
+    }
+
+    fn add_bias(&self, y: &mut [f32]) {
+        let Shape { matrices, rows, .. } = self.weight.shape();
+        if let Some(bias) = self.bias.as_deref().filter(|_| matrices * rows > 0) {
+            for y in y.chunks_exact_mut(matrices * rows) {
+                y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+            }
+        }
+    }
+}

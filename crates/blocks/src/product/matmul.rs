@@ -1,0 +1,269 @@
+//! The products of a [`QTensor`]: rows band by band, bands on all cores where the matrix is large.
+
+use alloc::borrow::Cow;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use lowbit_kernels::Kernels;
+
+use super::activations::Activations;
+use super::rows::{Band, Grid};
+use crate::error::Error;
+use crate::parallel::for_chunks;
+use crate::shape::Shape;
+use crate::tensor::QTensor;
+use crate::values::Values;
+
+/// Multiplications that one thread takes at a time, about. Matrices of fewer than two such chunks stay on the caller's thread.
+const CHUNK: usize = 1 << 18;
+/// Values that are restored at a time where kernels cannot take rows as they lie.
+const RESTORED: usize = 4096;
+
+/// # Products
+///
+/// What they compute, and in which order, is in [`Kernels::dot`] and [`Kernels::dot_prepared`]: the same bits on every SIMD level, for any
+/// number of threads and columns.
+impl QTensor<'_> {
+    /// One row times `x`, which has as many values.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it has not.
+    ///
+    /// # Panics
+    /// If there is no such matrix or row.
+    pub fn dot(&self, matrix: usize, row: usize, x: Values<'_>) -> Result<f32, Error> {
+        let Shape { matrices, rows, cols } = self.shape();
+        assert!(matrix < matrices, "matrix {matrix} of {matrices}");
+        assert!(row < rows, "row {row} of {rows}");
+        let x = wide(x, 1, cols)?;
+        let mut y = [0.0];
+        if cols > 0 {
+            let work = Work { tensor: self, kernels: Kernels::best(), operand: Operand::F32(&x), columns: 1 };
+            work.rows(matrix, row..row + 1, &mut y);
+        }
+        Ok(y[0])
+    }
+
+    /// `y = W x`: every row times `x`, matrix after matrix.
+    ///
+    /// ```
+    /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
+    /// // A row of ones and a row of sixes, scaled with 1 and 1/2.
+    /// let codes = [[0x22; 16], [0x77; 16]].concat();
+    /// let tensor = QTensor::new(MXFP4, Shape::matrix(2, 32), codes, vec![127, 126], None, TensorScale::None)?;
+    /// let mut y = [0.0; 2];
+    /// tensor.matvec((&[0.25f32; 32]).into(), &mut y)?;
+    /// assert_eq!(y, [8.0, 24.0]); // 32 * 1 / 4, 32 * 3 / 4
+    /// # Ok::<(), lowbit_blocks::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Input`] where `x` has another number of values than a row.
+    ///
+    /// # Panics
+    /// If `y` has another length than there are rows.
+    pub fn matvec(&self, x: Values<'_>, y: &mut [f32]) -> Result<(), Error> {
+        self.matmul(x, 1, y)
+    }
+
+    /// Every row times every column: `x` is columns x cols and `y` columns x rows, both row-major, so that each token has a row.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where `x` has another number of values.
+    ///
+    /// # Panics
+    /// If `y` does not have `columns` numbers for each row.
+    pub fn matmul(&self, x: Values<'_>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
+        self.matmul_with(Kernels::best(), x, columns, y)
+    }
+
+    /// [`matmul`](Self::matmul) with the kernels of one SIMD level. All levels give the same bits.
+    ///
+    /// # Errors
+    /// As [`matmul`](Self::matmul).
+    ///
+    /// # Panics
+    /// As [`matmul`](Self::matmul).
+    pub fn matmul_with(
+        &self,
+        kernels: Kernels,
+        x: Values<'_>,
+        columns: usize,
+        y: &mut [f32],
+    ) -> Result<(), Error> {
+        let x = wide(x, columns, self.shape().cols)?;
+        self.multiply(kernels, &Operand::F32(&x), columns, y);
+        Ok(())
+    }
+
+    /// [`matvec`](Self::matvec) with activations quantized on the way, [`Activations::set_int8`]: faster, and less exact.
+    ///
+    /// # Errors
+    /// As [`matvec`](Self::matvec).
+    ///
+    /// # Panics
+    /// As [`matvec`](Self::matvec).
+    pub fn matvec_int8(&self, x: Values<'_>, y: &mut [f32]) -> Result<(), Error> {
+        self.matmul_int8(x, 1, y)
+    }
+
+    /// [`matmul`](Self::matmul) with activations quantized on the way, [`Activations::set_int8`].
+    ///
+    /// # Errors
+    /// As [`matmul`](Self::matmul).
+    ///
+    /// # Panics
+    /// As [`matmul`](Self::matmul).
+    pub fn matmul_int8(&self, x: Values<'_>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
+        fits(x.len(), columns, self.shape().cols)?;
+        let mut activations = Activations::new();
+        activations.set_int8(x, columns)?;
+        self.matmul_quantized(&activations, y)
+    }
+
+    /// [`matmul`](Self::matmul) with activations that are quantized already; `y` has a row for each of their columns.
+    ///
+    /// ```
+    /// use lowbit_blocks::{Activations, MXFP4, QTensor, Shape, TensorScale};
+    /// // MXFP4 times MXFP4, 32 values each: ones and sixes, scales 2 and 1/2.
+    /// let one = QTensor::new(MXFP4, Shape::matrix(1, 32), vec![0x22; 16], vec![128], None, TensorScale::None)?;
+    /// let six = QTensor::new(MXFP4, Shape::matrix(1, 32), vec![0x77; 16], vec![126], None, TensorScale::None)?;
+    /// let (mut tokens, mut y) = (Activations::new(), [0.0]);
+    /// tokens.set_quantized(&six)?;
+    /// one.matmul_quantized(&tokens, &mut y)?;
+    /// assert_eq!(y, [192.0]); // (32 * 1 * 6) * 2 * 1/2
+    /// # Ok::<(), lowbit_blocks::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Input`] where their columns have another number of values than a row.
+    ///
+    /// # Panics
+    /// As [`matmul`](Self::matmul).
+    pub fn matmul_quantized(&self, x: &Activations, y: &mut [f32]) -> Result<(), Error> {
+        self.matmul_quantized_with(Kernels::best(), x, y)
+    }
+
+    /// [`matmul_quantized`](Self::matmul_quantized) with the kernels of one SIMD level. All levels give the same bits.
+    ///
+    /// # Errors
+    /// As [`matmul_quantized`](Self::matmul_quantized).
+    ///
+    /// # Panics
+    /// As [`matmul`](Self::matmul).
+    pub fn matmul_quantized_with(
+        &self,
+        kernels: Kernels,
+        x: &Activations,
+        y: &mut [f32],
+    ) -> Result<(), Error> {
+        let cols = self.shape().cols;
+        fits(x.columns() * x.cols(), x.columns(), cols)?;
+        let in_blocks =
+            Grid::of(&self.format(), self.shape()).is_some_and(|grid| x.prepared(grid.block).is_some());
+        if in_blocks {
+            self.multiply(kernels, &Operand::Quantized(x), x.columns(), y);
+        } else {
+            self.multiply(kernels, &Operand::F32(&x.restored()), x.columns(), y);
+        }
+        Ok(())
+    }
+
+    fn multiply(&self, kernels: Kernels, operand: &Operand<'_>, columns: usize, y: &mut [f32]) {
+        let Shape { matrices, rows, cols } = self.shape();
+        let all = matrices * rows;
+        assert_eq!(y.len(), columns * all, "{columns} columns of {all} results");
+        if y.is_empty() || cols == 0 {
+            return y.fill(0.0);
+        }
+        let work = Work { tensor: self, kernels, operand: operand.clone(), columns };
+        let chunk = (CHUNK / (cols * columns)).max(1);
+        let each_matrix = |out: &mut [f32]| {
+            for (matrix, out) in out.chunks_mut(rows * columns).enumerate() {
+                for_chunks(out, chunk * columns, |index, out| {
+                    let start = index * chunk;
+                    work.rows(matrix, start..start + out.len() / columns, out);
+                });
+            }
+        };
+        if columns == 1 {
+            return each_matrix(y);
+        }
+        // Kernels give rows x columns.
+        let mut turned = vec![0.0; y.len()];
+        each_matrix(&mut turned);
+        for (column, y) in y.chunks_exact_mut(all).enumerate() {
+            y.iter_mut().zip(turned.chunks_exact(columns)).for_each(|(y, row)| *y = row[column]);
+        }
+    }
+}
+
+/// What the weights are multiplied with.
+#[derive(Clone)]
+enum Operand<'a> {
+    F32(&'a [f32]),
+    /// Only where the rows of the weights are in [`Grid`] and the blocks fit.
+    Quantized(&'a Activations),
+}
+
+struct Work<'a> {
+    tensor: &'a QTensor<'a>,
+    kernels: Kernels,
+    operand: Operand<'a>,
+    columns: usize,
+}
+
+impl Work<'_> {
+    /// Some rows of one matrix times all columns, `rows.len() * columns` results.
+    fn rows(&self, matrix: usize, rows: Range<usize>, out: &mut [f32]) {
+        let Self { tensor, kernels, ref operand, columns } = *self;
+        let (format, shape) = (tensor.format(), tensor.shape());
+        let Some(grid) = Grid::of(&format, shape) else { return self.restored_rows(matrix, rows, out) };
+        let (step, mut band) = (grid.band(), Band::default());
+        for (index, out) in out.chunks_mut(step * columns).enumerate() {
+            let start = rows.start + index * step;
+            let weights = band.rows(tensor, &grid, matrix, start..start + out.len() / columns);
+            match operand {
+                Operand::F32(x) => kernels.dot(weights, x, out),
+                Operand::Quantized(x) => {
+                    if let Some(x) = x.prepared(grid.block) {
+                        kernels.dot_prepared(weights, x, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same where kernels cannot take the rows as they lie.
+    fn restored_rows(&self, matrix: usize, rows: Range<usize>, out: &mut [f32]) {
+        let Operand::F32(x) = self.operand else { return };
+        let cols = self.tensor.shape().cols;
+        let step = (RESTORED / cols).clamp(1, rows.len());
+        let mut values: Vec<f32> = vec![0.0; step * cols];
+        for (index, out) in out.chunks_mut(step * self.columns).enumerate() {
+            let (start, count) = (rows.start + index * step, out.len() / self.columns);
+            let values = &mut values[..count * cols];
+            self.tensor.decode(self.kernels, matrix, start * cols..(start + count) * cols, values);
+            self.kernels.dot_f32(values, x, cols, out);
+        }
+    }
+}
+
+/// `x` as f32, if it is `columns` columns of `cols` values.
+pub(super) fn wide(x: Values<'_>, columns: usize, cols: usize) -> Result<Cow<'_, [f32]>, Error> {
+    fits(x.len(), columns, cols)?;
+    Ok(match x {
+        Values::F32(x) => Cow::Borrowed(x),
+        _ => {
+            let mut wide = vec![0.0; x.len()];
+            x.widen_into(0..x.len(), &mut wide);
+            Cow::Owned(wide)
+        }
+    })
+}
+
+fn fits(got: usize, columns: usize, cols: usize) -> Result<(), Error> {
+    // Too many to count is not what anybody has.
+    if columns.checked_mul(cols) == Some(got) { Ok(()) } else { Err(Error::Input { got, columns, cols }) }
+}

@@ -1,0 +1,106 @@
+//! Rows of a matrix as kernels take them: dense codes from a byte on, and scales of their own.
+//!
+//! ```text
+//! grid of scales            rows of the matrix            what a kernel gets
+//! g x wide                  each grid row for `high`      count x wide: a grid row once for each of its rows
+//! ```
+//!
+//! Scales are decoded a band of rows at a time, so that they are in the L1 cache when the kernel reads them.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use lowbit_kernels::{Blocks, Rows};
+
+use crate::format::{Block, Format, Zero};
+use crate::shape::Shape;
+use crate::tensor::QTensor;
+
+/// Scales in a band, about: 16 KiB of f32.
+const BAND: usize = 4096;
+
+/// How rows and blocks meet, where every row starts with a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid {
+    /// Values in a block.
+    pub(super) block: usize,
+    /// Rows that share scales.
+    high: usize,
+    /// Scales of a row.
+    wide: usize,
+}
+
+impl Grid {
+    /// The grid of matrices of this shape, or `None` if kernels cannot take their rows as they lie: a `Flat` row may start inside a block
+    /// or a byte, and a bias that is added after scaling is not the kernels' zero point.
+    pub(super) fn of(format: &Format, shape: Shape) -> Option<Self> {
+        let Shape { rows, cols, .. } = shape;
+        if cols == 0 || format.zero == Zero::Bias {
+            return None;
+        }
+        let one = |high| Some(Self { block: cols, high, wide: 1 });
+        match format.block {
+            Block::Tensor => one(rows.max(1)),
+            Block::Channel => one(1),
+            Block::Group(block) => Some(Self { block, high: 1, wide: cols / block }),
+            Block::Tile { rows: high, cols: block } => {
+                Some(Self { block: block.min(cols), high, wide: cols.div_ceil(block) })
+            }
+            Block::Flat(_) if !(cols % 8 * format.element.bits() as usize).is_multiple_of(8) => None,
+            Block::Flat(block) if cols.is_multiple_of(block) => {
+                Some(Self { block, high: 1, wide: cols / block })
+            }
+            Block::Flat(block) if block.is_multiple_of(cols) => one(block / cols),
+            Block::Flat(_) => None,
+        }
+    }
+
+    /// Rows of a band.
+    pub(super) fn band(&self) -> usize {
+        (BAND / self.wide).max(1)
+    }
+}
+
+/// Effective scales and zero points of some rows; the buffers serve one band after the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Band {
+    scales: Vec<f32>,
+    zeros: Vec<f32>,
+    shared: Vec<f32>,
+}
+
+impl Band {
+    /// Some rows of one matrix as a kernel takes them.
+    pub(super) fn rows<'s>(
+        &'s mut self,
+        tensor: &'s QTensor<'_>,
+        grid: &Grid,
+        matrix: usize,
+        rows: Range<usize>,
+    ) -> Rows<'s> {
+        let (stored, shape, format) = (tensor.stored(), tensor.shape(), tensor.format());
+        let first = matrix * format.scales_per_matrix(shape);
+        let (start, end) = (rows.start / grid.high, rows.end.div_ceil(grid.high));
+        let blocks = first + start * grid.wide..first + end * grid.wide;
+        stored.scales_of(matrix, blocks.clone(), &mut self.scales);
+        stored.zeros_of(blocks, &mut self.zeros);
+        if grid.high > 1 {
+            for list in [&mut self.scales, &mut self.zeros] {
+                if !list.is_empty() {
+                    core::mem::swap(list, &mut self.shared);
+                    list.clear();
+                    for row in rows.clone() {
+                        list.extend_from_slice(
+                            &self.shared[(row / grid.high - start) * grid.wide..][..grid.wide],
+                        );
+                    }
+                }
+            }
+        }
+        let bytes = format.row_bytes(shape.cols);
+        let codes = &tensor.codes()[(matrix * shape.rows + rows.start) * bytes..][..rows.len() * bytes];
+        let zeros = (format.zero != Zero::None).then_some(&self.zeros[..]);
+        let blocks = Blocks { len: grid.block, scales: &self.scales, zeros };
+        Rows { element: format.element, count: rows.len(), len: shape.cols, codes, blocks }
+    }
+}
