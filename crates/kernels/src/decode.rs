@@ -19,7 +19,7 @@ use crate::{Blocks, Element};
 pub(crate) trait Decoder<L: Lanes>: Copy {
     /// Bytes that a chunk's codes take.
     fn bytes(self) -> usize;
-    /// The values of a chunk.
+    /// The values of a chunk, whose codes `codes` begins with; what follows may be read, too.
     fn decode(self, l: L, codes: &[u8]) -> [L::F; 4];
     /// The values of a chunk in a block of many chunks.
     #[inline(always)]
@@ -50,47 +50,51 @@ impl<L: Lanes> Affine<L> {
     }
 }
 
-/// Decodes chunks, of which the first begins with value `at` of the blocks; `codes` is `8 * e.bits()` bytes per chunk.
+/// Chunks to decode, of which the first begins with value `at` of the blocks.
+pub(crate) struct Chunks<'a> {
+    /// `8 * e.bits()` bytes per chunk.
+    pub(crate) codes: &'a [u8],
+    pub(crate) blocks: Blocks<'a>,
+    pub(crate) at: usize,
+    pub(crate) out: &'a mut [[f32; CHUNK]],
+}
+
+/// Decodes chunks by the family of the element.
 #[inline(always)]
-pub(crate) fn decode<L: Lanes>(
-    l: L,
-    e: Element,
-    codes: &[u8],
-    blocks: Blocks<'_>,
-    at: usize,
-    out: &mut [[f32; CHUNK]],
-) {
-    let bits = e.bits();
-    match e.float_format() {
-        _ if bits == 4 => chunks(l, NibbleDecoder::new(l, e), codes, blocks, at, out),
-        _ if bits < 4 => chunks(l, TableDecoder::new(l, e), codes, blocks, at, out),
-        Some(format) => chunks(l, MinifloatDecoder::new(l, Layout::of(format)), codes, blocks, at, out),
-        None => chunks(l, IntDecoder::new(l, e), codes, blocks, at, out),
+pub(crate) fn decode<L: Lanes>(l: L, e: Element, chunks: Chunks<'_>) {
+    let (bits, format) = (e.bits(), e.float_format());
+    if bits == 4 {
+        return chunks.decode(l, NibbleDecoder::new(l, e));
+    }
+    let is_byte = bits == 8 && format.is_none();
+    let chunks = if is_byte { Some(chunks) } else { l.decode_natively(e, chunks) };
+    let Some(chunks) = chunks else { return };
+    match format {
+        _ if is_byte => chunks.decode(l, IntDecoder::new(l, e)),
+        _ if bits < 4 => chunks.decode(l, TableDecoder::new(l, e)),
+        Some(format) => chunks.decode(l, MinifloatDecoder::new(l, Layout::of(format))),
+        None => chunks.decode(l, IntDecoder::new(l, e)),
     }
 }
 
-#[inline(always)]
-fn chunks<L: Lanes>(
-    l: L,
-    decoder: impl Decoder<L>,
-    codes: &[u8],
-    blocks: Blocks<'_>,
-    at: usize,
-    out: &mut [[f32; CHUNK]],
-) {
-    let Blocks { len, scales, zeros } = blocks;
-    if scales.len() == 1 {
-        return runs(l, decoder, codes, usize::MAX, scales, zeros, out);
-    }
-    let whole = at.is_multiple_of(len) && at + CHUNK * out.len() <= len * scales.len();
-    let (scales, zeros) = (&scales[at / len..], zeros.map(|zeros| &zeros[at / len..]));
-    match len {
-        LANES if whole => few::<L, 4>(l, decoder, codes, scales, zeros, out),
-        32 if whole => few::<L, 2>(l, decoder, codes, scales, zeros, out),
-        _ if whole && len.is_multiple_of(CHUNK) => {
-            runs(l, decoder, codes, len / CHUNK, scales, zeros, out);
+impl Chunks<'_> {
+    #[inline(always)]
+    pub(crate) fn decode<L: Lanes>(self, l: L, decoder: impl Decoder<L>) {
+        let Self { codes, blocks, at, out } = self;
+        let Blocks { len, scales, zeros } = blocks;
+        if scales.len() == 1 {
+            return runs(l, decoder, codes, usize::MAX, scales, zeros, out);
         }
-        _ => tiles(l, decoder, codes, Scales::starting(blocks, at), out),
+        let whole = at.is_multiple_of(len) && at + CHUNK * out.len() <= len * scales.len();
+        let (scales, zeros) = (&scales[at / len..], zeros.map(|zeros| &zeros[at / len..]));
+        match len {
+            LANES if whole => few::<L, 4>(l, decoder, codes, scales, zeros, out),
+            32 if whole => few::<L, 2>(l, decoder, codes, scales, zeros, out),
+            _ if whole && len.is_multiple_of(CHUNK) => {
+                runs(l, decoder, codes, len / CHUNK, scales, zeros, out);
+            }
+            _ => tiles(l, decoder, codes, Scales::starting(blocks, at), out),
+        }
     }
 }
 
@@ -106,12 +110,12 @@ fn runs<L: Lanes>(
     out: &mut [[f32; CHUNK]],
 ) {
     let run = run.min(out.len());
-    let runs = codes.chunks(run * decoder.bytes()).zip(out.chunks_mut(run));
-    for (block, ((codes, out), &scale)) in runs.zip(scales).enumerate() {
+    let bytes = decoder.bytes();
+    for ((block, out), &scale) in out.chunks_mut(run).enumerate().zip(scales) {
         let zero = zeros.map(|zeros| l.splat(zeros[block]));
         let decode = decoder.in_block(l, Affine { zero, scale: l.splat(scale) });
-        for (codes, out) in codes.chunks_exact(decoder.bytes()).zip(out) {
-            store(l, decode(codes), out);
+        for (chunk, out) in out.iter_mut().enumerate() {
+            store(l, decode(&codes[(block * run + chunk) * bytes..]), out);
         }
     }
 }
@@ -128,9 +132,8 @@ fn few<L: Lanes, const N: usize>(
 ) {
     let scales = scales.as_chunks::<N>().0;
     let zeros = zeros.map(|zeros| zeros.as_chunks::<N>().0);
-    let chunks = codes.chunks_exact(decoder.bytes()).zip(out);
-    for (i, ((codes, out), scales)) in chunks.zip(scales).enumerate() {
-        let mut values = decoder.decode(l, codes);
+    for (i, (out, scales)) in out.iter_mut().zip(scales).enumerate() {
+        let mut values = decoder.decode(l, &codes[i * decoder.bytes()..]);
         if let Some(zeros) = zeros {
             let zeros = &zeros[i];
             for (value, zero) in values.iter_mut().zip([0, 1, 2, 3].map(|vector| zeros[vector * N / 4])) {
@@ -154,10 +157,10 @@ fn tiles<L: Lanes>(
     out: &mut [[f32; CHUNK]],
 ) {
     let has_zeros = scales.has_zeros();
-    for (codes, out) in codes.chunks(TILE * decoder.bytes()).zip(out.chunks_mut(TILE)) {
+    for (tile, out) in out.chunks_mut(TILE).enumerate() {
         scales.next_tile(out.len());
-        for (chunk, (codes, out)) in codes.chunks_exact(decoder.bytes()).zip(out).enumerate() {
-            let mut values = decoder.decode(l, codes);
+        for (chunk, out) in out.iter_mut().enumerate() {
+            let mut values = decoder.decode(l, &codes[(tile * TILE + chunk) * decoder.bytes()..]);
             for (i, value) in values.iter_mut().enumerate() {
                 let vector = 4 * chunk + i;
                 if has_zeros {

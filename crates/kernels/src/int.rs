@@ -101,7 +101,7 @@ impl<L: Lanes> Decoder<L> for IntDecoder<L> {
     }
     #[inline(always)]
     fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
-        let [a, b, c, d] = l.widen(unpack(l, self.bits, codes));
+        let [a, b, c, d] = l.widen(unpack(l, self.bits, &codes[..Decoder::<L>::bytes(self)]));
         [self.vector(l, a), self.vector(l, b), self.vector(l, c), self.vector(l, d)]
     }
 }

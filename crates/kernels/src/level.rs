@@ -1,5 +1,6 @@
 //! The SIMD levels, and the one place where a kernel is compiled for each of them.
 
+use crate::decode::Chunks;
 #[cfg(all(
     feature = "std",
     any(
@@ -13,7 +14,7 @@ use crate::lanes::Simd;
 use crate::lanes::{CHUNK, Wide};
 use crate::scales::Scales;
 use crate::widen::PAIR;
-use crate::{Blocks, Element, absmax, decode, encode, widen};
+use crate::{Element, absmax, decode, encode, widen};
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
 use fearless_simd::aarch64::Neon;
 #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
@@ -136,15 +137,8 @@ impl Level {
         on!(self, l => encode::encode(l, e, x, scales, codes))
     }
 
-    pub(crate) fn decode(
-        self,
-        e: Element,
-        codes: &[u8],
-        blocks: Blocks<'_>,
-        at: usize,
-        out: &mut [[f32; CHUNK]],
-    ) {
-        on!(self, l => decode::decode(l, e, codes, blocks, at, out))
+    pub(crate) fn decode(self, e: Element, chunks: Chunks<'_>) {
+        on!(self, l => decode::decode(l, e, chunks))
     }
 
     pub(crate) fn widen_f16(self, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {

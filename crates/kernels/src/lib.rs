@@ -16,6 +16,8 @@ mod kernels;
 mod lanes;
 mod level;
 mod minifloat;
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+mod planes;
 mod product;
 mod reference;
 mod scales;

@@ -199,7 +199,7 @@ impl<L: Lanes> Decoder<L> for MinifloatDecoder<L> {
     }
     #[inline(always)]
     fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
-        let [a, b, c, d] = l.widen(unpack(l, self.layout.bits, codes));
+        let [a, b, c, d] = l.widen(unpack(l, self.layout.bits, &codes[..Decoder::<L>::bytes(self)]));
         [self.decode(l, a), self.decode(l, b), self.decode(l, c), self.decode(l, d)]
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! So the kernels have no second loop for the end, and this code is compiled once, not once per level.
 
+use crate::decode::Chunks;
 use crate::lanes::CHUNK;
 use crate::level::Level;
 use crate::scales::Scales;
@@ -40,13 +41,13 @@ pub(crate) fn decode(level: Level, e: Element, codes: &[u8], blocks: Blocks<'_>,
     let at = chunks.len() * CHUNK;
     let (whole, last) = codes.split_at(e.packed_len(at));
     if !chunks.is_empty() {
-        level.decode(e, whole, blocks, 0, chunks);
+        level.decode(e, Chunks { codes: whole, blocks, at: 0, out: chunks });
     }
     if !rest.is_empty() {
         let mut packed = [0; CHUNK];
         packed[..last.len()].copy_from_slice(last);
         let mut padded = [[0.0; CHUNK]];
-        level.decode(e, &packed[..e.packed_len(CHUNK)], blocks, at, &mut padded);
+        level.decode(e, Chunks { codes: &packed, blocks, at, out: &mut padded });
         rest.copy_from_slice(&padded[0][..rest.len()]);
     }
 }

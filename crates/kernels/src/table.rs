@@ -102,7 +102,7 @@ impl<L: Lanes> Decoder<L> for NibbleDecoder<L> {
     }
     #[inline(always)]
     fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
-        l.lookup_nibbles(self.0, codes.try_into().unwrap())
+        l.lookup_nibbles(self.0, codes.first_chunk().unwrap())
     }
     /// Zero point and scale are applied to the sixteen values, not to each that is looked up: the same operations.
     #[inline(always)]
@@ -142,6 +142,6 @@ impl<L: Lanes> Decoder<L> for TableDecoder<L> {
     }
     #[inline(always)]
     fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
-        l.lookup(self.table, unpack(l, self.bits, codes))
+        l.lookup(self.table, unpack(l, self.bits, &codes[..Decoder::<L>::bytes(self)]))
     }
 }

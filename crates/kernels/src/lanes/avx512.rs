@@ -5,6 +5,13 @@
 //! vpermps          sixteen f32 by the low four bits of each index: what lies above a code does not matter
 //! ```
 
+use super::{CHUNK, Lanes, Simd};
+use crate::decode::Decoder;
+use crate::planes::Planes;
+use fearless_simd::prelude::*;
+use fearless_simd::x86::Avx512;
+use fearless_simd::{Simd as Token, f32x16, u8x64};
+
 #[cfg(target_arch = "x86")]
 use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
@@ -43,5 +50,159 @@ fearless_simd::kernel! {
     #[inline(always)]
     pub(crate) fn lookup(avx512: Avx512, table: __m512, codes: __m512i) -> __m512 {
         _mm512_permutexvar_ps(codes, table)
+    }
+}
+
+/// Codes of any width to values by [`Planes`]: the bytes of the values are looked up apart and zipped together.
+///
+/// Zipping works within 128 bits, so codes are first put where it leaves them in order. With `L` one of four lanes and `d` one
+/// of its dwords, which hold the codes of four values of vector `d`:
+///
+/// ```text
+/// lane L, dword d        codes 16 d + 4 L and the three after it; their bits begin with bit w (16 d + 4 L) of the stream
+/// ```
+#[derive(Clone, Copy)]
+pub(crate) struct PlaneDecoder<const KIND: u8> {
+    avx512: Avx512,
+    bytes: usize,
+    /// Which byte of the stream goes to each byte: four from where a dword's codes begin.
+    spread: __m512i,
+    /// Which eight bits of its qword go to each byte: those from where its code begins.
+    picks: __m512i,
+    high: [__m512i; 2],
+    low: [__m512i; 2],
+    sign: __m512i,
+}
+
+/// Codes of up to 6 bits: one register is a table.
+pub(crate) const NARROW: u8 = 0;
+/// 128 values; the sign bit, where there is one, is in its place.
+pub(crate) const SIGNED: u8 = 1;
+/// The same, but code 0x80 is NaN.
+pub(crate) const FNUZ: u8 = 2;
+
+impl<const KIND: u8> PlaneDecoder<KIND> {
+    #[inline(always)]
+    pub(crate) fn new(avx512: Avx512, bits: u32, planes: &Planes) -> Self {
+        let (spread, picks) = &ORDERS[bits as usize - 1];
+        let bytes = |bytes: &[u8; 64]| u8x64::load_array_ref(avx512, bytes).into();
+        let table = |plane: &[u8; 128]| {
+            [bytes(plane[..64].try_into().unwrap()), bytes(plane[64..].try_into().unwrap())]
+        };
+        Self {
+            avx512,
+            bytes: CHUNK / 8 * bits as usize,
+            spread: bytes(spread),
+            picks: bytes(picks),
+            high: table(&planes.high),
+            low: table(&planes.low),
+            sign: u8x64::splat(avx512, planes.sign).into(),
+        }
+    }
+}
+
+/// `spread` and `picks` for widths of 1 to 8.
+static ORDERS: [([u8; 64], [u8; 64]); 8] = {
+    let mut orders = [([0; 64], [0; 64]); 8];
+    let mut i = 0;
+    while i < 8 * 64 {
+        let (width, at) = (i / 64 + 1, i % 64);
+        let (lane, dword, byte) = (at / 16, at / 4 % 4, at % 4);
+        let bit = width * (16 * dword + 4 * lane);
+        let (spread, picks) = &mut orders[width - 1];
+        spread[at] = (bit / 8 + byte) as u8;
+        picks[at] = (dword % 2 * 32 + bit % 8 + width * byte) as u8;
+        i += 1;
+    }
+    orders
+};
+
+impl<S: Token, const KIND: u8> Decoder<Simd<S>> for PlaneDecoder<KIND> {
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        self.bytes
+    }
+    #[inline(always)]
+    fn decode(self, l: Simd<S>, codes: &[u8]) -> [f32x16<S>; 4] {
+        // A whole register from where the codes begin, unless they end before.
+        let stream = match codes.first_chunk() {
+            Some(stream) => l.load_bytes(stream),
+            None => {
+                let mut padded = [0; CHUNK];
+                padded[..codes.len()].copy_from_slice(codes);
+                l.load_bytes(&padded)
+            }
+        };
+        let codes = spread(self.avx512, stream.into(), self.spread, self.picks);
+        let (high, low) = match KIND {
+            NARROW => {
+                (lookup_byte(self.avx512, self.high[0], codes), lookup_byte(self.avx512, self.low[0], codes))
+            }
+            _ => (lookup_byte_7(self.avx512, self.high, codes), lookup_byte_7(self.avx512, self.low, codes)),
+        };
+        let (high, low) = match KIND {
+            NARROW => (high, low),
+            SIGNED => (merge(self.avx512, high, codes, self.sign), low),
+            _ => sign_or_nan(self.avx512, high, low, codes, self.sign),
+        };
+        zip(self.avx512, high, low).map(
+            #[inline(always)]
+            |values| values.simd_into(l.0),
+        )
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn spread(avx512: Avx512, stream: __m512i, spread: __m512i, picks: __m512i) -> __m512i {
+        _mm512_multishift_epi64_epi8(picks, _mm512_permutexvar_epi8(spread, stream))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn lookup_byte(avx512: Avx512, table: __m512i, codes: __m512i) -> __m512i {
+        _mm512_permutexvar_epi8(codes, table)
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn lookup_byte_7(avx512: Avx512, table: [__m512i; 2], codes: __m512i) -> __m512i {
+        _mm512_permutex2var_epi8(table[0], codes, table[1])
+    }
+}
+
+fearless_simd::kernel! {
+    /// `high | codes & sign`.
+    #[inline(always)]
+    fn merge(avx512: Avx512, high: __m512i, codes: __m512i, sign: __m512i) -> __m512i {
+        _mm512_ternarylogic_epi32::<0xf8>(high, codes, sign)
+    }
+}
+
+fearless_simd::kernel! {
+    /// The bytes of NaN where the code is the sign alone.
+    #[inline(always)]
+    fn sign_or_nan(avx512: Avx512, high: __m512i, low: __m512i, codes: __m512i, sign: __m512i) -> (__m512i, __m512i) {
+        let high = _mm512_ternarylogic_epi32::<0xf8>(high, codes, sign);
+        let is_nan = _mm512_cmpeq_epi8_mask(codes, sign);
+        let nan = _mm512_set1_epi8(-1);
+        (_mm512_mask_mov_epi8(high, is_nan, nan), _mm512_mask_mov_epi8(low, is_nan, nan))
+    }
+}
+
+fearless_simd::kernel! {
+    /// Upper halves of f32 from their bytes.
+    #[inline(always)]
+    fn zip(avx512: Avx512, high: __m512i, low: __m512i) -> [__m512; 4] {
+        let zero = _mm512_setzero_si512();
+        let (first, last) = (_mm512_unpacklo_epi8(low, high), _mm512_unpackhi_epi8(low, high));
+        [
+            _mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, first)),
+            _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, first)),
+            _mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, last)),
+            _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, last)),
+        ]
     }
 }

@@ -33,6 +33,8 @@ mod wide;
 pub(crate) use simd::Simd;
 pub(crate) use wide::Wide;
 
+use crate::Element;
+use crate::decode::Chunks;
 use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Shl, Shr, Sub};
 
 /// Lanes in a vector.
@@ -109,5 +111,11 @@ pub(crate) trait Lanes: Copy {
     #[inline(always)]
     fn lookup_nibbles(self, table: Self::Table, codes: &[u8; CHUNK / 2]) -> [Self::F; 4] {
         self.lookup(table, self.split_nibbles(codes))
+    }
+
+    /// Decodes with instructions that this level alone has, or gives the work back. Not for 4 bits, and not for integers of 8.
+    #[inline(always)]
+    fn decode_natively(self, _: Element, chunks: Chunks<'_>) -> Option<Chunks<'_>> {
+        Some(chunks)
     }
 }

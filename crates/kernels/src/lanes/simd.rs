@@ -1,8 +1,12 @@
 //! Lanes of a `fearless_simd` token: the instruction set is found at run time, and the token proves that it is there.
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use super::avx512;
+use super::avx512::{self, FNUZ, NARROW, PlaneDecoder, SIGNED};
 use super::{CHUNK, LANES, Lanes};
+use crate::Element;
+use crate::decode::Chunks;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use crate::planes::Planes;
 use core::array::from_fn;
 use fearless_simd::prelude::*;
 use fearless_simd::{
@@ -174,5 +178,19 @@ impl<S: Token> Lanes for Simd<S> {
                 .map(|values| values.simd_into(self.0));
         }
         self.lookup(table, self.split_nibbles(codes))
+    }
+    #[inline(always)]
+    fn decode_natively(self, e: Element, chunks: Chunks<'_>) -> Option<Chunks<'_>> {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            let (bits, planes) = (e.bits(), Planes::of(e).unwrap());
+            match bits {
+                ..7 => chunks.decode(self, PlaneDecoder::<NARROW>::new(token, bits, planes)),
+                _ if planes.fnuz => chunks.decode(self, PlaneDecoder::<FNUZ>::new(token, bits, planes)),
+                _ => chunks.decode(self, PlaneDecoder::<SIGNED>::new(token, bits, planes)),
+            }
+            return None;
+        }
+        Some(chunks)
     }
 }
