@@ -1,29 +1,35 @@
-//! Every kernel, format, size and level under criterion: `cargo bench -p lowbit-benches --bench kernels -- nvfp4/encode`.
+//! Every operation, format, size and level under criterion: `cargo bench -p lowbit-benches --bench kernels -- nvfp4/encode/1MB`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use lowbit_benches::{Case, FORMATS, OPERATIONS, SIZES};
-use lowbit_kernels::{Element, Kernels};
+use lowbit_benches::{Case, FORMATS, OPERATIONS, Placement, SIZES};
+use lowbit_kernels::Kernels;
 
 fn memcpy(c: &mut Criterion) {
     let mut group = c.benchmark_group("memcpy");
-    for (size, n) in SIZES {
-        let mut case = Case::new(Element::E2m1, 16, n);
-        group.throughput(Throughput::Bytes(4 * n as u64));
-        group.bench_function(size, |b| b.iter(|| case.memcpy()));
+    for size in SIZES {
+        let mut case = Case::new(&FORMATS[0], size, Placement::Aligned);
+        group.throughput(Throughput::Bytes(4 * size.values as u64));
+        group.bench_function(size.name, |b| b.iter(|| case.memcpy()));
     }
 }
 
 fn kernels(c: &mut Criterion) {
-    for (format, element, block) in FORMATS {
-        for (name, operation) in OPERATIONS {
-            let mut group = c.benchmark_group(format!("{format}/{name}"));
-            for (size, n) in SIZES {
-                let mut case = Case::new(element, block, n);
-                group.throughput(Throughput::Bytes(4 * n as u64));
+    for subject in FORMATS {
+        for size in SIZES {
+            // Built when the first of its benches is wanted.
+            let mut case = None;
+            for operation in OPERATIONS {
+                let mut group = c.benchmark_group(format!("{}/{}", subject.name, operation.name));
+                group.throughput(Throughput::Bytes(4 * size.values as u64));
                 // The reference is the definition, not a contestant.
                 for kernels in Kernels::available().filter(|&kernels| kernels != Kernels::reference()) {
-                    group.bench_function(BenchmarkId::new(kernels.name(), size), |b| {
-                        b.iter(|| operation(&mut case, kernels));
+                    if !operation.applies(subject, kernels) {
+                        continue;
+                    }
+                    group.bench_function(BenchmarkId::new(size.name, kernels.name()), |b| {
+                        let case = case.get_or_insert_with(|| Case::new(subject, size, Placement::Aligned));
+                        operation.prepare(case, kernels);
+                        b.iter(|| (operation.run)(case, kernels));
                     });
                 }
             }

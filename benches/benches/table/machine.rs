@@ -1,0 +1,30 @@
+//! What the rows were measured on, and on how many threads.
+
+use std::fs;
+use std::thread::available_parallelism;
+
+use lowbit_kernels::Kernels;
+
+/// All rows run on one thread, except those that say otherwise.
+pub(crate) fn one_thread() {
+    #[cfg(feature = "rayon")]
+    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(1).build_global() {
+        panic!("a pool of one thread: {error}");
+    }
+}
+
+/// CPU, cores, best level.
+pub(crate) fn describe() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = info.lines().find(|line| line.starts_with(name))?;
+        line.split_once(':').map(|(_, value)| value.trim())
+    };
+    let cpu = field("model name").unwrap_or("CPU without a name");
+    let family = field("cpu family").unwrap_or("?");
+    let cores = available_parallelism().map_or(1, usize::from);
+    format!(
+        "{cpu} (family {family}), {cores} threads of it, best level {}. GB/s count the f32 side, 4 bytes a value.",
+        Kernels::best().name()
+    )
+}

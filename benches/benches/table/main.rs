@@ -1,0 +1,33 @@
+//! The table of docs/kernels.md, as Markdown: what every operation reaches beside a memcpy timed in turn with it, what is asked of it,
+//! and what peers reach.
+//!
+//! ```text
+//! cargo bench -p lowbit-benches --bench table                                all of it
+//! cargo bench -p lowbit-benches --bench table -- nvfp4 encode,decode 1MB     some rows: each word is a section, format, operation,
+//! cargo bench -p lowbit-benches --bench table -- rates mxfp4 avx2            size or level, with commas between alternatives
+//! ```
+//!
+//! Sections: `rates` (the best level, or those that are named), `levels`, `unaligned`, `threads`.
+#![allow(clippy::print_stdout)]
+
+mod levels;
+mod machine;
+mod rates;
+mod threads;
+mod unaligned;
+
+use lowbit_benches::Words;
+use std::time::Duration;
+
+/// How long the runs of one row take turns.
+const BUDGET: Duration = Duration::from_millis(250);
+
+fn main() {
+    machine::one_thread();
+    let words = Words::from_arguments();
+    println!("{}\n", machine::describe());
+    rates::print(&words);
+    levels::print(&words);
+    unaligned::print(&words);
+    threads::print(&words);
+}
