@@ -116,28 +116,32 @@ impl ScaleKind {
                     *scale = f32::from_le_bytes(*bytes);
                 }
             }
-            Self::F16 => {
-                for (scale, bytes) in out.iter_mut().zip(stored.as_chunks().0) {
-                    *scale = f16::from_le_bytes(*bytes).to_f32();
-                }
-            }
-            Self::Bf16 => {
-                for (scale, bytes) in out.iter_mut().zip(stored.as_chunks().0) {
-                    *scale = bf16::from_le_bytes(*bytes).to_f32();
-                }
-            }
+            Self::F16 => widen(stored, out, f16::from_le_bytes, |x, out| Kernels::best().widen_f16(x, out)),
+            Self::Bf16 => widen(stored, out, bf16::from_le_bytes, |x, out| Kernels::best().widen_bf16(x, out)),
             // E4M3 scales are codes like any other: the kernel that decodes elements reads them, times one.
             Self::E4m3 if !out.is_empty() => {
                 let blocks = Blocks { len: out.len(), scales: &[1.0], zeros: None };
                 Kernels::best().decode(Element::E4m3, stored, blocks, out);
             }
             Self::E4m3 => {}
-            Self::E8m0 => {
-                for (scale, &bits) in out.iter_mut().zip(stored) {
-                    *scale = E8M0::from_bits(bits).to_f32();
-                }
-            }
+            Self::E8m0 => Kernels::best().widen_e8m0(stored, out),
         }
+    }
+}
+
+/// Widens halves that are stored anywhere, a few at a time from where they are aligned.
+fn widen<T: Copy + Default>(
+    stored: &[u8],
+    out: &mut [f32],
+    from_bytes: impl Fn([u8; 2]) -> T,
+    widen: impl Fn(&[T], &mut [f32]),
+) {
+    let mut halves = [T::default(); 256];
+    for (stored, out) in stored.chunks(2 * halves.len()).zip(out.chunks_mut(halves.len())) {
+        for (half, bytes) in halves.iter_mut().zip(stored.as_chunks().0) {
+            *half = from_bytes(*bytes);
+        }
+        widen(&halves[..out.len()], out);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The kernels of one SIMD level behind one type; lengths are checked here and nowhere below.
 
 use crate::level::Level;
+use crate::output::{AsBf16, AsF16, AsF32};
 use crate::{Blocks, Element, reference, slices};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -145,7 +146,78 @@ impl Kernels {
         blocks.check(out.len());
         match self.0 {
             None => reference::decode(e, codes, blocks, out),
-            Some(level) => slices::decode(level, e, codes, blocks, out),
+            Some(level) => {
+                slices::decode(e, codes, blocks, out, AsF32(None), |chunks| level.decode(e, chunks));
+            }
+        }
+    }
+
+    /// [`decode`](Self::decode) followed by [`narrow_f16`](Self::narrow_f16), in one pass.
+    ///
+    /// ```
+    /// use half::f16;
+    /// use lowbit_kernels::{Blocks, Element, Kernels};
+    /// let mut values = [f16::ZERO; 2];
+    /// Kernels::best().decode_f16(Element::E2m1, &[0x72], Blocks::whole(&20000.0), &mut values);
+    /// assert_eq!(values, [f16::from_f32(20000.0), f16::INFINITY]); // 1 * 20000, and 6 * 20000 > 65504
+    /// ```
+    ///
+    /// # Panics
+    /// As [`decode`](Self::decode).
+    #[track_caller]
+    pub fn decode_f16(self, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f16]) {
+        check_codes(e, out.len(), codes.len());
+        blocks.check(out.len());
+        match self.0 {
+            None => reference::decode_f16(e, codes, blocks, out),
+            Some(level) => {
+                let out = out.reinterpret_cast_mut();
+                slices::decode(e, codes, blocks, out, AsF16, |chunks| level.decode_f16(e, chunks));
+            }
+        }
+    }
+
+    /// [`decode`](Self::decode) followed by [`narrow_bf16`](Self::narrow_bf16), in one pass.
+    ///
+    /// ```
+    /// use half::bf16;
+    /// use lowbit_kernels::{Blocks, Element, Kernels};
+    /// let mut values = [bf16::ZERO; 2];
+    /// Kernels::best().decode_bf16(Element::E2m1, &[0x72], Blocks::whole(&0.5), &mut values);
+    /// assert_eq!(values, [bf16::from_f32(0.5), bf16::from_f32(3.0)]);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`decode`](Self::decode).
+    #[track_caller]
+    pub fn decode_bf16(self, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [bf16]) {
+        check_codes(e, out.len(), codes.len());
+        blocks.check(out.len());
+        match self.0 {
+            None => reference::decode_bf16(e, codes, blocks, out),
+            Some(level) => {
+                let out = out.reinterpret_cast_mut();
+                slices::decode(e, codes, blocks, out, AsBf16, |chunks| level.decode_bf16(e, chunks));
+            }
+        }
+    }
+
+    /// OCP E8M0 to f32, exactly: `2^(byte - 127)`, and NaN for 255.
+    ///
+    /// ```
+    /// let mut scales = [0.0; 2];
+    /// lowbit_kernels::Kernels::best().widen_e8m0(&[127, 120], &mut scales);
+    /// assert_eq!(scales, [1.0, 1.0 / 128.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[track_caller]
+    pub fn widen_e8m0(self, x: &[u8], out: &mut [f32]) {
+        check_same(x.len(), out.len());
+        match self.0 {
+            None => reference::widen_e8m0(x, out),
+            Some(level) => slices::convert(x, out, |x, out| level.widen_e8m0(x, out)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The SIMD levels, and the one place where a kernel is compiled for each of them.
 
-use crate::decode::Chunks;
+use crate::chunks::Chunks;
 #[cfg(all(
     feature = "std",
     any(
@@ -12,6 +12,7 @@ use crate::decode::Chunks;
 ))]
 use crate::lanes::Simd;
 use crate::lanes::{CHUNK, Wide};
+use crate::output::{AsBf16, AsF16, AsF32};
 use crate::scales::Scales;
 use crate::widen::PAIR;
 use crate::{Element, absmax, decode, encode, widen};
@@ -137,8 +138,20 @@ impl Level {
         on!(self, l => encode::encode(l, e, x, scales, codes))
     }
 
-    pub(crate) fn decode(self, e: Element, chunks: Chunks<'_>) {
+    pub(crate) fn decode(self, e: Element, chunks: Chunks<'_, f32, AsF32>) {
         on!(self, l => decode::decode(l, e, chunks))
+    }
+
+    pub(crate) fn decode_f16(self, e: Element, chunks: Chunks<'_, u16, AsF16>) {
+        on!(self, l => decode::decode(l, e, chunks))
+    }
+
+    pub(crate) fn decode_bf16(self, e: Element, chunks: Chunks<'_, u16, AsBf16>) {
+        on!(self, l => decode::decode(l, e, chunks))
+    }
+
+    pub(crate) fn widen_e8m0(self, x: &[[u8; CHUNK]], out: &mut [[f32; CHUNK]]) {
+        on!(self, l => widen::widen_e8m0(l, x, out))
     }
 
     pub(crate) fn widen_f16(self, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {

@@ -7,6 +7,7 @@ extern crate std;
 
 mod absmax;
 mod blocks;
+mod chunks;
 mod codes;
 mod decode;
 mod element;
@@ -16,12 +17,14 @@ mod kernels;
 mod lanes;
 mod level;
 mod minifloat;
+mod output;
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod planes;
 mod product;
 mod reference;
 mod scales;
 mod slices;
+mod stream;
 mod table;
 mod widen;
 

@@ -175,7 +175,7 @@ impl<L: Lanes> MinifloatDecoder<L> {
 
     /// One vector of codes, of which no bit above the width is set.
     #[inline(always)]
-    pub(crate) fn decode(self, l: L, codes: L::U) -> L::F {
+    pub(crate) fn vector(self, l: L, codes: L::U) -> L::F {
         let magnitude = codes & self.magnitude;
         let normal = (magnitude << self.layout.shift()) + self.rebias;
         let subnormal = l.bits(l.float(normal + self.one_exponent) - self.min_positive);
@@ -200,6 +200,6 @@ impl<L: Lanes> Decoder<L> for MinifloatDecoder<L> {
     #[inline(always)]
     fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
         let [a, b, c, d] = l.widen(unpack(l, self.layout.bits, &codes[..Decoder::<L>::bytes(self)]));
-        [self.decode(l, a), self.decode(l, b), self.decode(l, c), self.decode(l, d)]
+        [self.vector(l, a), self.vector(l, b), self.vector(l, c), self.vector(l, d)]
     }
 }

@@ -2,11 +2,10 @@
 //!
 //! So the kernels have no second loop for the end, and this code is compiled once, not once per level.
 
-use crate::decode::Chunks;
+use crate::chunks::Chunks;
 use crate::lanes::CHUNK;
 use crate::level::Level;
 use crate::scales::Scales;
-use crate::widen::PAIR;
 use crate::{Blocks, Element};
 
 pub(crate) fn first_non_finite(level: Level, x: &[f32]) -> Option<usize> {
@@ -36,34 +35,42 @@ pub(crate) fn encode(level: Level, e: Element, x: &[f32], blocks: Blocks<'_>, co
     }
 }
 
-pub(crate) fn decode(level: Level, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f32]) {
+/// Hands chunks to `work`, what is left over in a padded one.
+pub(crate) fn decode<T: Copy + Default, O: Copy>(
+    e: Element,
+    codes: &[u8],
+    blocks: Blocks<'_>,
+    out: &mut [T],
+    output: O,
+    work: impl Fn(Chunks<'_, T, O>),
+) {
     let (chunks, rest) = out.as_chunks_mut::<CHUNK>();
     let at = chunks.len() * CHUNK;
     let (whole, last) = codes.split_at(e.packed_len(at));
     if !chunks.is_empty() {
-        level.decode(e, Chunks { codes: whole, blocks, at: 0, out: chunks });
+        work(Chunks { codes: whole, blocks, at: 0, out: chunks, output });
     }
     if !rest.is_empty() {
         let mut packed = [0; CHUNK];
         packed[..last.len()].copy_from_slice(last);
-        let mut padded = [[0.0; CHUNK]];
-        level.decode(e, Chunks { codes: &packed, blocks, at, out: &mut padded });
+        let mut padded = [[T::default(); CHUNK]];
+        work(Chunks { codes: &packed, blocks, at, out: &mut padded, output });
         rest.copy_from_slice(&padded[0][..rest.len()]);
     }
 }
 
-/// Applies a conversion of whole pairs of vectors to a slice of any length.
-pub(crate) fn convert<T: Copy + Default, U: Copy + Default>(
+/// Applies a conversion of whole runs of `N` values to a slice of any length.
+pub(crate) fn convert<const N: usize, T: Copy + Default, U: Copy + Default>(
     x: &[T],
     out: &mut [U],
-    pairs: impl Fn(&[[T; PAIR]], &mut [[U; PAIR]]),
+    work: impl Fn(&[[T; N]], &mut [[U; N]]),
 ) {
     let ((x, x_rest), (out, out_rest)) = (x.as_chunks(), out.as_chunks_mut());
-    pairs(x, out);
+    work(x, out);
     if !x_rest.is_empty() {
-        let (mut padded, mut converted) = ([[T::default(); PAIR]], [[U::default(); PAIR]]);
+        let (mut padded, mut converted) = ([[T::default(); N]], [[U::default(); N]]);
         padded[0][..x_rest.len()].copy_from_slice(x_rest);
-        pairs(&padded, &mut converted);
+        work(&padded, &mut converted);
         out_rest.copy_from_slice(&converted[0][..x_rest.len()]);
     }
 }

@@ -1,18 +1,15 @@
-//! f16 and bf16 to f32 and back, two vectors at a time.
+//! f16 and bf16 to f32 and back, two vectors at a time; E8M0 to f32, four.
 
-use crate::encode::Encoder;
-use crate::lanes::{LANES, Lanes};
-use crate::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
+use crate::lanes::{CHUNK, LANES, Lanes};
 
 /// Values that are converted at once.
 pub(crate) const PAIR: usize = 2 * LANES;
 
 #[inline(always)]
 pub(crate) fn widen_f16<L: Lanes>(l: L, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
-    let decoder = MinifloatDecoder::new(l, Layout::F16);
     for (x, out) in x.iter().zip(out) {
         for (x, out) in l.load_u16(x).into_iter().zip(out.as_chunks_mut().0) {
-            l.store(decoder.decode(l, x), out);
+            l.store(l.widen_f16(x), out);
         }
     }
 }
@@ -29,27 +26,33 @@ pub(crate) fn widen_bf16<L: Lanes>(l: L, x: &[[u16; PAIR]], out: &mut [[f32; PAI
 
 #[inline(always)]
 pub(crate) fn narrow_f16<L: Lanes>(l: L, x: &[[f32; PAIR]], out: &mut [[u16; PAIR]]) {
-    let encoder = MinifloatEncoder::new(l, Layout::F16);
     for (x, out) in x.iter().zip(out) {
-        let [a, b] = *x.as_chunks().0 else { unreachable!() };
-        l.store_u16([encoder.encode(l, l.load(&a)), encoder.encode(l, l.load(&b))], out);
+        let [a, b] = x.as_chunks().0 else { unreachable!() };
+        l.store_u16([l.narrow_f16(l.load(a)), l.narrow_f16(l.load(b))], out);
     }
 }
 
-/// Adding just under half a unit of the upper half, and one more if it is odd, rounds to nearest even.
 #[inline(always)]
 pub(crate) fn narrow_bf16<L: Lanes>(l: L, x: &[[f32; PAIR]], out: &mut [[u16; PAIR]]) {
-    let (magnitude, infinity) = (l.splat_bits(u32::MAX >> 1), l.splat_bits(f32::INFINITY.to_bits()));
-    let (one, under_half) = (l.splat_bits(1), l.splat_bits(0x7fff));
-    let nan = l.splat_bits(f32::NAN.to_bits() >> u16::BITS);
     for (x, out) in x.iter().zip(out) {
-        let mut halves = [nan; 2];
-        for (x, half) in x.as_chunks().0.iter().zip(&mut halves) {
-            let bits = l.bits(l.load(x));
-            let odd = (bits >> u16::BITS) & one;
-            let rounded = (bits + under_half + odd) >> u16::BITS;
-            *half = l.select(l.gt(bits & magnitude, infinity), nan, rounded);
+        let [a, b] = x.as_chunks().0 else { unreachable!() };
+        l.store_u16([l.narrow_bf16(l.load(a)), l.narrow_bf16(l.load(b))], out);
+    }
+}
+
+/// An E8M0 is the exponent field of an f32, but 0 is 2^-127, which is subnormal, and 255 is NaN.
+#[inline(always)]
+pub(crate) fn widen_e8m0<L: Lanes>(l: L, x: &[[u8; CHUNK]], out: &mut [[f32; CHUNK]]) {
+    let [one, max] = [1, 254].map(
+        #[inline(always)]
+        |x| l.splat_bits(x),
+    );
+    let (least, nan) = (l.splat_bits(1 << 22), l.splat_bits(f32::NAN.to_bits()));
+    for (x, out) in x.iter().zip(out) {
+        for (x, out) in l.widen(l.load_bytes(x)).into_iter().zip(out.as_chunks_mut().0) {
+            let normal = x << (f32::MANTISSA_DIGITS - 1);
+            let number = l.select(l.gt(one, x), least, normal);
+            l.store(l.float(l.select(l.gt(x, max), nan, number)), out);
         }
-        l.store_u16(halves, out);
     }
 }

@@ -34,7 +34,11 @@ pub(crate) use simd::Simd;
 pub(crate) use wide::Wide;
 
 use crate::Element;
-use crate::decode::Chunks;
+use crate::chunks::Chunks;
+use crate::encode::Encoder;
+use crate::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
+use crate::output::Output;
+use crate::stream::Stream;
 use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Shl, Shr, Sub};
 
 /// Lanes in a vector.
@@ -68,6 +72,11 @@ pub(crate) trait Lanes: Copy {
 
     fn load(self, x: &[f32; LANES]) -> Self::F;
     fn store(self, x: Self::F, out: &mut [f32; LANES]);
+    /// Stores past the caches, or as [`store`](Self::store) does.
+    #[inline(always)]
+    fn stream(self, _: Stream, x: Self::F, out: &mut [f32; LANES]) {
+        self.store(x, out);
+    }
     fn splat(self, x: f32) -> Self::F;
     fn splat_bits(self, x: u32) -> Self::U;
 
@@ -100,6 +109,28 @@ pub(crate) trait Lanes: Copy {
     /// Each lane must be below 2^16.
     fn store_u16(self, x: [Self::U; 2], out: &mut [u16; 2 * LANES]);
 
+    /// f16 to f32, exactly; each lane is below 2^16.
+    #[inline(always)]
+    fn widen_f16(self, x: Self::U) -> Self::F {
+        MinifloatDecoder::new(self, Layout::F16).vector(self, x)
+    }
+    /// f32 to f16, to nearest even.
+    #[inline(always)]
+    fn narrow_f16(self, x: Self::F) -> Self::U {
+        MinifloatEncoder::new(self, Layout::F16).encode(self, x)
+    }
+    /// f32 to bf16: adding just under half a unit of the upper half, and one more if it is odd, rounds to nearest even.
+    #[inline(always)]
+    fn narrow_bf16(self, x: Self::F) -> Self::U {
+        let bits = self.bits(x);
+        let upper = bits >> u16::BITS;
+        let odd = upper & self.splat_bits(1);
+        let rounded = (bits + self.splat_bits(0x7fff) + odd) >> u16::BITS;
+        let magnitude = bits & self.splat_bits(u32::MAX >> 1);
+        let is_nan = self.gt(magnitude, self.splat_bits(f32::INFINITY.to_bits()));
+        self.select(is_nan, self.splat_bits(f32::NAN.to_bits() >> u16::BITS), rounded)
+    }
+
     fn table(self, values: &[f32; 16]) -> Self::Table;
     /// Whether [`fold`](Self::fold) takes no longer than scaling a vector.
     fn folds(self) -> bool;
@@ -115,7 +146,11 @@ pub(crate) trait Lanes: Copy {
 
     /// Decodes with instructions that this level alone has, or gives the work back. Not for 4 bits, and not for integers of 8.
     #[inline(always)]
-    fn decode_natively(self, _: Element, chunks: Chunks<'_>) -> Option<Chunks<'_>> {
+    fn decode_natively<'a, T, O: Output<Self, T>>(
+        self,
+        _: Element,
+        chunks: Chunks<'a, T, O>,
+    ) -> Option<Chunks<'a, T, O>> {
         Some(chunks)
     }
 }

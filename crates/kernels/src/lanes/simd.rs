@@ -4,7 +4,8 @@
 use super::avx512::{self, FNUZ, NARROW, PlaneDecoder, SIGNED};
 use super::{CHUNK, LANES, Lanes};
 use crate::Element;
-use crate::decode::Chunks;
+use crate::chunks::Chunks;
+use crate::output::Output;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use crate::planes::Planes;
 use core::array::from_fn;
@@ -180,7 +181,11 @@ impl<S: Token> Lanes for Simd<S> {
         self.lookup(table, self.split_nibbles(codes))
     }
     #[inline(always)]
-    fn decode_natively(self, e: Element, chunks: Chunks<'_>) -> Option<Chunks<'_>> {
+    fn decode_natively<'a, T, O: Output<Self, T>>(
+        self,
+        e: Element,
+        chunks: Chunks<'a, T, O>,
+    ) -> Option<Chunks<'a, T, O>> {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let Some(token) = self.0.level().as_avx512() {
             let (bits, planes) = (e.bits(), Planes::of(e).unwrap());

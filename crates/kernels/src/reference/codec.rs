@@ -1,6 +1,7 @@
 //! Values to codes and back, with scales given.
 
 use crate::{Blocks, Element};
+use half::{bf16, f16};
 use lowbit_scalar::pack;
 
 /// `code = RNE_saturating(x / scale)`, or `RNE_saturating(x / scale + zero)`.
@@ -22,6 +23,20 @@ pub(crate) fn encode(e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8]
 pub(crate) fn decode(e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f32]) {
     for (i, out) in out.iter_mut().enumerate() {
         *out = decode_at(e, codes, blocks, i);
+    }
+}
+
+/// The same, rounded to nearest even.
+pub(crate) fn decode_f16(e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f16]) {
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = f16::from_f32(decode_at(e, codes, blocks, i));
+    }
+}
+
+/// The same, rounded to nearest even.
+pub(crate) fn decode_bf16(e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [bf16]) {
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = bf16::from_f32(decode_at(e, codes, blocks, i));
     }
 }
 

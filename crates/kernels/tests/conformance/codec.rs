@@ -3,6 +3,7 @@
 use crate::inputs::{BLOCKS, Random, SPECIALS, edges};
 use crate::levels::under_test;
 use crate::window::{Window, assert_same};
+use half::{bf16, f16};
 use lowbit_kernels::{Blocks, Element, Kernels};
 
 const CHUNK: usize = 64;
@@ -46,6 +47,25 @@ fn check_decode(e: Element, codes: &[u8], n: usize, blocks: Blocks<'_>, offset: 
             &want,
             format_args!("{e} at {kernels:?}, {n} values in blocks of {}", blocks.len),
         );
+        let case = format!("{e} at {kernels:?}, {n} values in blocks of {}", blocks.len);
+        let mut got = Window::new(n, offset % 5, f16::from_bits(0x1234));
+        kernels.decode_f16(e, codes.get(), blocks, got.get_mut());
+        for (got, want) in got.checked().iter().zip(&want) {
+            let want = f16::from_f32(*want);
+            assert!(
+                got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                "f16 of {case}: {got}, want {want}"
+            );
+        }
+        let mut got = Window::new(n, offset % 5, bf16::from_bits(0x1234));
+        kernels.decode_bf16(e, codes.get(), blocks, got.get_mut());
+        for (got, want) in got.checked().iter().zip(&want) {
+            let want = bf16::from_f32(*want);
+            assert!(
+                got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan(),
+                "bf16 of {case}: {got}, want {want}"
+            );
+        }
     }
 }
 

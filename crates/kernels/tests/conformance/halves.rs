@@ -1,4 +1,4 @@
-//! f16 and bf16: all of them to f32; and back from every boundary between two of them.
+//! f16, bf16 and E8M0: all of them to f32; and back from every boundary between two of them.
 
 use crate::inputs::{Random, SPECIALS};
 use crate::levels::under_test;
@@ -54,6 +54,20 @@ fn every_half_widens() {
             assert_same(got.checked(), &f16_want, format_args!("f16 at {kernels:?}"));
             kernels.widen_bf16(&bf16s, got.get_mut());
             assert_same(got.checked(), &bf16_want, format_args!("bf16 at {kernels:?}"));
+        }
+    }
+}
+
+#[test]
+fn every_e8m0_widens_in_every_lane() {
+    for n in [0, 1, 63, 64, 65, 257 * 64 + 3] {
+        let codes: Vec<u8> = (0..n).map(|i| (i % 257) as u8).collect(); // an odd period: every code visits every lane
+        let mut want = vec![0.0; n];
+        Kernels::reference().widen_e8m0(&codes, &mut want);
+        for kernels in under_test() {
+            let mut got = Window::new(n, n % 7, 1.25);
+            kernels.widen_e8m0(&codes, got.get_mut());
+            assert_same(got.checked(), &want, format_args!("e8m0 at {kernels:?}"));
         }
     }
 }

@@ -1,0 +1,117 @@
+//! Chunks on their way to values: which scales and zero points belong to each.
+//!
+//! Blocks come in three shapes, and the first two have no code per value or vector that looks for its scale:
+//!
+//! ```text
+//! one block, or blocks of whole chunks    one scale for a run of chunks; a table of values is scaled once per run
+//! blocks of 16 or 32                      four or two scales for each chunk, read where they are
+//! any other                               laid out tile by tile (scales.rs)
+//! ```
+
+use crate::Blocks;
+use crate::decode::{Affine, Decoder};
+use crate::lanes::{CHUNK, LANES, Lanes};
+use crate::output::Output;
+use crate::scales::{Scales, TILE};
+
+/// Chunks to decode, of which the first begins with value `at` of the blocks.
+pub(crate) struct Chunks<'a, T, O> {
+    /// `8 * e.bits()` bytes per chunk.
+    pub(crate) codes: &'a [u8],
+    pub(crate) blocks: Blocks<'a>,
+    pub(crate) at: usize,
+    pub(crate) out: &'a mut [[T; CHUNK]],
+    /// How they are written.
+    pub(crate) output: O,
+}
+
+impl<T, O> Chunks<'_, T, O> {
+    #[inline(always)]
+    pub(crate) fn decode<L: Lanes>(mut self, l: L, decoder: impl Decoder<L>)
+    where
+        O: Output<L, T>,
+    {
+        let Blocks { len, scales, zeros } = self.blocks;
+        if scales.len() == 1 {
+            return self.runs(l, decoder, usize::MAX);
+        }
+        let first = self.at / len;
+        if !self.at.is_multiple_of(len) || CHUNK * self.out.len() > len * (scales.len() - first) {
+            return self.tiles(l, decoder);
+        }
+        let (scales, zeros) = (&scales[first..], zeros.map(|zeros| &zeros[first..]));
+        (self.at, self.blocks) = (0, Blocks { len, scales, zeros });
+        match len {
+            LANES => self.few::<L, 4>(l, decoder),
+            32 => self.few::<L, 2>(l, decoder),
+            _ if len.is_multiple_of(CHUNK) => self.runs(l, decoder, len / CHUNK),
+            _ => self.tiles(l, decoder),
+        }
+    }
+
+    /// Blocks of `run` chunks.
+    #[inline(always)]
+    fn runs<L: Lanes>(self, l: L, decoder: impl Decoder<L>, run: usize)
+    where
+        O: Output<L, T>,
+    {
+        let Blocks { scales, zeros, .. } = self.blocks;
+        let run = run.min(self.out.len());
+        for ((block, out), &scale) in self.out.chunks_mut(run).enumerate().zip(scales) {
+            let zero = zeros.map(|zeros| l.splat(zeros[block]));
+            let decode = decoder.in_block(l, Affine { zero, scale: l.splat(scale) });
+            for (chunk, out) in out.iter_mut().enumerate() {
+                let values = decode(&self.codes[(block * run + chunk) * decoder.bytes()..]);
+                self.output.store(l, values, out);
+            }
+        }
+    }
+
+    /// `N` blocks per chunk.
+    #[inline(always)]
+    fn few<L: Lanes, const N: usize>(self, l: L, decoder: impl Decoder<L>)
+    where
+        O: Output<L, T>,
+    {
+        let scales = self.blocks.scales.as_chunks::<N>().0;
+        let zeros = self.blocks.zeros.map(|zeros| zeros.as_chunks::<N>().0);
+        for (chunk, (out, scales)) in self.out.iter_mut().zip(scales).enumerate() {
+            let mut values = decoder.decode(l, &self.codes[chunk * decoder.bytes()..]);
+            if let Some(zeros) = zeros {
+                let zeros = &zeros[chunk];
+                for (value, zero) in values.iter_mut().zip([0, 1, 2, 3].map(|vector| zeros[vector * N / 4])) {
+                    *value = *value - l.splat(zero);
+                }
+            }
+            for (value, scale) in values.iter_mut().zip([0, 1, 2, 3].map(|vector| scales[vector * N / 4])) {
+                *value = *value * l.splat(scale);
+            }
+            self.output.store(l, values, out);
+        }
+    }
+
+    /// Blocks of any length.
+    #[inline(always)]
+    fn tiles<L: Lanes>(self, l: L, decoder: impl Decoder<L>)
+    where
+        O: Output<L, T>,
+    {
+        let mut scales = Scales::starting(self.blocks, self.at);
+        let has_zeros = scales.has_zeros();
+        for (tile, out) in self.out.chunks_mut(TILE).enumerate() {
+            scales.next_tile(out.len());
+            for (chunk, out) in out.iter_mut().enumerate() {
+                let codes = &self.codes[(tile * TILE + chunk) * decoder.bytes()..];
+                let mut values = decoder.decode(l, codes);
+                for (i, value) in values.iter_mut().enumerate() {
+                    let vector = 4 * chunk + i;
+                    if has_zeros {
+                        *value = *value - scales.zero(l, vector);
+                    }
+                    *value = *value * scales.scale(l, vector);
+                }
+                self.output.store(l, values, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What decoded values are written as: f32, f16 or bf16, the last two rounded to nearest even.
+
+use crate::lanes::{CHUNK, LANES, Lanes};
+use crate::stream::Stream;
+
+/// Writes a chunk of values as `T`.
+pub(crate) trait Output<L: Lanes, T>: Copy {
+    fn store(self, l: L, values: [L::F; 4], out: &mut [T; CHUNK]);
+}
+
+/// As they are; past the caches where there is a stream.
+#[derive(Clone, Copy)]
+pub(crate) struct AsF32(pub(crate) Option<Stream>);
+
+/// Rounded; what is too large becomes infinity.
+#[derive(Clone, Copy)]
+pub(crate) struct AsF16;
+
+/// Rounded; what is too large becomes infinity.
+#[derive(Clone, Copy)]
+pub(crate) struct AsBf16;
+
+impl<L: Lanes> Output<L, f32> for AsF32 {
+    #[inline(always)]
+    fn store(self, l: L, values: [L::F; 4], out: &mut [f32; CHUNK]) {
+        let out = values.into_iter().zip(out.as_chunks_mut().0);
+        match self.0 {
+            Some(stream) => out.for_each(
+                #[inline(always)]
+                |(value, out)| l.stream(stream, value, out),
+            ),
+            None => out.for_each(
+                #[inline(always)]
+                |(value, out)| l.store(value, out),
+            ),
+        }
+    }
+}
+
+impl<L: Lanes> Output<L, u16> for AsF16 {
+    #[inline(always)]
+    fn store(self, l: L, values: [L::F; 4], out: &mut [u16; CHUNK]) {
+        store_pairs(
+            l,
+            values.map(
+                #[inline(always)]
+                |value| l.narrow_f16(value),
+            ),
+            out,
+        );
+    }
+}
+
+impl<L: Lanes> Output<L, u16> for AsBf16 {
+    #[inline(always)]
+    fn store(self, l: L, values: [L::F; 4], out: &mut [u16; CHUNK]) {
+        store_pairs(
+            l,
+            values.map(
+                #[inline(always)]
+                |value| l.narrow_bf16(value),
+            ),
+            out,
+        );
+    }
+}
+
+#[inline(always)]
+fn store_pairs<L: Lanes>(l: L, [a, b, c, d]: [L::U; 4], out: &mut [u16; CHUNK]) {
+    let [low, high] = out.as_chunks_mut::<{ 2 * LANES }>().0 else { unreachable!() };
+    l.store_u16([a, b], low);
+    l.store_u16([c, d], high);
+}

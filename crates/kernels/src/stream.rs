@@ -1,0 +1,5 @@
+//! Stores that go past the caches.
+
+/// Permission to do so.
+#[derive(Clone, Copy)]
+pub(crate) enum Stream {}
