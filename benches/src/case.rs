@@ -123,9 +123,9 @@ impl Case {
         &self.x
     }
 
-    /// Whether the kernels can be called for the whole case at once.
-    pub fn has_stream(&self) -> bool {
-        self.stream.is_some()
+    /// Room for as many.
+    pub fn out(&mut self) -> &mut [f32] {
+        &mut self.out
     }
 
     /// Chooses the type of the values that will be quantized and the level that will do it.

@@ -13,6 +13,8 @@
 mod aligned;
 mod case;
 mod formats;
+#[cfg(feature = "ggml")]
+mod ggml;
 mod operation;
 mod sizes;
 mod targets;
@@ -22,6 +24,8 @@ mod words;
 pub use aligned::Aligned;
 pub use case::{COLUMNS, Case, Placement};
 pub use formats::{Coverage, FORMATS, Subject};
+#[cfg(feature = "ggml")]
+pub use ggml::{Ggml, Type};
 pub use operation::{OPERATIONS, Operation};
 pub use sizes::{SIZES, Size};
 pub use targets::target;

@@ -4,7 +4,6 @@ use lowbit_benches::{Case, FORMATS, OPERATIONS, Placement, SIZES, Words, in_turn
 use lowbit_kernels::Kernels;
 
 use super::BUDGET;
-use super::rates::contestants;
 
 /// The operations that have a row.
 const SHOWN: [&str; 4] = ["absmax", "encode", "quantize", "decode"];
@@ -12,7 +11,7 @@ const SHOWN: [&str; 4] = ["absmax", "encode", "quantize", "decode"];
 /// Prints the section.
 pub(crate) fn print(words: &Words) {
     let size = SIZES[0];
-    let levels = contestants();
+    let levels = Kernels::available().filter(|&kernels| kernels != Kernels::reference()).collect::<Vec<_>>();
     let mut heading = false;
     for subject in FORMATS {
         let mut case = None;

@@ -7,11 +7,18 @@
 //! cargo bench -p lowbit-benches --bench table -- rates mxfp4 avx2            size or level, with commas between alternatives
 //! ```
 //!
+//! With `--features ggml` and a shared library of ggml that you built, rows say what it reaches in the same turns:
+//!
+//! ```text
+//! LOWBIT_GGML=/path/to/libggml.so cargo bench -p lowbit-benches --features ggml --bench table
+//! ```
+//!
 //! Sections: `rates` (the best level, or those that are named), `levels`, `unaligned`, `threads`.
 #![allow(clippy::print_stdout)]
 
 mod levels;
 mod machine;
+mod peer;
 mod rates;
 mod threads;
 mod unaligned;
@@ -26,7 +33,7 @@ fn main() {
     machine::one_thread();
     let words = Words::from_arguments();
     println!("{}\n", machine::describe());
-    rates::print(&words);
+    rates::print(&words, &peer::Peer::find());
     levels::print(&words);
     unaligned::print(&words);
     threads::print(&words);
