@@ -64,6 +64,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             fs::write(dir.join(format!("seed-{which:02}")), seed)?;
         }
     }
+
+    // A shape, a format of weights and one of tokens (see the target), then bytes that make ordinary numbers in any type.
+    let dir = corpus.join("fuzz_products");
+    fs::create_dir_all(&dir)?;
+    let bytes: Vec<u8> = (0..64u8).map(|i| 0x30 + i.wrapping_mul(37) % 16).collect();
+    for (name, head) in [
+        ("nvfp4", [3, 24, 2, 1, 0, 2, 15, 0x80, 0, 2, 15, 0x80]),
+        ("mxfp4-int8", [3, 48, 1, 2, 0, 2, 31, 4, 20, 1, 0, 0]),
+        ("int4-g32-asym", [2, 32, 3, 1, 24, 2, 31, 12, 3, 1, 0, 0]),
+        ("fp8-tile", [6, 50, 2, 1, 3, 8, 63, 0, 3, 1, 0, 0]),
+        ("nf4-flat", [5, 33, 1, 1, 11, 4, 63, 0, 0, 2, 31, 4]),
+        ("uint4-bias", [2, 24, 4, 2, 24, 2, 47, 20, 10, 0, 0, 0]),
+    ] {
+        fs::write(dir.join(name), [&head[..], &bytes].concat())?;
+    }
     fs::remove_dir_all(temp)?;
     Ok(())
 }
