@@ -85,7 +85,10 @@ impl Kernels {
         if rows.count > 0 {
             x.check(rows.len, rows.blocks.len, columns);
         }
-        reference::dot_prepared(rows, x, out);
+        match self.0 {
+            Some(level) if rows.len > 0 && !out.is_empty() => super::dot_prepared(level, rows, x, out),
+            _ => reference::dot_prepared(rows, x, out),
+        }
     }
 
     /// Activations to 8 bits, a block at a time: `scale = max |x| / 127` and `code = RNE(x / scale)`, both f32 divisions. Where the scale is 0, so

@@ -12,13 +12,32 @@
 //!
 //! A result depends on its row and its column alone: not on the level, on other rows and columns, on threads.
 
+mod integer;
 mod kernels;
+mod lanes;
+mod plan;
 mod prepared;
 mod rows;
+pub(crate) mod sums;
+mod weights;
 
+pub(crate) use integer::Band;
+use plan::Plan;
 pub use prepared::{Prepared, Values};
 pub use rows::Rows;
 
 /// Values per block of prepared activations at most; longer blocks are summed in parts, so that sums fit 32 bits:
 /// `65536 * 255 * 128 < 2^31`.
 pub(crate) const LONGEST_BLOCK: usize = 65536;
+
+use crate::level::Level;
+use crate::reference;
+
+/// [`Kernels::dot_prepared`](crate::Kernels::dot_prepared) at a level, rows, columns and values being there.
+fn dot_prepared(level: Level, rows: Rows<'_>, x: Prepared<'_>, out: &mut [f32]) {
+    let integers = rows.element.step().is_some() && matches!(x.values, Values::Int { .. });
+    match Plan::new(&rows, &x) {
+        Some(plan) if integers => integer::dot(level, rows, x, plan, out),
+        _ => reference::dot_prepared(rows, x, out),
+    }
+}

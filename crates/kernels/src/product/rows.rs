@@ -38,6 +38,15 @@ impl<'a> Rows<'a> {
         self.len.div_ceil(self.blocks.len)
     }
 
+    /// The `count` rows from `first` on.
+    pub(crate) fn some(self, first: usize, count: usize) -> Self {
+        let (bytes, blocks) = (self.element.packed_len(self.len), self.blocks_per_row());
+        let of_rows = |all: &'a [f32]| &all[first * blocks..][..count * blocks];
+        let Blocks { len, scales, zeros } = self.blocks;
+        let blocks = Blocks { len, scales: of_rows(scales), zeros: zeros.map(of_rows) };
+        Self { count, codes: &self.codes[first * bytes..][..count * bytes], blocks, ..self }
+    }
+
     /// Codes and blocks of one row after the other.
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'a [u8], Blocks<'a>)> {
         let (bytes, blocks) = (self.element.packed_len(self.len), self.blocks_per_row());

@@ -1,0 +1,136 @@
+//! Products of whole numbers of steps: what is laid out once for many rows, and the loop over rows and columns.
+//!
+//! Sixteen rows and up to 256 blocks are a [`Band`], which a level's kernel ([`sums`](super::sums)) adds to the lanes of each row; the
+//! lanes of sixteen rows are folded together. What depends on the activations alone is laid out before the first row.
+
+use super::plan::{Plan, spread};
+use super::prepared::SUM;
+use super::weights::offset;
+use super::{Prepared, Rows, Values};
+use crate::lanes::LANES;
+use crate::level::Level;
+
+/// Blocks of a band.
+pub(super) const SEGMENT: usize = 16 * LANES;
+/// Columns that are multiplied together where there are that many.
+const TOGETHER: usize = 4;
+
+/// What the blocks of a band know of `C` columns.
+pub(super) struct Segment<const C: usize> {
+    /// Of activations.
+    pub(super) scales: [[f32; SEGMENT]; C],
+    /// What the offset of the weights added, negative.
+    pub(super) corrections: [[i32; SEGMENT]; C],
+    /// Of activations, for zero points.
+    pub(super) sums: [[f32; SEGMENT]; C],
+}
+
+/// Up to sixteen rows, [`SEGMENT`] blocks and `C` columns.
+pub(crate) struct Band<'a, const C: usize> {
+    /// These rows only, and all their blocks.
+    pub(super) rows: Rows<'a>,
+    pub(super) plan: Plan,
+    pub(super) first_block: usize,
+    pub(super) blocks: usize,
+    /// Both orders of each column.
+    pub(super) x: [&'a [i8]; C],
+    pub(super) segment: Segment<C>,
+    /// What a product of two codes of 1 is worth.
+    pub(super) unit: f32,
+    /// Lanes of each row of each column.
+    pub(super) lanes: [[[f32; LANES]; LANES]; C],
+}
+
+/// Rows times columns, `x.values` being integers.
+pub(super) fn dot(level: Level, rows: Rows<'_>, x: Prepared<'_>, plan: Plan, out: &mut [f32]) {
+    let columns = out.len() / rows.count;
+    let mut column = 0;
+    while level.takes_columns() && columns - column >= TOGETHER - 1 {
+        product::<TOGETHER>(level, rows, x, plan, column, columns, out);
+        column = (column + TOGETHER).min(columns);
+    }
+    for column in column..columns {
+        product::<1>(level, rows, x, plan, column, columns, out);
+    }
+}
+
+/// Rows times `C` columns from `column` on, the last of which is repeated if there are fewer.
+fn product<const C: usize>(
+    level: Level,
+    rows: Rows<'_>,
+    x: Prepared<'_>,
+    plan: Plan,
+    column: usize,
+    columns: usize,
+    out: &mut [f32],
+) {
+    let x = core::array::from_fn(|c| x.column((column + c).min(columns - 1)));
+    let Values::Int { step, .. } = x[0].values else { unreachable!("integers only") };
+    let mut band: Band<'_, C> = Band {
+        rows,
+        plan,
+        first_block: 0,
+        blocks: 0,
+        x: x.map(codes),
+        segment: Segment {
+            scales: [[0.0; SEGMENT]; C],
+            corrections: [[0; SEGMENT]; C],
+            sums: [[0.0; SEGMENT]; C],
+        },
+        unit: rows.element.step().unwrap() * step,
+        lanes: [[[0.0; LANES]; LANES]; C],
+    };
+    for first_row in (0..rows.count).step_by(LANES) {
+        band.rows = rows.some(first_row, LANES.min(rows.count - first_row));
+        for first_block in (0..plan.blocks).step_by(SEGMENT) {
+            band.first_block = first_block;
+            band.blocks = SEGMENT.min(plan.blocks - first_block);
+            if first_row == 0 || plan.blocks > SEGMENT {
+                band.lay_out(&x);
+            }
+            level.add_band(&mut band);
+        }
+        for (c, lanes) in band.lanes.iter_mut().enumerate().take(columns - column) {
+            let results = level.fold(lanes);
+            for (row, result) in results.into_iter().enumerate().take(band.rows.count) {
+                out[(first_row + row) * columns + column + c] = result;
+            }
+        }
+        band.lanes = [[[0.0; LANES]; LANES]; C];
+    }
+}
+
+fn codes(x: Prepared<'_>) -> &[i8] {
+    match x.values {
+        Values::Int { codes, .. } => codes,
+        Values::Float(_) => unreachable!("integers only"),
+    }
+}
+
+impl<const C: usize> Band<'_, C> {
+    /// Fills the segment.
+    fn lay_out(&mut self, x: &[Prepared<'_>; C]) {
+        let Self { plan, first_block, blocks, .. } = *self;
+        let per_block = plan.block / SUM;
+        let offset = offset(self.rows.element);
+        for (c, x) in x.iter().enumerate() {
+            spread(x.scales, plan.x_run, first_block, blocks, &mut self.segment.scales[c]);
+            let Values::Int { sums, step, .. } = x.values else { unreachable!("integers only") };
+            let sums = &sums[first_block * per_block..];
+            let sums = sums[..sums.len().min(blocks * per_block)].chunks(per_block);
+            let totals = &mut self.segment.corrections[c];
+            totals[blocks..blocks.next_multiple_of(LANES)].fill(0);
+            for (total, sums) in totals.iter_mut().zip(sums) {
+                *total = sums.iter().sum();
+            }
+            if self.rows.blocks.zeros.is_some() {
+                for (out, &total) in self.segment.sums[c].iter_mut().zip(&*totals) {
+                    *out = total as f32 * step;
+                }
+            }
+            for total in totals {
+                *total *= -offset;
+            }
+        }
+    }
+}

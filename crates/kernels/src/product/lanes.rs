@@ -1,0 +1,49 @@
+//! The operations of [`Lanes`] that products add: sums of products of bytes, and sums of neighbours.
+//!
+//! Weights are unsigned bytes, a value less the least one or so, since that is what instruction sets multiply with signed
+//! ones; what the offset adds is taken away from the sums.
+
+#[cfg(all(
+    feature = "std",
+    any(
+        target_arch = "x86",
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )
+))]
+mod simd;
+mod wide;
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+mod x86;
+
+use crate::lanes::{CHUNK, LANES, Lanes};
+use core::ops::Add;
+
+/// Sums of sixteen blocks at a time.
+pub(crate) trait SumLanes: Lanes {
+    /// Whether short blocks and several columns at once are worth loops of their own.
+    const UNROLLED: bool;
+    /// Sixteen i32, which wrap.
+    type I: Copy + Add<Output = Self::I>;
+    /// Sixteen bytes to look up by nibble.
+    type Bytes: Copy;
+
+    fn ints(self, x: &[i32; LANES]) -> Self::I;
+    /// To nearest even.
+    fn to_f32(self, x: Self::I) -> Self::F;
+
+    fn byte_table(self, values: &[u8; 16]) -> Self::Bytes;
+    /// The bytes of the low nibbles of 64 bytes, and of the high ones.
+    fn halves(self, table: Self::Bytes, codes: &[u8; CHUNK]) -> [Self::B; 2];
+    /// Sixteen sums of 8 products: of 4 neighbours of one half and 4 of the other, no weight above 24.
+    fn dot_halves(self, weights: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I;
+    fn flip(self, codes: &[u8; CHUNK], bits: u8) -> Self::B;
+    /// Sixteen sums of 4 neighbouring products.
+    fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I;
+
+    /// The sums of each `N` neighbours, of all vectors one after the other: `N` is 1, 2, 4, 8 or 16.
+    fn sum_neighbours<const N: usize>(self, x: [Self::I; N]) -> Self::I;
+    /// The same of f32: neighbours are added, then neighbours of the sums, and so on.
+    fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F;
+}

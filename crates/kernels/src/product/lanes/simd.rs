@@ -1,0 +1,152 @@
+//! Sums by the lanes of a `fearless_simd` token; what AVX2 and AVX-512 do better is in [`x86`](super::x86).
+
+use super::SumLanes;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::x86::{avx2, avx512};
+use crate::lanes::{CHUNK, LANES, Lanes, Simd};
+use fearless_simd::prelude::*;
+use fearless_simd::{Simd as Token, f32x16, i8x64, i16x32, i32x16, u8x16, u8x64, u16x32};
+
+impl<S: Token> SumLanes for Simd<S> {
+    /// AVX2 and AVX-512, not the levels of 128 bits.
+    const UNROLLED: bool = size_of::<S::f32s>() > 16;
+    type I = i32x16<S>;
+    /// In every block of 128 bits.
+    type Bytes = u8x64<S>;
+
+    #[inline(always)]
+    fn ints(self, x: &[i32; LANES]) -> Self::I {
+        i32x16::load_array_ref(self.0, x)
+    }
+    #[inline(always)]
+    fn to_f32(self, x: Self::I) -> Self::F {
+        f32x16::float_from(x)
+    }
+
+    #[inline(always)]
+    fn byte_table(self, values: &[u8; 16]) -> Self::Bytes {
+        u8x64::block_splat(u8x16::load_array(self.0, *values))
+    }
+    #[inline(always)]
+    fn halves(self, table: Self::Bytes, codes: &[u8; CHUNK]) -> [Self::B; 2] {
+        let codes = self.load_bytes(codes);
+        let words: u16x32<S> = codes.bitcast();
+        let high: u8x64<S> = (words >> 4).bitcast();
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            // The index has 6 bits; the table is there four times, so that the upper two do not matter.
+            let (low, high) = (
+                avx512::lookup(token, table.into(), codes.into()),
+                avx512::lookup(token, table.into(), high.into()),
+            );
+            return [low.simd_into(self.0), high.simd_into(self.0)];
+        }
+        let low_bits = u8x64::splat(self.0, 15);
+        [table.swizzle_dyn_within_blocks(codes & low_bits), table.swizzle_dyn_within_blocks(high & low_bits)]
+    }
+    #[inline(always)]
+    fn dot_halves(self, [low, high]: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I {
+        let [x_low, x_high] = x.as_chunks::<CHUNK>().0 else { unreachable!() };
+        let (x_low, x_high) = (i8x64::load_array_ref(self.0, x_low), i8x64::load_array_ref(self.0, x_high));
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        {
+            if let Some(token) = self.0.level().as_avx512() {
+                return avx512::dot_halves(token, low.into(), high.into(), x_low.into(), x_high.into())
+                    .simd_into(self.0);
+            }
+            if let Some(token) = self.0.level().as_avx2() {
+                let ((a, b), (c, d)) = (self.0.split_u8x64(low), self.0.split_u8x64(high));
+                let ((e, f), (g, h)) = (self.0.split_i8x64(x_low), self.0.split_i8x64(x_high));
+                return self.0.combine_i32x8(
+                    avx2::dot_halves(token, a.into(), c.into(), e.into(), g.into()).simd_into(self.0),
+                    avx2::dot_halves(token, b.into(), d.into(), f.into(), h.into()).simd_into(self.0),
+                );
+            }
+        }
+        self.dot_loaded(low, x_low) + self.dot_loaded(high, x_high)
+    }
+    #[inline(always)]
+    fn flip(self, codes: &[u8; CHUNK], bits: u8) -> Self::B {
+        self.load_bytes(codes) ^ u8x64::splat(self.0, bits)
+    }
+    #[inline(always)]
+    fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I {
+        let x = i8x64::load_array_ref(self.0, x);
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        {
+            if let Some(token) = self.0.level().as_avx512() {
+                return avx512::dot(token, weights.into(), x.into()).simd_into(self.0);
+            }
+            if let Some(token) = self.0.level().as_avx2() {
+                let ((a, b), (c, d)) = (self.0.split_u8x64(weights), self.0.split_i8x64(x));
+                return self.0.combine_i32x8(
+                    avx2::dot(token, a.into(), c.into()).simd_into(self.0),
+                    avx2::dot(token, b.into(), d.into()).simd_into(self.0),
+                );
+            }
+        }
+        self.dot_loaded(weights, x)
+    }
+
+    #[inline(always)]
+    fn sum_neighbours<const N: usize>(self, mut x: [Self::I; N]) -> Self::I {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            // Within 128 bits first, which takes no index; what is out of order after that is put right at the end.
+            let mut left = N;
+            while left > 1 {
+                let within = left > N / 4;
+                left /= 2;
+                for i in 0..left {
+                    let (a, b) = (x[2 * i].into(), x[2 * i + 1].into());
+                    let sum =
+                        if within { avx512::sum_pairs(token, a, b) } else { avx512::sum_blocks(token, a, b) };
+                    x[i] = sum.simd_into(self.0);
+                }
+            }
+            return avx512::in_order::<N>(token, x[0].into()).simd_into(self.0);
+        }
+        let mut left = N;
+        while left > 1 {
+            left /= 2;
+            for i in 0..left {
+                let (a, b) = (x[2 * i], x[2 * i + 1]);
+                x[i] = a.unzip_low(b) + a.unzip_high(b);
+            }
+        }
+        x[0]
+    }
+    #[inline(always)]
+    fn add_neighbours(self, mut x: [Self::F; LANES]) -> Self::F {
+        let mut left = LANES;
+        while left > 1 {
+            let within = left > LANES / 4;
+            left /= 2;
+            for i in 0..left {
+                #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+                if let Some(token) = self.0.level().as_avx512() {
+                    let (a, b) = (x[2 * i].into(), x[2 * i + 1].into());
+                    let sum =
+                        if within { avx512::add_pairs(token, a, b) } else { avx512::add_blocks(token, a, b) };
+                    x[i] = sum.simd_into(self.0);
+                    continue;
+                }
+                let _ = within;
+                let (a, b) = (x[2 * i], x[2 * i + 1]);
+                x[i] = a.unzip_low(b) + a.unzip_high(b);
+            }
+        }
+        x[0]
+    }
+}
+
+impl<S: Token> Simd<S> {
+    /// Sixteen sums of 4 neighbouring products, in 16 bits and then 32.
+    #[inline(always)]
+    fn dot_loaded(self, weights: u8x64<S>, x: i8x64<S>) -> i32x16<S> {
+        let ((a, b), (c, d)) = (weights.widen(), x.widen());
+        let (a, b): (i16x32<S>, i16x32<S>) = (a.bitcast(), b.bitcast());
+        let (low, high) = (a.pairwise_dot_product(c), b.pairwise_dot_product(d));
+        low.unzip_low(high) + low.unzip_high(high)
+    }
+}

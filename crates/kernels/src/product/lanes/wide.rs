@@ -1,0 +1,73 @@
+//! Sums by plain loops over arrays, which the compiler vectorises for the target.
+
+use super::SumLanes;
+use crate::lanes::{CHUNK, LANES, Lanes, Wide};
+use core::array::from_fn;
+
+impl SumLanes for Wide {
+    const UNROLLED: bool = false;
+    type I = wide::i32x16;
+    type Bytes = [u8; 16];
+
+    #[inline(always)]
+    fn ints(self, x: &[i32; LANES]) -> Self::I {
+        wide::i32x16::new(*x)
+    }
+    #[inline(always)]
+    fn to_f32(self, x: Self::I) -> Self::F {
+        wide::f32x16::new(x.to_array().map(|x| x as f32))
+    }
+
+    #[inline(always)]
+    fn byte_table(self, values: &[u8; 16]) -> Self::Bytes {
+        *values
+    }
+    #[inline(always)]
+    fn halves(self, table: Self::Bytes, codes: &[u8; CHUNK]) -> [Self::B; 2] {
+        [codes.map(|code| table[usize::from(code & 15)]), codes.map(|code| table[usize::from(code >> 4)])]
+    }
+    #[inline(always)]
+    fn dot_halves(self, [low, high]: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I {
+        let [x_low, x_high] = x.as_chunks::<CHUNK>().0 else { unreachable!() };
+        self.dot(low, x_low) + self.dot(high, x_high)
+    }
+    #[inline(always)]
+    fn flip(self, codes: &[u8; CHUNK], bits: u8) -> Self::B {
+        codes.map(|code| code ^ bits)
+    }
+    #[inline(always)]
+    fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I {
+        let products: [i16; CHUNK] = from_fn(|i| i16::from(weights[i]) * i16::from(x[i]));
+        let sums = products.as_chunks::<4>().0.iter();
+        let mut out = [0; LANES];
+        for (out, products) in out.iter_mut().zip(sums) {
+            *out = products.iter().map(|&product| i32::from(product)).sum();
+        }
+        self.ints(&out)
+    }
+
+    #[inline(always)]
+    fn sum_neighbours<const N: usize>(self, x: [Self::I; N]) -> Self::I {
+        let mut sums = [0; LANES];
+        for (i, x) in x.iter().enumerate() {
+            for (sum, x) in sums[i * LANES / N..].iter_mut().zip(x.to_array().chunks_exact(N)) {
+                *sum = x.iter().fold(0, |sum, x| x.wrapping_add(sum));
+            }
+        }
+        self.ints(&sums)
+    }
+    #[inline(always)]
+    fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F {
+        let mut x = x.map(|x| x.to_array());
+        let mut left = LANES;
+        while left > 1 {
+            left /= 2;
+            for x in &mut x {
+                for i in 0..left {
+                    x[i] = x[2 * i] + x[2 * i + 1];
+                }
+            }
+        }
+        self.load(&x.map(|x| x[0]))
+    }
+}

@@ -1,0 +1,149 @@
+//! Sums in the instructions of x86: `vpdpbusd` of AVX-512, `pmaddubsw` of AVX2.
+
+/// AVX-512, VNNI and VBMI.
+pub(super) mod avx512 {
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::*;
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::x86_64::*;
+    use fearless_simd::kernel;
+
+    kernel!(
+        /// The table's byte for the low 6 bits of each code.
+        #[inline(always)]
+        pub(in super::super) fn lookup(avx512: Avx512, table: __m512i, codes: __m512i) -> __m512i {
+            _mm512_permutexvar_epi8(codes, table)
+        }
+    );
+    kernel!(
+        #[inline(always)]
+        pub(in super::super) fn dot(avx512: Avx512, weights: __m512i, x: __m512i) -> __m512i {
+            _mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, x)
+        }
+    );
+    kernel!(
+        #[inline(always)]
+        pub(in super::super) fn dot_halves(
+            avx512: Avx512,
+            low: __m512i,
+            high: __m512i,
+            x_low: __m512i,
+            x_high: __m512i,
+        ) -> __m512i {
+            let sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, x_low);
+            _mm512_dpbusd_epi32(sums, high, x_high)
+        }
+    );
+    kernel!(
+        /// Per 128 bits: `a0 + a1, a2 + a3, b0 + b1, b2 + b3`.
+        #[inline(always)]
+        pub(in super::super) fn sum_pairs(avx512: Avx512, a: __m512i, b: __m512i) -> __m512i {
+            let (a, b) = (_mm512_castsi512_ps(a), _mm512_castsi512_ps(b));
+            let (even, odd) =
+                (_mm512_shuffle_ps::<0b10_00_10_00>(a, b), _mm512_shuffle_ps::<0b11_01_11_01>(a, b));
+            _mm512_add_epi32(_mm512_castps_si512(even), _mm512_castps_si512(odd))
+        }
+    );
+    kernel!(
+        /// The same of f32.
+        #[inline(always)]
+        pub(in super::super) fn add_pairs(avx512: Avx512, a: __m512, b: __m512) -> __m512 {
+            let (even, odd) =
+                (_mm512_shuffle_ps::<0b10_00_10_00>(a, b), _mm512_shuffle_ps::<0b11_01_11_01>(a, b));
+            _mm512_add_ps(even, odd)
+        }
+    );
+    kernel!(
+        /// Blocks of 128 bits: `a0 + a1, a2 + a3, b0 + b1, b2 + b3`.
+        #[inline(always)]
+        pub(in super::super) fn sum_blocks(avx512: Avx512, a: __m512i, b: __m512i) -> __m512i {
+            let even = _mm512_shuffle_i32x4::<0b10_00_10_00>(a, b);
+            let odd = _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b);
+            _mm512_add_epi32(even, odd)
+        }
+    );
+    kernel!(
+        /// The same of f32.
+        #[inline(always)]
+        pub(in super::super) fn add_blocks(avx512: Avx512, a: __m512, b: __m512) -> __m512 {
+            let even = _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b);
+            let odd = _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b);
+            _mm512_add_ps(even, odd)
+        }
+    );
+    kernel!(
+        /// What sums of two vectors need to be in order.
+        #[inline(always)]
+        pub(in super::super) fn in_order_2(avx512: Avx512, x: __m512i) -> __m512i {
+            _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), x)
+        }
+    );
+    kernel!(
+        /// What sums of four vectors need to be in order.
+        #[inline(always)]
+        pub(in super::super) fn in_order_4(avx512: Avx512, x: __m512i) -> __m512i {
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            _mm512_permutexvar_epi32(order, x)
+        }
+    );
+    kernel!(
+        /// What sums of eight vectors need to be in order.
+        #[inline(always)]
+        pub(in super::super) fn in_order_8(avx512: Avx512, x: __m512i) -> __m512i {
+            let order = _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+            _mm512_permutexvar_epi32(order, x)
+        }
+    );
+
+    #[inline(always)]
+    pub(in super::super) fn in_order<const N: usize>(
+        avx512: fearless_simd::x86::Avx512,
+        x: __m512i,
+    ) -> __m512i {
+        match N {
+            2 => in_order_2(avx512, x),
+            4 => in_order_4(avx512, x),
+            8 => in_order_8(avx512, x),
+            _ => x,
+        }
+    }
+}
+
+/// AVX2.
+pub(super) mod avx2 {
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::*;
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::x86_64::*;
+    use fearless_simd::kernel;
+
+    kernel!(
+        /// No product of weights up to 24 leaves 16 bits, nor does a sum of four.
+        #[inline(always)]
+        pub(in super::super) fn dot_halves(
+            avx2: Avx2,
+            low: __m256i,
+            high: __m256i,
+            x_low: __m256i,
+            x_high: __m256i,
+        ) -> __m256i {
+            let pairs =
+                _mm256_add_epi16(_mm256_maddubs_epi16(low, x_low), _mm256_maddubs_epi16(high, x_high));
+            _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
+        }
+    );
+    kernel!(
+        /// Two products of 8 bits each leave 16 bits, so the nibbles of weights are multiplied apart.
+        #[inline(always)]
+        pub(in super::super) fn dot(avx2: Avx2, weights: __m256i, x: __m256i) -> __m256i {
+            let low_bits = _mm256_set1_epi8(15);
+            let low = _mm256_maddubs_epi16(_mm256_and_si256(weights, low_bits), x);
+            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(weights), low_bits);
+            let high = _mm256_maddubs_epi16(high, x);
+            _mm256_add_epi32(
+                _mm256_madd_epi16(low, _mm256_set1_epi16(1)),
+                _mm256_madd_epi16(high, _mm256_set1_epi16(16)),
+            )
+        }
+    );
+}

@@ -1,0 +1,175 @@
+//! Elements that are whole numbers of steps, as unsigned bytes: a value in steps plus an offset.
+//!
+//! ```text
+//! 4 bits             a table of sixteen bytes                    E2M1: 2 * value + 12; INT4: value + 8; UINT4: value
+//! 8 bits             code ^ flip                                 INT8, MXINT8: flip and offset 128; UINT8: 0
+//! other widths       unpacked to bytes, then the same            E2M3: a table of 64
+//! ```
+
+use super::lanes::SumLanes;
+use crate::Element;
+use crate::codes::unpack;
+use crate::lanes::CHUNK;
+
+/// How the codes of one vector become bytes, and meet the activations.
+pub(super) trait Weights<L: SumLanes>: Copy {
+    /// Activations that one vector of codes meets.
+    type X: Copy;
+    /// A vector of codes as bytes.
+    type Loaded: Copy;
+    /// Values in a vector of codes.
+    const VALUES: usize;
+    /// Whether short blocks have a loop of their own.
+    const UNROLLED: bool = true;
+
+    /// Bytes of a vector of codes.
+    fn bytes(self) -> usize;
+    /// The one of the two orders of a column that these weights meet.
+    fn column(x: &[i8]) -> &[Self::X];
+    fn load(self, l: L, codes: &[u8]) -> Self::Loaded;
+    /// Sixteen sums of neighbouring products.
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I;
+}
+
+/// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit.
+pub(super) fn offset(e: Element) -> i32 {
+    match e {
+        Element::E2m1 | Element::E2m3 => (-e.min() / e.step().unwrap()) as i32,
+        Element::Int { .. } | Element::MxInt8 => 1 << (e.bits() - 1),
+        _ => 0,
+    }
+}
+
+fn byte(e: Element, code: u8) -> u8 {
+    ((e.decode_one(code) / e.step().unwrap()) as i32 + offset(e)) as u8
+}
+
+/// Codes of 4 bits.
+#[derive(Clone, Copy)]
+pub(super) struct Nibbles<L: SumLanes>(L::Bytes);
+
+impl<L: SumLanes> Nibbles<L> {
+    #[inline(always)]
+    pub(super) fn new(l: L, e: Element) -> Self {
+        let mut table = [0; 16];
+        for (code, out) in table.iter_mut().enumerate() {
+            *out = byte(e, code as u8);
+        }
+        Self(l.byte_table(&table))
+    }
+}
+
+impl<L: SumLanes> Weights<L> for Nibbles<L> {
+    type X = [i8; 2 * CHUNK];
+    type Loaded = [L::B; 2];
+    const VALUES: usize = 2 * CHUNK;
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        CHUNK
+    }
+    #[inline(always)]
+    fn column(x: &[i8]) -> &[Self::X] {
+        x[x.len() / 2..].as_chunks().0
+    }
+    #[inline(always)]
+    fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
+        l.halves(self.0, codes.try_into().unwrap())
+    }
+    #[inline(always)]
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
+        l.dot_halves(weights, x)
+    }
+}
+
+/// Codes of 8 bits.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes {
+    flip: u8,
+}
+
+impl Bytes {
+    pub(super) fn new(e: Element) -> Self {
+        Self { flip: offset(e) as u8 }
+    }
+}
+
+impl<L: SumLanes> Weights<L> for Bytes {
+    type X = [i8; CHUNK];
+    type Loaded = L::B;
+    const VALUES: usize = CHUNK;
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        CHUNK
+    }
+    #[inline(always)]
+    fn column(x: &[i8]) -> &[Self::X] {
+        x[..x.len() / 2].as_chunks().0
+    }
+    #[inline(always)]
+    fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
+        l.flip(codes.try_into().unwrap(), self.flip)
+    }
+    #[inline(always)]
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
+        l.dot(weights, x)
+    }
+}
+
+/// Codes of any other width.
+#[derive(Clone, Copy)]
+pub(super) struct Packed {
+    e: Element,
+    flip: u8,
+}
+
+impl Packed {
+    pub(super) fn new(e: Element) -> Self {
+        Self { e, flip: offset(e) as u8 }
+    }
+}
+
+impl<L: SumLanes> Weights<L> for Packed {
+    type X = [i8; CHUNK];
+    type Loaded = L::B;
+    const VALUES: usize = CHUNK;
+    const UNROLLED: bool = false;
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        CHUNK / 8 * self.e.bits() as usize
+    }
+    #[inline(always)]
+    fn column(x: &[i8]) -> &[Self::X] {
+        x[..x.len() / 2].as_chunks().0
+    }
+    #[inline(always)]
+    fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
+        let mut bytes = [0; CHUNK];
+        l.store_bytes(unpack(l, self.e.bits(), codes), &mut bytes);
+        if self.e == Element::E2m3 {
+            bytes = look_up(&bytes);
+            return l.load_bytes(&bytes);
+        }
+        l.flip(&bytes, self.flip)
+    }
+    #[inline(always)]
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
+        l.dot(weights, x)
+    }
+}
+
+#[inline(never)]
+fn look_up(codes: &[u8; CHUNK]) -> [u8; CHUNK] {
+    const TABLE: [u8; 64] = {
+        let (mut table, mut code) = ([0; 64], 0);
+        while code < 64 {
+            let magnitude = (Element::E2m3.decode_one(code & 31) * 8.0) as u8;
+            table[code as usize] = if code < 32 { 60 + magnitude } else { 60 - magnitude };
+            code += 1;
+        }
+        table
+    };
+    codes.map(|code| TABLE[usize::from(code % 64)])
+}
