@@ -117,7 +117,9 @@ impl ScaleKind {
                 }
             }
             Self::F16 => widen(stored, out, f16::from_le_bytes, |x, out| Kernels::best().widen_f16(x, out)),
-            Self::Bf16 => widen(stored, out, bf16::from_le_bytes, |x, out| Kernels::best().widen_bf16(x, out)),
+            Self::Bf16 => {
+                widen(stored, out, bf16::from_le_bytes, |x, out| Kernels::best().widen_bf16(x, out))
+            }
             // E4M3 scales are codes like any other: the kernel that decodes elements reads them, times one.
             Self::E4m3 if !out.is_empty() => {
                 let blocks = Blocks { len: out.len(), scales: &[1.0], zeros: None };

@@ -28,10 +28,7 @@ pub(crate) struct IntEncoder<L: Lanes> {
     min: L::F,
     max: L::F,
     magic: L::F,
-    mask: L::U,
-    magnitude: L::U,
-    infinity: L::U,
-    zero: L::U,
+    mask: L::B,
 }
 
 impl<L: Lanes> IntEncoder<L> {
@@ -41,23 +38,22 @@ impl<L: Lanes> IntEncoder<L> {
             min: l.splat(e.min()),
             max: l.splat(e.max()),
             magic: l.splat(1.5 * UNIT * step(e)),
-            mask: l.splat_bits((1 << e.bits()) - 1),
-            magnitude: l.splat_bits(u32::MAX >> 1),
-            infinity: l.splat_bits(f32::INFINITY.to_bits()),
-            zero: l.splat_bits(0),
+            mask: l.splat_byte(u8::MAX >> (u8::BITS - e.bits())),
         }
+    }
+
+    #[inline(always)]
+    fn rounded(self, l: L, x: L::F) -> L::U {
+        l.bits(l.clamp(x, self.min, self.max) + self.magic)
     }
 }
 
 impl<L: Lanes> Encoder<L> for IntEncoder<L> {
     #[inline(always)]
-    fn encode(self, l: L, x: L::F) -> L::U {
-        let bits = l.bits(x);
-        let is_nan = l.gt(bits & self.magnitude, self.infinity);
-        let bits = l.select(l.gt_f32(self.min, x), l.bits(self.min), bits);
-        let bits = l.select(l.gt_f32(x, self.max), l.bits(self.max), bits);
-        let code = l.bits(l.float(bits) + self.magic) & self.mask;
-        l.select(is_nan, self.zero, code)
+    fn encode(self, l: L, x: [L::F; 4]) -> L::B {
+        let [a, b, c, d] = x;
+        let rounded = [self.rounded(l, a), self.rounded(l, b), self.rounded(l, c), self.rounded(l, d)];
+        l.and_bytes(l.bytes_at(rounded, 0), self.mask)
     }
 }
 

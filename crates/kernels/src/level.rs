@@ -14,7 +14,6 @@ use crate::lanes::Simd;
 use crate::lanes::{CHUNK, LANES, Wide};
 use crate::output::{AsBf16, AsF16, AsF32};
 use crate::product::{Band, sums};
-use crate::scales::Scales;
 use crate::widen::PAIR;
 use crate::{Element, absmax, decode, encode, widen};
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
@@ -135,8 +134,8 @@ impl Level {
         on!(self, l => absmax::first_non_finite(l, x))
     }
 
-    pub(crate) fn encode(self, e: Element, x: &[[f32; CHUNK]], scales: &mut Scales<'_>, codes: &mut [u8]) {
-        on!(self, l => encode::encode(l, e, x, scales, codes))
+    pub(crate) fn encode(self, e: Element, chunks: encode::Chunks<'_>) {
+        on!(self, l => encode::encode(l, e, chunks))
     }
 
     pub(crate) fn decode(self, e: Element, chunks: Chunks<'_, f32, AsF32>) {

@@ -8,6 +8,9 @@
 //! code = (bits(|x| + M) - bits(M)) + ((e - emin) << m)        |x| first clamped to the largest value
 //! ```
 //!
+//! The low bits of `M` are 0, so `bits(|x| + M) + (e << m)` has the code in its lowest byte but for a constant: that and the sign are
+//! added to sixty-four bytes at once.
+//!
 //! Decoding puts exponent and mantissa in their place in f32 and adds the difference of biases to the exponent field;
 //! where the field is 0, it adds one more and subtracts `2^emin` as a float, which is exact. There is no product with a
 //! subnormal f32 anywhere: those are slow on some machines and zero on others.
@@ -23,6 +26,7 @@ const F32_BIAS: i32 = f32::MAX_EXP - 1;
 const F32_MAGNITUDE: u32 = u32::MAX >> 1;
 const F32_INFINITY: u32 = f32::INFINITY.to_bits();
 const F32_NAN: u32 = f32::NAN.to_bits();
+const F16_NAN: u32 = 0x7e00;
 
 /// The numbers that a format is made of.
 #[derive(Clone, Copy)]
@@ -36,8 +40,6 @@ pub(crate) struct Layout {
     max_code: u32,
     /// Whether `max_code + 1` is infinity.
     infinite: bool,
-    /// The code of the positive NaN, or 0.
-    nan_code: u32,
     /// Whether negative zero is NaN.
     fnuz: bool,
 }
@@ -53,10 +55,6 @@ impl Layout {
             clamp: format.max(),
             max_code: format.max_code() as u32,
             infinite: format.infinity_code().is_some(),
-            nan_code: match format.nan_code() {
-                Some(code) => code as u32,
-                None => 0,
-            },
             fnuz: matches!(format.specials, Specials::NanNegativeZero),
         }
     }
@@ -69,7 +67,6 @@ impl Layout {
         clamp: 65536.0,
         max_code: 0x7bff,
         infinite: true,
-        nan_code: 0x7e00,
         fnuz: false,
     };
 
@@ -96,11 +93,11 @@ pub(crate) struct MinifloatEncoder<L: Lanes> {
     exponent: L::U,
     min_exponent: L::U,
     magic: L::U,
-    rebase: L::U,
-    sign_code: L::U,
-    infinity: L::U,
-    nan_code: L::U,
-    zero: L::U,
+    /// What is left to add to the lowest byte of `steps`.
+    rebase: L::B,
+    sign_code: L::B,
+    /// 0x7f, which carries into the highest bit of a byte that is not 0.
+    carry: L::B,
 }
 
 impl<L: Lanes> MinifloatEncoder<L> {
@@ -113,29 +110,47 @@ impl<L: Lanes> MinifloatEncoder<L> {
             exponent: l.splat_bits(F32_INFINITY),
             min_exponent: l.splat_bits(layout.min_exponent()),
             magic: l.splat_bits(layout.shift() << F32_MANTISSA),
-            rebase: l.splat_bits(layout.min_exponent() >> layout.shift()),
-            sign_code: l.splat_bits(layout.sign_code()),
-            infinity: l.splat_bits(F32_INFINITY),
-            nan_code: l.splat_bits(layout.nan_code),
-            zero: l.splat_bits(0),
+            rebase: l.splat_byte(((layout.min_exponent() >> layout.shift()) as u8).wrapping_neg()),
+            sign_code: l.splat_byte(layout.sign_code() as u8),
+            carry: l.splat_byte(0x7f),
         }
+    }
+
+    /// The code of a magnitude plus `min_exponent >> shift`, in the bits below the mantissa's upper end: the others are in use.
+    #[inline(always)]
+    fn steps(self, l: L, bits: L::U) -> L::U {
+        let clamped = l.min(bits & self.magnitude, self.clamp);
+        let exponent = l.max(clamped & self.exponent, self.min_exponent);
+        // The low bits of the magic number are 0, so those of the sum are the steps.
+        l.bits(l.float(clamped) + l.float(exponent + self.magic)) + (exponent >> self.layout.shift())
+    }
+
+    /// One vector of f16. A NaN is positive.
+    #[inline(always)]
+    pub(crate) fn f16(self, l: L, x: L::F) -> L::U {
+        let bits = l.bits(x);
+        let rebase = l.splat_bits(self.layout.min_exponent() >> self.layout.shift());
+        let code = (self.steps(l, bits) - rebase) & l.splat_bits(self.layout.sign_code() - 1);
+        let signed = code | (bits >> u16::BITS & l.splat_bits(self.layout.sign_code()));
+        let is_nan = l.gt(bits & self.magnitude, self.exponent);
+        l.select(is_nan, l.splat_bits(F16_NAN), signed)
     }
 }
 
 impl<L: Lanes> Encoder<L> for MinifloatEncoder<L> {
     #[inline(always)]
-    fn encode(self, l: L, x: L::F) -> L::U {
-        let bits = l.bits(x);
-        let magnitude = bits & self.magnitude;
-        let clamped = l.min(magnitude, self.clamp);
-        let exponent = l.max(clamped & self.exponent, self.min_exponent);
-        let magic = exponent + self.magic;
-        let steps = l.bits(l.float(clamped) + l.float(magic)) - magic;
-        let code = steps + (exponent >> self.layout.shift()) - self.rebase;
-        let sign = (bits >> (u32::BITS - self.layout.bits)) & self.sign_code;
-        let signed = code | sign;
-        let signed = if self.layout.fnuz { l.select(l.gt(code, self.zero), signed, code) } else { signed };
-        l.select(l.gt(magnitude, self.infinity), self.nan_code, signed)
+    fn encode(self, l: L, x: [L::F; 4]) -> L::B {
+        let [a, b, c, d] = x;
+        let bits = [l.bits(a), l.bits(b), l.bits(c), l.bits(d)];
+        let [a, b, c, d] = bits;
+        let steps = [self.steps(l, a), self.steps(l, b), self.steps(l, c), self.steps(l, d)];
+        let code = l.add_bytes(l.bytes_at(steps, 0), self.rebase);
+        let mut sign = l.and_bytes(l.bytes_at(bits, u32::BITS - self.layout.bits), self.sign_code);
+        if self.layout.fnuz {
+            // A zero has no sign: that would be NaN.
+            sign = l.and_bytes(sign, l.add_bytes(code, self.carry));
+        }
+        l.xor_bytes(code, sign)
     }
 }
 

@@ -5,8 +5,7 @@
 use crate::chunks::Chunks;
 use crate::lanes::CHUNK;
 use crate::level::Level;
-use crate::scales::Scales;
-use crate::{Blocks, Element};
+use crate::{Blocks, Element, encode};
 
 pub(crate) fn first_non_finite(level: Level, x: &[f32]) -> Option<usize> {
     let (chunks, _) = x.as_chunks::<CHUNK>();
@@ -15,17 +14,18 @@ pub(crate) fn first_non_finite(level: Level, x: &[f32]) -> Option<usize> {
 }
 
 pub(crate) fn encode(level: Level, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8]) {
-    let mut scales = Scales::new(blocks, x.len());
     let (chunks, rest) = x.as_chunks::<CHUNK>();
-    let (whole, last) = codes.split_at_mut(e.packed_len(chunks.len() * CHUNK));
+    let at = chunks.len() * CHUNK;
+    let (whole, last) = codes.split_at_mut(e.packed_len(at));
     if !chunks.is_empty() {
-        level.encode(e, chunks, &mut scales, whole);
+        level.encode(e, encode::Chunks { x: chunks, blocks, at: 0, codes: whole });
     }
     if !rest.is_empty() {
         let mut padded = [[0.0; CHUNK]];
         padded[0][..rest.len()].copy_from_slice(rest);
         let mut packed = [0; CHUNK];
-        level.encode(e, &padded, &mut scales, &mut packed[..e.packed_len(CHUNK)]);
+        let codes = &mut packed[..e.packed_len(CHUNK)];
+        level.encode(e, encode::Chunks { x: &padded, blocks, at, codes });
         last.copy_from_slice(&packed[..last.len()]);
         // The padding was encoded, too, and zero need not be code 0.
         let used = rest.len() * e.bits() as usize % 8;

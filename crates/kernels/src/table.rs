@@ -18,7 +18,6 @@ struct Cuts {
     first: u8,
     /// Whether magnitudes are cut, and the sign is a bit of the code.
     sign_code: u8,
-    nan_code: u8,
 }
 
 impl Cuts {
@@ -34,7 +33,7 @@ impl Cuts {
             changes[i] = code ^ next;
             (code, i) = (next, i + 1);
         }
-        Self { cuts, changes, first, sign_code, nan_code: e.encode_one(f32::NAN) }
+        Self { cuts, changes, first, sign_code }
     }
 }
 
@@ -43,7 +42,6 @@ impl Cuts {
 pub(crate) struct TableEncoder<L: Lanes> {
     table: Cuts,
     magnitude: L::U,
-    infinity: L::U,
     zero: L::U,
 }
 
@@ -53,15 +51,12 @@ impl<L: Lanes> TableEncoder<L> {
         Self {
             table: if matches!(e, Element::Nf4) { Cuts::NF4 } else { Cuts::FP4 },
             magnitude: l.splat_bits(u32::MAX >> 1),
-            infinity: l.splat_bits(f32::INFINITY.to_bits()),
             zero: l.splat_bits(0),
         }
     }
-}
 
-impl<L: Lanes> Encoder<L> for TableEncoder<L> {
     #[inline(always)]
-    fn encode(self, l: L, x: L::F) -> L::U {
+    fn vector(self, l: L, x: L::F) -> L::U {
         let magnitude = l.bits(x) & self.magnitude;
         let measured = if self.table.sign_code == 0 { x } else { l.float(magnitude) };
         let mut code = l.splat_bits(self.table.first.into());
@@ -70,8 +65,15 @@ impl<L: Lanes> Encoder<L> for TableEncoder<L> {
             code = code ^ l.select(passed, l.splat_bits(change.into()), self.zero);
         }
         let negative = l.gt_f32(l.splat(0.0), x);
-        let code = code | l.select(negative, l.splat_bits(self.table.sign_code.into()), self.zero);
-        l.select(l.gt(magnitude, self.infinity), l.splat_bits(self.table.nan_code.into()), code)
+        code | l.select(negative, l.splat_bits(self.table.sign_code.into()), self.zero)
+    }
+}
+
+impl<L: Lanes> Encoder<L> for TableEncoder<L> {
+    #[inline(always)]
+    fn encode(self, l: L, x: [L::F; 4]) -> L::B {
+        let [a, b, c, d] = x;
+        l.bytes_at([self.vector(l, a), self.vector(l, b), self.vector(l, c), self.vector(l, d)], 0)
     }
 }
 

@@ -9,6 +9,8 @@
 
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod avx512;
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+mod avx512_encode;
 #[cfg(all(
     feature = "std",
     any(
@@ -33,12 +35,11 @@ mod wide;
 pub(crate) use simd::Simd;
 pub(crate) use wide::Wide;
 
-use crate::Element;
 use crate::chunks::Chunks;
-use crate::encode::Encoder;
 use crate::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
 use crate::output::Output;
 use crate::stream::Stream;
+use crate::{Element, encode};
 use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Shl, Shr, Sub};
 
 /// Lanes in a vector.
@@ -93,13 +94,23 @@ pub(crate) trait Lanes: Copy {
     fn gt_f32(self, a: Self::F, b: Self::F) -> Self::M;
     fn select(self, mask: Self::M, if_true: Self::U, if_false: Self::U) -> Self::U;
     fn any(self, mask: Self::M) -> bool;
+    fn any_nan(self, x: [Self::F; 4]) -> bool;
+    /// `x`, but not below `min` nor above `max`; any number for NaN.
+    fn clamp(self, x: Self::F, min: Self::F, max: Self::F) -> Self::F;
     /// The larger of each pair of neighbours, as signed integers: eight results from `a`, then eight from `b`.
     fn pair_max(self, a: Self::U, b: Self::U) -> Self::U;
 
     fn load_bytes(self, x: &[u8; CHUNK]) -> Self::B;
     fn store_bytes(self, x: Self::B, out: &mut [u8; CHUNK]);
-    /// Each lane, below 256, as a byte.
-    fn narrow(self, x: [Self::U; 4]) -> Self::B;
+    fn splat_byte(self, x: u8) -> Self::B;
+    /// The sum, wrapped.
+    fn add_bytes(self, a: Self::B, b: Self::B) -> Self::B;
+    fn and_bytes(self, a: Self::B, b: Self::B) -> Self::B;
+    fn xor_bytes(self, a: Self::B, b: Self::B) -> Self::B;
+    /// Eight bits of each lane from bit `bit` on, in the level's own order of lanes. Beyond the highest bit they can be any.
+    fn bytes_at(self, x: [Self::U; 4], bit: u32) -> Self::B;
+    /// From the level's own order to that of the lanes.
+    fn in_order(self, x: Self::B) -> Self::B;
     fn widen(self, x: Self::B) -> [Self::U; 4];
     /// Two bytes below 16 in one, the first in the low half.
     fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]);
@@ -117,7 +128,7 @@ pub(crate) trait Lanes: Copy {
     /// f32 to f16, to nearest even.
     #[inline(always)]
     fn narrow_f16(self, x: Self::F) -> Self::U {
-        MinifloatEncoder::new(self, Layout::F16).encode(self, x)
+        MinifloatEncoder::new(self, Layout::F16).f16(self, x)
     }
     /// f32 to bf16: adding just under half a unit of the upper half, and one more if it is odd, rounds to nearest even.
     #[inline(always)]
@@ -151,6 +162,12 @@ pub(crate) trait Lanes: Copy {
         _: Element,
         chunks: Chunks<'a, T, O>,
     ) -> Option<Chunks<'a, T, O>> {
+        Some(chunks)
+    }
+
+    /// Encodes with instructions that this level alone has, or gives the work back.
+    #[inline(always)]
+    fn encode_natively<'a>(self, _: Element, chunks: encode::Chunks<'a>) -> Option<encode::Chunks<'a>> {
         Some(chunks)
     }
 }

@@ -2,12 +2,14 @@
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx512::{self, FNUZ, NARROW, PlaneDecoder, SIGNED};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::avx512_encode::{self, E2m1Encoder};
 use super::{CHUNK, LANES, Lanes};
-use crate::Element;
 use crate::chunks::Chunks;
 use crate::output::Output;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use crate::planes::Planes;
+use crate::{Element, encode};
 use core::array::from_fn;
 use fearless_simd::prelude::*;
 use fearless_simd::{
@@ -87,6 +89,18 @@ impl<S: Token> Lanes for Simd<S> {
         mask.any_true()
     }
     #[inline(always)]
+    fn any_nan(self, [a, b, c, d]: [Self::F; 4]) -> bool {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            return avx512_encode::any_nan(token, [a.into(), b.into(), c.into(), d.into()]);
+        }
+        (a.simd_ne(a) | b.simd_ne(b) | c.simd_ne(c) | d.simd_ne(d)).any_true()
+    }
+    #[inline(always)]
+    fn clamp(self, x: Self::F, min: Self::F, max: Self::F) -> Self::F {
+        x.max(min).min(max)
+    }
+    #[inline(always)]
     fn pair_max(self, a: Self::U, b: Self::U) -> Self::U {
         self.max(a.unzip_low(b), a.unzip_high(b))
     }
@@ -100,8 +114,39 @@ impl<S: Token> Lanes for Simd<S> {
         x.store_array(out);
     }
     #[inline(always)]
-    fn narrow(self, [a, b, c, d]: [Self::U; 4]) -> Self::B {
+    fn splat_byte(self, x: u8) -> Self::B {
+        u8x64::splat(self.0, x)
+    }
+    #[inline(always)]
+    fn add_bytes(self, a: Self::B, b: Self::B) -> Self::B {
+        a + b
+    }
+    #[inline(always)]
+    fn and_bytes(self, a: Self::B, b: Self::B) -> Self::B {
+        a & b
+    }
+    #[inline(always)]
+    fn xor_bytes(self, a: Self::B, b: Self::B) -> Self::B {
+        a ^ b
+    }
+    #[inline(always)]
+    fn bytes_at(self, [a, b, c, d]: [Self::U; 4], bit: u32) -> Self::B {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            return avx512_encode::bytes_at(token, [a.into(), b.into(), c.into(), d.into()], bit)
+                .simd_into(self.0);
+        }
+        let byte = u32x16::splat(self.0, 0xff);
+        let [a, b, c, d] = [(a >> bit) & byte, (b >> bit) & byte, (c >> bit) & byte, (d >> bit) & byte];
         a.relaxed_narrow(b).relaxed_narrow(c.relaxed_narrow(d))
+    }
+    #[inline(always)]
+    fn in_order(self, x: Self::B) -> Self::B {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            return avx512_encode::in_order(token, x.into()).simd_into(self.0);
+        }
+        x
     }
     #[inline(always)]
     fn widen(self, x: Self::B) -> [Self::U; 4] {
@@ -111,6 +156,11 @@ impl<S: Token> Lanes for Simd<S> {
     }
     #[inline(always)]
     fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]) {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            let joined: u8x32<S> = avx512_encode::join_nibbles(token, x.into()).simd_into(self.0);
+            return joined.store_array(out);
+        }
         let pairs: u16x32<S> = x.bitcast();
         let bytes = (pairs | pairs >> 4) & u16x32::splat(self.0, 0xff);
         let (low, _) = self.0.split_u8x64(bytes.relaxed_narrow(bytes));
@@ -196,6 +246,16 @@ impl<S: Token> Lanes for Simd<S> {
             }
             return None;
         }
+        Some(chunks)
+    }
+    #[inline(always)]
+    fn encode_natively<'a>(self, e: Element, chunks: encode::Chunks<'a>) -> Option<encode::Chunks<'a>> {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let (Element::E2m1, Some(token)) = (e, self.0.level().as_avx512()) {
+            chunks.encode(self, e, E2m1Encoder(token));
+            return None;
+        }
+        let _ = e;
         Some(chunks)
     }
 }

@@ -70,6 +70,14 @@ impl Lanes for Wide {
         mask.any()
     }
     #[inline(always)]
+    fn any_nan(self, [a, b, c, d]: [Self::F; 4]) -> bool {
+        (a.is_nan() | b.is_nan() | c.is_nan() | d.is_nan()).any()
+    }
+    #[inline(always)]
+    fn clamp(self, x: Self::F, min: Self::F, max: Self::F) -> Self::F {
+        x.fast_max(min).fast_min(max)
+    }
+    #[inline(always)]
     fn pair_max(self, a: Self::U, b: Self::U) -> Self::U {
         let both: [i32; 2 * LANES] = cast([a, b]);
         cast(from_fn::<i32, LANES, _>(|i| both[2 * i].max(both[2 * i + 1])))
@@ -84,8 +92,28 @@ impl Lanes for Wide {
         *out = x;
     }
     #[inline(always)]
-    fn narrow(self, x: [Self::U; 4]) -> Self::B {
-        cast::<_, [u32; CHUNK]>(x).map(|x| x as u8)
+    fn splat_byte(self, x: u8) -> Self::B {
+        [x; CHUNK]
+    }
+    #[inline(always)]
+    fn add_bytes(self, a: Self::B, b: Self::B) -> Self::B {
+        from_fn(|i| a[i].wrapping_add(b[i]))
+    }
+    #[inline(always)]
+    fn and_bytes(self, a: Self::B, b: Self::B) -> Self::B {
+        from_fn(|i| a[i] & b[i])
+    }
+    #[inline(always)]
+    fn xor_bytes(self, a: Self::B, b: Self::B) -> Self::B {
+        from_fn(|i| a[i] ^ b[i])
+    }
+    #[inline(always)]
+    fn bytes_at(self, x: [Self::U; 4], bit: u32) -> Self::B {
+        cast::<_, [u32; CHUNK]>(x).map(|x| (x >> bit) as u8)
+    }
+    #[inline(always)]
+    fn in_order(self, x: Self::B) -> Self::B {
+        x
     }
     #[inline(always)]
     fn widen(self, x: Self::B) -> [Self::U; 4] {
