@@ -16,9 +16,11 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use lowbit_kernels::{Blocks, Element, Kernels};
+
 use crate::format::{Block, Format, Zero};
 use crate::geometry::gcd;
-use crate::scale::TensorScale;
+use crate::scale::{ScaleKind, TensorScale};
 use crate::shape::Shape;
 
 /// Most values in a tile: 16 KiB of f32, so that tile, codes and scales stay in the L1 cache.
@@ -146,8 +148,17 @@ impl Stored<'_> {
     pub(crate) fn scales_of(&self, matrix: usize, blocks: Range<usize>, out: &mut Vec<f32>) {
         out.resize(blocks.len(), 0.0);
         let bytes = self.format.scale.bytes();
-        self.format.scale.decode_into(&self.scales[blocks.start * bytes..blocks.end * bytes], out);
-        self.tensor_scale.apply(matrix, out);
+        let stored = &self.scales[blocks.start * bytes..blocks.end * bytes];
+        match (self.format.scale, self.tensor_scale) {
+            // E4M3 scales are codes like any other, and a product with a scale is what decoding them is.
+            (ScaleKind::E4m3, TensorScale::Multiply(of)) if !out.is_empty() => {
+                Kernels::best().decode(Element::E4m3, stored, Blocks::whole(&of[matrix]), out);
+            }
+            _ => {
+                self.format.scale.decode_into(stored, out);
+                self.tensor_scale.apply(matrix, out);
+            }
+        }
     }
 
     /// Zero points of some blocks, counted over all matrices; leaves `out` as it is where the format has none.
