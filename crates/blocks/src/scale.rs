@@ -193,7 +193,7 @@ impl TensorScale {
         match self {
             Self::None => {}
             Self::Multiply(of) => scales.iter_mut().for_each(|scale| *scale *= of[matrix]),
-            Self::Divide(by) => scales.iter_mut().for_each(|scale| *scale /= by[matrix]),
+            Self::Divide(by) => Kernels::best().divide(scales, by[matrix]),
         }
     }
 

@@ -221,6 +221,22 @@ impl Kernels {
         }
     }
 
+    /// Divides each number, one f32 division: block scales by a scale above them.
+    ///
+    /// ```
+    /// let mut scales = [448.0, 1.0];
+    /// lowbit_kernels::Kernels::best().divide(&mut scales, 896.0);
+    /// assert_eq!(scales, [0.5, 1.0 / 896.0]);
+    /// ```
+    pub fn divide(self, x: &mut [f32], by: f32) {
+        let (chunks, rest) = x.as_chunks_mut();
+        match self.0 {
+            None => reference::divide(chunks.as_flattened_mut(), by),
+            Some(level) => level.divide(chunks, by),
+        }
+        reference::divide(rest, by);
+    }
+
     /// f16 to f32, exactly.
     ///
     /// # Panics

@@ -154,6 +154,10 @@ impl Level {
         on!(self, l => widen::widen_e8m0(l, x, out))
     }
 
+    pub(crate) fn divide(self, x: &mut [[f32; CHUNK]], by: f32) {
+        on!(self, l => widen::divide(l, x, by))
+    }
+
     pub(crate) fn widen_f16(self, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
         on!(self, l => widen::widen_f16(l, x, out))
     }

@@ -1,4 +1,4 @@
-//! f16 and bf16 to f32 and back, two vectors at a time; E8M0 to f32, four.
+//! f16, bf16 and E8M0 to f32 and back, and scales divided by a scale above them.
 
 use crate::lanes::{CHUNK, LANES, Lanes};
 
@@ -54,5 +54,13 @@ pub(crate) fn widen_e8m0<L: Lanes>(l: L, x: &[[u8; CHUNK]], out: &mut [[f32; CHU
             let number = l.select(l.gt(one, x), least, normal);
             l.store(l.float(l.select(l.gt(x, max), nan, number)), out);
         }
+    }
+}
+
+#[inline(always)]
+pub(crate) fn divide<L: Lanes>(l: L, x: &mut [[f32; CHUNK]], by: f32) {
+    let by = l.splat(by);
+    for x in x.as_flattened_mut().as_chunks_mut().0 {
+        l.store(l.load(x) / by, x);
     }
 }

@@ -37,3 +37,9 @@ pub(crate) fn widen_e8m0(x: &[u8], out: &mut [f32]) {
         *out = E8M0::from_bits(*x).to_f32();
     }
 }
+
+pub(crate) fn divide(x: &mut [f32], by: f32) {
+    for x in x {
+        *x /= by;
+    }
+}

@@ -113,3 +113,19 @@ fn random_bits_narrow_at_every_length() {
 fn wrong_length() {
     Kernels::best().narrow_f16(&[0.0; 3], &mut [f16::ZERO; 4]);
 }
+
+#[test]
+fn dividing_by_one_number_is_a_division_of_each() {
+    let mut random = Random(71);
+    for by in SPECIALS.into_iter().chain([3.0, -0.3, 896.0]) {
+        for len in [0, 1, 15, 16, 17, 63, 64, 65, 200] {
+            let x: Vec<f32> = SPECIALS.into_iter().chain(random.mixed(len, 448.0)).take(len).collect();
+            let want: Vec<f32> = x.iter().map(|x| x / by).collect();
+            for kernels in under_test() {
+                let mut got = Window::of(&x, len % 5, 1.25);
+                kernels.divide(got.get_mut(), by);
+                assert_same(got.checked(), &want, format_args!("{len} values by {by} at {kernels:?}"));
+            }
+        }
+    }
+}
