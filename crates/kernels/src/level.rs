@@ -11,9 +11,8 @@ use crate::chunks::Chunks;
     )
 ))]
 use crate::lanes::Simd;
-use crate::lanes::{CHUNK, LANES, Wide};
+use crate::lanes::{CHUNK, Wide};
 use crate::output::{AsBf16, AsF16, AsF32};
-use crate::product::{Band, sums};
 use crate::widen::PAIR;
 use crate::{Element, absmax, decode, encode, widen};
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
@@ -72,6 +71,8 @@ macro_rules! on {
         )
     };
 }
+
+pub(crate) use on;
 
 impl Level {
     /// The levels of this machine, the slowest first.
@@ -172,18 +173,5 @@ impl Level {
 
     pub(crate) fn narrow_bf16(self, x: &[[f32; PAIR]], out: &mut [[u16; PAIR]]) {
         on!(self, l => widen::narrow_bf16(l, x, out))
-    }
-
-    /// Whether there is a kernel for several columns at once.
-    pub(crate) fn takes_columns(self) -> bool {
-        on!(self, l => sums::takes_columns(l))
-    }
-
-    pub(crate) fn add_band<const C: usize>(self, band: &mut Band<'_, C>) {
-        on!(self, l => sums::add_band(l, band))
-    }
-
-    pub(crate) fn fold(self, lanes: &[[f32; LANES]; LANES]) -> [f32; LANES] {
-        on!(self, l => sums::fold(l, lanes))
     }
 }

@@ -1,7 +1,7 @@
 //! The products of [`Kernels`]; lengths are checked here and nowhere below.
 
 use super::prepared::check_expand;
-use super::{Prepared, Rows};
+use super::{Prepared, Rows, float};
 use crate::kernels::check_blocks;
 use crate::{Element, Kernels, reference};
 
@@ -36,7 +36,10 @@ impl Kernels {
             "{columns} columns of {} values take {want} values, got {got}",
             rows.len
         );
-        reference::dot(rows, x, out);
+        match self.0 {
+            Some(level) if rows.len > 0 && !out.is_empty() => float::dot(level, rows, x, out),
+            _ => reference::dot(rows, x, out),
+        }
     }
 
     /// The same for rows that are f32 already, `len` values each: `x` has `x.len() / len` columns, and `out` is rows by columns.
@@ -64,7 +67,10 @@ impl Kernels {
             "{count} rows and {columns} columns give {} results, got room for {got}",
             count * columns
         );
-        reference::dot_f32(rows, x, len, out);
+        match self.0 {
+            Some(level) if !out.is_empty() => float::dot_f32(level, rows, x, len, out),
+            _ => reference::dot_f32(rows, x, len, out),
+        }
     }
 
     /// Rows of weights times columns of quantized activations, block by block.

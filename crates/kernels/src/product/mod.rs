@@ -12,16 +12,22 @@
 //!
 //! A result depends on its row and its column alone: not on the level, on other rows and columns, on threads.
 
+mod float;
 mod integer;
 mod kernels;
 mod lanes;
+mod level;
+mod nibbles;
 mod plan;
 mod prepared;
+mod products;
 mod rows;
-pub(crate) mod sums;
+mod sums;
+mod tile;
+mod values;
 mod weights;
 
-pub(crate) use integer::Band;
+use integer::Band;
 use plan::Plan;
 pub use prepared::{Prepared, Values};
 pub use rows::Rows;
@@ -38,6 +44,7 @@ fn dot_prepared(level: Level, rows: Rows<'_>, x: Prepared<'_>, out: &mut [f32]) 
     let integers = rows.element.step().is_some() && matches!(x.values, Values::Int { .. });
     match Plan::new(&rows, &x) {
         Some(plan) if integers => integer::dot(level, rows, x, plan, out),
-        _ => reference::dot_prepared(rows, x, out),
+        Some(plan) => values::dot(level, rows, x, plan, out),
+        None => reference::dot_prepared(rows, x, out),
     }
 }

@@ -1,0 +1,133 @@
+//! The kernel of f32 products with weights of 4 bits: what is decoded goes from register to register.
+//!
+//! ```text
+//! 64 codes -> four vectors of table values (-> less zero) -> * scale -> * x -> lanes 0-15, 16-31, 0-15, 16-31
+//! ```
+//!
+//! Where a block has many chunks, its zero point and scale go into the table. Rows end with a whole chunk here.
+
+use super::Rows;
+use super::lanes::SumLanes;
+use crate::Blocks;
+use crate::decode::{Affine, Decoder};
+use crate::lanes::{CHUNK, LANES};
+use crate::table::NibbleDecoder;
+
+/// Lanes of 32 for each of sixteen rows of `C` columns.
+pub(crate) type RowLanes<const C: usize> = [[[f32; 2 * LANES]; LANES]; C];
+
+/// Whether this kernel takes such rows, all but the ragged end of each.
+pub(super) fn takes(rows: &Rows<'_>) -> bool {
+    let len = rows.blocks.len;
+    rows.element.bits() == 4 && (len == 16 || len == 32 || len.is_multiple_of(CHUNK) || len >= rows.len)
+}
+
+/// Adds the products of the whole chunks of up to sixteen rows.
+#[inline(always)]
+pub(crate) fn add_rows<L: SumLanes, const C: usize>(
+    l: L,
+    rows: Rows<'_>,
+    x: &[&[f32]; C],
+    lanes: &mut RowLanes<C>,
+) {
+    assert!(C == 1 || L::UNROLLED, "one column at a time");
+    let decoder = NibbleDecoder::new(l, rows.element);
+    let chunks = rows.len / CHUNK;
+    let mut x_chunks = [&[][..]; C];
+    for (out, x) in x_chunks.iter_mut().zip(x) {
+        *out = &x.as_chunks::<CHUNK>().0[..chunks];
+    }
+    for (row, (codes, blocks)) in rows.iter().enumerate() {
+        let mut sums = Sums([[l.splat(0.0); 2]; C]);
+        let codes = &codes.as_chunks::<{ CHUNK / 2 }>().0[..chunks];
+        match blocks.len {
+            _ if blocks.scales.len() == 1 => runs(l, decoder, codes, blocks, chunks, &x_chunks, &mut sums),
+            16 => few::<L, C, 4>(l, decoder, codes, blocks, &x_chunks, &mut sums),
+            32 => few::<L, C, 2>(l, decoder, codes, blocks, &x_chunks, &mut sums),
+            len => runs(l, decoder, codes, blocks, len / CHUNK, &x_chunks, &mut sums),
+        }
+        for (lanes, sums) in lanes.iter_mut().zip(sums.0) {
+            let [low, high] = lanes[row].as_chunks_mut().0 else { unreachable!() };
+            l.store(sums[0], low);
+            l.store(sums[1], high);
+        }
+    }
+}
+
+/// Lanes of each column.
+struct Sums<L: SumLanes, const C: usize>([[L::F; 2]; C]);
+
+impl<L: SumLanes, const C: usize> Sums<L, C> {
+    #[inline(always)]
+    fn add(&mut self, l: L, [w0, w1, w2, w3]: [L::F; 4], x: &[&[[f32; CHUNK]]; C], chunk: usize) {
+        for (sums, x) in self.0.iter_mut().zip(x) {
+            let [x0, x1, x2, x3] = x[chunk].as_chunks().0 else { unreachable!() };
+            let (low, high) = (sums[0] + w0 * l.load(x0), sums[1] + w1 * l.load(x1));
+            *sums = [low + w2 * l.load(x2), high + w3 * l.load(x3)];
+        }
+    }
+}
+
+/// Blocks of `run` chunks.
+#[inline(always)]
+fn runs<L: SumLanes, const C: usize>(
+    l: L,
+    decoder: NibbleDecoder<L>,
+    codes: &[[u8; CHUNK / 2]],
+    blocks: Blocks<'_>,
+    run: usize,
+    x: &[&[[f32; CHUNK]]; C],
+    sums: &mut Sums<L, C>,
+) {
+    let mut chunk = 0;
+    for (block, codes) in codes.chunks(run.max(1)).enumerate() {
+        let zero = blocks.zeros.map(
+            #[inline(always)]
+            |zeros| l.splat(zeros[block]),
+        );
+        let decode = decoder.in_block(l, Affine { zero, scale: l.splat(blocks.scales[block]) });
+        for codes in codes {
+            sums.add(l, decode(codes), x, chunk);
+            chunk += 1;
+        }
+    }
+}
+
+/// `N` blocks per chunk.
+#[inline(always)]
+fn few<L: SumLanes, const C: usize, const N: usize>(
+    l: L,
+    decoder: NibbleDecoder<L>,
+    codes: &[[u8; CHUNK / 2]],
+    blocks: Blocks<'_>,
+    x: &[&[[f32; CHUNK]]; C],
+    sums: &mut Sums<L, C>,
+) {
+    let scales = &blocks.scales.as_chunks::<N>().0[..codes.len()];
+    for (chunk, (codes, scales)) in codes.iter().zip(scales).enumerate() {
+        let mut values = decoder.decode(l, codes);
+        if let Some(zeros) = blocks.zeros {
+            let zeros = &zeros.as_chunks::<N>().0[chunk];
+            for i in 0..4 {
+                values[i] = values[i] - l.splat(zeros[i * N / 4]);
+            }
+        }
+        for i in 0..4 {
+            values[i] = values[i] * l.splat(scales[i * N / 4]);
+        }
+        sums.add(l, values, x, chunk);
+    }
+}
+
+/// The lanes of sixteen rows to sixteen numbers.
+#[inline(always)]
+pub(crate) fn fold_rows<L: SumLanes>(l: L, rows: &[[f32; 2 * LANES]; LANES]) -> [f32; LANES] {
+    let mut sums = [l.splat(0.0); LANES];
+    for (sum, lanes) in sums.iter_mut().zip(rows) {
+        let [low, high] = lanes.as_chunks().0 else { unreachable!() };
+        *sum = l.load(low) + l.load(high);
+    }
+    let mut out = [0.0; LANES];
+    l.store(l.add_neighbours(sums), &mut out);
+    out
+}

@@ -1,0 +1,59 @@
+//! Decoded weights on their way to a product: a tile that stays in the first cache.
+
+use crate::chunks::Chunks;
+use crate::lanes::CHUNK;
+use crate::level::Level;
+use crate::output::AsF32;
+use crate::{Blocks, Element};
+
+/// Values of a tile.
+pub(super) const TILE: usize = 2048;
+
+/// Up to [`TILE`] values, zeros from there to the end of a chunk.
+pub(super) struct Tile([[f32; CHUNK]; TILE / CHUNK]);
+
+impl Tile {
+    pub(super) fn new() -> Self {
+        Self([[0.0; CHUNK]; TILE / CHUNK])
+    }
+
+    /// Decodes `len` values, of which the first is value `at` of the blocks.
+    pub(super) fn decode(
+        &mut self,
+        level: Level,
+        e: Element,
+        codes: &[u8],
+        blocks: Blocks<'_>,
+        at: usize,
+        len: usize,
+    ) -> &[[f32; CHUNK]] {
+        let (whole, rest) = (len / CHUNK, len % CHUNK);
+        let output = AsF32(None);
+        if whole > 0 {
+            let out = &mut self.0[..whole];
+            level.decode(e, Chunks { codes, blocks, at, out, output });
+        }
+        if rest > 0 {
+            let codes = &codes[e.packed_len(CHUNK * whole)..];
+            let used = codes.len().min(CHUNK);
+            let mut last = [0; CHUNK];
+            last[..used].copy_from_slice(&codes[..used]);
+            let out = &mut self.0[whole..=whole];
+            level.decode(e, Chunks { codes: &last, blocks, at: at + CHUNK * whole, out, output });
+            // What padding decodes to is not a number if its scale is not.
+            self.0[whole][rest..].fill(0.0);
+        }
+        &self.0[..len.div_ceil(CHUNK)]
+    }
+
+    /// Numbers as they are.
+    pub(super) fn copy(&mut self, values: impl ExactSizeIterator<Item = f32>) -> &[[f32; CHUNK]] {
+        let len = values.len();
+        let tile = self.0.as_flattened_mut();
+        for (out, value) in tile.iter_mut().zip(values) {
+            *out = value;
+        }
+        tile[len..len.next_multiple_of(CHUNK)].fill(0.0);
+        &self.0[..len.div_ceil(CHUNK)]
+    }
+}
