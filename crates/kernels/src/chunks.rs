@@ -25,27 +25,54 @@ pub(crate) struct Chunks<'a, T, O> {
     pub(crate) output: O,
 }
 
+/// How blocks meet chunks.
+enum Shape {
+    /// Blocks of that many chunks, or one block.
+    Runs(usize),
+    /// Four blocks in a chunk.
+    Four,
+    /// Two blocks in a chunk.
+    Two,
+    /// Any other, and every one where code is to be compact.
+    Other,
+}
+
 impl<T, O> Chunks<'_, T, O> {
     #[inline(always)]
     pub(crate) fn decode<L: Lanes>(mut self, l: L, decoder: impl Decoder<L>)
     where
         O: Output<L, T>,
     {
+        match self.shape(l) {
+            Shape::Runs(run) => self.runs(l, decoder, run),
+            Shape::Four => self.few::<L, 4>(l, decoder),
+            Shape::Two => self.few::<L, 2>(l, decoder),
+            Shape::Other => self.tiles(l, decoder),
+        }
+    }
+
+    /// How the blocks meet the chunks; `at` becomes 0 where a block begins with the first chunk. One answer first and one match
+    /// after it, so that each loop is compiled once.
+    #[inline(always)]
+    fn shape<L: Lanes>(&mut self, l: L) -> Shape {
         let Blocks { len, scales, zeros } = self.blocks;
+        if l.is_compact() {
+            return Shape::Other;
+        }
         if scales.len() == 1 {
-            return self.runs(l, decoder, usize::MAX);
+            return Shape::Runs(usize::MAX);
         }
         let first = self.at / len;
         if !self.at.is_multiple_of(len) || CHUNK * self.out.len() > len * (scales.len() - first) {
-            return self.tiles(l, decoder);
+            return Shape::Other;
         }
         let (scales, zeros) = (&scales[first..], zeros.map(|zeros| &zeros[first..]));
         (self.at, self.blocks) = (0, Blocks { len, scales, zeros });
         match len {
-            LANES => self.few::<L, 4>(l, decoder),
-            32 => self.few::<L, 2>(l, decoder),
-            _ if len.is_multiple_of(CHUNK) => self.runs(l, decoder, len / CHUNK),
-            _ => self.tiles(l, decoder),
+            LANES => Shape::Four,
+            32 => Shape::Two,
+            _ if len.is_multiple_of(CHUNK) => Shape::Runs(len / CHUNK),
+            _ => Shape::Other,
         }
     }
 

@@ -143,12 +143,40 @@ impl Level {
         on!(self, l => decode::decode(l, e, chunks))
     }
 
+    /// Where it pays, values are narrowed in registers; elsewhere, where code would be large, tile by tile.
     pub(crate) fn decode_f16(self, e: Element, chunks: Chunks<'_, u16, AsF16>) {
-        on!(self, l => decode::decode(l, e, chunks))
+        match self {
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Avx512(token) => on!(@ token, l => decode::decode(l, e, chunks)),
+            _ => self.decode_tiles(e, chunks, |x, out| self.narrow_f16(x, out)),
+        }
     }
 
+    /// Like [`decode_f16`](Self::decode_f16).
     pub(crate) fn decode_bf16(self, e: Element, chunks: Chunks<'_, u16, AsBf16>) {
-        on!(self, l => decode::decode(l, e, chunks))
+        match self {
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Avx512(token) => on!(@ token, l => decode::decode(l, e, chunks)),
+            _ => self.decode_tiles(e, chunks, |x, out| self.narrow_bf16(x, out)),
+        }
+    }
+
+    /// Decodes to f32 in the first-level cache and narrows from there.
+    fn decode_tiles<O>(
+        self,
+        e: Element,
+        chunks: Chunks<'_, u16, O>,
+        narrow: impl Fn(&[[f32; PAIR]], &mut [[u16; PAIR]]),
+    ) {
+        const TILE: usize = 16;
+        let bytes = CHUNK / 8 * e.bits() as usize;
+        let mut wide = [[0.0; CHUNK]; TILE];
+        for (tile, out) in chunks.out.chunks_mut(TILE).enumerate() {
+            let wide = &mut wide[..out.len()];
+            let (codes, at) = (&chunks.codes[tile * TILE * bytes..], chunks.at + tile * TILE * CHUNK);
+            self.decode(e, Chunks { codes, blocks: chunks.blocks, at, out: wide, output: AsF32(None) });
+            narrow(wide.as_flattened().as_chunks().0, out.as_flattened_mut().as_chunks_mut().0);
+        }
     }
 
     pub(crate) fn widen_e8m0(self, x: &[[u8; CHUNK]], out: &mut [[f32; CHUNK]]) {

@@ -71,6 +71,9 @@ pub(crate) trait Lanes: Copy {
     /// Sixteen f32 to look up by code.
     type Table: Copy;
 
+    /// Whether one loop should serve every shape of blocks: few machines are left that need this level, and code for special cases is large.
+    fn is_compact(self) -> bool;
+
     fn load(self, x: &[f32; LANES]) -> Self::F;
     fn store(self, x: Self::F, out: &mut [f32; LANES]);
     /// Stores past the caches, or as [`store`](Self::store) does.

@@ -36,6 +36,14 @@ impl<S: Token> Lanes for Simd<S> {
     type Table = Table<S>;
 
     #[inline(always)]
+    fn is_compact(self) -> bool {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        return matches!(self.0.level(), fearless_simd::Level::Sse4_2(_));
+        #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+        false
+    }
+
+    #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> Self::F {
         f32x16::load_array_ref(self.0, x)
     }

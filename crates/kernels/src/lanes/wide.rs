@@ -20,6 +20,11 @@ impl Lanes for Wide {
     type Table = [f32; 16];
 
     #[inline(always)]
+    fn is_compact(self) -> bool {
+        true
+    }
+
+    #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> Self::F {
         f32x16::new(*x)
     }
