@@ -15,7 +15,8 @@ use crate::shape::Shape;
 use crate::tensor::QTensor;
 use crate::values::Values;
 
-/// Multiplications that one thread takes at a time, about: some 10 us.
+/// Weights that one thread takes at a time, about: some 10 us for each column. Many rows at a time pay where there are many columns, since
+/// each band of rows has to read all of them.
 const CHUNK: usize = 1 << 18;
 /// Products of fewer multiplications stay on the caller's thread: they are done when other threads have hardly woken up.
 const SHARED: usize = 1 << 20;
@@ -180,7 +181,7 @@ impl QTensor<'_> {
             return y.fill(0.0);
         }
         let work = Work { tensor: self, kernels, operand: operand.clone(), columns };
-        let chunk = if rows * cols * columns < SHARED { rows } else { (CHUNK / (cols * columns)).max(1) };
+        let chunk = if rows * cols * columns < SHARED { rows } else { (CHUNK / cols).max(1) };
         let each_matrix = |out: &mut [f32]| {
             for (matrix, out) in out.chunks_mut(rows * columns).enumerate() {
                 for_chunks(out, chunk * columns, |index, out| {
