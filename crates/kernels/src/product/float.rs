@@ -91,7 +91,7 @@ pub(super) fn dot_f32(level: Level, rows: &[f32], x: &[f32], len: usize, out: &m
             let whole = row.len() - rest.len();
             level.add_products(chunks, x, len, 0, whole, &mut lanes[..out.len()]);
             if !rest.is_empty() {
-                let last = tile.copy(rest.iter().copied());
+                let last = tile.copy(rest);
                 level.add_products(last, x, len, whole, rest.len(), &mut lanes[..out.len()]);
             }
             for (out, lanes) in out.iter_mut().zip(lanes) {

@@ -25,18 +25,31 @@ pub(super) struct Segment<const C: usize> {
     pub(super) sums: [[f32; SEGMENT]; C],
 }
 
-/// Up to sixteen rows, [`SEGMENT`] blocks and `C` columns.
-pub(crate) struct Band<'a, const C: usize> {
+/// Up to sixteen rows and [`SEGMENT`] blocks of each.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
     /// These rows only, and all their blocks.
     pub(super) rows: Rows<'a>,
     pub(super) plan: Plan,
     pub(super) first_block: usize,
     pub(super) blocks: usize,
+    /// What a product of two codes of 1 is worth.
+    pub(super) unit: f32,
+}
+
+impl Place<'_> {
+    /// The value that the first block begins with.
+    pub(super) fn first_value(&self) -> usize {
+        self.first_block * self.plan.block
+    }
+}
+
+/// A place, and `C` columns there.
+pub(super) struct Band<'a, const C: usize> {
+    pub(super) place: Place<'a>,
     /// Both orders of each column.
     pub(super) x: [&'a [i8]; C],
     pub(super) segment: Segment<C>,
-    /// What a product of two codes of 1 is worth.
-    pub(super) unit: f32,
     /// Lanes of each row of each column.
     pub(super) lanes: [[[f32; LANES]; LANES]; C],
 }
@@ -66,33 +79,37 @@ fn product<const C: usize>(
 ) {
     let x = core::array::from_fn(|c| x.column((column + c).min(columns - 1)));
     let Values::Int { step, .. } = x[0].values else { unreachable!("integers only") };
+    let unit = rows.element.step().unwrap() * step;
     let mut band: Band<'_, C> = Band {
-        rows,
-        plan,
-        first_block: 0,
-        blocks: 0,
+        place: Place { rows, plan, first_block: 0, blocks: 0, unit },
         x: x.map(codes),
         segment: Segment {
             scales: [[0.0; SEGMENT]; C],
             corrections: [[0; SEGMENT]; C],
             sums: [[0.0; SEGMENT]; C],
         },
-        unit: rows.element.step().unwrap() * step,
         lanes: [[[0.0; LANES]; LANES]; C],
     };
     for first_row in (0..rows.count).step_by(LANES) {
-        band.rows = rows.some(first_row, LANES.min(rows.count - first_row));
+        let count = LANES.min(rows.count - first_row);
+        band.place.rows = rows.some(first_row, count);
         for first_block in (0..plan.blocks).step_by(SEGMENT) {
-            band.first_block = first_block;
-            band.blocks = SEGMENT.min(plan.blocks - first_block);
+            band.place.first_block = first_block;
+            band.place.blocks = SEGMENT.min(plan.blocks - first_block);
             if first_row == 0 || plan.blocks > SEGMENT {
-                band.lay_out(&x);
+                for (c, x) in x.iter().enumerate() {
+                    band.lay_out(c, x);
+                }
             }
-            level.add_band(&mut band);
+            let done = level.add_whole(&mut band);
+            if done < band.place.blocks.div_ceil(LANES) {
+                for c in 0..C {
+                    level.add_rest(band.place, done, band.x[c], band.segment.column(c), &mut band.lanes[c]);
+                }
+            }
         }
-        for (c, lanes) in band.lanes.iter_mut().enumerate().take(columns - column) {
-            let results = level.fold(lanes);
-            for (row, result) in results.into_iter().enumerate().take(band.rows.count) {
+        for (c, lanes) in band.lanes.iter().enumerate().take(columns - column) {
+            for (row, result) in level.fold(lanes).into_iter().enumerate().take(count) {
                 out[(first_row + row) * columns + column + c] = result;
             }
         }
@@ -108,29 +125,32 @@ fn codes(x: Prepared<'_>) -> &[i8] {
 }
 
 impl<const C: usize> Band<'_, C> {
-    /// Fills the segment.
-    fn lay_out(&mut self, x: &[Prepared<'_>; C]) {
-        let Self { plan, first_block, blocks, .. } = *self;
-        let per_block = plan.block / SUM;
-        let offset = offset(self.rows.element);
-        for (c, x) in x.iter().enumerate() {
-            spread(x.scales, plan.x_run, first_block, blocks, &mut self.segment.scales[c]);
-            let Values::Int { sums, step, .. } = x.values else { unreachable!("integers only") };
-            let sums = &sums[first_block * per_block..];
-            let sums = sums[..sums.len().min(blocks * per_block)].chunks(per_block);
-            let totals = &mut self.segment.corrections[c];
-            totals[blocks..blocks.next_multiple_of(LANES)].fill(0);
-            for (total, sums) in totals.iter_mut().zip(sums) {
-                *total = sums.iter().sum();
-            }
-            if self.rows.blocks.zeros.is_some() {
-                for (out, &total) in self.segment.sums[c].iter_mut().zip(&*totals) {
-                    *out = total as f32 * step;
-                }
-            }
-            for total in totals {
-                *total *= -offset;
+    /// Fills a column of the segment.
+    fn lay_out(&mut self, c: usize, x: &Prepared<'_>) {
+        let Place { rows, plan, first_block, blocks, .. } = self.place;
+        let Values::Int { sums, step, .. } = x.values else { unreachable!("integers only") };
+        spread(x.scales, plan.x_run, first_block, blocks, &mut self.segment.scales[c]);
+        let totals = &mut self.segment.corrections[c];
+        total(sums, plan.block / SUM, first_block, blocks, totals);
+        if rows.blocks.zeros.is_some() {
+            for (out, &total) in self.segment.sums[c].iter_mut().zip(&*totals) {
+                *out = total as f32 * step;
             }
         }
+        let offset = offset(rows.element);
+        for total in totals {
+            *total *= -offset;
+        }
+    }
+}
+
+/// The sum of each block from `first` on, of which each has `per_block` entries; zeros after the last one.
+#[inline(never)]
+fn total(sums: &[i32], per_block: usize, first: usize, blocks: usize, out: &mut [i32; SEGMENT]) {
+    let sums = &sums[first * per_block..];
+    let sums = sums[..sums.len().min(blocks * per_block)].chunks(per_block);
+    out[blocks..blocks.next_multiple_of(LANES)].fill(0);
+    for (out, sums) in out.iter_mut().zip(sums) {
+        *out = sums.iter().sum();
     }
 }

@@ -30,6 +30,7 @@ pub(crate) trait SumLanes: Lanes {
     type Bytes: Copy;
 
     fn ints(self, x: &[i32; LANES]) -> Self::I;
+    fn store_ints(self, x: Self::I, out: &mut [i32; LANES]);
     /// To nearest even.
     fn to_f32(self, x: Self::I) -> Self::F;
 
@@ -38,12 +39,30 @@ pub(crate) trait SumLanes: Lanes {
     fn halves(self, table: Self::Bytes, codes: &[u8; CHUNK]) -> [Self::B; 2];
     /// Sixteen sums of 8 products: of 4 neighbours of one half and 4 of the other, no weight above 24.
     fn dot_halves(self, weights: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I;
-    fn flip(self, codes: &[u8; CHUNK], bits: u8) -> Self::B;
     /// Sixteen sums of 4 neighbouring products.
     fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I;
 
-    /// The sums of each `N` neighbours, of all vectors one after the other: `N` is 1, 2, 4, 8 or 16.
+    /// The sums of each `N` neighbours, of all vectors one after the other: `N` is 2, 4, 8 or 16.
     fn sum_neighbours<const N: usize>(self, x: [Self::I; N]) -> Self::I;
+    /// The same for a number of vectors that is not known when this is compiled.
+    #[inline(always)]
+    fn sum_few(self, x: &[Self::I]) -> Self::I {
+        let mut numbers = [[0; LANES]; LANES];
+        for (out, x) in numbers.iter_mut().zip(x) {
+            self.store_ints(*x, out);
+        }
+        self.ints(&sum_each(&numbers, x.len()))
+    }
     /// The same of f32: neighbours are added, then neighbours of the sums, and so on.
     fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F;
+}
+
+/// Sums of each `n` neighbours, compiled once and not once per level.
+#[inline(never)]
+fn sum_each(numbers: &[[i32; LANES]; LANES], n: usize) -> [i32; LANES] {
+    let mut sums = [0_i32; LANES];
+    for (sum, numbers) in sums.iter_mut().zip(numbers.as_flattened().chunks(n)) {
+        *sum = numbers.iter().fold(0, |sum, x| sum.wrapping_add(*x));
+    }
+    sums
 }

@@ -1,7 +1,9 @@
 //! The kernels of products, compiled for each level.
 
+use super::integer::{Band, Place};
 use super::nibbles::{self, RowLanes};
-use super::{Band, Rows, products, sums};
+use super::sums::{self, Column};
+use super::{Rows, products};
 #[cfg(all(
     feature = "std",
     any(
@@ -17,19 +19,30 @@ use crate::level::{Level, on};
 
 impl Level {
     /// Whether there is a kernel for several columns at once.
-    pub(crate) fn takes_columns(self) -> bool {
+    pub(super) fn takes_columns(self) -> bool {
         on!(self, l => sums::takes_columns(l))
     }
 
-    pub(crate) fn add_band<const C: usize>(self, band: &mut Band<'_, C>) {
-        on!(self, l => sums::add_band(l, band))
+    pub(super) fn add_whole<const C: usize>(self, band: &mut Band<'_, C>) -> usize {
+        on!(self, l => sums::add_whole(l, band))
     }
 
-    pub(crate) fn fold(self, lanes: &[[f32; LANES]; LANES]) -> [f32; LANES] {
+    pub(super) fn add_rest(
+        self,
+        place: Place<'_>,
+        done: usize,
+        x: &[i8],
+        column: Column<'_>,
+        lanes: &mut [[f32; LANES]; LANES],
+    ) {
+        on!(self, l => sums::add_rest(l, place, done, x, column, lanes))
+    }
+
+    pub(super) fn fold(self, lanes: &[[f32; LANES]; LANES]) -> [f32; LANES] {
         on!(self, l => sums::fold(l, lanes))
     }
 
-    pub(crate) fn add_products(
+    pub(super) fn add_products(
         self,
         weights: &[[f32; CHUNK]],
         x: &[f32],
@@ -41,7 +54,11 @@ impl Level {
         on!(self, l => products::add_products(l, weights, x, stride, at, len, lanes))
     }
 
-    pub(crate) fn add_to_blocks(
+    pub(super) fn widen_steps(self, codes: &[[i8; CHUNK]], step: f32, out: &mut [[f32; CHUNK]]) {
+        on!(self, l => products::widen_steps(l, codes, step, out))
+    }
+
+    pub(super) fn add_to_blocks(
         self,
         weights: &[[f32; CHUNK]],
         x: &[[f32; CHUNK]],
@@ -52,7 +69,7 @@ impl Level {
         on!(self, l => products::add_to_blocks(l, weights, x, block, had, lanes))
     }
 
-    pub(crate) fn add_block_terms(
+    pub(super) fn add_block_terms(
         self,
         blocks: &[[f32; 2 * LANES]; LANES],
         scales: &[f32; LANES],
@@ -62,11 +79,11 @@ impl Level {
         on!(self, l => products::add_block_terms(l, blocks, scales, x_scales, lanes))
     }
 
-    pub(crate) fn add_rows<const C: usize>(self, rows: Rows<'_>, x: &[&[f32]; C], lanes: &mut RowLanes<C>) {
+    pub(super) fn add_rows<const C: usize>(self, rows: Rows<'_>, x: &[&[f32]; C], lanes: &mut RowLanes<C>) {
         on!(self, l => nibbles::add_rows(l, rows, x, lanes))
     }
 
-    pub(crate) fn fold_rows(self, rows: &[[f32; 2 * LANES]; LANES]) -> [f32; LANES] {
+    pub(super) fn fold_rows(self, rows: &[[f32; 2 * LANES]; LANES]) -> [f32; LANES] {
         on!(self, l => nibbles::fold_rows(l, rows))
     }
 }

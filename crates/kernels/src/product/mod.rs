@@ -27,7 +27,6 @@ mod tile;
 mod values;
 mod weights;
 
-use integer::Band;
 use plan::Plan;
 pub use prepared::{Prepared, Values};
 pub use rows::Rows;

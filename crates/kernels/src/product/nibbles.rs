@@ -14,7 +14,7 @@ use crate::lanes::{CHUNK, LANES};
 use crate::table::NibbleDecoder;
 
 /// Lanes of 32 for each of sixteen rows of `C` columns.
-pub(crate) type RowLanes<const C: usize> = [[[f32; 2 * LANES]; LANES]; C];
+pub(super) type RowLanes<const C: usize> = [[[f32; 2 * LANES]; LANES]; C];
 
 /// Whether this kernel takes such rows, all but the ragged end of each.
 pub(super) fn takes(rows: &Rows<'_>) -> bool {
@@ -24,7 +24,7 @@ pub(super) fn takes(rows: &Rows<'_>) -> bool {
 
 /// Adds the products of the whole chunks of up to sixteen rows.
 #[inline(always)]
-pub(crate) fn add_rows<L: SumLanes, const C: usize>(
+pub(super) fn add_rows<L: SumLanes, const C: usize>(
     l: L,
     rows: Rows<'_>,
     x: &[&[f32]; C],
@@ -121,7 +121,7 @@ fn few<L: SumLanes, const C: usize, const N: usize>(
 
 /// The lanes of sixteen rows to sixteen numbers.
 #[inline(always)]
-pub(crate) fn fold_rows<L: SumLanes>(l: L, rows: &[[f32; 2 * LANES]; LANES]) -> [f32; LANES] {
+pub(super) fn fold_rows<L: SumLanes>(l: L, rows: &[[f32; 2 * LANES]; LANES]) -> [f32; LANES] {
     let mut sums = [l.splat(0.0); LANES];
     for (sum, lanes) in sums.iter_mut().zip(rows) {
         let [low, high] = lanes.as_chunks().0 else { unreachable!() };

@@ -8,7 +8,7 @@ const TOGETHER: usize = 4;
 
 /// `lane[j mod 32] += w_j * x_j` for `len` values of each column from `at` on; columns are `stride` apart. Weights are padded with zeros.
 #[inline(always)]
-pub(crate) fn add_products<L: SumLanes>(
+pub(super) fn add_products<L: SumLanes>(
     l: L,
     weights: &[[f32; CHUNK]],
     x: &[f32],
@@ -76,7 +76,7 @@ fn columns<L: SumLanes, const C: usize>(
 
 /// Adds the products of a tile to the 32 lanes of each of its blocks: `block` values each, of which the first has had `had` before.
 #[inline(always)]
-pub(crate) fn add_to_blocks<L: SumLanes>(
+pub(super) fn add_to_blocks<L: SumLanes>(
     l: L,
     weights: &[[f32; CHUNK]],
     x: &[[f32; CHUNK]],
@@ -108,7 +108,7 @@ pub(crate) fn add_to_blocks<L: SumLanes>(
 
 /// The lanes of sixteen blocks to their sums, times both scales, added to sixteen lanes.
 #[inline(always)]
-pub(crate) fn add_block_terms<L: SumLanes>(
+pub(super) fn add_block_terms<L: SumLanes>(
     l: L,
     blocks: &[[f32; 2 * LANES]; LANES],
     scales: &[f32; LANES],
@@ -122,4 +122,15 @@ pub(crate) fn add_block_terms<L: SumLanes>(
     }
     let terms = (l.add_neighbours(sums) * l.load(scales)) * l.load(x_scales);
     l.store(l.load(lanes) + terms, lanes);
+}
+
+/// Integers times their step.
+#[inline(always)]
+pub(super) fn widen_steps<L: SumLanes>(_: L, codes: &[[i8; CHUNK]], step: f32, out: &mut [[f32; CHUNK]]) {
+    // The compiler vectorises this for the level.
+    for (out, codes) in out.iter_mut().zip(codes) {
+        for (out, code) in out.iter_mut().zip(codes) {
+            *out = f32::from(*code) * step;
+        }
+    }
 }

@@ -47,15 +47,15 @@ impl<'a> Rows<'a> {
         Self { count, codes: &self.codes[first * bytes..][..count * bytes], blocks, ..self }
     }
 
+    /// Codes and blocks of a row.
+    pub(crate) fn row(self, row: usize) -> (&'a [u8], Blocks<'a>) {
+        let Self { codes, blocks, .. } = self.some(row, 1);
+        (codes, blocks)
+    }
+
     /// Codes and blocks of one row after the other.
     pub(crate) fn iter(self) -> impl Iterator<Item = (&'a [u8], Blocks<'a>)> {
-        let (bytes, blocks) = (self.element.packed_len(self.len), self.blocks_per_row());
-        (0..self.count).map(move |row| {
-            let of_row = |all: &'a [f32]| &all[row * blocks..][..blocks];
-            let Blocks { len, scales, zeros } = self.blocks;
-            let blocks = Blocks { len, scales: of_row(scales), zeros: zeros.map(of_row) };
-            (&self.codes[row * bytes..][..bytes], blocks)
-        })
+        (0..self.count).map(move |row| self.row(row))
     }
 
     /// Checks the lengths, and returns how many columns `out` has room for.

@@ -7,7 +7,7 @@
 //!
 //! Everything before the conversion to f32 is exact, so its order is free.
 
-use super::integer::{Band, SEGMENT, Segment};
+use super::integer::{Band, Place, SEGMENT, Segment};
 use super::lanes::SumLanes;
 use super::plan::{Plan, spread};
 use super::weights::{Bytes, Nibbles, Packed, Weights};
@@ -15,60 +15,76 @@ use crate::lanes::{CHUNK, LANES};
 
 /// Whether several columns at once have code of their own.
 #[inline(always)]
-pub(crate) fn takes_columns<L: SumLanes>(_: L) -> bool {
+pub(super) fn takes_columns<L: SumLanes>(_: L) -> bool {
     L::UNROLLED
 }
 
-/// Adds the terms of a band to the lanes of its rows.
+/// Adds the terms of the groups of sixteen blocks that have all their codes, where their vectors have a loop of their own. Returns how
+/// many groups that are.
 #[inline(always)]
-pub(crate) fn add_band<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_, C>) {
-    assert!(C == 1 || L::UNROLLED, "one column at a time");
-    match band.rows.element.bits() {
-        4 => rows(l, Nibbles::new(l, band.rows.element), band),
-        8 => rows(l, Bytes::new(band.rows.element), band),
-        _ => rows(l, Packed::new(band.rows.element), band),
+pub(super) fn add_whole<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_, C>) -> usize {
+    let e = band.place.rows.element;
+    match (e.bits(), band.place.plan.block) {
+        (4, 16) if L::UNROLLED => rows::<L, _, C, 2>(l, Nibbles::new(l, e), band),
+        (4, 32) if L::UNROLLED => rows::<L, _, C, 4>(l, Nibbles::new(l, e), band),
+        (8, 32) if L::UNROLLED => rows::<L, _, C, 8>(l, Bytes::new(e), band),
+        _ => 0,
+    }
+}
+
+/// [`add_whole`] of groups of `N` vectors.
+#[inline(always)]
+fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
+    l: L,
+    w: W,
+    band: &mut Band<'_, C>,
+) -> usize {
+    let [mut scales, mut zeros] = [[0.0; SEGMENT]; 2];
+    let mut x = [&[][..]; C];
+    for (x, codes) in x.iter_mut().zip(band.x) {
+        *x = &W::column(codes)[band.place.first_value() / W::VALUES..];
+    }
+    let mut done = 0;
+    for row in 0..band.place.rows.count {
+        let part = Part::new(l, w, band.place, row, &mut scales, &mut zeros);
+        done = whole_groups::<L, W, C, N>(l, w, &part, &x, &band.segment, &mut band.lanes, row);
+    }
+    done
+}
+
+/// Adds the terms of all groups but the first `done` to the lanes of a column.
+#[inline(always)]
+pub(super) fn add_rest<L: SumLanes>(
+    l: L,
+    place: Place<'_>,
+    done: usize,
+    x: &[i8],
+    column: Column<'_>,
+    lanes: &mut [[f32; LANES]; LANES],
+) {
+    let e = place.rows.element;
+    match e.bits() {
+        4 => rest(l, Nibbles::new(l, e), place, done, x, column, lanes),
+        8 if L::UNROLLED => rest(l, Bytes::new(e), place, done, x, column, lanes),
+        _ => rest(l, Packed::new(e), place, done, x, column, lanes),
     }
 }
 
 #[inline(always)]
-fn rows<L: SumLanes, W: Weights<L>, const C: usize>(l: L, w: W, band: &mut Band<'_, C>) {
-    let Band { rows, plan, first_block, blocks, .. } = *band;
+fn rest<L: SumLanes, W: Weights<L>>(
+    l: L,
+    w: W,
+    place: Place<'_>,
+    done: usize,
+    x: &[i8],
+    column: Column<'_>,
+    lanes: &mut [[f32; LANES]; LANES],
+) {
     let [mut scales, mut zeros] = [[0.0; SEGMENT]; 2];
-    let first_value = first_block * plan.block;
-    let first_vector = first_value / W::VALUES;
-    let mut x = [&[][..]; C];
-    for (x, codes) in x.iter_mut().zip(band.x) {
-        *x = &W::column(codes)[first_vector..];
-    }
-    for (row, (codes, of_row)) in rows.iter().enumerate() {
-        let part = Part {
-            codes: &codes[first_vector * w.bytes()..],
-            vectors: (rows.len - first_value).min(blocks * plan.block).div_ceil(W::VALUES),
-            scales: in_segment(of_row.scales, plan, first_block, blocks, &mut scales),
-            zeros: match of_row.zeros {
-                Some(all) => Some(in_segment(all, plan, first_block, blocks, &mut zeros)),
-                None => None,
-            },
-            unit: l.splat(band.unit),
-        };
-        let per_group = LANES * plan.block / W::VALUES;
-        let done = match per_group {
-            2 if W::UNROLLED & L::UNROLLED => {
-                whole_groups::<L, W, C, 2>(l, w, &part, &x, &band.segment, &mut band.lanes, row)
-            }
-            4 if W::UNROLLED & L::UNROLLED => {
-                whole_groups::<L, W, C, 4>(l, w, &part, &x, &band.segment, &mut band.lanes, row)
-            }
-            8 if W::UNROLLED & L::UNROLLED => {
-                whole_groups::<L, W, C, 8>(l, w, &part, &x, &band.segment, &mut band.lanes, row)
-            }
-            _ => 0,
-        };
-        if done < part.scales.len() {
-            for (c, (x, lanes)) in x.iter().zip(&mut band.lanes).enumerate() {
-                any_groups(l, w, &part, x, band.segment.column(c), per_group, done, &mut lanes[row]);
-            }
-        }
+    let x = &W::column(x)[place.first_value() / W::VALUES..];
+    for (row, lanes) in lanes.iter_mut().enumerate().take(place.rows.count) {
+        let part = Part::new(l, w, place, row, &mut scales, &mut zeros);
+        any_groups(l, w, &part, x, column, LANES * place.plan.block / W::VALUES, done, lanes);
     }
 }
 
@@ -101,7 +117,7 @@ struct Part<'a, L: SumLanes> {
 
 /// One column of a [`Segment`], in groups of sixteen.
 #[derive(Clone, Copy)]
-struct Column<'a> {
+pub(super) struct Column<'a> {
     scales: &'a [[f32; LANES]],
     corrections: &'a [[i32; LANES]],
     sums: &'a [[f32; LANES]],
@@ -109,7 +125,7 @@ struct Column<'a> {
 
 impl<const C: usize> Segment<C> {
     #[inline(always)]
-    fn column(&self, c: usize) -> Column<'_> {
+    pub(super) fn column(&self, c: usize) -> Column<'_> {
         Column {
             scales: self.scales[c].as_chunks().0,
             corrections: self.corrections[c].as_chunks().0,
@@ -118,7 +134,31 @@ impl<const C: usize> Segment<C> {
     }
 }
 
-impl<L: SumLanes> Part<'_, L> {
+impl<'a, L: SumLanes> Part<'a, L> {
+    #[inline(always)]
+    fn new<W: Weights<L>>(
+        l: L,
+        w: W,
+        place: Place<'a>,
+        row: usize,
+        scales: &'a mut [f32; SEGMENT],
+        zeros: &'a mut [f32; SEGMENT],
+    ) -> Self {
+        let Place { rows, plan, first_block, blocks, unit } = place;
+        let (codes, of_row) = rows.row(row);
+        let first_value = place.first_value();
+        Self {
+            codes: &codes[first_value / W::VALUES * w.bytes()..],
+            vectors: (rows.len - first_value).min(blocks * plan.block).div_ceil(W::VALUES),
+            scales: in_segment(of_row.scales, plan, first_block, blocks, scales),
+            zeros: of_row.zeros.map(
+                #[inline(always)]
+                |all| in_segment(all, plan, first_block, blocks, zeros),
+            ),
+            unit: l.splat(unit),
+        }
+    }
+
     /// Adds the terms of sixteen blocks to the lanes of a column.
     #[inline(always)]
     fn add_terms(&self, l: L, group: usize, sums: L::I, x: Column<'_>, lanes: L::F) -> L::F {
@@ -204,12 +244,7 @@ fn any_groups<L: SumLanes, W: Weights<L>>(
             }
             *out = sum;
         }
-        let sums = match sums {
-            [a, b, ..] if vectors == 2 => l.sum_neighbours([a, b]),
-            [a, b, c, d, ..] if vectors == 4 => l.sum_neighbours([a, b, c, d]),
-            [a, b, c, d, e, f, g, h, ..] if vectors == 8 => l.sum_neighbours([a, b, c, d, e, f, g, h]),
-            _ => l.sum_neighbours(sums),
-        };
+        let sums = if vectors == LANES { l.sum_neighbours(sums) } else { l.sum_few(&sums[..vectors]) };
         let sum = part.add_terms(l, group, sums, column, l.load(lanes));
         l.store(sum, lanes);
     }
@@ -217,7 +252,7 @@ fn any_groups<L: SumLanes, W: Weights<L>>(
 
 /// The lanes of sixteen rows to sixteen numbers.
 #[inline(always)]
-pub(crate) fn fold<L: SumLanes>(l: L, lanes: &[[f32; LANES]; LANES]) -> [f32; LANES] {
+pub(super) fn fold<L: SumLanes>(l: L, lanes: &[[f32; LANES]; LANES]) -> [f32; LANES] {
     let mut vectors = [l.splat(0.0); LANES];
     for (vector, lanes) in vectors.iter_mut().zip(lanes) {
         *vector = l.load(lanes);

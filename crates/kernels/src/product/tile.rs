@@ -47,13 +47,16 @@ impl Tile {
     }
 
     /// Numbers as they are.
-    pub(super) fn copy(&mut self, values: impl ExactSizeIterator<Item = f32>) -> &[[f32; CHUNK]] {
-        let len = values.len();
-        let tile = self.0.as_flattened_mut();
-        for (out, value) in tile.iter_mut().zip(values) {
-            *out = value;
-        }
+    pub(super) fn copy(&mut self, values: &[f32]) -> &[[f32; CHUNK]] {
+        let (len, tile) = (values.len(), self.0.as_flattened_mut());
+        tile[..len].copy_from_slice(values);
         tile[len..len.next_multiple_of(CHUNK)].fill(0.0);
         &self.0[..len.div_ceil(CHUNK)]
+    }
+
+    /// Integers times their step.
+    pub(super) fn widen(&mut self, level: Level, codes: &[[i8; CHUNK]], step: f32) -> &[[f32; CHUNK]] {
+        level.widen_steps(codes, step, &mut self.0);
+        &self.0[..codes.len()]
     }
 }

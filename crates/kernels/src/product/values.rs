@@ -57,9 +57,12 @@ impl Row<'_> {
                 let block = (at - start) / plan.block;
                 for (c, sums) in sums.iter_mut().enumerate() {
                     let x = match x.column(first + c).values {
-                        Values::Float(x) => buffers.x.copy(x[at..at + len].iter().copied()),
+                        Values::Float(x) if len.is_multiple_of(CHUNK) => x[at..at + len].as_chunks().0,
+                        Values::Float(x) => buffers.x.copy(&x[at..at + len]),
+                        // The padding is zeros.
                         Values::Int { codes, step, .. } => {
-                            buffers.x.copy(codes[at..at + len].iter().map(|&x| f32::from(x) * step))
+                            let codes = &codes[at..][..len.next_multiple_of(CHUNK)];
+                            buffers.x.widen(self.level, codes.as_chunks().0, step)
                         }
                     };
                     self.level.add_to_blocks(

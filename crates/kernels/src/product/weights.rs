@@ -19,8 +19,6 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     type Loaded: Copy;
     /// Values in a vector of codes.
     const VALUES: usize;
-    /// Whether short blocks have a loop of their own.
-    const UNROLLED: bool = true;
 
     /// Bytes of a vector of codes.
     fn bytes(self) -> usize;
@@ -109,7 +107,7 @@ impl<L: SumLanes> Weights<L> for Bytes {
     }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
-        l.flip(codes.try_into().unwrap(), self.flip)
+        l.xor_bytes(l.load_bytes(codes.try_into().unwrap()), l.splat_byte(self.flip))
     }
     #[inline(always)]
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
@@ -134,7 +132,6 @@ impl<L: SumLanes> Weights<L> for Packed {
     type X = [i8; CHUNK];
     type Loaded = L::B;
     const VALUES: usize = CHUNK;
-    const UNROLLED: bool = false;
 
     #[inline(always)]
     fn bytes(self) -> usize {
@@ -146,13 +143,13 @@ impl<L: SumLanes> Weights<L> for Packed {
     }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
-        let mut bytes = [0; CHUNK];
-        l.store_bytes(unpack(l, self.e.bits(), codes), &mut bytes);
+        let codes = unpack(l, self.e.bits(), codes);
         if self.e == Element::E2m3 {
-            bytes = look_up(&bytes);
-            return l.load_bytes(&bytes);
+            let mut bytes = [0; CHUNK];
+            l.store_bytes(codes, &mut bytes);
+            return l.load_bytes(&look_up(&bytes));
         }
-        l.flip(&bytes, self.flip)
+        l.xor_bytes(codes, l.splat_byte(self.flip))
     }
     #[inline(always)]
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {

@@ -8,8 +8,8 @@ use fearless_simd::prelude::*;
 use fearless_simd::{Simd as Token, f32x16, i8x64, i16x32, i32x16, u8x16, u8x64, u16x32};
 
 impl<S: Token> SumLanes for Simd<S> {
-    /// AVX2 and AVX-512, not the levels of 128 bits.
-    const UNROLLED: bool = size_of::<S::f32s>() > 16;
+    /// AVX2, AVX-512 and NEON. SSE4.2 is to be small.
+    const UNROLLED: bool = size_of::<S::f32s>() > 16 || cfg!(target_arch = "aarch64");
     type I = i32x16<S>;
     /// In every block of 128 bits.
     type Bytes = u8x64<S>;
@@ -17,6 +17,10 @@ impl<S: Token> SumLanes for Simd<S> {
     #[inline(always)]
     fn ints(self, x: &[i32; LANES]) -> Self::I {
         i32x16::load_array_ref(self.0, x)
+    }
+    #[inline(always)]
+    fn store_ints(self, x: Self::I, out: &mut [i32; LANES]) {
+        x.store_array(out);
     }
     #[inline(always)]
     fn to_f32(self, x: Self::I) -> Self::F {
@@ -66,10 +70,6 @@ impl<S: Token> SumLanes for Simd<S> {
         self.dot_loaded(low, x_low) + self.dot_loaded(high, x_high)
     }
     #[inline(always)]
-    fn flip(self, codes: &[u8; CHUNK], bits: u8) -> Self::B {
-        self.load_bytes(codes) ^ u8x64::splat(self.0, bits)
-    }
-    #[inline(always)]
     fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I {
         let x = i8x64::load_array_ref(self.0, x);
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -105,6 +105,9 @@ impl<S: Token> SumLanes for Simd<S> {
                 }
             }
             return avx512::in_order::<N>(token, x[0].into()).simd_into(self.0);
+        }
+        if !Self::UNROLLED {
+            return self.sum_few(&x);
         }
         let mut left = N;
         while left > 1 {

@@ -14,6 +14,10 @@ impl SumLanes for Wide {
         wide::i32x16::new(*x)
     }
     #[inline(always)]
+    fn store_ints(self, x: Self::I, out: &mut [i32; LANES]) {
+        *out = x.to_array();
+    }
+    #[inline(always)]
     fn to_f32(self, x: Self::I) -> Self::F {
         wide::f32x16::new(x.to_array().map(|x| x as f32))
     }
@@ -32,10 +36,6 @@ impl SumLanes for Wide {
         self.dot(low, x_low) + self.dot(high, x_high)
     }
     #[inline(always)]
-    fn flip(self, codes: &[u8; CHUNK], bits: u8) -> Self::B {
-        codes.map(|code| code ^ bits)
-    }
-    #[inline(always)]
     fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I {
         let products: [i16; CHUNK] = from_fn(|i| i16::from(weights[i]) * i16::from(x[i]));
         let sums = products.as_chunks::<4>().0.iter();
@@ -48,13 +48,7 @@ impl SumLanes for Wide {
 
     #[inline(always)]
     fn sum_neighbours<const N: usize>(self, x: [Self::I; N]) -> Self::I {
-        let mut sums = [0; LANES];
-        for (i, x) in x.iter().enumerate() {
-            for (sum, x) in sums[i * LANES / N..].iter_mut().zip(x.to_array().chunks_exact(N)) {
-                *sum = x.iter().fold(0, |sum, x| x.wrapping_add(sum));
-            }
-        }
-        self.ints(&sums)
+        self.sum_few(&x)
     }
     #[inline(always)]
     fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F {
