@@ -1,7 +1,14 @@
 //! Sixty-four codes, one a byte, to and from the dense stream.
 //!
-//! Bytes and nibbles are vector operations. Any other width closes the gaps between codes in three steps, on eight codes
-//! in a u64 at a time, here for 3 bits:
+//! Bytes and nibbles are vector operations. Codes of any other width are read by a shuffle, a product and a shift, sixteen at a time:
+//!
+//! ```text
+//! .. hhhggg fffeeedd dcccbbba aa     two bytes that contain a code, for each lane
+//! dcccbbba aa......                  times a power of two, in 16 bits: what is above the code drops out
+//! 0000000000000ccc                   down to the bottom
+//! ```
+//!
+//! They are written by closing the gaps between them in three steps, on eight codes in a u64 at a time, here for 3 bits:
 //!
 //! ```text
 //! .....ccc .....bbb ....  ->  ..........cccbbb ...  ->  ....dddcccbbbaaa ...  ->  hhhgggfffeeedddcccbbbaaa
@@ -24,16 +31,41 @@ pub(crate) fn pack<L: Lanes>(l: L, bits: u32, codes: L::B, out: &mut [u8]) {
     }
 }
 
-/// Reads 64 codes of `bits` bits from `bytes`, which is `8 * bits` bytes long.
+/// Reads 64 codes of `bits` bits from `bytes`, which is `8 * bits` bytes long, each to its own byte.
 #[inline(always)]
 pub(crate) fn unpack<L: Lanes>(l: L, bits: u32, bytes: &[u8]) -> L::B {
     match bits {
         8 => l.load_bytes(bytes.try_into().unwrap()),
         4 => l.split_nibbles(bytes.try_into().unwrap()),
-        _ => {
-            let mut codes = [0; CHUNK];
-            open_gaps(bits, bytes, &mut codes);
-            l.load_bytes(&codes)
+        _ => l.in_order(l.bytes_at(unpack_lanes(l, bits, bytes), 0)),
+    }
+}
+
+/// Reads 64 codes of any width but 4, each to its own lane. `bytes` begins with them; what follows is read and ignored.
+#[inline(always)]
+pub(crate) fn unpack_lanes<L: Lanes>(l: L, bits: u32, bytes: &[u8]) -> [L::U; 4] {
+    let mut padded = [0; CHUNK];
+    let bytes = chunk_of(bytes, &mut padded);
+    if bits == 8 {
+        return l.widen(l.load_bytes(bytes));
+    }
+    let at = 2 * bits as usize;
+    [
+        l.spread(bits, bytes.first_chunk().unwrap()),
+        l.spread(bits, bytes[at..].first_chunk().unwrap()),
+        l.spread(bits, bytes[2 * at..].first_chunk().unwrap()),
+        l.spread(bits, bytes[3 * at..].first_chunk().unwrap()),
+    ]
+}
+
+/// The first 64 bytes of `bytes`, or all of them and then zeros.
+#[inline(always)]
+pub(crate) fn chunk_of<'a>(bytes: &'a [u8], padded: &'a mut [u8; CHUNK]) -> &'a [u8; CHUNK] {
+    match bytes.first_chunk() {
+        Some(bytes) => bytes,
+        None => {
+            padded[..bytes.len()].copy_from_slice(bytes);
+            padded
         }
     }
 }
@@ -58,18 +90,6 @@ fn close_gaps(bits: u32, codes: &[u8; CHUNK], out: &mut [u8]) {
     }
 }
 
-#[inline(never)]
-fn open_gaps(bits: u32, bytes: &[u8], codes: &mut [u8; CHUNK]) {
-    match bits {
-        1 => open::<1>(bytes, codes),
-        2 => open::<2>(bytes, codes),
-        3 => open::<3>(bytes, codes),
-        5 => open::<5>(bytes, codes),
-        6 => open::<6>(bytes, codes),
-        _ => open::<7>(bytes, codes),
-    }
-}
-
 #[inline(always)]
 fn close<const BITS: usize>(codes: &[u8; CHUNK], out: &mut [u8]) {
     for (codes, out) in codes.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<BITS>().0) {
@@ -79,19 +99,5 @@ fn close<const BITS: usize>(codes: &[u8; CHUNK], out: &mut [u8]) {
             word = low | (word ^ low) >> (merged * (8 - BITS as u32));
         }
         out.copy_from_slice(&word.to_le_bytes()[..BITS]);
-    }
-}
-
-#[inline(always)]
-fn open<const BITS: usize>(bytes: &[u8], codes: &mut [u8; CHUNK]) {
-    for (bytes, codes) in bytes.as_chunks::<BITS>().0.iter().zip(codes.as_chunks_mut::<8>().0) {
-        let mut word = [0; 8];
-        word[..BITS].copy_from_slice(bytes);
-        let mut word = u64::from_le_bytes(word);
-        for merged in [4, 2, 1] {
-            let low = word & low_bits(merged * BITS as u32, 2 * merged * 8);
-            word = low | (word ^ low) << (merged * (8 - BITS as u32));
-        }
-        *codes = word.to_le_bytes();
     }
 }

@@ -6,7 +6,7 @@ use crate::int::IntDecoder;
 use crate::lanes::Lanes;
 use crate::minifloat::{Layout, MinifloatDecoder};
 use crate::output::Output;
-use crate::table::{NibbleDecoder, TableDecoder};
+use crate::table::NibbleDecoder;
 
 /// What a family of elements adds: the packed codes of a chunk to four vectors of values.
 pub(crate) trait Decoder<L: Lanes>: Copy {
@@ -54,8 +54,6 @@ pub(crate) fn decode<L: Lanes, T, O: Output<L, T>>(l: L, e: Element, chunks: Chu
     let chunks = if is_byte { Some(chunks) } else { l.decode_natively(e, chunks) };
     let Some(chunks) = chunks else { return };
     match format {
-        _ if is_byte => chunks.decode(l, IntDecoder::new(l, e)),
-        _ if bits < 4 => chunks.decode(l, TableDecoder::new(l, e)),
         Some(format) => chunks.decode(l, MinifloatDecoder::new(l, Layout::of(format))),
         None => chunks.decode(l, IntDecoder::new(l, e)),
     }

@@ -5,7 +5,7 @@
 //! is its value.
 
 use crate::Element;
-use crate::codes::unpack;
+use crate::codes::unpack_lanes;
 use crate::decode::Decoder;
 use crate::encode::Encoder;
 use crate::lanes::{CHUNK, Lanes};
@@ -97,7 +97,7 @@ impl<L: Lanes> Decoder<L> for IntDecoder<L> {
     }
     #[inline(always)]
     fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
-        let [a, b, c, d] = l.widen(unpack(l, self.bits, &codes[..Decoder::<L>::bytes(self)]));
+        let [a, b, c, d] = unpack_lanes(l, self.bits, codes);
         [self.vector(l, a), self.vector(l, b), self.vector(l, c), self.vector(l, d)]
     }
 }

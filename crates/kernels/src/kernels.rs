@@ -2,7 +2,7 @@
 
 use crate::level::Level;
 use crate::output::{AsBf16, AsF16, AsF32};
-use crate::{Blocks, Element, reference, slices};
+use crate::{Blocks, Element, reference, slices, stream};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -142,6 +142,9 @@ impl Kernels {
     /// If the lengths of codes, scales or zeros do not fit.
     #[track_caller]
     pub fn decode(self, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f32]) {
+        if out.len() >= Self::STREAMED {
+            return self.decode_streaming(e, codes, blocks, out);
+        }
         check_codes(e, out.len(), codes.len());
         blocks.check(out.len());
         match self.0 {
@@ -149,6 +152,26 @@ impl Kernels {
             Some(level) => {
                 slices::decode(e, codes, blocks, out, AsF32(None), |chunks| level.decode(e, chunks));
             }
+        }
+    }
+
+    /// From so many values on, 32 MiB of f32, [`decode`](Self::decode) is [`decode_streaming`](Self::decode_streaming).
+    pub const STREAMED: usize = 32 * 1024 * 1024 / size_of::<f32>();
+
+    /// [`decode`](Self::decode) for a part of an output that is larger than the caches: the same values, and with the feature
+    /// `streaming` on x86-64 they are stored past the caches.
+    ///
+    /// # Panics
+    /// As [`decode`](Self::decode).
+    #[track_caller]
+    pub fn decode_streaming(self, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [f32]) {
+        check_codes(e, out.len(), codes.len());
+        blocks.check(out.len());
+        match self.0 {
+            None => reference::decode(e, codes, blocks, out),
+            Some(level) => stream::scope(|stream| {
+                slices::decode(e, codes, blocks, out, AsF32(stream), |chunks| level.decode(e, chunks));
+            }),
         }
     }
 

@@ -15,7 +15,7 @@
 //! where the field is 0, it adds one more and subtracts `2^emin` as a float, which is exact. There is no product with a
 //! subnormal f32 anywhere: those are slow on some machines and zero on others.
 
-use crate::codes::unpack;
+use crate::codes::unpack_lanes;
 use crate::decode::Decoder;
 use crate::encode::Encoder;
 use crate::lanes::{CHUNK, Lanes};
@@ -214,7 +214,7 @@ impl<L: Lanes> Decoder<L> for MinifloatDecoder<L> {
     }
     #[inline(always)]
     fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
-        let [a, b, c, d] = l.widen(unpack(l, self.layout.bits, &codes[..Decoder::<L>::bytes(self)]));
+        let [a, b, c, d] = unpack_lanes(l, self.layout.bits, codes);
         [self.vector(l, a), self.vector(l, b), self.vector(l, c), self.vector(l, d)]
     }
 }

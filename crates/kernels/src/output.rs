@@ -23,45 +23,32 @@ pub(crate) struct AsBf16;
 impl<L: Lanes> Output<L, f32> for AsF32 {
     #[inline(always)]
     fn store(self, l: L, values: [L::F; 4], out: &mut [f32; CHUNK]) {
+        // Loops, and explicit lists elsewhere: a closure given to `map` is compiled for the level's instructions only where the
+        // compiler happens to inline `map`.
         let out = values.into_iter().zip(out.as_chunks_mut().0);
-        match self.0 {
-            Some(stream) => out.for_each(
-                #[inline(always)]
-                |(value, out)| l.stream(stream, value, out),
-            ),
-            None => out.for_each(
-                #[inline(always)]
-                |(value, out)| l.store(value, out),
-            ),
+        if let Some(stream) = self.0 {
+            for (value, out) in out {
+                l.stream(stream, value, out);
+            }
+        } else {
+            for (value, out) in out {
+                l.store(value, out);
+            }
         }
     }
 }
 
 impl<L: Lanes> Output<L, u16> for AsF16 {
     #[inline(always)]
-    fn store(self, l: L, values: [L::F; 4], out: &mut [u16; CHUNK]) {
-        store_pairs(
-            l,
-            values.map(
-                #[inline(always)]
-                |value| l.narrow_f16(value),
-            ),
-            out,
-        );
+    fn store(self, l: L, [a, b, c, d]: [L::F; 4], out: &mut [u16; CHUNK]) {
+        store_pairs(l, [l.narrow_f16(a), l.narrow_f16(b), l.narrow_f16(c), l.narrow_f16(d)], out);
     }
 }
 
 impl<L: Lanes> Output<L, u16> for AsBf16 {
     #[inline(always)]
-    fn store(self, l: L, values: [L::F; 4], out: &mut [u16; CHUNK]) {
-        store_pairs(
-            l,
-            values.map(
-                #[inline(always)]
-                |value| l.narrow_bf16(value),
-            ),
-            out,
-        );
+    fn store(self, l: L, [a, b, c, d]: [L::F; 4], out: &mut [u16; CHUNK]) {
+        store_pairs(l, [l.narrow_bf16(a), l.narrow_bf16(b), l.narrow_bf16(c), l.narrow_bf16(d)], out);
     }
 }
 

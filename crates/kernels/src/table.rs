@@ -2,7 +2,6 @@
 //! element of up to 4 bits decodes by looking its values up.
 
 use crate::Element;
-use crate::codes::unpack;
 use crate::decode::{Affine, Decoder};
 use crate::encode::Encoder;
 use crate::lanes::{CHUNK, Lanes};
@@ -77,13 +76,16 @@ impl<L: Lanes> Encoder<L> for TableEncoder<L> {
     }
 }
 
-#[inline(always)]
-fn table<L: Lanes>(l: L, e: Element) -> L::Table {
+/// The values of the codes of 4 bits, found by the compiler: at run time it would take as long as decoding a thousand of them.
+const fn values(e: Element) -> [f32; 16] {
+    assert!(e.bits() == 4);
     let mut values = [0.0; 16];
-    for (code, value) in values.iter_mut().enumerate() {
-        *value = e.decode_one(code as u8);
+    let mut code = 0;
+    while code < 16 {
+        values[code] = e.decode_one(code as u8);
+        code += 1;
     }
-    l.table(&values)
+    values
 }
 
 /// Codes of 4 bits to values.
@@ -93,7 +95,13 @@ pub(crate) struct NibbleDecoder<L: Lanes>(L::Table);
 impl<L: Lanes> NibbleDecoder<L> {
     #[inline(always)]
     pub(crate) fn new(l: L, e: Element) -> Self {
-        Self(table(l, e))
+        Self(l.table(match e {
+            Element::Nf4 => const { &values(Element::Nf4) },
+            Element::Fp4 => const { &values(Element::Fp4) },
+            Element::Int { .. } => const { &values(Element::Int { bits: 4 }) },
+            Element::Uint { .. } => const { &values(Element::Uint { bits: 4 }) },
+            _ => const { &values(Element::E2m1) },
+        }))
     }
 }
 
@@ -120,30 +128,5 @@ impl<L: Lanes> Decoder<L> for NibbleDecoder<L> {
                 [block.apply(a), block.apply(b), block.apply(c), block.apply(d)]
             }
         }
-    }
-}
-
-/// Codes of less than 4 bits to values.
-#[derive(Clone, Copy)]
-pub(crate) struct TableDecoder<L: Lanes> {
-    bits: u32,
-    table: L::Table,
-}
-
-impl<L: Lanes> TableDecoder<L> {
-    #[inline(always)]
-    pub(crate) fn new(l: L, e: Element) -> Self {
-        Self { bits: e.bits(), table: table(l, e) }
-    }
-}
-
-impl<L: Lanes> Decoder<L> for TableDecoder<L> {
-    #[inline(always)]
-    fn bytes(self) -> usize {
-        CHUNK / 8 * self.bits as usize
-    }
-    #[inline(always)]
-    fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
-        l.lookup(self.table, unpack(l, self.bits, &codes[..Decoder::<L>::bytes(self)]))
     }
 }

@@ -43,10 +43,7 @@ pub(crate) fn narrow_bf16<L: Lanes>(l: L, x: &[[f32; PAIR]], out: &mut [[u16; PA
 /// An E8M0 is the exponent field of an f32, but 0 is 2^-127, which is subnormal, and 255 is NaN.
 #[inline(always)]
 pub(crate) fn widen_e8m0<L: Lanes>(l: L, x: &[[u8; CHUNK]], out: &mut [[f32; CHUNK]]) {
-    let [one, max] = [1, 254].map(
-        #[inline(always)]
-        |x| l.splat_bits(x),
-    );
+    let (one, max) = (l.splat_bits(1), l.splat_bits(254));
     let (least, nan) = (l.splat_bits(1 << 22), l.splat_bits(f32::NAN.to_bits()));
     for (x, out) in x.iter().zip(out) {
         for (x, out) in l.widen(l.load_bytes(x)).into_iter().zip(out.as_chunks_mut().0) {

@@ -14,10 +14,10 @@ use core::convert::Infallible;
 use core::ops::Range;
 
 use half::{bf16, f16};
-use lowbit_kernels::{Blocks, Kernels};
+use lowbit_kernels::{Blocks, Element, Kernels};
 
 use super::QTensor;
-use super::tiles::{Line, Stored, TILE, TileScales, rows_per_chunk};
+use super::tiles::{DECODE_TILE, Line, Stored, TileScales, rows_per_chunk};
 use crate::format::Zero;
 use crate::parallel::map_chunks;
 use crate::shape::Shape;
@@ -46,7 +46,7 @@ impl QTensor<'_> {
     /// # Panics
     /// As [`dequantize`](Self::dequantize).
     pub fn dequantize_with(&self, kernels: Kernels, out: &mut [f32]) {
-        self.for_each_chunk(out, |matrix, values, out| self.decode(kernels, matrix, values, out));
+        self.dequantize_as(kernels, out);
     }
 
     /// Writes all values as f16; what is too large for it becomes infinity.
@@ -54,10 +54,7 @@ impl QTensor<'_> {
     /// # Panics
     /// As [`dequantize`](Self::dequantize).
     pub fn dequantize_f16(&self, out: &mut [f16]) {
-        let kernels = Kernels::best();
-        self.for_each_chunk(out, |matrix, values, out| {
-            self.decode_narrowed(kernels, matrix, values, out, |x, out| kernels.narrow_f16(x, out));
-        });
+        self.dequantize_as(Kernels::best(), out);
     }
 
     /// Writes all values as bf16.
@@ -65,10 +62,7 @@ impl QTensor<'_> {
     /// # Panics
     /// As [`dequantize`](Self::dequantize).
     pub fn dequantize_bf16(&self, out: &mut [bf16]) {
-        let kernels = Kernels::best();
-        self.for_each_chunk(out, |matrix, values, out| {
-            self.decode_narrowed(kernels, matrix, values, out, |x, out| kernels.narrow_bf16(x, out));
-        });
+        self.dequantize_as(Kernels::best(), out);
     }
 
     /// All values, row-major, matrix after matrix.
@@ -122,60 +116,69 @@ impl QTensor<'_> {
         scales
     }
 
-    /// Calls `work` with a matrix, a range of its values, row-major, and the part of `out` where they belong.
-    fn for_each_chunk<T: Send>(&self, out: &mut [T], work: impl Fn(usize, Range<usize>, &mut [T]) + Sync) {
+    fn dequantize_as<T: Value>(&self, kernels: Kernels, out: &mut [T]) {
         assert_eq!(out.len(), self.len(), "values in {}", self.shape);
         if out.is_empty() {
             return;
         }
+        let decode = if out.len() < Kernels::STREAMED { T::decode } else { T::decode_streaming };
         let chunk = rows_per_chunk(&self.format, self.shape) * self.shape.cols;
         let done: Result<_, Infallible> =
             map_chunks(out, self.shape.rows * self.shape.cols, |matrix, out| {
                 map_chunks(out, chunk, |index, out| {
-                    work(matrix, index * chunk..index * chunk + out.len(), out);
+                    self.decode_by(kernels, decode, matrix, index * chunk..index * chunk + out.len(), out);
                     Ok(())
                 })
             });
         let Ok(_) = done;
     }
 
-    fn decode_narrowed<T>(
-        &self,
-        kernels: Kernels,
-        matrix: usize,
-        values: Range<usize>,
-        out: &mut [T],
-        narrow: impl Fn(&[f32], &mut [T]),
-    ) {
-        let mut wide = vec![0.0; TILE.min(values.len())];
-        for (index, out) in out.chunks_mut(TILE).enumerate() {
-            let (start, wide) = (values.start + index * TILE, &mut wide[..out.len()]);
-            self.decode(kernels, matrix, start..start + out.len(), wide);
-            narrow(wide, out);
-        }
+    /// Writes some values of one matrix, row-major.
+    pub(crate) fn decode(&self, kernels: Kernels, matrix: usize, values: Range<usize>, out: &mut [f32]) {
+        self.decode_by(kernels, f32::decode, matrix, values, out);
     }
 
     /// Writes some values of one matrix, row-major, line by line and tile by tile.
-    pub(crate) fn decode(&self, kernels: Kernels, matrix: usize, values: Range<usize>, out: &mut [f32]) {
+    fn decode_by<T: Value>(
+        &self,
+        kernels: Kernels,
+        decode: Decode<T>,
+        matrix: usize,
+        values: Range<usize>,
+        out: &mut [T],
+    ) {
         let Stored { format, shape, .. } = self.stored();
         let base = matrix * (self.codes.len() / shape.matrices);
-        let (mut tile, mut spare) = (TileScales::default(), Vec::new());
+        let (mut tile, mut wide, mut spare) = (TileScales::default(), Vec::new(), Vec::new());
+        let mut write = |codes: &[u8], tile: &TileScales, out: &mut [T]| {
+            let zeros = matches!(format.zero, Zero::Int | Zero::Float).then_some(&tile.zeros[..]);
+            let blocks = Blocks { len: tile.len, scales: &tile.scales, zeros };
+            if format.zero != Zero::Bias {
+                return decode(kernels, format.element, codes, blocks, out);
+            }
+            wide.resize(out.len(), 0.0);
+            kernels.decode(format.element, codes, blocks, &mut wide);
+            for (values, bias) in wide.chunks_mut(tile.len).zip(&tile.zeros) {
+                values.iter_mut().for_each(|value| *value += bias);
+            }
+            T::narrow(kernels, &wide, out);
+        };
         let mut at = values.start;
         while at < values.end {
             let line = Line::at(&format, shape, at);
             let start = at - line.first;
-            let end = line.tile_end(start, line.len.min(values.end - line.first));
+            let end = line.tile_end(start, line.len.min(values.end - line.first), DECODE_TILE);
             let begin = line.aligned(start);
             self.stored().read(matrix, &line, begin..end, &mut tile);
             let byte = base + line.byte + format.row_bytes(begin);
             let codes = &self.codes[byte..byte + format.row_bytes(end - begin)];
             let out = &mut out[at - values.start..][..end - start];
             if begin == start {
-                decode_tile(kernels, &format, codes, &tile, out);
+                write(codes, &tile, out);
             } else {
                 // The first code lies inside a byte: read from the byte's start, and drop what comes before.
-                spare.resize(end - begin, 0.0);
-                decode_tile(kernels, &format, codes, &tile, &mut spare);
+                spare.resize(end - begin, T::default());
+                write(codes, &tile, &mut spare);
                 out.copy_from_slice(&spare[start - begin..]);
             }
             at = line.first + end;
@@ -183,12 +186,45 @@ impl QTensor<'_> {
     }
 }
 
-fn decode_tile(kernels: Kernels, format: &crate::Format, codes: &[u8], tile: &TileScales, out: &mut [f32]) {
-    let zeros = matches!(format.zero, Zero::Int | Zero::Float).then_some(&tile.zeros[..]);
-    kernels.decode(format.element, codes, Blocks { len: tile.len, scales: &tile.scales, zeros }, out);
-    if format.zero == Zero::Bias {
-        for (values, bias) in out.chunks_mut(tile.len).zip(&tile.zeros) {
-            values.iter_mut().for_each(|value| *value += bias);
-        }
+/// A kernel's decoder of codes to `T`.
+type Decode<T> = fn(Kernels, Element, &[u8], Blocks<'_>, &mut [T]);
+
+/// What values are written as.
+trait Value: Copy + Default + Send {
+    fn decode(kernels: Kernels, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [Self]);
+    /// A part of an output that is larger than the caches.
+    fn decode_streaming(kernels: Kernels, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [Self]) {
+        Self::decode(kernels, e, codes, blocks, out);
+    }
+    fn narrow(kernels: Kernels, values: &[f32], out: &mut [Self]);
+}
+
+impl Value for f32 {
+    fn decode(kernels: Kernels, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [Self]) {
+        kernels.decode(e, codes, blocks, out);
+    }
+    fn decode_streaming(kernels: Kernels, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [Self]) {
+        kernels.decode_streaming(e, codes, blocks, out);
+    }
+    fn narrow(_: Kernels, values: &[f32], out: &mut [Self]) {
+        out.copy_from_slice(values);
+    }
+}
+
+impl Value for f16 {
+    fn decode(kernels: Kernels, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [Self]) {
+        kernels.decode_f16(e, codes, blocks, out);
+    }
+    fn narrow(kernels: Kernels, values: &[f32], out: &mut [Self]) {
+        kernels.narrow_f16(values, out);
+    }
+}
+
+impl Value for bf16 {
+    fn decode(kernels: Kernels, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [Self]) {
+        kernels.decode_bf16(e, codes, blocks, out);
+    }
+    fn narrow(kernels: Kernels, values: &[f32], out: &mut [Self]) {
+        kernels.narrow_bf16(values, out);
     }
 }

@@ -123,7 +123,7 @@ impl QTensor<'static> {
         while at < range.end {
             let line = Line::at(&format, shape, at);
             let start = at - line.first;
-            let end = line.tile_end(start, line.len.min(range.end - line.first));
+            let end = line.tile_end(start, line.len.min(range.end - line.first), TILE);
             let x = values.slice(base + at..base + line.first + end);
             let x = x.widened(&mut wide);
             if let Some(index) = kernels.first_non_finite(x) {

@@ -26,6 +26,9 @@ use crate::shape::Shape;
 /// Most values in a tile: 16 KiB of f32, so that tile, codes and scales stay in the L1 cache.
 pub(super) const TILE: usize = 4096;
 
+/// Most values in a tile that is decoded: they are written where they belong, so only codes and scales need stay in the cache.
+pub(super) const DECODE_TILE: usize = 4 * TILE;
+
 /// A run of codes that is dense from its first byte on, with blocks of one length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
@@ -84,14 +87,15 @@ impl Line {
         at - at % self.align
     }
 
-    /// Where the tile that starts with value `at` ends, at `end` at the latest. Values count from the line's first.
-    pub(super) fn tile_end(&self, at: usize, end: usize) -> usize {
+    /// Where the tile of at most `most` values that starts with value `at` ends, at `end` at the latest. Values count from the
+    /// line's first.
+    pub(super) fn tile_end(&self, at: usize, end: usize, most: usize) -> usize {
         let unit = (self.block / gcd(self.block, self.align)).saturating_mul(self.align);
-        let stop = if unit <= TILE {
+        let stop = if unit <= most {
             let inside = at % unit;
-            if inside == 0 { at + TILE / unit * unit } else { at - inside + unit }
+            if inside == 0 { at + most / unit * unit } else { at - inside + unit }
         } else {
-            let full = self.aligned(at) + TILE;
+            let full = self.aligned(at) + most;
             if self.block.is_multiple_of(self.align) {
                 full.min(at - at % self.block + self.block)
             } else {

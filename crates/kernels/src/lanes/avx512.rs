@@ -6,6 +6,7 @@
 //! ```
 
 use super::{CHUNK, Lanes, Simd};
+use crate::codes::chunk_of;
 use crate::decode::Decoder;
 use crate::planes::Planes;
 use fearless_simd::prelude::*;
@@ -42,14 +43,6 @@ fearless_simd::kernel! {
             _mm512_permutexvar_ps(indices(c), table),
             _mm512_permutexvar_ps(indices(d), table),
         ]
-    }
-}
-
-fearless_simd::kernel! {
-    /// The value of each code, of which only the low four bits count.
-    #[inline(always)]
-    pub(crate) fn lookup(avx512: Avx512, table: __m512, codes: __m512i) -> __m512 {
-        _mm512_permutexvar_ps(codes, table)
     }
 }
 
@@ -124,15 +117,8 @@ impl<S: Token, const KIND: u8> Decoder<Simd<S>> for PlaneDecoder<KIND> {
     }
     #[inline(always)]
     fn decode(self, l: Simd<S>, codes: &[u8]) -> [f32x16<S>; 4] {
-        // A whole register from where the codes begin, unless they end before.
-        let stream = match codes.first_chunk() {
-            Some(stream) => l.load_bytes(stream),
-            None => {
-                let mut padded = [0; CHUNK];
-                padded[..codes.len()].copy_from_slice(codes);
-                l.load_bytes(&padded)
-            }
-        };
+        let mut padded = [0; CHUNK];
+        let stream = l.load_bytes(chunk_of(codes, &mut padded));
         let codes = spread(self.avx512, stream.into(), self.spread, self.picks);
         let (high, low) = match KIND {
             NARROW => {
@@ -145,10 +131,8 @@ impl<S: Token, const KIND: u8> Decoder<Simd<S>> for PlaneDecoder<KIND> {
             SIGNED => (merge(self.avx512, high, codes, self.sign), low),
             _ => sign_or_nan(self.avx512, high, low, codes, self.sign),
         };
-        zip(self.avx512, high, low).map(
-            #[inline(always)]
-            |values| values.simd_into(l.0),
-        )
+        let [a, b, c, d] = zip(self.avx512, high, low);
+        [a.simd_into(l.0), b.simd_into(l.0), c.simd_into(l.0), d.simd_into(l.0)]
     }
 }
 
@@ -204,5 +188,20 @@ fearless_simd::kernel! {
             _mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, last)),
             _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, last)),
         ]
+    }
+}
+
+fearless_simd::kernel! {
+    /// f16 in the low half of each lane.
+    #[inline(always)]
+    pub(crate) fn widen_f16(avx512: Avx512, x: __m512i) -> __m512 {
+        _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    pub(crate) fn narrow_f16(avx512: Avx512, x: __m512) -> __m512i {
+        _mm512_cvtepu16_epi32(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x))
     }
 }

@@ -8,6 +8,8 @@
 //! Integers wrap, and compare as *signed*: that is what SSE2 and AVX2 have, and the kernels' integers are below 2^31.
 
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+mod avx2;
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod avx512;
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod avx512_encode;
@@ -76,10 +78,12 @@ pub(crate) trait Lanes: Copy {
 
     fn load(self, x: &[f32; LANES]) -> Self::F;
     fn store(self, x: Self::F, out: &mut [f32; LANES]);
-    /// Stores past the caches, or as [`store`](Self::store) does.
+    /// Stores past the caches.
     #[inline(always)]
-    fn stream(self, _: Stream, x: Self::F, out: &mut [f32; LANES]) {
-        self.store(x, out);
+    fn stream(self, stream: Stream, x: Self::F, out: &mut [f32; LANES]) {
+        let mut values = [0.0; LANES];
+        self.store(x, &mut values);
+        stream.store(values, out);
     }
     fn splat(self, x: f32) -> Self::F;
     fn splat_bits(self, x: u32) -> Self::U;
@@ -118,6 +122,9 @@ pub(crate) trait Lanes: Copy {
     /// Two bytes below 16 in one, the first in the low half.
     fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]);
     fn split_nibbles(self, x: &[u8; CHUNK / 2]) -> Self::B;
+
+    /// Sixteen codes of `bits` bits, 1 to 7 but not 4, from the first bytes.
+    fn spread(self, bits: u32, bytes: &[u8; LANES]) -> Self::U;
 
     fn load_u16(self, x: &[u16; 2 * LANES]) -> [Self::U; 2];
     /// Each lane must be below 2^16.

@@ -1,11 +1,14 @@
 //! Lanes of a `fearless_simd` token: the instruction set is found at run time, and the token proves that it is there.
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::avx2::{self, HalfDecoder};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx512::{self, FNUZ, NARROW, PlaneDecoder, SIGNED};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx512_encode::{self, E2m1Encoder};
 use super::{CHUNK, LANES, Lanes};
 use crate::chunks::Chunks;
+use crate::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
 use crate::output::Output;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use crate::planes::Planes;
@@ -13,12 +16,29 @@ use crate::{Element, encode};
 use core::array::from_fn;
 use fearless_simd::prelude::*;
 use fearless_simd::{
-    Bytes, Select, Simd as Token, f32x16, i32x16, mask32x16, u8x16, u8x32, u8x64, u16x32, u32x16,
+    Bytes, Select, Simd as Token, f32x8, f32x16, i32x16, mask32x16, u8x16, u8x32, u8x64, u16x32, u32x8,
+    u32x16,
 };
 
 /// The token of an instruction set.
 #[derive(Clone, Copy)]
 pub(crate) struct Simd<S: Token>(pub(crate) S);
+
+/// Where sixteen codes of each width from 1 to 7 are in their sixteen bytes, for [`Lanes::spread`]: lane by lane the two bytes
+/// that contain a code, and the power of two that brings it to the top of these 16 bits.
+static WINDOWS: [([u8; CHUNK], [u16; CHUNK / 2]); 7] = {
+    let mut windows = [([0; CHUNK], [0; CHUNK / 2]); 7];
+    let mut i = 0;
+    while i < 7 * LANES {
+        let (width, lane) = (i / LANES + 1, i % LANES);
+        let bit = width * lane;
+        let (bytes, powers) = &mut windows[width - 1];
+        (bytes[4 * lane], bytes[4 * lane + 1]) = ((bit / 8) as u8, (bit / 8 + 1) as u8);
+        powers[2 * lane] = 1 << (16 - width - bit % 8);
+        i += 1;
+    }
+    windows
+};
 
 /// Sixteen values, in the form that the level looks up; the compiler drops the other.
 #[derive(Clone, Copy)]
@@ -182,6 +202,15 @@ impl<S: Token> Lanes for Simd<S> {
     }
 
     #[inline(always)]
+    fn spread(self, bits: u32, bytes: &[u8; LANES]) -> Self::U {
+        let (window, powers) = &WINDOWS[bits as usize - 1];
+        let bytes = u8x64::block_splat(u8x16::load_array_ref(self.0, bytes));
+        let window = u8x64::load_array_ref(self.0, window);
+        let words: u16x32<S> = bytes.swizzle_dyn_within_blocks(window).bitcast();
+        ((words * u16x32::load_array_ref(self.0, powers)) >> (u16::BITS - bits)).bitcast()
+    }
+
+    #[inline(always)]
     fn load_u16(self, x: &[u16; 2 * LANES]) -> [Self::U; 2] {
         let (a, b) = u16x32::load_array_ref(self.0, x).widen();
         [a, b]
@@ -189,6 +218,33 @@ impl<S: Token> Lanes for Simd<S> {
     #[inline(always)]
     fn store_u16(self, [a, b]: [Self::U; 2], out: &mut [u16; 2 * LANES]) {
         a.relaxed_narrow(b).store_array(out);
+    }
+
+    #[inline(always)]
+    fn widen_f16(self, x: Self::U) -> Self::F {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            return avx512::widen_f16(token, x.into()).simd_into(self.0);
+        } else if let Some(token) = self.0.level().as_avx2() {
+            let (low, high) = x.split();
+            let (low, high) = avx2::widen_f16(token, low.into(), high.into());
+            let (low, high): (f32x8<S>, f32x8<S>) = (low.simd_into(self.0), high.simd_into(self.0));
+            return low.combine(high);
+        }
+        MinifloatDecoder::new(self, Layout::F16).vector(self, x)
+    }
+    #[inline(always)]
+    fn narrow_f16(self, x: Self::F) -> Self::U {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            return avx512::narrow_f16(token, x.into()).simd_into(self.0);
+        } else if let Some(token) = self.0.level().as_avx2() {
+            let (low, high) = x.split();
+            let (low, high) = avx2::narrow_f16(token, low.into(), high.into());
+            let (low, high): (u32x8<S>, u32x8<S>) = (low.simd_into(self.0), high.simd_into(self.0));
+            return low.combine(high);
+        }
+        MinifloatEncoder::new(self, Layout::F16).f16(self, x)
     }
 
     #[inline(always)]
@@ -201,7 +257,11 @@ impl<S: Token> Lanes for Simd<S> {
     }
     #[inline(always)]
     fn folds(self) -> bool {
-        self.0.level().as_avx512().is_some()
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if self.0.level().as_avx2().is_some() {
+            return true;
+        }
+        false
     }
     #[inline(always)]
     fn fold(self, table: Self::Table, map: impl Fn(Self::F) -> Self::F) -> Self::Table {
@@ -211,12 +271,6 @@ impl<S: Token> Lanes for Simd<S> {
     /// The four bytes of each value are looked up apart and zipped together.
     #[inline(always)]
     fn lookup(self, table: Self::Table, codes: Self::B) -> [Self::F; 4] {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        if let Some(token) = self.0.level().as_avx512() {
-            return self
-                .widen(codes)
-                .map(|codes| avx512::lookup(token, table.values.into(), codes.into()).simd_into(self.0));
-        }
         let [b0, b1, b2, b3] = table.bytes;
         let (b0, b1) = (b0.swizzle_dyn_within_blocks(codes), b1.swizzle_dyn_within_blocks(codes));
         let (b2, b3) = (b2.swizzle_dyn_within_blocks(codes), b3.swizzle_dyn_within_blocks(codes));
@@ -233,8 +287,12 @@ impl<S: Token> Lanes for Simd<S> {
     fn lookup_nibbles(self, table: Self::Table, codes: &[u8; CHUNK / 2]) -> [Self::F; 4] {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let Some(token) = self.0.level().as_avx512() {
-            return avx512::lookup_nibbles(token, table.values.into(), codes)
-                .map(|values| values.simd_into(self.0));
+            let [a, b, c, d] = avx512::lookup_nibbles(token, table.values.into(), codes);
+            return [a.simd_into(self.0), b.simd_into(self.0), c.simd_into(self.0), d.simd_into(self.0)];
+        }
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx2() {
+            return avx2::lookup_nibbles(self, token, table.values, codes);
         }
         self.lookup(table, self.split_nibbles(codes))
     }
@@ -251,6 +309,14 @@ impl<S: Token> Lanes for Simd<S> {
                 ..7 => chunks.decode(self, PlaneDecoder::<NARROW>::new(token, bits, planes)),
                 _ if planes.fnuz => chunks.decode(self, PlaneDecoder::<FNUZ>::new(token, bits, planes)),
                 _ => chunks.decode(self, PlaneDecoder::<SIGNED>::new(token, bits, planes)),
+            }
+            return None;
+        }
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let (Some(token), Some(format)) = (self.0.level().as_avx2(), e.float_format()) {
+            match e.bits() {
+                6 => chunks.decode(self, HalfDecoder::<S, 6>::new(self, token, format)),
+                _ => chunks.decode(self, HalfDecoder::<S, 8>::new(self, token, format)),
             }
             return None;
         }

@@ -140,6 +140,18 @@ impl Lanes for Wide {
     }
 
     #[inline(always)]
+    fn spread(self, bits: u32, bytes: &[u8; LANES]) -> Self::U {
+        // Eight codes fill whole bytes, and fewer than eight of them.
+        let [low, high] =
+            [0, bits as usize].map(|at| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()));
+        let mask = (1 << bits) - 1;
+        cast(from_fn::<u32, LANES, _>(|lane| {
+            let eight = if lane < 8 { low } else { high };
+            (eight >> (bits * (lane as u32 % 8))) as u32 & mask
+        }))
+    }
+
+    #[inline(always)]
     fn load_u16(self, x: &[u16; 2 * LANES]) -> [Self::U; 2] {
         cast(x.map(u32::from))
     }

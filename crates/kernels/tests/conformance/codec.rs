@@ -47,6 +47,9 @@ fn check_decode(e: Element, codes: &[u8], n: usize, blocks: Blocks<'_>, offset: 
             &want,
             format_args!("{e} at {kernels:?}, {n} values in blocks of {}", blocks.len),
         );
+        let mut got = Window::new(n, offset % 5, 1.25);
+        kernels.decode_streaming(e, codes.get(), blocks, got.get_mut());
+        assert_same(got.checked(), &want, format_args!("streamed {e} at {kernels:?}, {n} values"));
         let case = format!("{e} at {kernels:?}, {n} values in blocks of {}", blocks.len);
         let mut got = Window::new(n, offset % 5, f16::from_bits(0x1234));
         kernels.decode_f16(e, codes.get(), blocks, got.get_mut());

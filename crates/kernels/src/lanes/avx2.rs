@@ -1,0 +1,202 @@
+//! What AVX2 with F16C does in fewer instructions than the portable operations.
+//!
+//! ```text
+//! vpermps      eight f32 by the low three bits of each index; the fourth bit of a nibble chooses between two of them
+//! vcvtph2ps    f16 to f32: a minifloat of up to five exponent bits is an f16 with another bias
+//! ```
+
+use super::{CHUNK, Lanes, Simd};
+use crate::codes::chunk_of;
+use crate::decode::Decoder;
+use crate::minifloat::{Layout, MinifloatDecoder};
+use fearless_simd::prelude::*;
+use fearless_simd::x86::Avx2;
+use fearless_simd::{Simd as Token, f32x8, f32x16, u8x16, u8x32, u16x16, u32x4};
+use lowbit_scalar::{FloatFormat, Specials};
+
+#[cfg(target_arch = "x86")]
+use core::arch::x86::*;
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::*;
+
+fearless_simd::kernel! {
+    /// The value of each of eight nibbles, the low one of a byte first.
+    #[inline(always)]
+    fn lookup_eight(avx2: Avx2, low: __m256, high: __m256, bytes: [u8; 4]) -> __m256 {
+        let codes = _mm256_set1_epi32(i32::from_le_bytes(bytes));
+        let index = _mm256_srlv_epi32(codes, _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
+        let choice = _mm256_sllv_epi32(codes, _mm256_setr_epi32(28, 24, 20, 16, 12, 8, 4, 0));
+        let (low, high) = (_mm256_permutevar8x32_ps(low, index), _mm256_permutevar8x32_ps(high, index));
+        _mm256_blendv_ps(low, high, _mm256_castsi256_ps(choice))
+    }
+}
+
+/// The value of each of 64 nibbles.
+#[inline(always)]
+pub(crate) fn lookup_nibbles<S: Token>(
+    l: Simd<S>,
+    avx2: Avx2,
+    table: f32x16<S>,
+    bytes: &[u8; 32],
+) -> [f32x16<S>; 4] {
+    let (low, high) = table.split();
+    let (low, high) = (low.into(), high.into());
+    let [a, b, c, d, e, f, g, h] = *bytes.as_chunks().0 else { unreachable!() };
+    [
+        join(l, lookup_eight(avx2, low, high, a), lookup_eight(avx2, low, high, b)),
+        join(l, lookup_eight(avx2, low, high, c), lookup_eight(avx2, low, high, d)),
+        join(l, lookup_eight(avx2, low, high, e), lookup_eight(avx2, low, high, f)),
+        join(l, lookup_eight(avx2, low, high, g), lookup_eight(avx2, low, high, h)),
+    ]
+}
+
+#[inline(always)]
+fn join<S: Token>(l: Simd<S>, low: __m256, high: __m256) -> f32x16<S> {
+    let (low, high): (f32x8<S>, f32x8<S>) = (low.simd_into(l.0), high.simd_into(l.0));
+    low.combine(high)
+}
+
+/// Minifloats of 6 and 8 bits by way of f16.
+///
+/// ```text
+/// E4M3        s eeee mmm                     at the top of 16 bits: s eeee mmm 0000 0000
+/// as an f16   s 0 eeee mmm 0000000           one arithmetic shift, one mask; times 2^(15 - 7), exactly
+/// ```
+///
+/// Subnormal numbers need no care. Codes of NaN and infinity do, and where a chunk has one, it is decoded in the portable way.
+#[derive(Clone, Copy)]
+pub(crate) struct HalfDecoder<S: Token, const BITS: usize> {
+    avx2: Avx2,
+    /// By how many bits the exponent of f16 is longer.
+    shift: __m128i,
+    mask: __m256i,
+    rebias: f32x16<S>,
+    /// The last magnitude that need not be decoded in the portable way, and a code that must be.
+    last: __m256i,
+    special: __m256i,
+    portable: MinifloatDecoder<Simd<S>>,
+}
+
+impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
+    #[inline(always)]
+    pub(crate) fn new(l: Simd<S>, avx2: Avx2, format: FloatFormat) -> Self {
+        let shift = 5 - format.exponent_bits;
+        let magnitude = ((1 << (BITS - 1)) - 1) << (16 - BITS) >> shift;
+        let fnuz = matches!(format.specials, Specials::NanNegativeZero);
+        // An exponent field of 31 is infinity and NaN of f16, and E5M2's, but not E5M2FNUZ's.
+        let last = match (format.exponent_bits, fnuz) {
+            (5, true) => 0x7b,
+            (5, false) => 0x7f,
+            _ => format.max_code(),
+        };
+        Self {
+            avx2,
+            shift: u32x4::from_slice(l.0, &[shift, 0, 0, 0]).into(),
+            mask: u16x16::splat(l.0, 1 << 15 | magnitude as u16).into(),
+            rebias: l.splat(f32::from_bits(
+                ((f32::MAX_EXP - 1 + 15 - format.bias) as u32) << (f32::MANTISSA_DIGITS - 1),
+            )),
+            last: u8x32::splat(l.0, last).into(),
+            special: u8x32::splat(l.0, if fnuz { 0x80 } else { 0xff }).into(),
+            portable: MinifloatDecoder::new(l, Layout::of(format)),
+        }
+    }
+}
+
+impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
+    #[inline(always)]
+    fn sixteen(self, l: Simd<S>, codes: &[u8]) -> f32x16<S> {
+        let bytes = u8x16::load_array_ref(l.0, codes.first_chunk().unwrap()).into();
+        let words = if BITS == 8 { top_bytes(self.avx2, bytes) } else { top_sixes(self.avx2, bytes) };
+        let (low, high) = halves(self.avx2, words, self.shift, self.mask);
+        join(l, low, high) * self.rebias
+    }
+}
+
+impl<S: Token, const BITS: usize> Decoder<Simd<S>> for HalfDecoder<S, BITS> {
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        CHUNK / 8 * BITS
+    }
+    #[inline(always)]
+    fn decode(self, l: Simd<S>, codes: &[u8]) -> [f32x16<S>; 4] {
+        // Sixteen bytes are read for the last sixteen codes, however short.
+        let mut padded = [0; CHUNK];
+        let codes = chunk_of(codes, &mut padded);
+        if BITS == 8 {
+            let [low, high] = codes.as_chunks::<32>().0 else { unreachable!() };
+            let bytes = |bytes| u8x32::load_array_ref(l.0, bytes).into();
+            if is_special(self.avx2, bytes(low), bytes(high), self.last, self.special) {
+                return self.portable.decode(l, codes);
+            }
+        }
+        [
+            self.sixteen(l, &codes[0..]),
+            self.sixteen(l, &codes[2 * BITS..]),
+            self.sixteen(l, &codes[4 * BITS..]),
+            self.sixteen(l, &codes[6 * BITS..]),
+        ]
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn is_special(avx2: Avx2, low: __m256i, high: __m256i, last: __m256i, special: __m256i) -> bool {
+        let magnitude = _mm256_set1_epi8(0x7f);
+        let beyond_low = _mm256_cmpgt_epi8(_mm256_and_si256(low, magnitude), last);
+        let beyond_high = _mm256_cmpgt_epi8(_mm256_and_si256(high, magnitude), last);
+        let found_low = _mm256_or_si256(beyond_low, _mm256_cmpeq_epi8(low, special));
+        let found_high = _mm256_or_si256(beyond_high, _mm256_cmpeq_epi8(high, special));
+        let found = _mm256_or_si256(found_low, found_high);
+        _mm256_testz_si256(found, found) == 0
+    }
+}
+
+fearless_simd::kernel! {
+    /// Sixteen codes of 8 bits at the top of 16 bits.
+    #[inline(always)]
+    fn top_bytes(avx2: Avx2, codes: __m128i) -> __m256i {
+        _mm256_slli_epi16::<8>(_mm256_cvtepu8_epi16(codes))
+    }
+}
+
+fearless_simd::kernel! {
+    /// Sixteen codes of 6 bits, of twelve bytes, at the top of 16 bits; below them is something else.
+    #[inline(always)]
+    fn top_sixes(avx2: Avx2, codes: __m128i) -> __m256i {
+        // The two bytes where each code is, and how far it must go up: 10 - 6 i mod 8.
+        let bytes = _mm256_setr_epi8(
+            0, 1, 0, 1, 1, 2, 2, 3, 3, 4, 3, 4, 4, 5, 5, 6,
+            6, 7, 6, 7, 7, 8, 8, 9, 9, 10, 9, 10, 10, 11, 11, 12,
+        );
+        let up = _mm256_set1_epi64x(1 << 10 | 1 << (16 + 4) | 1 << (32 + 6) | 1 << (48 + 8));
+        _mm256_mullo_epi16(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(codes), bytes), up)
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn halves(avx2: Avx2, words: __m256i, shift: __m128i, mask: __m256i) -> (__m256, __m256) {
+        let halves = _mm256_and_si256(_mm256_sra_epi16(words, shift), mask);
+        (_mm256_cvtph_ps(_mm256_castsi256_si128(halves)), _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(halves)))
+    }
+}
+
+fearless_simd::kernel! {
+    /// f16 in the low half of each lane.
+    #[inline(always)]
+    pub(crate) fn widen_f16(avx2: Avx2, low: __m256i, high: __m256i) -> (__m256, __m256) {
+        let halves = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
+        (_mm256_cvtph_ps(_mm256_castsi256_si128(halves)), _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(halves)))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    pub(crate) fn narrow_f16(avx2: Avx2, low: __m256, high: __m256) -> (__m256i, __m256i) {
+        (
+            _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(low)),
+            _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(high)),
+        )
+    }
+}
