@@ -29,4 +29,4 @@ pub use mapped::Mapped;
 pub use pattern::Pattern;
 pub use plan::{Job, OnNonFinite, OutputFile, Plan, PlanSummary, PlannedTensor};
 pub use progress::{Phase, Progress, Step};
-pub use run::Report;
+pub use run::{Report, Spent};

@@ -143,7 +143,8 @@ fn report_text(args: &QuantizeArgs, plan: &PlanSummary, report: &Report) -> Stri
         "{}: {} of tensors became {} ({:.1} %)\n\
          quantized  {} linears, {} weights, {:.3} bits each\n\
          copied     {} tensors{}\n\
-         took       {}, {}/s{resumed}\n",
+         took       {}, {}/s{resumed}\n\
+         threads    {}\n",
         args.output.display(),
         size(report.source_bytes),
         size(report.output_bytes),
@@ -155,6 +156,21 @@ fn report_text(args: &QuantizeArgs, plan: &PlanSummary, report: &Report) -> Stri
         if kept.is_empty() { String::new() } else { format!(": {}", kept.join(", ")) },
         time(Duration::from_secs_f64(report.seconds)),
         size(rate as u64),
+        threads(report),
+    )
+}
+
+/// `2, of their time reading 31 %, computing 40 %, writing 12 %, syncing 9 %`
+fn threads(report: &Report) -> String {
+    let Report { jobs, seconds, spent, .. } = report;
+    let share = |part: f64| 100.0 * part / (seconds * *jobs as f64).max(1e-9);
+    format!(
+        "{jobs}, of {} time reading {:.0} %, computing {:.0} %, writing {:.0} %, syncing {:.0} %",
+        if *jobs == 1 { "its" } else { "their" },
+        share(spent.reading),
+        share(spent.computing),
+        share(spent.writing),
+        share(spent.syncing),
     )
 }
 

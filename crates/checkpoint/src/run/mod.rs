@@ -16,12 +16,14 @@ mod pipeline;
 mod queue;
 mod report;
 mod scan;
+mod spent;
 mod tiles;
 mod worker;
 
 pub(crate) use journal::JOURNAL;
 pub use report::Report;
 pub(crate) use scan::find_nonfinite;
+pub use spent::Spent;
 pub(crate) use worker::values;
 
 use crate::disk::{Disk, DiskFile, Filesystem};
@@ -56,14 +58,15 @@ impl Plan {
         disk.create_dir(out).map_err(|e| Error::io("make", out, e))?;
         let work = tiles::Work::new(self);
         let mut journal = Journal::open(disk, self, work.tiles.len())?;
+        let mut spent = Spent::default();
         if !journal.is_sealed() {
             let outputs = self.open_outputs(disk, &mut journal)?;
-            pipeline::run(self, &work, &outputs, &journal, progress)?;
-            journal.seal(&outputs)?;
+            spent = pipeline::run(self, &work, &outputs, &journal, progress)?;
+            spent::timed(&mut spent.syncing, || journal.seal(&outputs))?;
         }
         let resumed = journal.resumed();
         finish::finish(self, disk, journal, progress)?;
-        Ok(Report::new(self, start.elapsed().as_secs_f64(), resumed))
+        Ok(Report::new(self, start.elapsed().as_secs_f64(), spent, resumed))
     }
 
     /// Opens the partial files at their full length, with their headers. If one that should have been there is not, the journal is void.

@@ -3,21 +3,23 @@
 use super::Output;
 use super::journal::Journal;
 use super::queue::{Queue, Task};
+use super::spent::{Spent, timed};
 use super::tiles::Work;
 use super::worker::Worker;
 use crate::plan::{Plan, Unit};
 use crate::progress::{Phase, Progress, Step};
 use crate::{Error, Result};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Does all tiles that the journal does not have yet.
+/// Does all tiles that the journal does not have yet; returns where the time went.
 pub(super) fn run(
     plan: &Plan,
     work: &Work,
     outputs: &[Output],
     journal: &Journal,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<Spent> {
     let before = journal.done();
     let times = |group: &super::tiles::Group| if group.observed { 2 } else { 1 };
     let bytes = |tile: usize| work.tiles[tile].bytes(plan);
@@ -29,6 +31,7 @@ pub(super) fn run(
     let total = sum(&|_| true);
     let done = AtomicU64::new(sum(&|tile| before[tile]));
     let queue = Queue::new(plan, work, &before);
+    let spent = Mutex::new(Spent::default());
     std::thread::scope(|scope| {
         // More threads than tiles would only wait.
         for _ in 0..plan.job().jobs.clamp(1, work.tiles.len().max(1)) {
@@ -38,7 +41,7 @@ pub(super) fn run(
                     if progress.cancelled() {
                         let dir = plan.job().out.clone();
                         queue.fail(Error::Cancelled { dir, done: done.load(Ordering::Relaxed), total });
-                        return;
+                        break;
                     }
                     match perform(plan, work, outputs, journal, &queue, &mut worker, task) {
                         Ok((unit, tile)) => {
@@ -48,13 +51,15 @@ pub(super) fn run(
                         Err(error) => queue.fail(error),
                     }
                 }
+                *spent.lock().unwrap_or_else(|e| e.into_inner()) += worker.spent;
             });
         }
     });
     // What is written stays written: a resumed run need not do it again.
     let result = queue.result();
-    let flushed = journal.flush(outputs);
-    result.and(flushed)
+    let mut spent = spent.into_inner().unwrap_or_else(|e| e.into_inner());
+    let flushed = timed(&mut spent.syncing, || journal.flush(outputs));
+    result.and(flushed).map(|()| spent)
 }
 
 /// One task; returns the unit and tile that progress is about.
@@ -84,6 +89,6 @@ fn perform<'a>(
     };
     let (group, tile) = at;
     queue.finished(group);
-    journal.wrote(tile, work.tiles[tile].bytes(plan), outputs)?;
+    timed(&mut worker.spent.syncing, || journal.wrote(tile, work.tiles[tile].bytes(plan), outputs))?;
     Ok((&plan.units[work.tiles[tile].unit], tile))
 }

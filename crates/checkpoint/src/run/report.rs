@@ -1,5 +1,6 @@
 //! What a run did.
 
+use super::spent::Spent;
 use crate::plan::{Plan, Totals};
 use serde::Serialize;
 
@@ -22,6 +23,10 @@ pub struct Report {
     pub files: Vec<String>,
     /// Seconds from start to finish, of this run alone.
     pub seconds: f64,
+    /// Threads that worked at the same time.
+    pub jobs: usize,
+    /// Where their time went.
+    pub spent: Spent,
     /// Tiles that an earlier, interrupted run had done.
     pub resumed_tiles: usize,
     /// What is odd without being an error.
@@ -29,7 +34,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan, seconds: f64, resumed_tiles: usize) -> Self {
+    pub(super) fn new(plan: &Plan, seconds: f64, spent: Spent, resumed_tiles: usize) -> Self {
         let Totals { linears, copied, weights, bits_per_weight, source_bytes, output_bytes } = plan.totals();
         Self {
             linears,
@@ -40,6 +45,8 @@ impl Report {
             output_bytes,
             files: plan.files().iter().map(|f| f.name.clone()).collect(),
             seconds,
+            jobs: plan.job().jobs,
+            spent,
             resumed_tiles,
             warnings: plan.warnings().to_vec(),
         }

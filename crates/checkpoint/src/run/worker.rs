@@ -1,6 +1,7 @@
 //! What one thread does with one tile: read, look or quantize, arrange, write. It owns its buffers; they are as large as the largest tile.
 
 use super::Output;
+use super::spent::{Spent, timed};
 use super::tiles::{Tile, What};
 use crate::layout::{Holds, Part};
 use crate::plan::{Copied, Placed, Plan, QuantizedUnit, Unit};
@@ -19,6 +20,8 @@ pub(super) struct Worker {
     scales: Vec<u8>,
     zeros: Vec<u8>,
     packed: Vec<u8>,
+    /// Where its time went.
+    pub(super) spent: Spent,
 }
 
 impl Worker {
@@ -30,7 +33,10 @@ impl Worker {
         };
         let tensor = plan.source().require(&q.tensor)?;
         let values = self.read(q, tensor, *matrix, rows)?;
-        stats.observe(values).map_err(|e| match e {
+        let mut computing = 0.0;
+        let seen = timed(&mut computing, || stats.observe(values));
+        self.spent.computing += computing;
+        seen.map_err(|e| match e {
             lowbit_calib::Error::Observed { index, value } => {
                 let row = rows.start + index / q.linear.shape.cols;
                 non_finite(q, tensor, *matrix, row, index % q.linear.shape.cols, value)
@@ -67,7 +73,10 @@ impl Worker {
         );
         let values = self.read(q, tensor, matrix, rows)?;
         let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut zeros };
-        quantizer.quantize_rows(matrix, rows.start, values, out).map_err(|e| match e {
+        let mut computing = 0.0;
+        let quantized = timed(&mut computing, || quantizer.quantize_rows(matrix, rows.start, values, out));
+        self.spent.computing += computing;
+        quantized.map_err(|e| match e {
             lowbit_calib::Error::NonFinite { matrix, row, col, value } => {
                 non_finite(q, tensor, matrix, row, col, value)
             }
@@ -89,8 +98,9 @@ impl Worker {
         };
         let len = (range.end - range.start) as usize;
         let bytes = room(&mut self.source, len);
-        plan.source().require(tensor)?.read(range.start, bytes)?;
-        outputs[place.file].write(bytes, place.begin + range.start)
+        let tensor = plan.source().require(tensor)?;
+        timed(&mut self.spent.reading, || tensor.read(range.start, bytes))?;
+        timed(&mut self.spent.writing, || outputs[place.file].write(bytes, place.begin + range.start))
     }
 
     /// Rows of a linear as values.
@@ -104,7 +114,7 @@ impl Worker {
         let (shape, dtype) = (q.linear.shape, q.linear.dtype);
         let first = q.first + ((matrix * shape.rows + rows.start) * shape.cols) as u64;
         let bytes = room(&mut self.source, rows.len() * shape.cols * dtype.bytes());
-        tensor.read(first * dtype.bytes() as u64, bytes)?;
+        timed(&mut self.spent.reading, || tensor.read(first * dtype.bytes() as u64, bytes))?;
         Ok(values(bytes, dtype))
     }
 
@@ -130,11 +140,13 @@ impl Worker {
             None => memory,
             Some(packing) => {
                 self.packed.resize(range.len(), 0);
-                packing.pack(rows.len(), cols, memory, &mut self.packed);
+                timed(&mut self.spent.computing, || {
+                    packing.pack(rows.len(), cols, memory, &mut self.packed);
+                });
                 &self.packed
             }
         };
-        outputs[place.file].write(bytes, place.begin + range.start as u64)
+        timed(&mut self.spent.writing, || outputs[place.file].write(bytes, place.begin + range.start as u64))
     }
 }
 
