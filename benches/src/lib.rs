@@ -16,6 +16,7 @@ mod formats;
 #[cfg(feature = "ggml")]
 mod ggml;
 mod operation;
+mod product;
 mod sizes;
 mod targets;
 mod time;
@@ -27,6 +28,7 @@ pub use formats::{Coverage, FORMATS, Subject};
 #[cfg(feature = "ggml")]
 pub use ggml::{Ggml, Type};
 pub use operation::{OPERATIONS, Operation};
+pub use product::{PRODUCTS, Product, ProductCase};
 pub use sizes::{SIZES, Size};
 pub use targets::target;
 pub use time::{Rate, in_turn, read_rate};

@@ -21,6 +21,7 @@ pub(crate) fn print(words: &Words) {
                 continue;
             }
             if !heading {
+                println!("### Levels\n");
                 print!("| {}, GB/s |", size.name);
                 levels.iter().for_each(|level| print!(" {} |", level.name()));
                 println!(" avx2 / avx512 |\n|---|{}---|", "---|".repeat(levels.len()));

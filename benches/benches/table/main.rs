@@ -13,12 +13,13 @@
 //! LOWBIT_GGML=/path/to/libggml.so cargo bench -p lowbit-benches --features ggml --bench table
 //! ```
 //!
-//! Sections: `rates` (the best level, or those that are named), `levels`, `unaligned`, `threads`.
+//! Sections: `rates` (the best level, or those that are named), `levels`, `unaligned`, `threads`, `products`.
 #![allow(clippy::print_stdout)]
 
 mod levels;
 mod machine;
 mod peer;
+mod products;
 mod rates;
 mod threads;
 mod unaligned;
@@ -33,8 +34,10 @@ fn main() {
     machine::one_thread();
     let words = Words::from_arguments();
     println!("{}\n", machine::describe());
-    rates::print(&words, &peer::Peer::find());
+    let peer = peer::Peer::find();
+    rates::print(&words, &peer);
     levels::print(&words);
     unaligned::print(&words);
     threads::print(&words);
+    products::print(&words, &peer);
 }

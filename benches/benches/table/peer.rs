@@ -1,6 +1,6 @@
 //! ggml beside ours in the same turns, where its library is at hand.
 
-use lowbit_benches::Case;
+use lowbit_benches::{Case, ProductCase};
 
 #[cfg(feature = "ggml")]
 pub(crate) use loaded::Peer;
@@ -19,11 +19,14 @@ pub(crate) const TWINS: [(&str, &str, [f64; 2]); 4] = [
 /// One way to do an operation.
 pub(crate) type Run = Box<dyn FnMut(&mut Case)>;
 
+/// One way to multiply.
+pub(crate) type ProductRun = Box<dyn FnMut(&mut ProductCase)>;
+
 #[cfg(feature = "ggml")]
 mod loaded {
-    use lowbit_benches::{Aligned, COLUMNS, Case, Ggml, Type};
+    use lowbit_benches::{Aligned, COLUMNS, Case, Ggml, ProductCase, Type, values};
 
-    use super::{Run, TWINS};
+    use super::{ProductRun, Run, TWINS};
 
     /// The library and what it has.
     pub(crate) struct Peer {
@@ -71,14 +74,37 @@ mod loaded {
                 _ => Vec::new(),
             }
         }
+
+        /// ggml's `vec_dot` for every row of a weight like this one, and every column.
+        pub(crate) fn product(&self, format: &str, case: &ProductCase, columns: usize) -> Option<ProductRun> {
+            let (kind, activations) = (self.twin(format)?, self.twin("int8-g32")?);
+            let (row_bytes, x_bytes) = (kind.packed_len(COLUMNS), activations.packed_len(COLUMNS));
+            let rows = case.len() / COLUMNS;
+            let mut weight = Aligned::new(rows * row_bytes);
+            let row: Vec<f32> = values(COLUMNS).collect();
+            kind.from_float(&row, &mut weight[..row_bytes]);
+            let (first, others) = weight.split_at_mut(row_bytes);
+            others.chunks_exact_mut(row_bytes).for_each(|row| row.copy_from_slice(first));
+            let mut x = Aligned::new(columns * x_bytes);
+            x.chunks_exact_mut(x_bytes).for_each(|x| activations.from_float(&row, x));
+            let mut y = vec![0.0; rows * columns];
+            Some(Box::new(move |_| {
+                let weight = std::hint::black_box(&weight);
+                for (row, y) in weight.chunks_exact(row_bytes).zip(y.chunks_exact_mut(columns)) {
+                    for (x, y) in x.chunks_exact(x_bytes).zip(y) {
+                        *y = kind.vec_dot(COLUMNS, row, x);
+                    }
+                }
+            }))
+        }
     }
 }
 
 #[cfg(not(feature = "ggml"))]
 mod missing {
-    use lowbit_benches::Case;
+    use lowbit_benches::{Case, ProductCase};
 
-    use super::Run;
+    use super::{ProductRun, Run};
 
     /// Nobody.
     pub(crate) struct Peer;
@@ -92,6 +118,11 @@ mod missing {
         /// Nothing.
         pub(crate) fn runs(&self, _: &str, _: &str, _: &Case) -> Vec<Run> {
             Vec::new()
+        }
+
+        /// Nothing.
+        pub(crate) fn product(&self, _: &str, _: &ProductCase, _: usize) -> Option<ProductRun> {
+            None
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn print(words: &Words) {
                         println!("One core: no rows with two threads.\n");
                         return;
                     }
+                    println!("### Two threads\n");
                     println!("| GB/s | size | 1 thread | 2 threads | ratio |\n|---|---|---|---|---|");
                 }
                 let pools = [1, 2].map(|threads| {

@@ -15,6 +15,7 @@ pub(crate) fn print(words: &Words) {
                 continue;
             }
             if !heading {
+                println!("### Where f32 buffers begin\n");
                 println!("| f32 side, GB/s | size | on a line | 16 bytes after |\n|---|---|---|---|");
                 heading = true;
             }

@@ -1,0 +1,95 @@
+//! Products of a weight of 4096 columns, one to sixteen columns of activations, beside reading the same bytes and ggml's `vec_dot`.
+//!
+//! GB/s count 4 bytes for every weight and column; *packed* is what is read of the weight, *of read* its ratio to reading the codes
+//! and doing nothing. ggml multiplies row by row, with q8_0 activations made before, as ours are.
+
+use lowbit_benches::{
+    FORMATS, PRODUCTS, Product, ProductCase, Rate, Subject, Words, in_turn, levels, read_rate,
+};
+use lowbit_kernels::Kernels;
+
+use super::BUDGET;
+use super::peer::Peer;
+
+/// Name of the f32 bytes of the weight, its rows: one in the L2 cache, one whose packed bytes are twice the largest cache here.
+const SIZES: [(&str, usize); 2] = [("1MB", 64), ("512MB", 32_768)];
+
+/// The formats that have rows.
+const SHOWN: [&str; 9] =
+    ["nvfp4", "mxfp4", "int4-g32", "int4-g128", "int4-g128-asym", "int8", "int8-g32", "fp8-channel", "nf4"];
+
+/// Prints the section.
+pub(crate) fn print(words: &Words, peer: &Peer) {
+    let mut heading = false;
+    for subject in FORMATS.iter().filter(|subject| SHOWN.contains(&subject.name)) {
+        for (size, rows) in SIZES {
+            let mut case = None;
+            for product in PRODUCTS {
+                // The kernel with f32 scales reads more than is stored: it has no row where bytes are what counts.
+                if product.name.starts_with("dot") && rows > SIZES[0].1 {
+                    continue;
+                }
+                for kernels in levels(words) {
+                    let tags = ["products", subject.name, product.name, size, kernels.name()];
+                    if !words.want(&tags) {
+                        continue;
+                    }
+                    if !heading {
+                        println!("### Products, one thread\n");
+                        println!(
+                            "| product | size | level | GB/s | packed | of read | ggml | x ggml |\n|---|---|---|---|---|---|---|---|"
+                        );
+                        heading = true;
+                    }
+                    let (case, read) = case.get_or_insert_with(|| {
+                        let case = ProductCase::new(subject, rows);
+                        let read = read_codes(&case);
+                        (case, read)
+                    });
+                    if case.takes(product) {
+                        row(subject, product, size, kernels, case, *read, peer);
+                    }
+                }
+            }
+        }
+    }
+    if heading {
+        println!();
+    }
+}
+
+/// GB/s of reading the codes.
+fn read_codes(case: &ProductCase) -> f64 {
+    let (_, words, _) = bytemuck::pod_align_to::<u8, f32>(case.codes());
+    read_rate(words, BUDGET).gb_per_s(4 * words.len())
+}
+
+fn row(
+    subject: &Subject,
+    product: &Product,
+    size: &str,
+    kernels: Kernels,
+    case: &mut ProductCase,
+    read: f64,
+    peer: &Peer,
+) {
+    let mut theirs = product.quantized.then(|| peer.product(subject.name, case, product.columns)).flatten();
+    let mut ours = |case: &mut ProductCase| (product.run)(case, kernels);
+    let mut runs: Vec<&mut dyn FnMut(&mut ProductCase)> = vec![&mut ours];
+    runs.extend(theirs.iter_mut().map(|run| &mut **run as &mut dyn FnMut(&mut ProductCase)));
+    let best = in_turn(case, BUDGET, &mut runs);
+    let packed = best[0].gb_per_s(case.packed_bytes());
+    let all = |rate: Rate| rate.gb_per_s(4 * case.len() * product.columns);
+    let (ggml, factor) = match best.get(1) {
+        Some(&theirs) => (format!("{:.1}", all(theirs)), format!("{:.2}", best[0].times(theirs))),
+        None => Default::default(),
+    };
+    println!(
+        "| {} {} | {size} | {} | {:.1} | {packed:.1} | {:.2} | {ggml} | {factor} |",
+        subject.name,
+        product.name,
+        kernels.name(),
+        all(best[0]),
+        packed / read,
+    );
+}
