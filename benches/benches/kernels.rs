@@ -5,6 +5,7 @@ use lowbit_benches::{Case, FORMATS, OPERATIONS, Placement, SIZES};
 use lowbit_kernels::Kernels;
 
 fn memcpy(c: &mut Criterion) {
+    lowbit_benches::one_thread();
     let mut group = c.benchmark_group("memcpy");
     for size in SIZES {
         let mut case = Case::new(&FORMATS[0], size, Placement::Aligned);

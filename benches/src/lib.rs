@@ -46,6 +46,18 @@ pub fn values(n: usize) -> impl Iterator<Item = f32> {
     (0..n).map(move |_| (0..4).map(|_| uniform()).sum::<f32>() * 3f32.sqrt())
 }
 
+/// From here on, work that is shared out over threads stays on this one.
+///
+/// # Panics
+/// If there is a pool of threads already.
+pub fn one_thread() {
+    // A pool whose only thread were another one would be woken for each call, which takes as long as 256 KB.
+    #[cfg(feature = "rayon")]
+    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global() {
+        panic!("a pool of one thread: {error}");
+    }
+}
+
 /// The levels that are timed: those that are asked for by name, or the best one. The reference is timed only by name: it is the
 /// definition, not a contestant.
 pub fn levels(words: &Words) -> Vec<Kernels> {

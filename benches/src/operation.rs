@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use lowbit_blocks::{Dtype, Values};
+use lowbit_blocks::{Block, Dtype, Values};
 use lowbit_calib::Out;
 use lowbit_kernels::Kernels;
 
@@ -30,6 +30,8 @@ enum Only {
     Hot,
     /// The hot ones, and only at the best level, since no other can be asked for.
     HotBest,
+    /// The hot ones that have one scale for the whole tensor, at the best level.
+    Observed,
 }
 
 impl Operation {
@@ -41,6 +43,10 @@ impl Operation {
             Only::All => true,
             Only::Hot => hot,
             Only::HotBest => hot && kernels == Kernels::best(),
+            Only::Observed => {
+                let whole = subject.format.tensor_scale || subject.format.block == Block::Tensor;
+                hot && whole && kernels == Kernels::best()
+            }
         }
     }
 
@@ -88,7 +94,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("dequantize-f16", Only::HotBest, |case, _| {
         black_box(&case.tensor).dequantize_f16(&mut case.out_f16);
     }),
-    operation("observe", Only::HotBest, |case, _| {
+    operation("observe", Only::Observed, |case, _| {
         let mut stats = case.stats.clone();
         let stats = stats.iter_mut().map(|stats| stats.observe(black_box(&case.x[..]).into()));
         stats.for_each(|seen| seen.expect("finite values"));

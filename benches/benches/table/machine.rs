@@ -1,17 +1,9 @@
-//! What the rows were measured on, and on how many threads.
+//! What the rows were measured on.
 
 use std::fs;
 use std::thread::available_parallelism;
 
 use lowbit_kernels::Kernels;
-
-/// All rows run on one thread, except those that say otherwise.
-pub(crate) fn one_thread() {
-    #[cfg(feature = "rayon")]
-    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(1).build_global() {
-        panic!("a pool of one thread: {error}");
-    }
-}
 
 /// CPU, cores, best level.
 pub(crate) fn describe() -> String {

@@ -31,7 +31,7 @@ use std::time::Duration;
 const BUDGET: Duration = Duration::from_millis(250);
 
 fn main() {
-    machine::one_thread();
+    lowbit_benches::one_thread();
     let words = Words::from_arguments();
     println!("{}\n", machine::describe());
     let peer = peer::Peer::find();
