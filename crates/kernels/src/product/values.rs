@@ -15,8 +15,7 @@ const SCALES: usize = TILE / LANES + 1;
 
 pub(super) fn dot(level: Level, rows: Rows<'_>, x: Prepared<'_>, plan: Plan, out: &mut [f32]) {
     let columns = out.len() / rows.count;
-    let mut buffers =
-        Buffers { weights: Tile::new(), x: Tile::new(), sums: [[[0.0; 2 * LANES]; LANES]; COLUMNS] };
+    let mut buffers = Buffers { weights: Tile::new(), x: Tile::new(), sums: [EMPTY; COLUMNS] };
     for ((codes, blocks), out) in rows.iter().zip(out.chunks_mut(columns)) {
         let row = Row { level, rows, codes, blocks, plan };
         for (first, out) in (0..).step_by(COLUMNS).zip(out.chunks_mut(COLUMNS)) {
@@ -28,9 +27,12 @@ pub(super) fn dot(level: Level, rows: Rows<'_>, x: Prepared<'_>, plan: Plan, out
 struct Buffers {
     weights: Tile,
     x: Tile,
-    /// Lanes of sixteen blocks of each column.
-    sums: [[[f32; 2 * LANES]; LANES]; COLUMNS],
+    sums: [BlockLanes; COLUMNS],
 }
+
+/// Lanes of each of sixteen blocks.
+type BlockLanes = [[f32; 2 * LANES]; LANES];
+const EMPTY: BlockLanes = [[0.0; 2 * LANES]; LANES];
 
 struct Row<'a> {
     level: Level,
@@ -41,44 +43,29 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Up to [`COLUMNS`] columns.
+    /// Up to [`COLUMNS`] columns. A tile has whole groups of sixteen blocks, or a group has whole tiles.
     fn times(&self, x: Prepared<'_>, first: usize, buffers: &mut Buffers, out: &mut [f32]) {
-        let plan = self.plan;
-        let sums = &mut buffers.sums[..out.len()];
+        let (len, block) = (self.rows.len, self.plan.block);
+        let group = block.saturating_mul(LANES);
+        let Buffers { weights, x: x_tile, sums } = buffers;
+        let sums = &mut sums[..out.len()];
+        sums.fill(EMPTY);
         let mut lanes = [[0.0; LANES]; COLUMNS];
-        for first_block in (0..plan.blocks).step_by(LANES) {
-            let count = LANES.min(plan.blocks - first_block);
-            let start = first_block * plan.block;
-            let end = self.rows.len.min(start.saturating_add(count * plan.block));
-            sums.fill([[0.0; 2 * LANES]; LANES]);
-            for at in (start..end).step_by(TILE) {
-                let len = TILE.min(end - at);
-                let weights = self.decode(&mut buffers.weights, at, len);
-                let block = (at - start) / plan.block;
+        for tile in (0..len).step_by(TILE) {
+            let tile_end = len.min(tile + TILE);
+            let weights = self.decode(weights, tile, tile_end - tile);
+            for at in (tile..tile_end).step_by(group) {
+                let (start, end) = (at / group * group, tile_end.min(at.saturating_add(group)));
+                let weights = &weights[(at - tile) / CHUNK..(end - tile).div_ceil(CHUNK)];
                 for (c, sums) in sums.iter_mut().enumerate() {
-                    let x = match x.column(first + c).values {
-                        Values::Float(x) if len.is_multiple_of(CHUNK) => x[at..at + len].as_chunks().0,
-                        Values::Float(x) => buffers.x.copy(&x[at..at + len]),
-                        // The padding is zeros.
-                        Values::Int { codes, step, .. } => {
-                            let codes = &codes[at..][..len.next_multiple_of(CHUNK)];
-                            buffers.x.widen(self.level, codes.as_chunks().0, step)
-                        }
-                    };
-                    self.level.add_to_blocks(
-                        weights,
-                        x,
-                        plan.block,
-                        (at - start) % plan.block,
-                        &mut sums[block..],
-                    );
+                    let x = values(self.level, x.column(first + c), at, end, x_tile);
+                    let (before, inside) = ((at - start) / block, (at - start) % block);
+                    self.level.add_to_blocks(weights, x, block, inside, &mut sums[before..]);
                 }
-            }
-            let [mut scales, mut x_scales] = [[0.0; LANES]; 2];
-            spread(self.blocks.scales, plan.run, first_block, count, &mut scales);
-            for (c, sums) in sums.iter().enumerate() {
-                spread(x.column(first + c).scales, plan.x_run, first_block, count, &mut x_scales);
-                self.level.add_block_terms(sums, &scales, &x_scales, &mut lanes[c]);
+                if end == len || end - start == group {
+                    self.add_terms(x, first, start / block, (end - start).div_ceil(block), sums, &mut lanes);
+                    sums.fill(EMPTY);
+                }
             }
         }
         for (out, mut lanes) in out.iter_mut().zip(lanes) {
@@ -91,6 +78,24 @@ impl Row<'_> {
         }
     }
 
+    /// Adds the terms of up to sixteen blocks.
+    fn add_terms(
+        &self,
+        x: Prepared<'_>,
+        first: usize,
+        first_block: usize,
+        blocks: usize,
+        sums: &[BlockLanes],
+        lanes: &mut [[f32; LANES]; COLUMNS],
+    ) {
+        let [mut scales, mut x_scales] = [[0.0; LANES]; 2];
+        spread(self.blocks.scales, self.plan.run, first_block, blocks, &mut scales);
+        for (c, (sums, lanes)) in sums.iter().zip(lanes).enumerate() {
+            spread(x.column(first + c).scales, self.plan.x_run, first_block, blocks, &mut x_scales);
+            self.level.add_block_terms(sums, &scales, &x_scales, lanes);
+        }
+    }
+
     /// `len` values from `at` on, without their scale.
     fn decode<'t>(&self, tile: &'t mut Tile, at: usize, len: usize) -> &'t [[f32; CHUNK]] {
         let e = self.rows.element;
@@ -100,5 +105,23 @@ impl Row<'_> {
         let zeros = zeros.map(|zeros| &zeros[first..][..count]);
         let blocks = Blocks { len: block, scales: &[1.0; SCALES][..count], zeros };
         tile.decode(self.level, e, &self.codes[e.packed_len(at)..], blocks, inside, len)
+    }
+}
+
+/// Values `at..end` of a column, padded to whole chunks.
+fn values<'a>(
+    level: Level,
+    x: Prepared<'a>,
+    at: usize,
+    end: usize,
+    tile: &'a mut Tile,
+) -> &'a [[f32; CHUNK]] {
+    match x.values {
+        Values::Float(x) if (end - at).is_multiple_of(CHUNK) => x[at..end].as_chunks().0,
+        Values::Float(x) => tile.copy(&x[at..end]),
+        // The padding is zeros.
+        Values::Int { codes, step, .. } => {
+            tile.widen(level, codes[at..][..(end - at).next_multiple_of(CHUNK)].as_chunks().0, step)
+        }
     }
 }
