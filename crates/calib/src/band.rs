@@ -10,20 +10,38 @@ use lowbit_kernels::{Element, Kernels};
 /// Runs of `width` values that share their blocks, each block `len` values of every run.
 #[derive(Clone, Copy)]
 pub(crate) struct Band<'a> {
-    pub(crate) values: &'a [f32],
+    /// From the first value of the first run to the last of the last one.
+    values: &'a [f32],
     /// Values in a run.
     pub(crate) width: usize,
+    /// Values from the start of one run to that of the next.
+    stride: usize,
     /// Values of a block in one run.
     pub(crate) len: usize,
 }
 
 impl<'a> Band<'a> {
+    /// One run.
+    pub(crate) fn stream(values: &'a [f32], len: usize) -> Self {
+        Self::tiles(values, values.len(), values.len(), len)
+    }
+
+    pub(crate) fn tiles(values: &'a [f32], width: usize, stride: usize, len: usize) -> Self {
+        Self { values, width, stride, len }
+    }
+
+    /// Values in all runs.
+    pub(crate) fn count(&self) -> usize {
+        self.values.len().div_ceil(self.stride) * self.width
+    }
+
     pub(crate) fn blocks(&self) -> usize {
         self.width.div_ceil(self.len)
     }
 
     pub(crate) fn runs(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
-        self.values.chunks_exact(self.width)
+        let width = self.width;
+        self.values.chunks(self.stride).map(move |run| &run[..width])
     }
 
     /// The largest magnitude of each block.

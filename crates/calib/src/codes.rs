@@ -85,7 +85,7 @@ impl Encoder {
         }
         // Block scale times a subnormal tensor scale may be 0. Such a block decodes to zeros, so its codes are those of zeros, x / infinity:
         // 0 / 0 would be a NaN in elements that have one.
-        if blocks.scales.contains(&0.0) {
+        if blocks.scales.iter().fold(false, |any, s| any | (*s == 0.0)) {
             buffers.scales.clear();
             buffers.scales.extend(blocks.scales.iter().map(|&s| if s == 0.0 { f32::INFINITY } else { s }));
             blocks.scales = &buffers.scales;

@@ -82,8 +82,7 @@ impl<'a> Pass<'a> {
             for start in (first..first + stream).step_by(step) {
                 let chunk = values.slice(start..(start + step).min(first + stream));
                 let chunk = chunk.widened(&mut buffer);
-                let band =
-                    Band { values: chunk, width: chunk.len(), len: if fixed { chunk.len() } else { len } };
+                let band = Band::stream(chunk, if fixed { chunk.len() } else { len });
                 let blocks = if fixed { 0 } else { band.blocks() };
                 let out = BandOut {
                     codes: out.codes,
@@ -98,7 +97,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Blocks of several rows: strips of whole tiles, gathered so that they are read twice from cache and once from memory.
+    /// Blocks of several rows: strips of whole tiles, where they are if they are f32, else widened.
     pub(crate) fn tiles(
         &mut self,
         high: usize,
@@ -119,12 +118,20 @@ impl<'a> Pass<'a> {
             let strip = if (wide % 8 * bits).is_multiple_of(8) { wide.saturating_mul(tiles) } else { cols };
             for left in (0..cols).step_by(strip) {
                 let width = strip.min(cols - left);
-                buffer.resize(height * width, 0.0);
-                for (row, run) in buffer.chunks_exact_mut(width).enumerate() {
-                    let start = (top + row) * cols + left;
-                    values.widen_into(start..start + width, run);
-                }
-                let band = Band { values: &buffer, width, len: wide };
+                let band = match values {
+                    Values::F32(x) => {
+                        let last = (top + height - 1) * cols + left;
+                        Band::tiles(&x[top * cols + left..last + width], width, cols, wide)
+                    }
+                    _ => {
+                        buffer.resize(height * width, 0.0);
+                        for (row, run) in buffer.chunks_exact_mut(width).enumerate() {
+                            let start = (top + row) * cols + left;
+                            values.widen_into(start..start + width, run);
+                        }
+                        Band::tiles(&buffer, width, width, wide)
+                    }
+                };
                 let first = tile_row * tiles_across + left / wide;
                 let bytes = |size: usize| first * size..(first + band.blocks()) * size;
                 let out = BandOut {
@@ -150,16 +157,14 @@ impl<'a> Pass<'a> {
         let Quantizer { kernels, encoder, .. } = self.quantizer;
         let Matrix { chooser, fixed } = self.of_matrix;
         let Scratch { seen, scales, zeros, quotients, search } = &mut self.scratch;
-        if !chooser.look(band, seen)
-            && let Some(at) = kernels.first_non_finite(band.values)
-        {
-            let (row, col) = place(at);
-            return Err(Error::NonFinite {
-                matrix: self.matrix,
-                row: self.first_row + row,
-                col,
-                value: band.values[at],
-            });
+        if !chooser.look(band, seen) {
+            let found = |(index, run): (usize, &[f32])| {
+                kernels.first_non_finite(run).map(|at| (index * band.width + at, run[at]))
+            };
+            if let Some((at, value)) = band.runs().enumerate().find_map(found) {
+                let (row, col) = place(at);
+                return Err(Error::NonFinite { matrix: self.matrix, row: self.first_row + row, col, value });
+            }
         }
         let (scales, zeros) = match fixed {
             Some(fixed) => (&fixed.scale[..], &fixed.zero[..]),

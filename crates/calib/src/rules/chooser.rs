@@ -68,7 +68,8 @@ impl Chooser {
     /// Reduces a band to what the rule looks at, and says whether all of its values are finite: the reductions order infinities and
     /// NaN beyond all numbers, so either would show.
     pub(crate) fn look(&self, band: &Band<'_>, seen: &mut Extremes) -> bool {
-        let finite = |numbers: &[f32]| numbers.iter().all(|x| x.is_finite());
+        // All of them, without stopping at the first that is not: that is a loop of vectors.
+        let finite = |numbers: &[f32]| numbers.iter().fold(true, |all, x| all & x.is_finite());
         let full_range = matches!(self.rule, ScaleRule::FullRange | ScaleRule::MseFullRange);
         if self.zero == Zero::Int || full_range {
             band.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
@@ -100,10 +101,8 @@ impl Chooser {
     /// Scale bytes of blocks of these amax, and the powers of two that they stand for.
     fn mx_scales(&self, amax: &[f32], stored: &mut [u8], scales: &mut [f32]) {
         let element = self.mx.as_ref().expect("checked: the element suits powers of two");
-        for ((stored, scale), &amax) in stored.iter_mut().zip(scales.iter_mut()).zip(amax) {
-            *stored = mx::scale_byte(self.rule, element, amax);
-            *scale = mx::scale(*stored);
-        }
+        mx::scale_bytes(self.rule, element, amax, stored);
+        self.kernels.widen_e8m0(stored, scales);
         if self.zero_block == ZeroBlock::Epsilon && self.scale_dtype == Dtype::F16 {
             self.mx_scales_of_f16(amax, stored, scales);
         }

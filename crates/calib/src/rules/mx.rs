@@ -86,6 +86,29 @@ pub(crate) fn scale_byte(rule: ScaleRule, element: &MxElement, amax: f32) -> u8 
     (BIAS + exponent).clamp(0, TOP) as u8
 }
 
+/// The scale bytes of many blocks.
+///
+/// A carry out of the mantissa is what rounds up, so all rules but one add a constant to the bits and keep the exponent. A subnormal amax
+/// has no exponent there, but under an element of 2 or more it gets byte 0, whatever its mantissa.
+pub(crate) fn scale_bytes(rule: ScaleRule, element: &MxElement, amax: &[f32], out: &mut [u8]) {
+    let (emax, top) = element.top;
+    let below = match rule {
+        ScaleRule::Floor => 0,
+        ScaleRule::Ceil => MANTISSA_MASK,
+        ScaleRule::Even => 1 << (MANTISSA_BITS as u32 - element.mantissa_bits - 1),
+        ScaleRule::Round175 => 1 << (MANTISSA_BITS - 2),
+        _ => MANTISSA_MASK - top,
+    };
+    if rule == ScaleRule::CeilLog2 || emax < 1 {
+        out.iter_mut().zip(amax).for_each(|(byte, &amax)| *byte = scale_byte(rule, element, amax));
+        return;
+    }
+    for (byte, amax) in out.iter_mut().zip(amax) {
+        let exponent = (amax.to_bits() + below) >> MANTISSA_BITS;
+        *byte = (exponent as i32 - emax).clamp(0, TOP) as u8;
+    }
+}
+
 /// How many 2^-23 above 2^k a number may lie for its base-2 logarithm, rounded to f32, to be k.
 fn slack(k: i32) -> u32 {
     // The binade of the numbers just above k: [2^j, 2^(j+1)) for k > 0, and towards zero for k < 0.
@@ -172,6 +195,28 @@ mod tests {
         };
         for k in -127..=127 {
             assert_eq!(slack(k), want(k), "{k}");
+        }
+    }
+
+    /// Many blocks at once are each one alone: at every exponent, on both sides of each carry.
+    #[test]
+    fn many_scales_are_each_one_alone() {
+        use ScaleRule::*;
+        let mantissas: Vec<u32> = (0..=8u32)
+            .flat_map(|i| [(i << 20).wrapping_sub(1), i << 20, (i << 20) + 1])
+            .chain((14..23).map(|i| MANTISSA_MASK - (1 << i)))
+            .map(|m| m & MANTISSA_MASK)
+            .collect();
+        let amax: Vec<f32> = (0..255)
+            .flat_map(|exponent| mantissas.iter().map(move |m| f32::from_bits(exponent << 23 | m)))
+            .collect();
+        for rule in [Floor, Ceil, Even, Rceil, Round175, CeilLog2, Mse] {
+            for element in Element::ALL {
+                let Some(mx) = MxElement::of(element) else { continue };
+                let mut got = vec![0; amax.len()];
+                scale_bytes(rule, &mx, &amax, &mut got);
+                assert_eq!(got, bytes(rule, element, &amax), "{rule} {element}");
+            }
         }
     }
 

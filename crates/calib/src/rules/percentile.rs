@@ -13,7 +13,7 @@ pub(crate) fn rank(n: u64, percent: f32) -> u64 {
 
 /// The percentile of each block, in place of its amax.
 pub(super) fn percentiles(band: &Band<'_>, percent: f32, out: &mut [f32]) {
-    let mut magnitudes = Vec::with_capacity(band.len.min(band.values.len()));
+    let mut magnitudes = Vec::with_capacity(band.len.min(band.count()));
     for (block, out) in out.iter_mut().enumerate() {
         magnitudes.clear();
         for run in band.runs() {
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn percentile_counts_magnitudes_of_a_block() {
         let values: Vec<f32> = (1..=10).map(|i| if i % 2 == 0 { i as f32 } else { -(i as f32) }).collect();
-        let band = Band { values: &values, width: 10, len: 5 };
+        let band = Band::stream(&values, 5);
         let mut out = [0.0; 2];
         for (percent, want) in
             [(100.0, [5.0, 10.0]), (80.0, [4.0, 9.0]), (79.0, [4.0, 9.0]), (1.0, [1.0, 6.0])]

@@ -167,7 +167,7 @@ impl Trial<'_> {
         let zeros = (!zeros.is_empty()).then_some(zeros);
         let blocks = Blocks { len: self.band.len, scales, zeros };
         self.codes.resize(self.band.run_bytes(element), 0);
-        self.decoded.resize(self.band.values.len(), 0.0);
+        self.decoded.resize(self.band.count(), 0.0);
         for (run, decoded) in self.band.runs().zip(self.decoded.chunks_exact_mut(self.band.width)) {
             self.encoder.encode(run, blocks, self.codes, self.quotients);
             kernels.decode(element, self.codes, blocks, decoded);
@@ -175,7 +175,7 @@ impl Trial<'_> {
         match self.weights {
             None => self.band.squared_errors(self.decoded, out),
             Some(weights) => {
-                let pairs = self.band.values.iter().zip(self.decoded.iter());
+                let pairs = self.band.runs().flatten().zip(self.decoded.iter());
                 let squares = pairs.map(|(x, y)| f64::from(*x) - f64::from(*y)).map(|e| e * e);
                 out.fill(squares.zip(weights).map(|(square, weight)| square * weight).sum());
             }

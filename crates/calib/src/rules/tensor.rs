@@ -53,7 +53,7 @@ impl Fixed {
         if chooser.candidates() > 0 {
             let (values, counts) = histogram()?.values();
             if !values.is_empty() {
-                let band = Band { values: &values, width: values.len(), len: values.len() };
+                let band = Band::stream(&values, values.len());
                 let mut buffers = SearchBuffers::default();
                 chooser.search(encoder, &band, Some(&counts), &seen, &mut chosen, &mut buffers);
             }

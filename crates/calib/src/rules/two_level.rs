@@ -9,7 +9,8 @@
 //!
 //! Every operation is one f32 rounding, but for RN_d. The candidates of a search are neighbours of the amax code.
 
-use lowbit_kernels::{Blocks, Element, Kernels};
+use lowbit_blocks::Dtype;
+use lowbit_kernels::{Blocks, Element};
 
 use super::Chooser;
 use crate::arithmetic::round_to;
@@ -28,6 +29,10 @@ pub(crate) enum SecondLevel {
 
 /// Machine epsilon of E4M3 (`torch.finfo(float8_e4m3fn).eps`), 2^-3, as a code.
 const EPSILON: u8 = Element::E4m3.encode_one(0.125);
+/// The code of 1, of the smallest positive value and of NaN.
+const ONE: u8 = Element::E4m3.encode_one(1.0);
+const LEAST: u8 = 1;
+const NAN: u8 = Element::E4m3.encode_one(f32::NAN);
 /// The code of the largest value.
 const TOP: u8 = Element::E4m3.encode_one(Element::E4m3.max());
 
@@ -39,33 +44,40 @@ impl Chooser {
     /// Stored scales of blocks of these amax, and the effective scales.
     pub(super) fn two_level_scales(&self, amax: &[f32], stored: &mut [u8], scales: &mut [f32]) {
         let d = self.scale_dtype;
-        match self.second_level {
-            SecondLevel::None => {
-                scales.iter_mut().zip(amax).for_each(|(raw, &amax)| *raw = round_to(d, amax / self.divisor));
+        // What remains to be done to `raw` is one division, which is the encoder's.
+        let (raw, divisor) = match self.second_level {
+            SecondLevel::None if d == Dtype::F32 => (amax, self.divisor),
+            SecondLevel::Multiply(t) => (amax, self.divisor * t),
+            SecondLevel::None | SecondLevel::Divide(_) => {
+                let t = if let SecondLevel::Divide(t) = self.second_level { t } else { 1.0 };
+                for (raw, &amax) in scales.iter_mut().zip(amax) {
+                    *raw = round_to(d, amax / self.divisor) * t;
+                }
+                (&*scales, 1.0)
             }
-            SecondLevel::Multiply(t) => {
-                let divisor = self.divisor * t;
-                scales.iter_mut().zip(amax).for_each(|(raw, &amax)| *raw = amax / divisor);
-            }
-            SecondLevel::Divide(t) => {
-                scales
-                    .iter_mut()
-                    .zip(amax)
-                    .for_each(|(raw, &amax)| *raw = round_to(d, amax / self.divisor) * t);
-            }
+        };
+        if !raw.is_empty() {
+            self.kernels.encode(Element::E4m3, raw, Blocks::whole(&divisor), stored);
         }
-        if self.zero_block == ZeroBlock::Epsilon {
-            encode(self.kernels, scales, stored);
-            for code in stored.iter_mut().filter(|code| **code == 0) {
-                *code = EPSILON;
+        // Zero blocks and underflows are few.
+        if stored.iter().fold(false, |any, &code| any | (code == 0) | (code == NAN)) {
+            for (code, raw) in stored.iter_mut().zip(raw) {
+                *code = self.mended(*code, raw / divisor);
             }
-        } else {
-            let least = Element::E4m3.decode_one(1);
-            // Not `raw == 0.0`: 0 / 0 is possible where the tensor scale is a subnormal.
-            scales.iter_mut().for_each(|raw| *raw = if *raw > 0.0 { raw.max(least) } else { 1.0 });
-            encode(self.kernels, scales, stored);
         }
         self.effective_e4m3(stored, scales);
+    }
+
+    /// The code instead of 0 or NaN.
+    fn mended(&self, code: u8, raw: f32) -> u8 {
+        match (code, self.zero_block) {
+            (0, ZeroBlock::Epsilon) => EPSILON,
+            (_, ZeroBlock::Epsilon) => code,
+            (0, _) if raw > 0.0 => LEAST,
+            // 0 / 0 is possible where the tensor scale is a subnormal.
+            (0 | NAN, _) => ONE,
+            _ => code,
+        }
     }
 
     /// The candidate `offset` codes away from the amax code, where there is such a code.
@@ -83,20 +95,15 @@ impl Chooser {
     }
 
     fn effective_e4m3(&self, stored: &[u8], scales: &mut [f32]) {
+        let factor = match self.second_level {
+            SecondLevel::Multiply(t) => t,
+            _ => 1.0,
+        };
         if !stored.is_empty() {
-            self.kernels.decode(Element::E4m3, stored, Blocks::whole(&1.0), scales);
+            self.kernels.decode(Element::E4m3, stored, Blocks::whole(&factor), scales);
         }
-        match self.second_level {
-            SecondLevel::None => {}
-            SecondLevel::Multiply(t) => scales.iter_mut().for_each(|scale| *scale *= t),
-            SecondLevel::Divide(t) => scales.iter_mut().for_each(|scale| *scale /= t),
+        if let SecondLevel::Divide(t) = self.second_level {
+            scales.iter_mut().for_each(|scale| *scale /= t);
         }
-    }
-}
-
-/// E4M3 codes, saturating.
-fn encode(kernels: Kernels, raw: &[f32], stored: &mut [u8]) {
-    if !raw.is_empty() {
-        kernels.encode(Element::E4m3, raw, Blocks::whole(&1.0), stored);
     }
 }
