@@ -92,6 +92,10 @@ impl ScaleKind {
     /// If `out` is not `scales.len() * self.bytes()` bytes long.
     pub fn encode_into(self, scales: &[f32], out: &mut [u8]) {
         assert_eq!(out.len(), scales.len() * self.bytes(), "bytes for {} {self} scales", scales.len());
+        if self == Self::F32 {
+            let stored = out.as_chunks_mut().0.iter_mut();
+            return stored.zip(scales).for_each(|(stored, scale)| *stored = scale.to_le_bytes());
+        }
         for (stored, &scale) in out.chunks_exact_mut(self.bytes()).zip(scales) {
             stored.copy_from_slice(&self.encode(scale)[..self.bytes()]);
         }

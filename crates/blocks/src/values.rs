@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use lowbit_kernels::Kernels;
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,16 @@ impl<'a> Values<'a> {
             Self::F32(x) => Values::F32(&x[range]),
             Self::F16(x) => Values::F16(&x[range]),
             Self::Bf16(x) => Values::Bf16(&x[range]),
+        }
+    }
+
+    /// The bytes of the numbers, as they lie in memory.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::F32(x) => bytemuck::cast_slice(x),
+            Self::F16(x) => bytemuck::cast_slice(x.reinterpret_cast()),
+            Self::Bf16(x) => bytemuck::cast_slice(x.reinterpret_cast()),
         }
     }
 

@@ -73,8 +73,15 @@ impl Encoder {
             && self.zero_sign != ZeroSign::Negative
     }
 
-    /// Codes of values in blocks, one dense stream.
-    pub(crate) fn encode(&self, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8], buffers: &mut Quotients) {
+    /// Codes of values in blocks, one dense stream. `next` is what will be read after this.
+    pub(crate) fn encode(
+        &self,
+        x: &[f32],
+        blocks: Blocks<'_>,
+        codes: &mut [u8],
+        buffers: &mut Quotients,
+        next: &[u8],
+    ) {
         if !self.is_exact(blocks) {
             return self.encode_stepwise(x, blocks, codes, buffers);
         }
@@ -90,7 +97,7 @@ impl Encoder {
             buffers.scales.extend(blocks.scales.iter().map(|&s| if s == 0.0 { f32::INFINITY } else { s }));
             blocks.scales = &buffers.scales;
         }
-        self.kernels.encode(self.element, x, blocks, codes);
+        self.kernels.encode_ahead(self.element, x, blocks, codes, next);
     }
 
     fn encode_stepwise(&self, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8], buffers: &mut Quotients) {

@@ -14,8 +14,10 @@ use crate::error::Error;
 use crate::quantizer::{Matrix, Out, Quantizer};
 use crate::rules::{Chosen, Extremes, SearchBuffers};
 
-/// Values of a band: 32 KB of f32, which stays in the first- or second-level cache.
+/// Values of a band: 32 KB of f32, which stays in the first- or second-level cache, as does the band after it.
 const BAND: usize = 8192;
+/// The same for values that are widened first: with their 16-bit form, and that of the next band, they stay in the first-level cache.
+const WIDENED_BAND: usize = 4096;
 /// Values of a strip of tiles: 256 KB of f32, which stays in the second-level cache, in runs long enough for the kernels.
 const STRIP: usize = 65536;
 
@@ -65,19 +67,26 @@ impl<'a> Pass<'a> {
         // Rows without padding between them are one stream.
         let dense = matches!(format.block, Block::Flat(_)) || (cols * bits).is_multiple_of(8);
         let stream = if dense { rows * cols } else { cols };
+        let band = match values {
+            Values::F32(_) => BAND,
+            _ => WIDENED_BAND,
+        };
         let len = match format.block {
             Block::Channel => cols,
             Block::Group(len) | Block::Flat(len) => len,
-            _ => BAND.min(stream),
+            _ => band.min(stream),
         };
         // A whole number of blocks that ends on a byte; a block of a flat format may be longer than any tensor.
         let bytes = if (len % 8 * bits).is_multiple_of(8) { 1 } else { 8 };
-        let step = len.saturating_mul((BAND / len).max(1).next_multiple_of(bytes)).min(stream);
+        let step = len.saturating_mul((band / len).max(1).next_multiple_of(bytes)).min(stream);
         let row_bytes = format.row_bytes(cols);
         let fixed = self.of_matrix.fixed.is_some();
         let (mut scales, mut zeros) =
             if fixed { (&mut [][..], &mut [][..]) } else { (out.scales, out.zeros) };
-        let mut buffer = vec![0.0; step];
+        let mut buffer = match values {
+            Values::F32(_) => Vec::new(),
+            _ => vec![0.0; step],
+        };
         for (index, first) in (0..values.len()).step_by(stream).enumerate() {
             for start in (first..first + stream).step_by(step) {
                 let chunk = values.slice(start..(start + step).min(first + stream));
@@ -91,7 +100,9 @@ impl<'a> Pass<'a> {
                     scales: take(&mut scales, blocks * format.scale.bytes()),
                     zeros: take(&mut zeros, blocks * format.zero_bytes()),
                 };
-                self.band(&band, out, |at| ((start + at) / cols, (start + at) % cols))?;
+                let end = start + chunk.len();
+                let next = values.slice(end..(end + step).min(values.len())).as_bytes();
+                self.band(&band, out, |at| ((start + at) / cols, (start + at) % cols), |_| next)?;
             }
         }
         Ok(())
@@ -141,18 +152,25 @@ impl<'a> Pass<'a> {
                     scales: &mut out.scales[bytes(format.scale.bytes())],
                     zeros: &mut out.zeros[bytes(format.zero_bytes())],
                 };
-                self.band(&band, out, |at| (top + at / width, left + at % width))?;
+                // The same row of the next strip.
+                let next = |run| {
+                    let start = (top + run) * cols + left + width;
+                    values.slice(start..start + width.min(cols - left - width)).as_bytes()
+                };
+                self.band(&band, out, |at| (top + at / width, left + at % width), next)?;
             }
         }
         Ok(())
     }
 
     /// Chooses the scales of a band and encodes it. `place` says which row and column of the call a value of the band is.
-    fn band(
+    /// `next` says what will be read after a run.
+    fn band<'v>(
         &mut self,
         band: &Band<'_>,
         out: BandOut<'_>,
         place: impl Fn(usize) -> (usize, usize),
+        next: impl Fn(usize) -> &'v [u8],
     ) -> Result<(), Error> {
         let Quantizer { kernels, encoder, .. } = self.quantizer;
         let Matrix { chooser, fixed } = self.of_matrix;
@@ -185,7 +203,7 @@ impl<'a> Pass<'a> {
         for (run, values) in band.runs().enumerate() {
             let start = out.start + run * out.stride;
             let codes = &mut out.codes[start..start + run_bytes];
-            encoder.encode(values, Blocks { len: band.len, scales, zeros }, codes, quotients);
+            encoder.encode(values, Blocks { len: band.len, scales, zeros }, codes, quotients, next(run));
         }
         Ok(())
     }

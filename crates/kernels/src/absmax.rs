@@ -8,143 +8,150 @@
 //! a0 … a15, b0 … b15  ->  max(a0, a1) … max(a14, a15), max(b0, b1) … max(b14, b15)       one of 8 + 4 + 2 + 1 steps
 //! ```
 //!
-//! Everything is compared as an integer, which has no NaN rules: magnitudes by their bits, numbers by a [`Key`].
+//! Everything is compared as an integer, which has no NaN rules. Magnitudes are their bits. In the total order of IEEE 754 positive
+//! numbers rise with their bits and negative ones fall, so three maxima know both ends of a block, whatever its signs:
+//!
+//! ```text
+//! largest signed integer     the maximum, if it is not negative      else all are, and the maximum is the least unsigned integer
+//! largest unsigned integer   the minimum, if it is negative          else none is, and the minimum is the least unsigned integer
+//! ```
 
 use crate::lanes::{CHUNK, LANES, Lanes};
 
-/// Bits of an f32 to a signed integer of which the largest is wanted, and back.
-trait Key: Copy {
-    /// Whether code of its own for the block lengths of NVFP4 and the MX formats pays.
-    const UNROLLED: bool = false;
-    fn key<L: Lanes>(self, l: L, bits: L::U) -> L::U;
-    fn back<L: Lanes>(self, l: L, key: L::U) -> L::U;
+/// `N` vectors that stand for the values seen so far, and `M` results in the end.
+trait Reduction<L: Lanes, const N: usize, const M: usize>: Copy {
+    fn of(self, l: L, bits: L::U) -> [L::U; N];
+    fn join(self, l: L, a: [L::U; N], b: [L::U; N]) -> [L::U; N];
+    fn results(self, l: L, seen: [L::U; N]) -> [L::U; M];
 }
 
 #[derive(Clone, Copy)]
 struct Magnitude;
 
-impl Key for Magnitude {
-    const UNROLLED: bool = true;
+impl<L: Lanes> Reduction<L, 1, 1> for Magnitude {
     #[inline(always)]
-    fn key<L: Lanes>(self, l: L, bits: L::U) -> L::U {
-        bits & l.splat_bits(u32::MAX >> 1)
+    fn of(self, l: L, bits: L::U) -> [L::U; 1] {
+        [bits & l.splat_bits(u32::MAX >> 1)]
     }
     #[inline(always)]
-    fn back<L: Lanes>(self, _: L, key: L::U) -> L::U {
-        key
-    }
-}
-
-/// The IEEE 754 total order.
-#[derive(Clone, Copy)]
-struct Ascending;
-
-impl Key for Ascending {
-    /// Negative numbers have their magnitude inverted.
-    #[inline(always)]
-    fn key<L: Lanes>(self, l: L, bits: L::U) -> L::U {
-        let negative = l.splat_bits(0) - (bits >> 31);
-        bits ^ (negative >> 1)
+    fn join(self, l: L, [a]: [L::U; 1], [b]: [L::U; 1]) -> [L::U; 1] {
+        [l.max(a, b)]
     }
     #[inline(always)]
-    fn back<L: Lanes>(self, l: L, key: L::U) -> L::U {
-        self.key(l, key)
+    fn results(self, _: L, seen: [L::U; 1]) -> [L::U; 1] {
+        seen
     }
 }
 
-/// The opposite of [`Ascending`].
+/// Least and largest value: signed maximum, unsigned maximum, unsigned minimum.
 #[derive(Clone, Copy)]
-struct Descending;
+struct Extremes;
 
-impl Key for Descending {
+impl<L: Lanes> Reduction<L, 3, 2> for Extremes {
     #[inline(always)]
-    fn key<L: Lanes>(self, l: L, bits: L::U) -> L::U {
-        Ascending.key(l, bits) ^ l.splat_bits(u32::MAX)
+    fn of(self, _: L, bits: L::U) -> [L::U; 3] {
+        [bits; 3]
     }
     #[inline(always)]
-    fn back<L: Lanes>(self, l: L, key: L::U) -> L::U {
-        Ascending.back(l, key ^ l.splat_bits(u32::MAX))
+    fn join(self, l: L, a: [L::U; 3], b: [L::U; 3]) -> [L::U; 3] {
+        [l.max(a[0], b[0]), l.max_unsigned(a[1], b[1]), l.min_unsigned(a[2], b[2])]
+    }
+    #[inline(always)]
+    fn results(self, l: L, [signed, unsigned, least]: [L::U; 3]) -> [L::U; 2] {
+        let zero = l.splat_bits(0);
+        let min = l.select(l.gt(zero, unsigned), unsigned, least);
+        let max = l.select(l.gt(zero, signed), least, signed);
+        [min, max]
     }
 }
 
 /// `max |x|` of each block.
 #[inline(always)]
 pub(crate) fn absmax<L: Lanes>(l: L, x: &[f32], block: usize, out: &mut [f32]) {
-    reduce(l, x, block, Magnitude, out);
+    match block {
+        // Code of its own for the block lengths of NVFP4 and the MX formats pays.
+        16 => reduce(l, x, 16, Magnitude, [out]),
+        32 => reduce(l, x, 32, Magnitude, [out]),
+        _ => reduce(l, x, block, Magnitude, [out]),
+    }
 }
 
 /// The least and the largest value of each block, in the IEEE 754 total order.
 #[inline(always)]
 pub(crate) fn min_max<L: Lanes>(l: L, x: &[f32], block: usize, min: &mut [f32], max: &mut [f32]) {
-    // Both passes over sixteen blocks while they are in the cache.
-    let group = block.saturating_mul(LANES);
-    for ((x, min), max) in x.chunks(group).zip(min.chunks_mut(LANES)).zip(max.chunks_mut(LANES)) {
-        reduce(l, x, block, Descending, min);
-        reduce(l, x, block, Ascending, max);
-    }
+    reduce(l, x, block, Extremes, [min, max]);
 }
 
-/// The largest key of each block, turned back into an f32.
 #[inline(always)]
-fn reduce<L: Lanes, K: Key>(l: L, x: &[f32], block: usize, order: K, out: &mut [f32]) {
+fn reduce<L: Lanes, const N: usize, const M: usize>(
+    l: L,
+    x: &[f32],
+    block: usize,
+    of: impl Reduction<L, N, M>,
+    mut out: [&mut [f32]; M],
+) {
     let group = block.saturating_mul(LANES);
-    let whole = x.len() / group;
-    let (x, rest) = x.split_at(whole * group);
-    let (out, out_rest) = out.split_at_mut(whole * LANES);
-    match block {
-        16 if K::UNROLLED => groups(l, x, 16, order, out),
-        32 if K::UNROLLED => groups(l, x, 32, order, out),
-        _ => groups(l, x, block, order, out),
-    }
-    if !rest.is_empty() {
-        let mut v = [l.splat_bits(0); LANES];
-        for (x, v) in rest.chunks(block).zip(&mut v) {
-            *v = largest(l, x, order);
-        }
-        let mut results = [0.0; LANES];
-        l.store(l.float(order.back(l, transpose_max(l, v))), &mut results);
-        out_rest.copy_from_slice(&results[..out_rest.len()]);
-    }
-}
-
-/// [`reduce`] for groups of sixteen whole blocks.
-#[inline(always)]
-fn groups<L: Lanes>(l: L, x: &[f32], block: usize, order: impl Key, out: &mut [f32]) {
-    for (x, out) in x.chunks_exact(block.saturating_mul(LANES)).zip(out.as_chunks_mut().0) {
-        let mut v = [l.splat_bits(0); LANES];
+    let mut groups = x.chunks_exact(group);
+    let mut at = 0;
+    for x in &mut groups {
+        let mut v = [[l.splat_bits(0); N]; LANES];
         for (x, v) in x.chunks_exact(block).zip(&mut v) {
-            *v = largest(l, x, order);
+            *v = seen(l, x, of);
         }
-        l.store(l.float(order.back(l, transpose_max(l, v))), out);
+        for (out, result) in out.iter_mut().zip(transpose(l, v, of)) {
+            l.store(l.float(result), out[at..].first_chunk_mut().unwrap());
+        }
+        at += LANES;
+    }
+    let rest = groups.remainder();
+    if !rest.is_empty() {
+        let mut v = [[l.splat_bits(0); N]; LANES];
+        for (x, v) in rest.chunks(block).zip(&mut v) {
+            *v = seen(l, x, of);
+        }
+        for (out, result) in out.iter_mut().zip(transpose(l, v, of)) {
+            let mut results = [0.0; LANES];
+            l.store(l.float(result), &mut results);
+            let out = &mut out[at..];
+            out.copy_from_slice(&results[..out.len()]);
+        }
     }
 }
 
-/// Lane `i` of the result is the largest lane of vector `i`.
+/// Lane `i` of each result is that of vector `i`.
 #[inline(always)]
-fn transpose_max<L: Lanes>(l: L, mut v: [L::U; LANES]) -> L::U {
+fn transpose<L: Lanes, const N: usize, const M: usize>(
+    l: L,
+    mut v: [[L::U; N]; LANES],
+    of: impl Reduction<L, N, M>,
+) -> [L::U; M] {
     for width in [8, 4, 2, 1] {
         for i in 0..width {
-            v[i] = l.pair_max(v[2 * i], v[2 * i + 1]);
+            let (mut even, mut odd) = (v[2 * i], v[2 * i + 1]);
+            for (a, b) in even.iter_mut().zip(&mut odd) {
+                (*a, *b) = l.unzip(*a, *b);
+            }
+            v[i] = of.join(l, even, odd);
         }
     }
-    v[0]
+    of.results(l, v[0])
 }
 
-/// The largest key of each lane of one block.
+/// What there is to know of each lane of one block.
 #[inline(always)]
-fn largest<L: Lanes>(l: L, x: &[f32], order: impl Key) -> L::U {
+fn seen<L: Lanes, const N: usize, const M: usize>(l: L, x: &[f32], of: impl Reduction<L, N, M>) -> [L::U; N] {
     let (vectors, rest) = x.as_chunks::<LANES>();
     // Idle lanes repeat a value of the block.
-    let mut max = order.key(l, l.splat_bits(x[0].to_bits()));
+    let mut seen = of.of(l, l.splat_bits(x[0].to_bits()));
     for x in vectors {
-        max = l.max(max, order.key(l, l.bits(l.load(x))));
+        seen = of.join(l, seen, of.of(l, l.bits(l.load(x))));
     }
     if !rest.is_empty() {
         let mut last = [x[0]; LANES];
         last[..rest.len()].copy_from_slice(rest);
-        max = l.max(max, order.key(l, l.bits(l.load(&last))));
+        seen = of.join(l, seen, of.of(l, l.bits(l.load(&last))));
     }
-    max
+    seen
 }
 
 /// Whether each chunk is finite: the index of the first one that is not.

@@ -17,19 +17,48 @@
 
 use crate::lanes::{CHUNK, Lanes};
 
-/// Writes 64 codes of `bits` bits into `out`, which is `8 * bits` bytes long.
+/// Writes 64 codes of `bits` bits to the start of `out`, which is at least `8 * bits` bytes long. What lies beyond may be overwritten.
 #[inline(always)]
 pub(crate) fn pack<L: Lanes>(l: L, bits: u32, codes: L::B, out: &mut [u8]) {
     match bits {
-        8 => l.store_bytes(codes, out.try_into().unwrap()),
-        4 => l.join_nibbles(codes, out.try_into().unwrap()),
-        _ => {
-            let mut bytes = [0; CHUNK];
-            l.store_bytes(codes, &mut bytes);
-            close_gaps(bits, &bytes, out);
-        }
+        8 => l.store_bytes(codes, out.first_chunk_mut().unwrap()),
+        4 => l.join_nibbles(codes, out.first_chunk_mut().unwrap()),
+        _ => match out.first_chunk_mut() {
+            Some(out) => l.close_gaps(bits, codes, out),
+            None => {
+                let mut closed = [0; CHUNK];
+                l.close_gaps(bits, codes, &mut closed);
+                let bytes = CHUNK / 8 * bits as usize;
+                out[..bytes].copy_from_slice(&closed[..bytes]);
+            }
+        },
     }
 }
+
+/// How the gaps between codes of a width are closed.
+pub(crate) struct Closing {
+    /// The lower of two neighbours, in each step.
+    pub(crate) low: [u64; 3],
+    /// From eight bytes each to the first `bits` of them, without those between.
+    pub(crate) order: [u8; CHUNK],
+}
+
+/// For widths of 1 to 8.
+pub(crate) static CLOSING: [Closing; 8] = {
+    let mut all = [const { Closing { low: [0; 3], order: [0; CHUNK] } }; 8];
+    let mut bits = 1;
+    while bits < 8 {
+        let closing = &mut all[bits as usize - 1];
+        closing.low = [low_bits(bits, 16), low_bits(2 * bits, 32), low_bits(4 * bits, 64)];
+        let mut i = 0;
+        while i < 8 * bits {
+            closing.order[i as usize] = (8 * (i / bits) + i % bits) as u8;
+            i += 1;
+        }
+        bits += 1;
+    }
+    all
+};
 
 /// Reads 64 codes of `bits` bits from `bytes`, which is `8 * bits` bytes long, each to its own byte.
 #[inline(always)]
@@ -79,7 +108,7 @@ const fn low_bits(count: u32, period: u32) -> u64 {
 // Scalar code on u64, compiled once and not once per level; the width is known in the loops, so copies are not calls.
 
 #[inline(never)]
-fn close_gaps(bits: u32, codes: &[u8; CHUNK], out: &mut [u8]) {
+pub(crate) fn close_gaps(bits: u32, codes: &[u8; CHUNK], out: &mut [u8]) {
     match bits {
         1 => close::<1>(codes, out),
         2 => close::<2>(codes, out),

@@ -16,6 +16,7 @@ use crate::minifloat::{Layout, MinifloatEncoder};
 use crate::scales::{Scales, TILE};
 use crate::table::TableEncoder;
 use crate::{Blocks, Element};
+use core::hint::black_box;
 
 /// What a family of elements adds: the quotients of a chunk to its codes, one a byte, in the level's own order of bytes.
 pub(crate) trait Encoder<L: Lanes>: Copy {
@@ -29,14 +30,19 @@ pub(crate) struct Chunks<'a> {
     pub(crate) blocks: Blocks<'a>,
     pub(crate) at: usize,
     pub(crate) codes: &'a mut [u8],
+    /// What to bring into the cache meanwhile.
+    pub(crate) next: &'a [u8],
 }
+
+/// Bytes that come into the cache together.
+const LINE: usize = 64;
 
 #[inline(always)]
 pub(crate) fn encode<L: Lanes>(l: L, e: Element, chunks: Chunks<'_>) {
     let Some(chunks) = l.encode_natively(e, chunks) else { return };
     match e.float_format() {
         Some(format) => chunks.encode(l, e, MinifloatEncoder::new(l, Layout::of(format))),
-        None if matches!(e, Element::Nf4 | Element::Fp4) => chunks.encode(l, e, TableEncoder::new(l, e)),
+        None if matches!(e, Element::Nf4 | Element::Fp4) => chunks.encode(l, e, TableEncoder::new(e)),
         None => chunks.encode(l, e, IntEncoder::new(l, e)),
     }
 }
@@ -44,7 +50,7 @@ pub(crate) fn encode<L: Lanes>(l: L, e: Element, chunks: Chunks<'_>) {
 impl Chunks<'_> {
     #[inline(always)]
     pub(crate) fn encode<L: Lanes>(self, l: L, e: Element, encoder: impl Encoder<L>) {
-        let Self { x, blocks, at, codes } = self;
+        let Self { x, blocks, at, codes, next } = self;
         let Blocks { len, scales, zeros } = blocks;
         let one = One { encoder, bits: e.bits(), nan: e.encode_one(f32::NAN) };
         let whole = at.is_multiple_of(len) && at + CHUNK * x.len() <= len.saturating_mul(scales.len());
@@ -56,7 +62,8 @@ impl Chunks<'_> {
             _ => return tiles(l, one, x, Scales::starting(blocks, at), codes),
         };
         let first = if scales.len() == 1 { 0 } else { at / len };
-        runs(l, one, x, &scales[first..], zeros.map(|zeros| &zeros[first..]), (per_chunk, run), codes);
+        let blocks = Blocks { len, scales: &scales[first..], zeros: zeros.map(|zeros| &zeros[first..]) };
+        runs(l, one, x, blocks, (per_chunk, run), codes, next);
     }
 }
 
@@ -66,12 +73,14 @@ fn runs<L: Lanes>(
     l: L,
     one: One<impl Encoder<L>>,
     x: &[[f32; CHUNK]],
-    scales: &[f32],
-    zeros: Option<&[f32]>,
+    Blocks { scales, zeros, .. }: Blocks<'_>,
     (per_chunk, run): (usize, usize),
     codes: &mut [u8],
+    next: &[u8],
 ) {
     let mut codes = codes;
+    let mut ahead = next.as_chunks::<{ 4 * LINE }>().0.iter();
+    let mut touched = 0;
     let of_vectors = |values: &[f32], block: usize| {
         let values = &values[block * per_chunk..][..per_chunk];
         [0, 1, 2, 3].map(|vector| values[vector * per_chunk / 4])
@@ -88,8 +97,12 @@ fn runs<L: Lanes>(
                 }
             }
             codes = one.encode(l, quotients, codes);
+            if let Some(lines) = ahead.next() {
+                touched ^= lines[0] ^ lines[LINE] ^ lines[2 * LINE] ^ lines[3 * LINE];
+            }
         }
     }
+    black_box(touched);
 }
 
 /// Blocks of any length.
@@ -138,9 +151,8 @@ impl<E> One<E> {
         if l.any_nan(x) {
             codes = replace_nan(l, x, codes, self.nan);
         }
-        let (now, later) = out.split_at_mut(CHUNK / 8 * self.bits as usize);
-        pack(l, self.bits, l.in_order(codes), now);
-        later
+        pack(l, self.bits, l.in_order(codes), out);
+        &mut out[CHUNK / 8 * self.bits as usize..]
     }
 }
 

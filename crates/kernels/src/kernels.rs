@@ -120,11 +120,23 @@ impl Kernels {
     /// If the lengths of codes, scales or zeros do not fit.
     #[track_caller]
     pub fn encode(self, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8]) {
+        self.encode_ahead(e, x, blocks, codes, &[]);
+    }
+
+    /// [`encode`](Self::encode), and meanwhile brings `next` into the cache: the bytes that will be read after it.
+    ///
+    /// One who reads a slice twice, for its scales and for its codes, reads it from memory the first time and from the cache the second.
+    /// Memory would stand idle during the second; it is twice as fast when it does not.
+    ///
+    /// # Panics
+    /// As [`encode`](Self::encode).
+    #[track_caller]
+    pub fn encode_ahead(self, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8], next: &[u8]) {
         check_codes(e, x.len(), codes.len());
         blocks.check(x.len());
         match self.0 {
             None => reference::encode(e, x, blocks, codes),
-            Some(level) => slices::encode(level, e, x, blocks, codes),
+            Some(level) => slices::encode(level, e, x, blocks, codes, next),
         }
     }
 

@@ -13,19 +13,19 @@ pub(crate) fn first_non_finite(level: Level, x: &[f32]) -> Option<usize> {
     x[start..].iter().position(|x| !x.is_finite()).map(|i| start + i)
 }
 
-pub(crate) fn encode(level: Level, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8]) {
+pub(crate) fn encode(level: Level, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8], next: &[u8]) {
     let (chunks, rest) = x.as_chunks::<CHUNK>();
     let at = chunks.len() * CHUNK;
     let (whole, last) = codes.split_at_mut(e.packed_len(at));
     if !chunks.is_empty() {
-        level.encode(e, encode::Chunks { x: chunks, blocks, at: 0, codes: whole });
+        level.encode(e, encode::Chunks { x: chunks, blocks, at: 0, codes: whole, next });
     }
     if !rest.is_empty() {
         let mut padded = [[0.0; CHUNK]];
         padded[0][..rest.len()].copy_from_slice(rest);
         let mut packed = [0; CHUNK];
         let codes = &mut packed[..e.packed_len(CHUNK)];
-        level.encode(e, encode::Chunks { x: &padded, blocks, at, codes });
+        level.encode(e, encode::Chunks { x: &padded, blocks, at, codes, next: &[] });
         last.copy_from_slice(&packed[..last.len()]);
         // The padding was encoded, too, and zero need not be code 0.
         let used = rest.len() * e.bits() as usize % 8;

@@ -7,68 +7,71 @@ use crate::encode::Encoder;
 use crate::lanes::{CHUNK, Lanes};
 use lowbit_scalar::{Fp4, Nf4};
 
-/// The cuts of an element and the codes between them. A number above a cut, and only above, has passed it.
+/// The cuts between neighbours in a tree: cut `i` of the sorted ones decides first where `i + 1` is the highest power of two, and so on.
+/// A number above a cut, and only above, has passed it.
 #[derive(Clone, Copy)]
-struct Cuts {
-    cuts: &'static [f32],
-    /// What passing each cut changes in the code, as an exclusive or.
-    changes: [u8; 15],
-    /// The code below all cuts.
-    first: u8,
-    /// Whether magnitudes are cut, and the sign is a bit of the code.
-    sign_code: u8,
-}
+struct Cuts([f32; 15]);
 
 impl Cuts {
-    const NF4: Self = Self::new(Element::Nf4, &Nf4::CUTS, 0);
-    const FP4: Self = Self::new(Element::Fp4, &Fp4::CUTS, 0b1000);
-
-    const fn new(e: Element, cuts: &'static [f32], sign_code: u8) -> Self {
-        let first = e.encode_one(if sign_code == 0 { f32::MIN } else { 0.0 });
-        let mut changes = [0; 15];
-        let (mut code, mut i) = (first, 0);
-        while i < cuts.len() {
-            let next = e.encode_one(cuts[i].next_up());
-            changes[i] = code ^ next;
-            (code, i) = (next, i + 1);
+    const NF4: Self = Self(Nf4::CUTS);
+    /// Of magnitudes; there are only seven.
+    const FP4: Self = {
+        let mut cuts = [f32::INFINITY; 15];
+        let mut i = 0;
+        while i < Fp4::CUTS.len() {
+            cuts[i] = Fp4::CUTS[i];
+            i += 1;
         }
-        Self { cuts, changes, first, sign_code }
+        Self(cuts)
+    };
+
+    /// How many cuts each number has passed: four comparisons, each with the cut that the ones before it have left.
+    #[inline(always)]
+    fn passed<L: Lanes>(self, l: L, x: L::F) -> L::U {
+        let mut cuts = self.0.map(f32::to_bits).map(
+            #[inline(always)]
+            |cut| l.splat_bits(cut),
+        );
+        let mut rank = l.splat_bits(0);
+        let mut half = 8;
+        while half > 0 {
+            // Of the 2 half - 1 cuts that are left, the middle one.
+            let passed = l.gt_f32(x, l.float(cuts[half - 1]));
+            rank = rank + l.select(passed, l.splat_bits(half as u32), l.splat_bits(0));
+            for i in 0..half - 1 {
+                cuts[i] = l.select(passed, cuts[half + i], cuts[i]);
+            }
+            half /= 2;
+        }
+        rank
     }
 }
 
 /// Quotients to codes of NF4 or FP4.
 #[derive(Clone, Copy)]
-pub(crate) struct TableEncoder<L: Lanes> {
-    table: Cuts,
-    magnitude: L::U,
-    zero: L::U,
+pub(crate) struct TableEncoder {
+    signed: bool,
 }
 
-impl<L: Lanes> TableEncoder<L> {
-    #[inline(always)]
-    pub(crate) fn new(l: L, e: Element) -> Self {
-        Self {
-            table: if matches!(e, Element::Nf4) { Cuts::NF4 } else { Cuts::FP4 },
-            magnitude: l.splat_bits(u32::MAX >> 1),
-            zero: l.splat_bits(0),
-        }
+impl TableEncoder {
+    pub(crate) fn new(e: Element) -> Self {
+        Self { signed: matches!(e, Element::Nf4) }
     }
 
     #[inline(always)]
-    fn vector(self, l: L, x: L::F) -> L::U {
-        let magnitude = l.bits(x) & self.magnitude;
-        let measured = if self.table.sign_code == 0 { x } else { l.float(magnitude) };
-        let mut code = l.splat_bits(self.table.first.into());
-        for (&cut, &change) in self.table.cuts.iter().zip(&self.table.changes) {
-            let passed = l.gt_f32(measured, l.splat(cut));
-            code = code ^ l.select(passed, l.splat_bits(change.into()), self.zero);
+    fn vector<L: Lanes>(self, l: L, x: L::F) -> L::U {
+        if self.signed {
+            return Cuts::NF4.passed(l, x);
         }
+        let rank = Cuts::FP4.passed(l, l.float(l.bits(x) & l.splat_bits(u32::MAX >> 1)));
+        // The codes of FP4 in the order of their values: 0 1 6 7 4 5 2 3.
+        let code = rank ^ (rank & l.splat_bits(2)) << 1;
         let negative = l.gt_f32(l.splat(0.0), x);
-        code | l.select(negative, l.splat_bits(self.table.sign_code.into()), self.zero)
+        code | l.select(negative, l.splat_bits(8), l.splat_bits(0))
     }
 }
 
-impl<L: Lanes> Encoder<L> for TableEncoder<L> {
+impl<L: Lanes> Encoder<L> for TableEncoder {
     #[inline(always)]
     fn encode(self, l: L, x: [L::F; 4]) -> L::B {
         let [a, b, c, d] = x;

@@ -7,7 +7,7 @@
 //!
 //! The signed full-range rule passes -m, the negated value of largest magnitude, as amax: its scales may be negative.
 
-use lowbit_blocks::ScaleKind;
+use lowbit_blocks::{Dtype, ScaleKind};
 
 use super::{Chooser, Chosen};
 use crate::arithmetic::{least_normal, limits, round_to};
@@ -22,6 +22,13 @@ impl Chooser {
             ZeroBlock::OneNormal(d) => Some(least_normal(d.dtype(self.weight))),
             _ => None,
         };
+        if self.kind == ScaleKind::F32 && self.scale_dtype == Dtype::F32 && normal.is_none() {
+            // The usual case as a loop of vectors, if it is one.
+            scales.iter_mut().zip(amax).for_each(|(scale, &amax)| *scale = amax / self.divisor);
+            if scales.iter().fold(true, |all, scale| all & (*scale != 0.0) & scale.is_finite()) {
+                return self.kind.encode_into(scales, stored);
+            }
+        }
         for (scale, &amax) in scales.iter_mut().zip(amax) {
             let raised = match normal {
                 Some(least) if amax != 0.0 => amax.abs().max(least).copysign(amax),

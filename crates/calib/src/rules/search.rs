@@ -169,7 +169,7 @@ impl Trial<'_> {
         self.codes.resize(self.band.run_bytes(element), 0);
         self.decoded.resize(self.band.count(), 0.0);
         for (run, decoded) in self.band.runs().zip(self.decoded.chunks_exact_mut(self.band.width)) {
-            self.encoder.encode(run, blocks, self.codes, self.quotients);
+            self.encoder.encode(run, blocks, self.codes, self.quotients, &[]);
             kernels.decode(element, self.codes, blocks, decoded);
         }
         match self.weights {

@@ -9,12 +9,13 @@
 //! Merging leaves bytes in an order of its own: qword `j` holds lanes `2j` and `2j + 1` of the first vector, then of the second, third and
 //! fourth. One more vpermb, at the end of all byte operations, restores theirs.
 
-use super::Simd;
+use super::{Lanes, Simd};
 use crate::Element;
 use crate::encode::Encoder;
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx512;
 use fearless_simd::{Simd as Token, f32x16, u8x64};
+use lowbit_scalar::{Fp4, Nf4};
 
 #[cfg(target_arch = "x86")]
 use core::arch::x86::*;
@@ -126,5 +127,119 @@ fearless_simd::kernel! {
         let code = _mm512_maskz_permutexvar_epi8(not_tiny, bytes_at(avx512, below_ties, 21), quarters);
         let code = _mm512_mask_mov_epi8(code, huge, _mm512_set1_epi8(7));
         _mm512_ternarylogic_epi32::<0xf8>(code, _mm512_srli_epi16::<4>(top), _mm512_set1_epi8(8))
+    }
+}
+
+/// NF4 and FP4 by cells: a number belongs to the nearest sixteenth, and no sixteenth has more than one cut near it. So one lookup finds the
+/// cut to compare with, and another, of sixty-four bytes, the code by cell and outcome.
+///
+/// ```text
+/// byte    NF4: cell -15 … 15, + 32 past the cut, modulo 64        FP4: cell 0 … 15 of the magnitude, + 16 past the cut, + 32 below zero
+/// ```
+#[derive(Clone, Copy)]
+pub(super) struct CellEncoder {
+    avx512: Avx512,
+    signed: bool,
+    cells: &'static Cells,
+}
+
+struct Cells {
+    cuts: [f32; 32],
+    codes: [u8; 64],
+}
+
+/// Where numbers end that are beyond the last cut.
+const LAST_CELL: f32 = 15.0 / 16.0;
+
+impl Cells {
+    const fn of(e: Element, cuts: &[f32], signed: bool) -> Self {
+        let mut cells = Self { cuts: [f32::INFINITY; 32], codes: [0; 64] };
+        let mut cell = if signed { -15 } else { 0 };
+        while cell <= 15 {
+            let (start, end) = ((cell as f32 - 0.5) / 16.0, (cell as f32 + 0.5) / 16.0);
+            let index = (cell & 31) as usize;
+            let (mut below, mut above) = (cell as f32 / 16.0, cell as f32 / 16.0);
+            let mut i = 0;
+            while i < cuts.len() {
+                if start <= cuts[i] && cuts[i] <= end {
+                    assert!(cells.cuts[index] == f32::INFINITY, "two cuts in a cell");
+                    cells.cuts[index] = cuts[i];
+                    (below, above) = (cuts[i], cuts[i].next_up());
+                }
+                i += 1;
+            }
+            if signed {
+                cells.codes[(cell & 63) as usize] = e.encode_one(below);
+                cells.codes[((cell + 32) & 63) as usize] = e.encode_one(above);
+            } else {
+                cells.cuts[index + 16] = cells.cuts[index];
+                (cells.codes[index], cells.codes[index + 16]) = (e.encode_one(below), e.encode_one(above));
+                // The sign is kept where the magnitude rounds to zero, but not that of zero itself.
+                (cells.codes[index + 32], cells.codes[index + 48]) =
+                    (cells.codes[index] | 8, cells.codes[index + 16] | 8);
+            }
+            cell += 1;
+        }
+        cells
+    }
+}
+
+static NF4: Cells = Cells::of(Element::Nf4, &Nf4::CUTS, true);
+static FP4: Cells = Cells::of(Element::Fp4, &Fp4::CUTS, false);
+
+impl CellEncoder {
+    #[inline(always)]
+    pub(super) fn new(avx512: Avx512, e: Element) -> Self {
+        let signed = matches!(e, Element::Nf4);
+        Self { avx512, signed, cells: if signed { &NF4 } else { &FP4 } }
+    }
+}
+
+impl<S: Token> Encoder<Simd<S>> for CellEncoder {
+    #[inline(always)]
+    fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
+        let [low, high] = *self.cells.cuts.as_chunks().0 else { unreachable!() };
+        let cuts = [l.load(&low).into(), l.load(&high).into()];
+        let codes = l.load_bytes(&self.cells.codes).into();
+        let cell = |x: f32x16<S>| match self.signed {
+            true => signed_cell(self.avx512, x.into(), cuts),
+            false => magnitude_cell(self.avx512, x.into(), cuts),
+        };
+        cell_codes(self.avx512, [cell(a), cell(b), cell(c), cell(d)], codes).simd_into(l.0)
+    }
+}
+
+fearless_simd::kernel! {
+    /// In the six lowest bits.
+    #[inline(always)]
+    fn signed_cell(avx512: Avx512, x: __m512, cuts: [__m512; 2]) -> __m512i {
+        let last = _mm512_set1_ps(LAST_CELL);
+        let inside = _mm512_max_ps(_mm512_min_ps(x, last), _mm512_set1_ps(-LAST_CELL));
+        // The last place of 1.5 * 2^19 is worth a sixteenth.
+        let cell = _mm512_castps_si512(_mm512_add_ps(inside, _mm512_set1_ps(1.5 * (1 << 19) as f32)));
+        let cut = _mm512_permutex2var_ps(cuts[0], cell, cuts[1]);
+        let passed = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(inside, cut);
+        _mm512_mask_add_epi32(cell, passed, cell, _mm512_set1_epi32(32))
+    }
+}
+
+fearless_simd::kernel! {
+    /// In the six lowest bits.
+    #[inline(always)]
+    fn magnitude_cell(avx512: Avx512, x: __m512, cuts: [__m512; 2]) -> __m512i {
+        let inside = _mm512_min_ps(_mm512_abs_ps(x), _mm512_set1_ps(LAST_CELL));
+        let cell = _mm512_castps_si512(_mm512_add_ps(inside, _mm512_set1_ps(1.5 * (1 << 19) as f32)));
+        let cut = _mm512_permutexvar_ps(cell, cuts[0]);
+        let passed = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(inside, cut);
+        let negative = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, _mm512_setzero_ps());
+        let cell = _mm512_mask_add_epi32(cell, passed, cell, _mm512_set1_epi32(16));
+        _mm512_mask_add_epi32(cell, negative, cell, _mm512_set1_epi32(32))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn cell_codes(avx512: Avx512, cells: [__m512i; 4], codes: __m512i) -> __m512i {
+        _mm512_permutexvar_epi8(bytes_at(avx512, cells, 0), codes)
     }
 }

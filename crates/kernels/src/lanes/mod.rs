@@ -104,8 +104,12 @@ pub(crate) trait Lanes: Copy {
     fn any_nan(self, x: [Self::F; 4]) -> bool;
     /// `x`, but not below `min` nor above `max`; any number for NaN.
     fn clamp(self, x: Self::F, min: Self::F, max: Self::F) -> Self::F;
-    /// The larger of each pair of neighbours, as signed integers: eight results from `a`, then eight from `b`.
-    fn pair_max(self, a: Self::U, b: Self::U) -> Self::U;
+    /// The larger, as unsigned integers.
+    fn max_unsigned(self, a: Self::U, b: Self::U) -> Self::U;
+    /// The smaller, as unsigned integers.
+    fn min_unsigned(self, a: Self::U, b: Self::U) -> Self::U;
+    /// The even lanes of `a`, then of `b`; and the odd ones.
+    fn unzip(self, a: Self::U, b: Self::U) -> (Self::U, Self::U);
 
     fn load_bytes(self, x: &[u8; CHUNK]) -> Self::B;
     fn store_bytes(self, x: Self::B, out: &mut [u8; CHUNK]);
@@ -119,6 +123,8 @@ pub(crate) trait Lanes: Copy {
     /// From the level's own order to that of the lanes.
     fn in_order(self, x: Self::B) -> Self::B;
     fn widen(self, x: Self::B) -> [Self::U; 4];
+    /// Closes the gaps between codes of `bits` bits, one a byte: the first `8 * bits` bytes of `out`, the others can be any.
+    fn close_gaps(self, bits: u32, x: Self::B, out: &mut [u8; CHUNK]);
     /// Two bytes below 16 in one, the first in the low half.
     fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]);
     fn split_nibbles(self, x: &[u8; CHUNK / 2]) -> Self::B;

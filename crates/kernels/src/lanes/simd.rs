@@ -5,9 +5,10 @@ use super::avx2::{self, HalfDecoder};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx512::{self, FNUZ, NARROW, PlaneDecoder, SIGNED};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use super::avx512_encode::{self, E2m1Encoder};
+use super::avx512_encode::{self, CellEncoder, E2m1Encoder};
 use super::{CHUNK, LANES, Lanes};
 use crate::chunks::Chunks;
+use crate::codes::CLOSING;
 use crate::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
 use crate::output::Output;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -17,7 +18,7 @@ use core::array::from_fn;
 use fearless_simd::prelude::*;
 use fearless_simd::{
     Bytes, Select, Simd as Token, f32x8, f32x16, i32x16, mask32x16, u8x16, u8x32, u8x64, u16x32, u32x8,
-    u32x16,
+    u32x16, u64x8,
 };
 
 /// The token of an instruction set.
@@ -129,10 +130,17 @@ impl<S: Token> Lanes for Simd<S> {
         x.max(min).min(max)
     }
     #[inline(always)]
-    fn pair_max(self, a: Self::U, b: Self::U) -> Self::U {
-        self.max(a.unzip_low(b), a.unzip_high(b))
+    fn max_unsigned(self, a: Self::U, b: Self::U) -> Self::U {
+        a.max(b)
     }
-
+    #[inline(always)]
+    fn min_unsigned(self, a: Self::U, b: Self::U) -> Self::U {
+        a.min(b)
+    }
+    #[inline(always)]
+    fn unzip(self, a: Self::U, b: Self::U) -> (Self::U, Self::U) {
+        (a.unzip_low(b), a.unzip_high(b))
+    }
     #[inline(always)]
     fn load_bytes(self, x: &[u8; CHUNK]) -> Self::B {
         u8x64::load_array_ref(self.0, x)
@@ -181,6 +189,25 @@ impl<S: Token> Lanes for Simd<S> {
         let (low, high) = x.widen();
         let ((a, b), (c, d)) = (low.widen(), high.widen());
         [a, b, c, d]
+    }
+    #[inline(always)]
+    fn close_gaps(self, bits: u32, x: Self::B, out: &mut [u8; CHUNK]) {
+        let closing = &CLOSING[bits as usize - 1];
+        let mut words: u64x8<S> = x.bitcast();
+        for (low, merged) in closing.low.into_iter().zip([1, 2, 4]) {
+            let low = words & u64x8::splat(self.0, low);
+            words = low | (words ^ low) >> (merged * (u8::BITS - bits));
+        }
+        let words: u8x64<S> = words.bitcast();
+        if self.0.level().as_avx512().is_some() {
+            let order = u8x64::load_array_ref(self.0, &closing.order);
+            return words.swizzle_dyn(order).store_array(out);
+        }
+        let order = u8x64::block_splat(u8x16::load_array(self.0, *closing.order.first_chunk().unwrap()));
+        let blocks: [u8; CHUNK] = words.swizzle_dyn_within_blocks(order).into();
+        for (i, block) in blocks.as_chunks::<16>().0.iter().enumerate() {
+            out[2 * bits as usize * i..][..16].copy_from_slice(block);
+        }
     }
     #[inline(always)]
     fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]) {
@@ -325,8 +352,12 @@ impl<S: Token> Lanes for Simd<S> {
     #[inline(always)]
     fn encode_natively<'a>(self, e: Element, chunks: encode::Chunks<'a>) -> Option<encode::Chunks<'a>> {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        if let (Element::E2m1, Some(token)) = (e, self.0.level().as_avx512()) {
-            chunks.encode(self, e, E2m1Encoder(token));
+        if let Some(token) = self.0.level().as_avx512() {
+            match e {
+                Element::E2m1 => chunks.encode(self, e, E2m1Encoder(token)),
+                Element::Nf4 | Element::Fp4 => chunks.encode(self, e, CellEncoder::new(token, e)),
+                _ => return Some(chunks),
+            }
             return None;
         }
         let _ = e;

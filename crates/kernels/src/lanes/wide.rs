@@ -3,6 +3,7 @@
 //! It needs no detection and no `std`. Byte operations are plain loops, which the compiler vectorises for the target.
 
 use super::{CHUNK, LANES, Lanes};
+use crate::codes::close_gaps;
 use bytemuck::cast;
 use core::array::from_fn;
 use wide::{f32x16, i32x16, u32x16};
@@ -83,11 +84,18 @@ impl Lanes for Wide {
         x.fast_max(min).fast_min(max)
     }
     #[inline(always)]
-    fn pair_max(self, a: Self::U, b: Self::U) -> Self::U {
-        let both: [i32; 2 * LANES] = cast([a, b]);
-        cast(from_fn::<i32, LANES, _>(|i| both[2 * i].max(both[2 * i + 1])))
+    fn max_unsigned(self, a: Self::U, b: Self::U) -> Self::U {
+        a.max(b)
     }
-
+    #[inline(always)]
+    fn min_unsigned(self, a: Self::U, b: Self::U) -> Self::U {
+        a.min(b)
+    }
+    #[inline(always)]
+    fn unzip(self, a: Self::U, b: Self::U) -> (Self::U, Self::U) {
+        let both: [u32; 2 * LANES] = cast([a, b]);
+        (cast(from_fn::<u32, LANES, _>(|i| both[2 * i])), cast(from_fn::<u32, LANES, _>(|i| both[2 * i + 1])))
+    }
     #[inline(always)]
     fn load_bytes(self, x: &[u8; CHUNK]) -> Self::B {
         *x
@@ -123,6 +131,10 @@ impl Lanes for Wide {
     #[inline(always)]
     fn widen(self, x: Self::B) -> [Self::U; 4] {
         cast(x.map(u32::from))
+    }
+    #[inline(always)]
+    fn close_gaps(self, bits: u32, x: Self::B, out: &mut [u8; CHUNK]) {
+        close_gaps(bits, &x, &mut out[..CHUNK / 8 * bits as usize]);
     }
     #[inline(always)]
     fn join_nibbles(self, x: Self::B, out: &mut [u8; CHUNK / 2]) {
