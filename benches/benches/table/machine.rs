@@ -16,7 +16,8 @@ pub(crate) fn describe() -> String {
     let family = field("cpu family").unwrap_or("?");
     let cores = available_parallelism().map_or(1, usize::from);
     format!(
-        "{cpu} (family {family}), {cores} threads of it, best level {}. GB/s count the f32 side, 4 bytes a value.",
-        Kernels::best().name()
+        "{cpu} (family {family}), {cores} threads of it, best level {}{}. GB/s count the f32 side, 4 bytes a value.",
+        Kernels::best().name(),
+        if cfg!(feature = "streaming") { ", streaming stores" } else { "" },
     )
 }
