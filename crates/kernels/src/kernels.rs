@@ -2,7 +2,9 @@
 
 use crate::level::Level;
 use crate::output::{AsBf16, AsF16, AsF32};
-use crate::{Blocks, Element, reference, slices, stream};
+use crate::{Blocks, Element, reference, slices};
+#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
+use crate::{output::Streamed, stream};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -162,7 +164,7 @@ impl Kernels {
         match self.0 {
             None => reference::decode(e, codes, blocks, out),
             Some(level) => {
-                slices::decode(e, codes, blocks, out, AsF32(None), |chunks| level.decode(e, chunks));
+                slices::decode(e, codes, blocks, out, AsF32, |chunks| level.decode(e, chunks));
             }
         }
     }
@@ -181,9 +183,15 @@ impl Kernels {
         blocks.check(out.len());
         match self.0 {
             None => reference::decode(e, codes, blocks, out),
+            #[cfg(all(feature = "streaming", target_arch = "x86_64"))]
             Some(level) => stream::scope(|stream| {
-                slices::decode(e, codes, blocks, out, AsF32(stream), |chunks| level.decode(e, chunks));
+                let stream = Streamed(stream);
+                slices::decode(e, codes, blocks, out, stream, |chunks| level.decode_streaming(e, chunks));
             }),
+            #[cfg(not(all(feature = "streaming", target_arch = "x86_64")))]
+            Some(level) => {
+                slices::decode(e, codes, blocks, out, AsF32, |chunks| level.decode(e, chunks));
+            }
         }
     }
 

@@ -12,6 +12,8 @@ use crate::chunks::Chunks;
 ))]
 use crate::lanes::Simd;
 use crate::lanes::{CHUNK, Wide};
+#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
+use crate::output::Streamed;
 use crate::output::{AsBf16, AsF16, AsF32};
 use crate::widen::PAIR;
 use crate::{Element, absmax, decode, encode, widen};
@@ -143,6 +145,11 @@ impl Level {
         on!(self, l => decode::decode(l, e, chunks))
     }
 
+    #[cfg(all(feature = "streaming", target_arch = "x86_64"))]
+    pub(crate) fn decode_streaming(self, e: Element, chunks: Chunks<'_, f32, Streamed>) {
+        on!(self, l => decode::decode(l, e, chunks))
+    }
+
     /// Where it pays, values are narrowed in registers; elsewhere, where code would be large, tile by tile.
     pub(crate) fn decode_f16(self, e: Element, chunks: Chunks<'_, u16, AsF16>) {
         match self {
@@ -174,7 +181,7 @@ impl Level {
         for (tile, out) in chunks.out.chunks_mut(TILE).enumerate() {
             let wide = &mut wide[..out.len()];
             let (codes, at) = (&chunks.codes[tile * TILE * bytes..], chunks.at + tile * TILE * CHUNK);
-            self.decode(e, Chunks { codes, blocks: chunks.blocks, at, out: wide, output: AsF32(None) });
+            self.decode(e, Chunks { codes, blocks: chunks.blocks, at, out: wide, output: AsF32 });
             narrow(wide.as_flattened().as_chunks().0, out.as_flattened_mut().as_chunks_mut().0);
         }
     }

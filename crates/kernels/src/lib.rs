@@ -24,6 +24,7 @@ mod product;
 mod reference;
 mod scales;
 mod slices;
+#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 mod stream;
 mod table;
 mod widen;

@@ -1,6 +1,7 @@
 //! What decoded values are written as: f32, f16 or bf16, the last two rounded to nearest even.
 
 use crate::lanes::{CHUNK, LANES, Lanes};
+#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 use crate::stream::Stream;
 
 /// Writes a chunk of values as `T`.
@@ -8,9 +9,14 @@ pub(crate) trait Output<L: Lanes, T>: Copy {
     fn store(self, l: L, values: [L::F; 4], out: &mut [T; CHUNK]);
 }
 
-/// As they are; past the caches where there is a stream.
+/// As they are.
 #[derive(Clone, Copy)]
-pub(crate) struct AsF32(pub(crate) Option<Stream>);
+pub(crate) struct AsF32;
+
+/// As they are, past the caches.
+#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
+#[derive(Clone, Copy)]
+pub(crate) struct Streamed(pub(crate) Stream);
 
 /// Rounded; what is too large becomes infinity.
 #[derive(Clone, Copy)]
@@ -20,20 +26,26 @@ pub(crate) struct AsF16;
 #[derive(Clone, Copy)]
 pub(crate) struct AsBf16;
 
+// Loops, and explicit lists elsewhere: a closure given to `map` is compiled for the level's instructions only where the
+// compiler happens to inline `map`.
+
 impl<L: Lanes> Output<L, f32> for AsF32 {
     #[inline(always)]
     fn store(self, l: L, values: [L::F; 4], out: &mut [f32; CHUNK]) {
-        // Loops, and explicit lists elsewhere: a closure given to `map` is compiled for the level's instructions only where the
-        // compiler happens to inline `map`.
-        let out = values.into_iter().zip(out.as_chunks_mut().0);
-        if let Some(stream) = self.0 {
-            for (value, out) in out {
-                l.stream(stream, value, out);
-            }
-        } else {
-            for (value, out) in out {
-                l.store(value, out);
-            }
+        for (value, out) in values.into_iter().zip(out.as_chunks_mut().0) {
+            l.store(value, out);
+        }
+    }
+}
+
+#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
+impl<L: Lanes> Output<L, f32> for Streamed {
+    #[inline(always)]
+    fn store(self, l: L, values: [L::F; 4], out: &mut [f32; CHUNK]) {
+        for (value, out) in values.into_iter().zip(out.as_chunks_mut().0) {
+            let mut values = [0.0; LANES];
+            l.store(value, &mut values);
+            self.0.store(values, out);
         }
     }
 }

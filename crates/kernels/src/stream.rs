@@ -5,24 +5,15 @@
 //!
 //! This is the only unsafe code of the crate, and it is here only with the feature `streaming`.
 
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 use crate::lanes::LANES;
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 use core::arch::x86_64::{__m128, _mm_sfence, _mm_stream_ps};
 
 /// Permission to store past the caches, given out by [`scope`] alone.
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 #[derive(Clone, Copy)]
 pub(crate) struct Stream(());
 
-/// There are no such stores.
-#[cfg(not(all(feature = "streaming", target_arch = "x86_64")))]
-#[derive(Clone, Copy)]
-pub(crate) enum Stream {}
-
-/// Calls `work` with the permission, or without where there is none, and waits for its stores.
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
-pub(crate) fn scope(work: impl FnOnce(Option<Stream>)) {
+/// Calls `work` with the permission and waits for its stores.
+pub(crate) fn scope(work: impl FnOnce(Stream)) {
     /// Waits when dropped, so after a panic, too.
     struct Fence;
     impl Drop for Fence {
@@ -33,17 +24,10 @@ pub(crate) fn scope(work: impl FnOnce(Option<Stream>)) {
         }
     }
     let fence = Fence;
-    work(Some(Stream(())));
+    work(Stream(()));
     drop(fence);
 }
 
-/// Calls `work` without permission.
-#[cfg(not(all(feature = "streaming", target_arch = "x86_64")))]
-pub(crate) fn scope(work: impl FnOnce(Option<Stream>)) {
-    work(None);
-}
-
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 impl Stream {
     /// Stores sixteen values, past the caches where `out` lies on a multiple of 16 bytes.
     #[inline(always)]
@@ -56,7 +40,6 @@ impl Stream {
 }
 
 /// Stores four values, past the caches where `out` lies on a multiple of 16 bytes.
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 #[inline(always)]
 #[allow(unsafe_code)]
 fn store(value: __m128, out: &mut [f32; 4]) {
@@ -70,13 +53,5 @@ fn store(value: __m128, out: &mut [f32; 4]) {
         unsafe { _mm_stream_ps(to, value) };
     } else {
         *out = bytemuck::cast(value);
-    }
-}
-
-#[cfg(not(all(feature = "streaming", target_arch = "x86_64")))]
-impl Stream {
-    #[inline(always)]
-    pub(crate) fn store(self, _: [f32; 16], _: &mut [f32; 16]) {
-        match self {}
     }
 }

@@ -6,7 +6,7 @@
 //! ```
 
 use super::{CHUNK, Lanes, Simd};
-use crate::codes::chunk_of;
+use crate::codes::pad;
 use crate::decode::Decoder;
 use crate::minifloat::{Layout, MinifloatDecoder};
 use fearless_simd::prelude::*;
@@ -121,8 +121,14 @@ impl<S: Token, const BITS: usize> Decoder<Simd<S>> for HalfDecoder<S, BITS> {
     #[inline(always)]
     fn decode(self, l: Simd<S>, codes: &[u8]) -> [f32x16<S>; 4] {
         // Sixteen bytes are read for the last sixteen codes, however short.
-        let mut padded = [0; CHUNK];
-        let codes = chunk_of(codes, &mut padded);
+        let padded;
+        let codes = match codes.first_chunk() {
+            Some(codes) => codes,
+            None => {
+                padded = pad(codes);
+                &padded
+            }
+        };
         if BITS == 8 {
             let [low, high] = codes.as_chunks::<32>().0 else { unreachable!() };
             let bytes = |bytes| u8x32::load_array_ref(l.0, bytes).into();

@@ -6,7 +6,7 @@
 //! ```
 
 use super::{CHUNK, Lanes, Simd};
-use crate::codes::chunk_of;
+use crate::codes::pad;
 use crate::decode::Decoder;
 use crate::planes::Planes;
 use fearless_simd::prelude::*;
@@ -117,8 +117,10 @@ impl<S: Token, const KIND: u8> Decoder<Simd<S>> for PlaneDecoder<KIND> {
     }
     #[inline(always)]
     fn decode(self, l: Simd<S>, codes: &[u8]) -> [f32x16<S>; 4] {
-        let mut padded = [0; CHUNK];
-        let stream = l.load_bytes(chunk_of(codes, &mut padded));
+        let stream = match codes.first_chunk() {
+            Some(codes) => l.load_bytes(codes),
+            None => l.load_bytes(&pad(codes)),
+        };
         let codes = spread(self.avx512, stream.into(), self.spread, self.picks);
         let (high, low) = match KIND {
             NARROW => {

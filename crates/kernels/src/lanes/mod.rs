@@ -40,7 +40,6 @@ pub(crate) use wide::Wide;
 use crate::chunks::Chunks;
 use crate::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
 use crate::output::Output;
-use crate::stream::Stream;
 use crate::{Element, encode};
 use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Shl, Shr, Sub};
 
@@ -78,13 +77,6 @@ pub(crate) trait Lanes: Copy {
 
     fn load(self, x: &[f32; LANES]) -> Self::F;
     fn store(self, x: Self::F, out: &mut [f32; LANES]);
-    /// Stores past the caches.
-    #[inline(always)]
-    fn stream(self, stream: Stream, x: Self::F, out: &mut [f32; LANES]) {
-        let mut values = [0.0; LANES];
-        self.store(x, &mut values);
-        stream.store(values, out);
-    }
     fn splat(self, x: f32) -> Self::F;
     fn splat_bits(self, x: u32) -> Self::U;
 

@@ -28,7 +28,7 @@ impl Tile {
         len: usize,
     ) -> &[[f32; CHUNK]] {
         let (whole, rest) = (len / CHUNK, len % CHUNK);
-        let output = AsF32(None);
+        let output = AsF32;
         if whole > 0 {
             let out = &mut self.0[..whole];
             level.decode(e, Chunks { codes, blocks, at, out, output });
