@@ -96,8 +96,26 @@ impl ScaleKind {
             let stored = out.as_chunks_mut().0.iter_mut();
             return stored.zip(scales).for_each(|(stored, scale)| *stored = scale.to_le_bytes());
         }
-        for (stored, &scale) in out.chunks_exact_mut(self.bytes()).zip(scales) {
-            stored.copy_from_slice(&self.encode(scale)[..self.bytes()]);
+        if matches!(self, Self::F16 | Self::Bf16) {
+            return self.encode_halves(scales, out);
+        }
+        for (stored, &scale) in out.iter_mut().zip(scales) {
+            *stored = self.encode(scale)[0];
+        }
+    }
+
+    /// 16 bits each, in vectors.
+    fn encode_halves(self, scales: &[f32], out: &mut [u8]) {
+        const ROOM: usize = 256;
+        let (kernels, mut f16s, mut bf16s) = (Kernels::best(), [f16::ZERO; ROOM], [bf16::ZERO; ROOM]);
+        for (scales, out) in scales.chunks(ROOM).zip(out.as_chunks_mut().0.chunks_mut(ROOM)) {
+            if self == Self::F16 {
+                kernels.narrow_f16(scales, &mut f16s[..scales.len()]);
+                out.iter_mut().zip(&f16s).for_each(|(out, half)| *out = half.to_le_bytes());
+            } else {
+                kernels.narrow_bf16(scales, &mut bf16s[..scales.len()]);
+                out.iter_mut().zip(&bf16s).for_each(|(out, half)| *out = half.to_le_bytes());
+            }
         }
     }
 

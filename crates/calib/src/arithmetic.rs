@@ -95,27 +95,27 @@ pub(crate) fn round_to(dtype: Dtype, x: f32) -> f32 {
 }
 
 /// RN_d of each number, through the kernels.
-pub(crate) fn round_slice(kernels: Kernels, dtype: Dtype, x: &mut [f32], half: &mut HalfBuffer) {
+pub(crate) fn round_slice(kernels: Kernels, dtype: Dtype, x: &mut [f32]) {
+    const ROOM: usize = 256;
     match dtype {
         Dtype::F32 => {}
         Dtype::F16 => {
-            half.f16.resize(x.len(), f16::ZERO);
-            kernels.narrow_f16(x, &mut half.f16);
-            kernels.widen_f16(&half.f16, x);
+            let mut half = [f16::ZERO; ROOM];
+            for x in x.chunks_mut(ROOM) {
+                let half = &mut half[..x.len()];
+                kernels.narrow_f16(x, half);
+                kernels.widen_f16(half, x);
+            }
         }
         Dtype::Bf16 => {
-            half.bf16.resize(x.len(), bf16::ZERO);
-            kernels.narrow_bf16(x, &mut half.bf16);
-            kernels.widen_bf16(&half.bf16, x);
+            let mut half = [bf16::ZERO; ROOM];
+            for x in x.chunks_mut(ROOM) {
+                let half = &mut half[..x.len()];
+                kernels.narrow_bf16(x, half);
+                kernels.widen_bf16(half, x);
+            }
         }
     }
-}
-
-/// Room for numbers on their way through a 16-bit type.
-#[derive(Default)]
-pub(crate) struct HalfBuffer {
-    f16: Vec<f16>,
-    bf16: Vec<bf16>,
 }
 
 /// The smallest positive normal number of a type (`torch.finfo(d).tiny`).

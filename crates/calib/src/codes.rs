@@ -15,7 +15,7 @@ use lowbit_blocks::{Block, Dtype, Element, ScaleKind};
 use lowbit_kernels::{Blocks, Kernels};
 use lowbit_scalar::Fp4;
 
-use crate::arithmetic::{Arithmetic, HalfBuffer, Quotient, Ties, ZeroSign, round_slice};
+use crate::arithmetic::{Arithmetic, Quotient, Ties, ZeroSign, round_slice};
 use crate::recipe::Recipe;
 
 /// Smallest scale of which bitsandbytes takes the reciprocal.
@@ -39,7 +39,6 @@ pub(crate) struct Encoder {
 #[derive(Default)]
 pub(crate) struct Quotients {
     values: Vec<f32>,
-    half: HalfBuffer,
     positive_zeros: Vec<f32>,
     scales: Vec<f32>,
 }
@@ -114,7 +113,7 @@ impl Encoder {
                 _ => y.iter_mut().for_each(|y| *y /= scale),
             }
         }
-        round_slice(self.kernels, self.dtype, y, &mut buffers.half);
+        round_slice(self.kernels, self.dtype, y);
         let Some(zeros) = blocks.zeros else {
             self.move_ties_and_zeros(y);
             return self.kernels.encode(self.element, y, Blocks::whole(&1.0), codes);
@@ -123,7 +122,7 @@ impl Encoder {
         for (y, zero) in y.chunks_mut(blocks.len).zip(zeros) {
             y.iter_mut().for_each(|y| *y += zero - half);
         }
-        round_slice(self.kernels, self.dtype, y, &mut buffers.half);
+        round_slice(self.kernels, self.dtype, y);
         let bits = self.element.bits();
         self.kernels.encode(Element::Int { bits: bits as u8 }, y, Blocks::whole(&1.0), codes);
         flip_top_bits(bits as usize, y.len(), codes);

@@ -17,9 +17,15 @@ use super::Chooser;
 use crate::arithmetic::round_to;
 use crate::zero_block::ZeroBlock;
 
+/// 1.5 * 2^23: the last place of numbers around it is worth 1.
+const ROUND: f32 = 12_582_912.0;
+
 impl Chooser {
     /// Stored scales and zero points of blocks of these extremes, and what they decode to.
     pub(super) fn asymmetric_scales(&self, lo: &[f32], hi: &[f32], chosen: &mut super::chooser::Chosen<'_>) {
+        if self.scale_dtype == Dtype::F32 && self.usual_scales(lo, hi, chosen) {
+            return;
+        }
         let blocks = lo.iter().zip(hi).zip(chosen.scales.iter_mut());
         for (((&lo, &hi), scale), (stored, zero)) in
             blocks.zip(chosen.zero_codes.iter_mut().zip(chosen.zeros.iter_mut()))
@@ -34,6 +40,26 @@ impl Chooser {
             *zero = f32::from(*stored);
         }
         self.kind.encode_into(chosen.scales, chosen.stored);
+    }
+
+    /// The same as loops of vectors, if no scale is zero or beyond its type.
+    fn usual_scales(&self, lo: &[f32], hi: &[f32], chosen: &mut super::chooser::Chosen<'_>) -> bool {
+        let (levels, half) = (self.element.max(), (self.element.max() + 1.0) / 2.0);
+        for ((scale, &lo), &hi) in chosen.scales.iter_mut().zip(lo).zip(hi) {
+            *scale = (hi.max(0.0) - lo.min(0.0)) / levels;
+        }
+        if !self.store_usual(chosen.scales, chosen.stored) {
+            return false;
+        }
+        for ((zero, &scale), &lo) in chosen.zeros.iter_mut().zip(&*chosen.scales).zip(lo) {
+            let signed = (-half - lo.min(0.0) / scale).clamp(-half, half - 1.0);
+            // Rounds to even, as every number of this size plus 2^23 does.
+            *zero = (signed + ROUND) - ROUND + half;
+        }
+        for (stored, &zero) in chosen.zero_codes.iter_mut().zip(&*chosen.zeros) {
+            *stored = zero as u8;
+        }
+        true
     }
 
     /// The step that divides the range into as many intervals as there are codes, less one.

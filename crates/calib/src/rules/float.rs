@@ -10,7 +10,7 @@
 use lowbit_blocks::{Dtype, ScaleKind};
 
 use super::{Chooser, Chosen};
-use crate::arithmetic::{least_normal, limits, round_to};
+use crate::arithmetic::{least_normal, limits, round_slice, round_to};
 use crate::band::Band;
 use crate::codes::RECIPROCAL_FLOOR;
 use crate::zero_block::ZeroBlock;
@@ -22,11 +22,12 @@ impl Chooser {
             ZeroBlock::OneNormal(d) => Some(least_normal(d.dtype(self.weight))),
             _ => None,
         };
-        if self.kind == ScaleKind::F32 && self.scale_dtype == Dtype::F32 && normal.is_none() {
-            // The usual case as a loop of vectors, if it is one.
+        if normal.is_none() {
+            // The usual case as loops of vectors, if it is one.
             scales.iter_mut().zip(amax).for_each(|(scale, &amax)| *scale = amax / self.divisor);
-            if scales.iter().fold(true, |all, scale| all & (*scale != 0.0) & scale.is_finite()) {
-                return self.kind.encode_into(scales, stored);
+            round_slice(self.kernels, self.scale_dtype, scales);
+            if self.store_usual(scales, stored) {
+                return;
             }
         }
         for (scale, &amax) in scales.iter_mut().zip(amax) {
@@ -37,6 +38,21 @@ impl Chooser {
             *scale = self.float_scale(amax, round_to(self.scale_dtype, raised / self.divisor));
         }
         self.kind.encode_into(scales, stored);
+    }
+
+    /// Rounds scales to the type in which they are stored, and stores them if none of them is zero or beyond that type.
+    pub(super) fn store_usual(&self, scales: &mut [f32], stored: &mut [u8]) -> bool {
+        let kind = match self.kind {
+            ScaleKind::F16 => Dtype::F16,
+            ScaleKind::Bf16 => Dtype::Bf16,
+            _ => Dtype::F32,
+        };
+        round_slice(self.kernels, kind, scales);
+        let usual = scales.iter().fold(true, |all, scale| all & (*scale != 0.0) & scale.is_finite());
+        if usual {
+            self.kind.encode_into(scales, stored);
+        }
+        usual
     }
 
     /// bitsandbytes raises the amax of a short last block to 1e-38 before it stores it; other blocks store theirs.

@@ -3,7 +3,7 @@
 use super::prepared::check_expand;
 use super::{Prepared, Rows, float};
 use crate::kernels::check_blocks;
-use crate::{Element, Kernels, reference};
+use crate::{Blocks, Element, Kernels, reference};
 
 /// # Products
 ///
@@ -113,7 +113,18 @@ impl Kernels {
         check_blocks(x.len(), block, scales.len());
         let (values, got) = (x.len(), codes.len());
         assert!(got == values, "{values} values need room for as many codes, got {got}");
-        reference::quantize_int8(x, block, codes, scales);
+        if self.0.is_none() {
+            return reference::quantize_int8(x, block, codes, scales);
+        }
+        let e = Element::Int { bits: 8 };
+        self.absmax(x, block, scales);
+        scales.iter_mut().for_each(|scale| *scale /= e.max());
+        self.encode(e, x, Blocks { len: block, scales, zeros: None }, codes);
+        // x / 0 saturates; 0 / 0 was 0 already. An amax below 127 steps of the smallest number has such a scale.
+        if scales.contains(&0.0) {
+            let blocks = codes.chunks_mut(block).zip(scales).filter(|(_, scale)| **scale == 0.0);
+            blocks.for_each(|(codes, _)| codes.fill(0));
+        }
     }
 
     /// One column of `len` codes to the form that [`dot_prepared`](Kernels::dot_prepared) reads: [`Values::Int`](crate::Values::Int), which shows the use.
@@ -123,6 +134,9 @@ impl Kernels {
     #[track_caller]
     pub fn expand(self, e: Element, codes: &[u8], len: usize, out: &mut [i8], sums: &mut [i32]) {
         check_expand(e, len, codes.len(), out.len(), sums.len());
-        reference::expand(e, codes, len, out, sums);
+        match self.0 {
+            None => reference::expand(e, codes, len, out, sums),
+            Some(_) => super::expand::expand(e, codes, len, out, sums),
+        }
     }
 }

@@ -12,6 +12,7 @@
 //!
 //! A result depends on its row and its column alone: not on the level, on other rows and columns, on threads.
 
+mod expand;
 mod float;
 mod integer;
 mod kernels;
