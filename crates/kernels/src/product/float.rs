@@ -42,10 +42,11 @@ fn dot_nibbles<const C: usize>(
     let mut tile = Tile::new();
     let whole = len / CHUNK * CHUNK;
     for first_row in (0..rows.count).step_by(LANES) {
-        let band = rows.some(first_row, LANES.min(rows.count - first_row));
-        level.add_rows(band, &x, &mut lanes);
+        let count = LANES.min(rows.count - first_row);
+        level.add_rows(rows, first_row..first_row + count, &x, &mut lanes);
         if whole < len {
-            for (row, (codes, blocks)) in band.iter().enumerate() {
+            for row in 0..count {
+                let (codes, blocks) = rows.row(first_row + row);
                 let codes = &codes[whole / 2..];
                 let weights = tile.decode(level, rows.element, codes, blocks, whole, len - whole);
                 for (x, lanes) in x.iter().zip(&mut lanes) {
@@ -54,7 +55,7 @@ fn dot_nibbles<const C: usize>(
             }
         }
         for (c, lanes) in lanes.iter().enumerate().take(columns - column) {
-            for (row, result) in level.fold_rows(lanes).into_iter().enumerate().take(band.count) {
+            for (row, result) in level.fold_rows(lanes).into_iter().enumerate().take(count) {
                 out[(first_row + row) * columns + column + c] = result;
             }
         }

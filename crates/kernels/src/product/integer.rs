@@ -28,8 +28,10 @@ pub(super) struct Segment<const C: usize> {
 /// Up to sixteen rows and [`SEGMENT`] blocks of each.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    /// These rows only, and all their blocks.
+    /// All rows and all their blocks.
     pub(super) rows: Rows<'a>,
+    pub(super) first_row: usize,
+    pub(super) count: usize,
     pub(super) plan: Plan,
     pub(super) first_block: usize,
     pub(super) blocks: usize,
@@ -81,7 +83,7 @@ fn product<const C: usize>(
     let Values::Int { step, .. } = x[0].values else { unreachable!("integers only") };
     let unit = rows.element.step().unwrap() * step;
     let mut band: Band<'_, C> = Band {
-        place: Place { rows, plan, first_block: 0, blocks: 0, unit },
+        place: Place { rows, first_row: 0, count: 0, plan, first_block: 0, blocks: 0, unit },
         x: x.map(codes),
         segment: Segment {
             scales: [[0.0; SEGMENT]; C],
@@ -92,7 +94,7 @@ fn product<const C: usize>(
     };
     for first_row in (0..rows.count).step_by(LANES) {
         let count = LANES.min(rows.count - first_row);
-        band.place.rows = rows.some(first_row, count);
+        (band.place.first_row, band.place.count) = (first_row, count);
         for first_block in (0..plan.blocks).step_by(SEGMENT) {
             band.place.first_block = first_block;
             band.place.blocks = SEGMENT.min(plan.blocks - first_block);

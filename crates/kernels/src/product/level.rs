@@ -17,6 +17,8 @@ use crate::lanes::Simd;
 use crate::lanes::{CHUNK, LANES, Wide};
 use crate::level::{Level, on};
 
+use core::ops::Range;
+
 impl Level {
     /// Whether there is a kernel for several columns at once.
     pub(super) fn takes_columns(self) -> bool {
@@ -79,8 +81,14 @@ impl Level {
         on!(self, l => products::add_block_terms(l, blocks, scales, x_scales, lanes))
     }
 
-    pub(super) fn add_rows<const C: usize>(self, rows: Rows<'_>, x: &[&[f32]; C], lanes: &mut RowLanes<C>) {
-        on!(self, l => nibbles::add_rows(l, rows, x, lanes))
+    pub(super) fn add_rows<const C: usize>(
+        self,
+        rows: Rows<'_>,
+        band: Range<usize>,
+        x: &[&[f32]; C],
+        lanes: &mut RowLanes<C>,
+    ) {
+        on!(self, l => nibbles::add_rows(l, rows, band, x, lanes))
     }
 
     pub(super) fn fold_rows(self, rows: &[[f32; 2 * LANES]; LANES]) -> [f32; LANES] {

@@ -17,6 +17,7 @@ mod float;
 mod integer;
 mod kernels;
 mod lanes;
+mod later;
 mod level;
 mod nibbles;
 mod plan;

@@ -8,10 +8,12 @@
 
 use super::Rows;
 use super::lanes::SumLanes;
+use super::later::Later;
 use crate::Blocks;
 use crate::decode::{Affine, Decoder};
 use crate::lanes::{CHUNK, LANES};
 use crate::table::NibbleDecoder;
+use core::ops::Range;
 
 /// Lanes of 32 for each of sixteen rows of `C` columns.
 pub(super) type RowLanes<const C: usize> = [[[f32; 2 * LANES]; LANES]; C];
@@ -27,6 +29,7 @@ pub(super) fn takes(rows: &Rows<'_>) -> bool {
 pub(super) fn add_rows<L: SumLanes, const C: usize>(
     l: L,
     rows: Rows<'_>,
+    band: Range<usize>,
     x: &[&[f32]; C],
     lanes: &mut RowLanes<C>,
 ) {
@@ -37,8 +40,9 @@ pub(super) fn add_rows<L: SumLanes, const C: usize>(
     for (out, x) in x_chunks.iter_mut().zip(x) {
         *out = &x.as_chunks::<CHUNK>().0[..chunks];
     }
-    for (row, (codes, blocks)) in rows.iter().enumerate() {
-        let mut sums = Sums([[l.splat(0.0); 2]; C]);
+    for (lane, row) in band.enumerate() {
+        let (codes, blocks) = rows.row(row);
+        let mut sums = Sums { later: Later::new(rows, row, 0, 0), sums: [[l.splat(0.0); 2]; C] };
         let codes = &codes.as_chunks::<{ CHUNK / 2 }>().0[..chunks];
         match blocks.len {
             _ if blocks.scales.len() == 1 => runs(l, decoder, codes, blocks, chunks, &x_chunks, &mut sums),
@@ -46,8 +50,8 @@ pub(super) fn add_rows<L: SumLanes, const C: usize>(
             32 => few::<L, C, 2>(l, decoder, codes, blocks, &x_chunks, &mut sums),
             len => runs(l, decoder, codes, blocks, len / CHUNK, &x_chunks, &mut sums),
         }
-        for (lanes, sums) in lanes.iter_mut().zip(sums.0) {
-            let [low, high] = lanes[row].as_chunks_mut().0 else { unreachable!() };
+        for (lanes, sums) in lanes.iter_mut().zip(sums.sums) {
+            let [low, high] = lanes[lane].as_chunks_mut().0 else { unreachable!() };
             l.store(sums[0], low);
             l.store(sums[1], high);
         }
@@ -55,12 +59,16 @@ pub(super) fn add_rows<L: SumLanes, const C: usize>(
 }
 
 /// Lanes of each column.
-struct Sums<L: SumLanes, const C: usize>([[L::F; 2]; C]);
+struct Sums<'a, L: SumLanes, const C: usize> {
+    later: Later<'a>,
+    sums: [[L::F; 2]; C],
+}
 
-impl<L: SumLanes, const C: usize> Sums<L, C> {
+impl<L: SumLanes, const C: usize> Sums<'_, L, C> {
     #[inline(always)]
     fn add(&mut self, l: L, [w0, w1, w2, w3]: [L::F; 4], x: &[&[[f32; CHUNK]]; C], chunk: usize) {
-        for (sums, x) in self.0.iter_mut().zip(x) {
+        self.later.codes(l, chunk * CHUNK / 2);
+        for (sums, x) in self.sums.iter_mut().zip(x) {
             let [x0, x1, x2, x3] = x[chunk].as_chunks().0 else { unreachable!() };
             let (low, high) = (sums[0] + w0 * l.load(x0), sums[1] + w1 * l.load(x1));
             *sums = [low + w2 * l.load(x2), high + w3 * l.load(x3)];
@@ -77,7 +85,7 @@ fn runs<L: SumLanes, const C: usize>(
     blocks: Blocks<'_>,
     run: usize,
     x: &[&[[f32; CHUNK]]; C],
-    sums: &mut Sums<L, C>,
+    sums: &mut Sums<'_, L, C>,
 ) {
     let mut chunk = 0;
     for (block, codes) in codes.chunks(run.max(1)).enumerate() {
@@ -101,10 +109,11 @@ fn few<L: SumLanes, const C: usize, const N: usize>(
     codes: &[[u8; CHUNK / 2]],
     blocks: Blocks<'_>,
     x: &[&[[f32; CHUNK]]; C],
-    sums: &mut Sums<L, C>,
+    sums: &mut Sums<'_, L, C>,
 ) {
     let scales = &blocks.scales.as_chunks::<N>().0[..codes.len()];
     for (chunk, (codes, scales)) in codes.iter().zip(scales).enumerate() {
+        sums.later.scales(l, chunk * N);
         let mut values = decoder.decode(l, codes);
         if let Some(zeros) = blocks.zeros {
             let zeros = &zeros.as_chunks::<N>().0[chunk];

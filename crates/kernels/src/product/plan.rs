@@ -40,6 +40,7 @@ impl Plan {
 }
 
 /// Scale (or zero point) of each block from `first` on, where each is that of `run` blocks; zeros after the last one.
+#[inline(never)]
 pub(super) fn spread(values: &[f32], run: usize, first: usize, blocks: usize, out: &mut [f32]) {
     let aligned = first.is_multiple_of(run) && blocks.is_multiple_of(run);
     match run {

@@ -9,6 +9,7 @@
 
 use super::integer::{Band, Place, SEGMENT, Segment};
 use super::lanes::SumLanes;
+use super::later::Later;
 use super::plan::{Plan, spread};
 use super::weights::{Bytes, Nibbles, Packed, Weights};
 use crate::lanes::{CHUNK, LANES};
@@ -45,7 +46,7 @@ fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
         *x = &W::column(codes)[band.place.first_value() / W::VALUES..];
     }
     let mut done = 0;
-    for row in 0..band.place.rows.count {
+    for row in 0..band.place.count {
         let part = Part::new(l, w, band.place, row, &mut scales, &mut zeros);
         done = whole_groups::<L, W, C, N>(l, w, &part, &x, &band.segment, &mut band.lanes, row);
     }
@@ -64,7 +65,7 @@ pub(super) fn add_rest<L: SumLanes>(
 ) {
     let e = place.rows.element;
     match e.bits() {
-        4 => rest(l, Nibbles::new(l, e), place, done, x, column, lanes),
+        4 if L::UNROLLED => rest(l, Nibbles::new(l, e), place, done, x, column, lanes),
         8 if L::UNROLLED => rest(l, Bytes::new(e), place, done, x, column, lanes),
         _ => rest(l, Packed::new(e), place, done, x, column, lanes),
     }
@@ -82,7 +83,7 @@ fn rest<L: SumLanes, W: Weights<L>>(
 ) {
     let [mut scales, mut zeros] = [[0.0; SEGMENT]; 2];
     let x = &W::column(x)[place.first_value() / W::VALUES..];
-    for (row, lanes) in lanes.iter_mut().enumerate().take(place.rows.count) {
+    for (row, lanes) in lanes.iter_mut().enumerate().take(place.count) {
         let part = Part::new(l, w, place, row, &mut scales, &mut zeros);
         any_groups(l, w, &part, x, column, LANES * place.plan.block / W::VALUES, done, lanes);
     }
@@ -108,6 +109,7 @@ fn in_segment<'a>(
 struct Part<'a, L: SumLanes> {
     /// To the end of the row.
     codes: &'a [u8],
+    later: Later<'a>,
     /// Of codes, the last of which may be short.
     vectors: usize,
     scales: &'a [[f32; LANES]],
@@ -144,11 +146,14 @@ impl<'a, L: SumLanes> Part<'a, L> {
         scales: &'a mut [f32; SEGMENT],
         zeros: &'a mut [f32; SEGMENT],
     ) -> Self {
-        let Place { rows, plan, first_block, blocks, unit } = place;
+        let Place { rows, plan, first_block, blocks, unit, .. } = place;
+        let row = place.first_row + row;
         let (codes, of_row) = rows.row(row);
         let first_value = place.first_value();
+        let skip = first_value / W::VALUES * w.bytes();
         Self {
-            codes: &codes[first_value / W::VALUES * w.bytes()..],
+            codes: &codes[skip..],
+            later: Later::new(rows, row, skip, first_block / plan.run),
             vectors: (rows.len - first_value).min(blocks * plan.block).div_ceil(W::VALUES),
             scales: in_segment(of_row.scales, plan, first_block, blocks, scales),
             zeros: of_row.zeros.map(
@@ -191,7 +196,9 @@ fn whole_groups<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
     }
     for (group, codes) in codes.iter().enumerate() {
         let mut sums = [[l.ints(&[0; LANES]); N]; C];
+        part.later.scales(l, group * LANES);
         for i in 0..N {
+            part.later.codes(l, (group * N + i) * CHUNK);
             let weights = w.load(l, &codes[i]);
             for c in 0..C {
                 sums[c][i] = w.dot(l, weights, &in_groups[c][group][i]);
@@ -232,7 +239,15 @@ fn any_groups<L: SumLanes, W: Weights<L>>(
             let mut sum = *out;
             if start < whole.min(end) {
                 let x = &x[start..whole.min(end)];
-                for (codes, x) in part.codes[start * bytes..].chunks_exact(bytes).zip(x) {
+                let codes = &part.codes[start * bytes..][..x.len() * bytes];
+                let later = if L::UNROLLED { part.later.after(start * bytes) } else { &[] };
+                let mut pairs = codes.chunks_exact(bytes).zip(x);
+                // The end of all rows has nothing after it.
+                for (later, (codes, x)) in later.chunks_exact(bytes).zip(&mut pairs) {
+                    l.prefetch(&later[0]);
+                    sum = sum + w.dot(l, w.load(l, codes), x);
+                }
+                for (codes, x) in pairs {
                     sum = sum + w.dot(l, w.load(l, codes), x);
                 }
             }

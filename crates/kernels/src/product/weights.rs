@@ -3,7 +3,7 @@
 //! ```text
 //! 4 bits             a table of sixteen bytes                    E2M1: 2 * value + 12; INT4: value + 8; UINT4: value
 //! 8 bits             code ^ flip                                 INT8, MXINT8: flip and offset 128; UINT8: 0
-//! other widths       unpacked to bytes, then the same            E2M3: a table of 64
+//! any width          unpacked to bytes, then the same            E2M3: a table of 64
 //! ```
 
 use super::lanes::SumLanes;
@@ -30,16 +30,23 @@ pub(super) trait Weights<L: SumLanes>: Copy {
 }
 
 /// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit.
-pub(super) fn offset(e: Element) -> i32 {
+pub(super) const fn offset(e: Element) -> i32 {
     match e {
-        Element::E2m1 | Element::E2m3 => (-e.min() / e.step().unwrap()) as i32,
+        Element::E2m1 | Element::E2m3 => (-e.min() / step(e)) as i32,
         Element::Int { .. } | Element::MxInt8 => 1 << (e.bits() - 1),
         _ => 0,
     }
 }
 
-fn byte(e: Element, code: u8) -> u8 {
-    ((e.decode_one(code) / e.step().unwrap()) as i32 + offset(e)) as u8
+const fn step(e: Element) -> f32 {
+    match e.step() {
+        Some(step) => step,
+        None => panic!("not whole numbers of steps"),
+    }
+}
+
+const fn byte(e: Element, code: u8) -> u8 {
+    ((e.decode_one(code) / step(e)) as i32 + offset(e)) as u8
 }
 
 /// Codes of 4 bits.
@@ -115,7 +122,7 @@ impl<L: SumLanes> Weights<L> for Bytes {
     }
 }
 
-/// Codes of any other width.
+/// Codes of any width; what levels without loops of their own use for all.
 #[derive(Clone, Copy)]
 pub(super) struct Packed {
     e: Element,
@@ -144,12 +151,14 @@ impl<L: SumLanes> Weights<L> for Packed {
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
         let codes = unpack(l, self.e.bits(), codes);
-        if self.e == Element::E2m3 {
-            let mut bytes = [0; CHUNK];
-            l.store_bytes(codes, &mut bytes);
-            return l.load_bytes(&look_up(&bytes));
-        }
-        l.xor_bytes(codes, l.splat_byte(self.flip))
+        let table = match self.e {
+            Element::E2m1 => const { &table(Element::E2m1) },
+            Element::E2m3 => const { &table(Element::E2m3) },
+            _ => return l.xor_bytes(codes, l.splat_byte(self.flip)),
+        };
+        let mut bytes = [0; CHUNK];
+        l.store_bytes(codes, &mut bytes);
+        l.load_bytes(&look_up(table, &bytes))
     }
     #[inline(always)]
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
@@ -157,16 +166,17 @@ impl<L: SumLanes> Weights<L> for Packed {
     }
 }
 
+/// Bytes of the codes of a minifloat.
+const fn table(e: Element) -> [u8; 64] {
+    let (mut table, mut code) = ([0; 64], 0);
+    while code < 64 {
+        table[code as usize] = byte(e, code);
+        code += 1;
+    }
+    table
+}
+
 #[inline(never)]
-fn look_up(codes: &[u8; CHUNK]) -> [u8; CHUNK] {
-    const TABLE: [u8; 64] = {
-        let (mut table, mut code) = ([0; 64], 0);
-        while code < 64 {
-            let magnitude = (Element::E2m3.decode_one(code & 31) * 8.0) as u8;
-            table[code as usize] = if code < 32 { 60 + magnitude } else { 60 - magnitude };
-            code += 1;
-        }
-        table
-    };
-    codes.map(|code| TABLE[usize::from(code % 64)])
+fn look_up(table: &[u8; 64], codes: &[u8; CHUNK]) -> [u8; CHUNK] {
+    codes.map(|code| table[usize::from(code % 64)])
 }

@@ -1,0 +1,50 @@
+//! What a product reads later, asked for now.
+//!
+//! A processor looks ahead a few hundred instructions, which here are about a kilobyte of codes: too few for the memory to be busy all
+//! the time. Asking for a cache line some kilobytes ahead costs next to nothing where it is in a cache already.
+
+use super::Rows;
+use super::lanes::SumLanes;
+
+/// Bytes of codes to look ahead.
+const CODES: usize = 8192;
+/// Scales to look ahead.
+const SCALES: usize = 4096;
+
+/// Codes and scales from some place on to the end of all rows.
+#[derive(Clone, Copy)]
+pub(super) struct Later<'a> {
+    codes: &'a [u8],
+    scales: &'a [f32],
+}
+
+impl<'a> Later<'a> {
+    /// From a byte and a block of a row on.
+    #[inline(always)]
+    pub(super) fn new(rows: Rows<'a>, row: usize, byte: usize, block: usize) -> Self {
+        let (bytes, blocks) = (rows.element.packed_len(rows.len), rows.blocks_per_row());
+        Self { codes: &rows.codes[row * bytes + byte..], scales: &rows.blocks.scales[row * blocks + block..] }
+    }
+
+    /// The cache line that is [`CODES`] after byte `at`.
+    #[inline(always)]
+    pub(super) fn codes<L: SumLanes>(self, l: L, at: usize) {
+        if let Some(byte) = self.codes.get(at + CODES) {
+            l.prefetch(byte);
+        }
+    }
+
+    /// The cache line that is [`SCALES`] after scale `at`.
+    #[inline(always)]
+    pub(super) fn scales<L: SumLanes>(self, l: L, at: usize) {
+        if let Some(scale) = self.scales.get(at + SCALES) {
+            l.prefetch(scale);
+        }
+    }
+
+    /// The codes that are [`CODES`] after byte `at`, as far as there are any.
+    #[inline(always)]
+    pub(super) fn after(self, at: usize) -> &'a [u8] {
+        self.codes.get(at + CODES..).unwrap_or(&[])
+    }
+}
