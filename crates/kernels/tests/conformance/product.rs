@@ -343,6 +343,26 @@ fn int8_on_the_fly() {
     }
 }
 
+#[test]
+fn the_form_that_products_read() {
+    let mut random = Random(17);
+    for e in Element::ALL.into_iter().filter(|&e| e.step().is_some() && e != Element::Uint { bits: 8 }) {
+        for _ in 0..20 {
+            let len = length(&mut random);
+            let codes: Vec<u8> = (0..e.packed_len(len)).map(|_| random.bits() as u8).collect();
+            let mut want = (vec![1; Values::codes_len(len)], vec![1; Values::sums_len(len)]);
+            Kernels::reference().expand(e, &codes, len, &mut want.0, &mut want.1);
+            for kernels in under_test() {
+                let mut ints = Window::new(want.0.len(), 1, 0x5a);
+                let mut sums = Window::new(want.1.len(), 1, 77);
+                kernels.expand(e, &codes, len, ints.get_mut(), sums.get_mut());
+                assert_eq!(ints.checked(), want.0, "{e} at {kernels:?}, {len} values");
+                assert_eq!(sums.checked(), want.1, "{e} at {kernels:?}, {len} values");
+            }
+        }
+    }
+}
+
 /// Worked by hand: the lanes, and the order in which they are added.
 #[test]
 fn the_order_is_what_it_says() {
