@@ -15,7 +15,7 @@ use lowbit_blocks::{Block, Dtype, Element, ScaleKind};
 use lowbit_kernels::{Blocks, Kernels};
 use lowbit_scalar::Fp4;
 
-use crate::arithmetic::{Arithmetic, Quotient, Ties, ZeroSign, round_slice};
+use crate::arithmetic::{Arithmetic, Quotient, Ties, ZeroSign, any_zero, round_slice};
 use crate::recipe::Recipe;
 
 /// Smallest scale of which bitsandbytes takes the reciprocal.
@@ -91,7 +91,7 @@ impl Encoder {
         }
         // Block scale times a subnormal tensor scale may be 0. Such a block decodes to zeros, so its codes are those of zeros, x / infinity:
         // 0 / 0 would be a NaN in elements that have one.
-        if blocks.scales.iter().fold(false, |any, s| any | (*s == 0.0)) {
+        if any_zero(blocks.scales) {
             buffers.scales.clear();
             buffers.scales.extend(blocks.scales.iter().map(|&s| if s == 0.0 { f32::INFINITY } else { s }));
             blocks.scales = &buffers.scales;

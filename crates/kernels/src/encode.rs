@@ -16,7 +16,6 @@ use crate::minifloat::{Layout, MinifloatEncoder};
 use crate::scales::{Scales, TILE};
 use crate::table::TableEncoder;
 use crate::{Blocks, Element};
-use core::hint::black_box;
 
 /// What a family of elements adds: the quotients of a chunk to its codes, one a byte, in the level's own order of bytes.
 pub(crate) trait Encoder<L: Lanes>: Copy {
@@ -52,7 +51,7 @@ impl Chunks<'_> {
     pub(crate) fn encode<L: Lanes>(self, l: L, e: Element, encoder: impl Encoder<L>) {
         let Self { x, blocks, at, codes, next } = self;
         let Blocks { len, scales, zeros } = blocks;
-        let one = One { encoder, bits: e.bits(), nan: e.encode_one(f32::NAN) };
+        let one = One { encoder, bits: e.bits(), nan: nan_code(e) };
         let whole = at.is_multiple_of(len) && at + CHUNK * x.len() <= len.saturating_mul(scales.len());
         let (per_chunk, run) = match len {
             _ if scales.len() == 1 => (1, x.len()),
@@ -64,6 +63,14 @@ impl Chunks<'_> {
         let first = if scales.len() == 1 { 0 } else { at / len };
         let blocks = Blocks { len, scales: &scales[first..], zeros: zeros.map(|zeros| &zeros[first..]) };
         runs(l, one, x, blocks, (per_chunk, run), codes, next);
+    }
+}
+
+/// Looked up: computing it takes as long as a chunk.
+fn nan_code(e: Element) -> u8 {
+    match e.float_format() {
+        Some(format) => format.nan_code().unwrap_or(0),
+        None => e.encode_one(f32::NAN),
     }
 }
 
@@ -80,7 +87,6 @@ fn runs<L: Lanes>(
 ) {
     let mut codes = codes;
     let mut ahead = next.as_chunks::<{ 4 * LINE }>().0.iter();
-    let mut touched = 0;
     let of_vectors = |values: &[f32], block: usize| {
         let values = &values[block * per_chunk..][..per_chunk];
         [0, 1, 2, 3].map(|vector| values[vector * per_chunk / 4])
@@ -98,11 +104,13 @@ fn runs<L: Lanes>(
             }
             codes = one.encode(l, quotients, codes);
             if let Some(lines) = ahead.next() {
-                touched ^= lines[0] ^ lines[LINE] ^ lines[2 * LINE] ^ lines[3 * LINE];
+                lines.as_chunks::<LINE>().0.iter().for_each(
+                    #[inline(always)]
+                    |line| l.prefetch(&line[0]),
+                );
             }
         }
     }
-    black_box(touched);
 }
 
 /// Blocks of any length.

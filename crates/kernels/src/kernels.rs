@@ -8,6 +8,9 @@ use crate::{output::Streamed, stream};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
+/// Values that are asked for before they are needed: a page of 4 KB.
+const AHEAD: usize = 1024;
+
 /// The kernels at one SIMD level of this machine. Copy it around; it is a tag.
 ///
 /// Every level computes the same bits (a NaN agrees with any NaN), so the choice is one of speed only.
@@ -122,7 +125,9 @@ impl Kernels {
     /// If the lengths of codes, scales or zeros do not fit.
     #[track_caller]
     pub fn encode(self, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8]) {
-        self.encode_ahead(e, x, blocks, codes, &[]);
+        // A page ahead, which the hardware does not cross by itself.
+        let next = x.get(AHEAD..).unwrap_or_default();
+        self.encode_ahead(e, x, blocks, codes, bytemuck::cast_slice(next));
     }
 
     /// [`encode`](Self::encode), and meanwhile brings `next` into the cache: the bytes that will be read after it.

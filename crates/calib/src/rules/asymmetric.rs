@@ -81,3 +81,50 @@ impl Chooser {
         (signed + half) as u8
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Recipe;
+    use crate::rules::Chosen;
+    use crate::rules::SecondLevel;
+    use lowbit_blocks::{Block, Format, ScaleKind};
+    use lowbit_kernels::Kernels;
+
+    /// The loops of vectors and the rule of one block give the same bits.
+    #[test]
+    fn many_scales_are_each_one_alone() {
+        let mut state = 1u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let unit = (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0;
+            // A fine grid has ties, and the exponents differ.
+            (unit * 64.0).round() * [0.5, 1.0, 0.007, 1e-30, 3e30][(state >> 33) as usize % 5]
+        };
+        for (bits, kind) in
+            [(2, ScaleKind::F32), (4, ScaleKind::Bf16), (4, ScaleKind::F16), (8, ScaleKind::F32)]
+        {
+            let recipe = Recipe::new(Format::uint(bits, Block::Group(32)).with_scale(kind)).unwrap();
+            let chooser = Chooser::new(&recipe, Dtype::F32, SecondLevel::None, Kernels::best());
+            for _ in 0..2000 {
+                let (a, b) = (random(), random());
+                let (lo, hi) = ([a.min(b)], [a.max(b)]);
+                let choose = |lo: &[f32], hi: &[f32]| {
+                    let n = lo.len();
+                    let (mut stored, mut scales) = (vec![0; kind.bytes() * n], vec![0.0; n]);
+                    let (mut zero_codes, mut zeros) = (vec![0; n], vec![0.0; n]);
+                    let mut chosen = Chosen {
+                        stored: &mut stored,
+                        scales: &mut scales,
+                        zero_codes: &mut zero_codes,
+                        zeros: &mut zeros,
+                    };
+                    chooser.asymmetric_scales(lo, hi, &mut chosen);
+                    (stored[..kind.bytes()].to_vec(), scales[0].to_bits(), zero_codes[0], zeros[0])
+                };
+                // A zero block beside it sends both through the rule of one block.
+                assert_eq!(choose(&lo, &hi), choose(&[lo[0], 0.0], &[hi[0], 0.0]), "{lo:?} {hi:?}");
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@ use lowbit_kernels::Kernels;
 use super::mx::{self, MxElement};
 pub(crate) use super::two_level::SecondLevel;
 use super::{ScaleRule, percentile};
-use crate::arithmetic::{least_normal, limits};
+use crate::arithmetic::{all_finite, least_normal, limits};
 use crate::band::Band;
 use crate::recipe::Recipe;
 use crate::zero_block::ZeroBlock;
@@ -68,18 +68,16 @@ impl Chooser {
     /// Reduces a band to what the rule looks at, and says whether all of its values are finite: the reductions order infinities and
     /// NaN beyond all numbers, so either would show.
     pub(crate) fn look(&self, band: &Band<'_>, seen: &mut Extremes) -> bool {
-        // All of them, without stopping at the first that is not: that is a loop of vectors.
-        let finite = |numbers: &[f32]| numbers.iter().fold(true, |all, x| all & x.is_finite());
         let full_range = matches!(self.rule, ScaleRule::FullRange | ScaleRule::MseFullRange);
         if self.zero == Zero::Int || full_range {
             band.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
             if full_range {
                 signed_extremes(&seen.lo, &seen.hi, &mut seen.amax);
             }
-            return finite(&seen.lo) && finite(&seen.hi);
+            return all_finite(&seen.lo) && all_finite(&seen.hi);
         }
         band.absmax(self.kernels, &mut seen.amax);
-        let finite = finite(&seen.amax);
+        let finite = all_finite(&seen.amax);
         if let ScaleRule::Percentile(percent) = self.rule {
             percentile::percentiles(band, percent, &mut seen.amax);
         }

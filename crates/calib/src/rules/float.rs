@@ -10,7 +10,7 @@
 use lowbit_blocks::{Dtype, ScaleKind};
 
 use super::{Chooser, Chosen};
-use crate::arithmetic::{least_normal, limits, round_slice, round_to};
+use crate::arithmetic::{all_finite, any_zero, least_normal, limits, round_slice, round_to};
 use crate::band::Band;
 use crate::codes::RECIPROCAL_FLOOR;
 use crate::zero_block::ZeroBlock;
@@ -48,7 +48,7 @@ impl Chooser {
             _ => Dtype::F32,
         };
         round_slice(self.kernels, kind, scales);
-        let usual = scales.iter().fold(true, |all, scale| all & (*scale != 0.0) & scale.is_finite());
+        let usual = all_finite(scales) && !any_zero(scales);
         if usual {
             self.kind.encode_into(scales, stored);
         }

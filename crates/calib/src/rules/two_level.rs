@@ -60,7 +60,9 @@ impl Chooser {
             self.kernels.encode(Element::E4m3, raw, Blocks::whole(&divisor), stored);
         }
         // Zero blocks and underflows are few.
-        if stored.iter().fold(false, |any, &code| any | (code == 0) | (code == NAN)) {
+        let ends =
+            stored.iter().fold((u8::MAX, 0), |(min, max): (u8, u8), &code| (min.min(code), max.max(code)));
+        if ends.0 == 0 || ends.1 >= NAN {
             for (code, raw) in stored.iter_mut().zip(raw) {
                 *code = self.mended(*code, raw / divisor);
             }

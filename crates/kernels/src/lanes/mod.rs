@@ -75,6 +75,10 @@ pub(crate) trait Lanes: Copy {
     /// Whether one loop should serve every shape of blocks: few machines are left that need this level, and code for special cases is large.
     fn is_compact(self) -> bool;
 
+    /// Asks for the cache line of something that is read later. It changes nothing but the time.
+    #[inline(always)]
+    fn prefetch<T>(self, _: &T) {}
+
     fn load(self, x: &[f32; LANES]) -> Self::F;
     fn store(self, x: Self::F, out: &mut [f32; LANES]);
     fn splat(self, x: f32) -> Self::F;

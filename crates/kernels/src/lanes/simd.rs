@@ -64,6 +64,12 @@ impl<S: Token> Lanes for Simd<S> {
         false
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn prefetch<T>(self, x: &T) {
+        safe_arch::prefetch_t0(x);
+    }
+
     #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> Self::F {
         f32x16::load_array_ref(self.0, x)

@@ -34,10 +34,6 @@ pub(crate) trait SumLanes: Lanes {
     /// To nearest even.
     fn to_f32(self, x: Self::I) -> Self::F;
 
-    /// Asks for the cache line of something that is read later.
-    #[inline(always)]
-    fn prefetch<T>(self, _: &T) {}
-
     fn byte_table(self, values: &[u8; 16]) -> Self::Bytes;
     /// The bytes of the low nibbles of 64 bytes, and of the high ones.
     fn halves(self, table: Self::Bytes, codes: &[u8; CHUNK]) -> [Self::B; 2];

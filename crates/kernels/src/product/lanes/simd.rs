@@ -27,12 +27,6 @@ impl<S: Token> SumLanes for Simd<S> {
         f32x16::float_from(x)
     }
 
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    fn prefetch<T>(self, x: &T) {
-        safe_arch::prefetch_t0(x);
-    }
-
     #[inline(always)]
     fn byte_table(self, values: &[u8; 16]) -> Self::Bytes {
         u8x64::block_splat(u8x16::load_array(self.0, *values))
