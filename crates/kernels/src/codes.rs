@@ -35,7 +35,8 @@ pub(crate) fn pack<L: Lanes>(l: L, bits: u32, codes: L::B, out: &mut [u8]) {
     }
 }
 
-/// How the gaps between codes of a width are closed.
+/// How the gaps between codes of a width are closed, for levels that are found at run time.
+#[cfg_attr(not(feature = "std"), allow(dead_code))]
 pub(crate) struct Closing {
     /// The lower of two neighbours, in each step.
     pub(crate) low: [u64; 3],
@@ -44,6 +45,7 @@ pub(crate) struct Closing {
 }
 
 /// For widths of 1 to 8.
+#[cfg_attr(not(feature = "std"), allow(dead_code))]
 pub(crate) static CLOSING: [Closing; 8] = {
     let mut all = [const { Closing { low: [0; 3], order: [0; CHUNK] } }; 8];
     let mut bits = 1;

@@ -17,9 +17,10 @@ use crate::{Element, encode};
 use core::array::from_fn;
 use fearless_simd::prelude::*;
 use fearless_simd::{
-    Bytes, Select, Simd as Token, f32x8, f32x16, i32x16, mask32x16, u8x16, u8x32, u8x64, u16x32, u32x8,
-    u32x16, u64x8,
+    Bytes, Select, Simd as Token, f32x16, i32x16, mask32x16, u8x16, u8x32, u8x64, u16x32, u32x16, u64x8,
 };
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use fearless_simd::{f32x8, u32x8};
 
 /// The token of an instruction set.
 #[derive(Clone, Copy)]
@@ -205,6 +206,7 @@ impl<S: Token> Lanes for Simd<S> {
             words = low | (words ^ low) >> (merged * (u8::BITS - bits));
         }
         let words: u8x64<S> = words.bitcast();
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if self.0.level().as_avx512().is_some() {
             let order = u8x64::load_array_ref(self.0, &closing.order);
             return words.swizzle_dyn(order).store_array(out);
@@ -335,6 +337,8 @@ impl<S: Token> Lanes for Simd<S> {
         e: Element,
         chunks: Chunks<'a, T, O>,
     ) -> Option<Chunks<'a, T, O>> {
+        #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+        let _ = e;
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let Some(token) = self.0.level().as_avx512() {
             let (bits, planes) = (e.bits(), Planes::of(e).unwrap());

@@ -9,6 +9,9 @@ use crate::level::Level;
 /// Columns whose lanes are kept.
 const COLUMNS: usize = 16;
 
+/// Bytes of codes that are asked for ahead of a tile, so that memory is busy while products are made.
+const AHEAD: usize = 8192;
+
 /// Columns that meet nibbles together where there are that many.
 const TOGETHER: usize = 4;
 
@@ -65,13 +68,16 @@ fn dot_nibbles<const C: usize>(
 fn tiles(level: Level, rows: Rows<'_>, x: &[f32], out: &mut [f32]) {
     let columns = out.len() / rows.count;
     let mut tile = Tile::new();
-    for ((codes, blocks), out) in rows.iter().zip(out.chunks_mut(columns)) {
+    let row_bytes = rows.element.packed_len(rows.len);
+    for (row, ((codes, blocks), out)) in rows.iter().zip(out.chunks_mut(columns)).enumerate() {
         for (out, x) in out.chunks_mut(COLUMNS).zip(x.chunks(COLUMNS * rows.len)) {
             let mut lanes = [[0.0; 32]; COLUMNS];
             for at in (0..rows.len).step_by(TILE) {
                 let len = TILE.min(rows.len - at);
-                let weights =
-                    tile.decode(level, rows.element, &codes[rows.element.packed_len(at)..], blocks, at, len);
+                let (start, bytes) = (rows.element.packed_len(at), rows.element.packed_len(len));
+                let later = rows.codes.get(row * row_bytes + start + AHEAD..).unwrap_or(&[]);
+                level.prefetch(&later[..bytes.min(later.len())]);
+                let weights = tile.decode(level, rows.element, &codes[start..], blocks, at, len);
                 level.add_products(weights, x, rows.len, at, len, &mut lanes[..out.len()]);
             }
             for (out, lanes) in out.iter_mut().zip(lanes) {

@@ -44,6 +44,14 @@ impl Level {
         on!(self, l => sums::fold(l, lanes))
     }
 
+    /// Asks for cache lines that are read later.
+    pub(super) fn prefetch(self, later: &[u8]) {
+        on!(self, l => later.iter().step_by(64).for_each(
+            #[inline(always)]
+            |line| crate::lanes::Lanes::prefetch(l, line)
+        ))
+    }
+
     pub(super) fn add_products(
         self,
         weights: &[[f32; CHUNK]],
