@@ -7,44 +7,25 @@ use crate::encode::Encoder;
 use crate::lanes::{CHUNK, Lanes};
 use lowbit_scalar::{Fp4, Nf4};
 
-/// The cuts between neighbours in a tree: cut `i` of the sorted ones decides first where `i + 1` is the highest power of two, and so on.
-/// A number above a cut, and only above, has passed it.
-#[derive(Clone, Copy)]
-struct Cuts([f32; 15]);
-
-impl Cuts {
-    const NF4: Self = Self(Nf4::CUTS);
-    /// Of magnitudes; there are only seven.
-    const FP4: Self = {
-        let mut cuts = [f32::INFINITY; 15];
-        let mut i = 0;
-        while i < Fp4::CUTS.len() {
-            cuts[i] = Fp4::CUTS[i];
-            i += 1;
-        }
-        Self(cuts)
-    };
-
-    /// How many cuts each number has passed: four comparisons, each with the cut that the ones before it have left.
-    #[inline(always)]
-    fn passed<L: Lanes>(self, l: L, x: L::F) -> L::U {
-        let mut cuts = self.0.map(f32::to_bits).map(
-            #[inline(always)]
-            |cut| l.splat_bits(cut),
-        );
-        let mut rank = l.splat_bits(0);
-        let mut half = 8;
-        while half > 0 {
-            // Of the 2 half - 1 cuts that are left, the middle one.
+/// How many of the `N = 2^k - 1` sorted cuts each number has passed, which one above a cut has, and only such a one: k comparisons, each
+/// with the middle one of the cuts that those before have left.
+#[inline(always)]
+fn passed<L: Lanes, const N: usize>(l: L, x: L::F, sorted: [f32; N]) -> L::U {
+    let mut cuts = [l.splat_bits(0); N];
+    for (vector, cut) in cuts.iter_mut().zip(sorted) {
+        *vector = l.splat_bits(cut.to_bits());
+    }
+    let mut rank = l.splat_bits(0);
+    for half in [8, 4, 2, 1] {
+        if half <= N {
             let passed = l.gt_f32(x, l.float(cuts[half - 1]));
             rank = rank + l.select(passed, l.splat_bits(half as u32), l.splat_bits(0));
             for i in 0..half - 1 {
                 cuts[i] = l.select(passed, cuts[half + i], cuts[i]);
             }
-            half /= 2;
         }
-        rank
     }
+    rank
 }
 
 /// Quotients to codes of NF4 or FP4.
@@ -61,9 +42,9 @@ impl TableEncoder {
     #[inline(always)]
     fn vector<L: Lanes>(self, l: L, x: L::F) -> L::U {
         if self.signed {
-            return Cuts::NF4.passed(l, x);
+            return passed(l, x, Nf4::CUTS);
         }
-        let rank = Cuts::FP4.passed(l, l.float(l.bits(x) & l.splat_bits(u32::MAX >> 1)));
+        let rank = passed(l, l.float(l.bits(x) & l.splat_bits(u32::MAX >> 1)), Fp4::CUTS);
         // The codes of FP4 in the order of their values: 0 1 6 7 4 5 2 3.
         let code = rank ^ (rank & l.splat_bits(2)) << 1;
         let negative = l.gt_f32(l.splat(0.0), x);
