@@ -10,7 +10,6 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 use core::ops::Range;
 
 use half::{bf16, f16};
@@ -19,7 +18,7 @@ use lowbit_kernels::{Blocks, Element, Kernels};
 use super::QTensor;
 use super::tiles::{DECODE_TILE, Line, Stored, TileScales, rows_per_chunk};
 use crate::format::Zero;
-use crate::parallel::map_chunks;
+use crate::parallel::for_chunks;
 use crate::shape::Shape;
 
 impl QTensor<'_> {
@@ -123,14 +122,11 @@ impl QTensor<'_> {
         }
         let decode = if out.len() < Kernels::STREAMED { T::decode } else { T::decode_streaming };
         let chunk = rows_per_chunk(&self.format, self.shape) * self.shape.cols;
-        let done: Result<_, Infallible> =
-            map_chunks(out, self.shape.rows * self.shape.cols, |matrix, out| {
-                map_chunks(out, chunk, |index, out| {
-                    self.decode_by(kernels, decode, matrix, index * chunk..index * chunk + out.len(), out);
-                    Ok(())
-                })
+        for_chunks(out, self.shape.rows * self.shape.cols, |matrix, out| {
+            for_chunks(out, chunk, |index, out| {
+                self.decode_by(kernels, decode, matrix, index * chunk..index * chunk + out.len(), out);
             });
-        let Ok(_) = done;
+        });
     }
 
     /// Writes some values of one matrix, row-major.
