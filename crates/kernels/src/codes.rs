@@ -36,7 +36,7 @@ pub(crate) fn pack<L: Lanes>(l: L, bits: u32, codes: L::B, out: &mut [u8]) {
 }
 
 /// How the gaps between codes of a width are closed, for levels that are found at run time.
-#[cfg_attr(not(feature = "std"), allow(dead_code))]
+#[allow(dead_code, reason = "only levels that are found at run time close gaps so")]
 pub(crate) struct Closing {
     /// The lower of two neighbours, in each step.
     pub(crate) low: [u64; 3],
@@ -45,7 +45,7 @@ pub(crate) struct Closing {
 }
 
 /// For widths of 1 to 8.
-#[cfg_attr(not(feature = "std"), allow(dead_code))]
+#[allow(dead_code, reason = "only levels that are found at run time close gaps so")]
 pub(crate) static CLOSING: [Closing; 8] = {
     let mut all = [const { Closing { low: [0; 3], order: [0; CHUNK] } }; 8];
     let mut bits = 1;

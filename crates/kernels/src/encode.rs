@@ -11,7 +11,7 @@
 
 use crate::codes::pack;
 use crate::int::IntEncoder;
-use crate::lanes::{CHUNK, LANES, Lanes};
+use crate::lanes::{CHUNK, LANES, LINE, Lanes};
 use crate::minifloat::{Layout, MinifloatEncoder};
 use crate::scales::{Scales, TILE};
 use crate::table::TableEncoder;
@@ -32,9 +32,6 @@ pub(crate) struct Chunks<'a> {
     /// What to bring into the cache meanwhile.
     pub(crate) next: &'a [u8],
 }
-
-/// Bytes that come into the cache together.
-const LINE: usize = 64;
 
 #[inline(always)]
 pub(crate) fn encode<L: Lanes>(l: L, e: Element, chunks: Chunks<'_>) {

@@ -1,17 +1,7 @@
 //! The SIMD levels, and the one place where a kernel is compiled for each of them.
 
 use crate::chunks::Chunks;
-#[cfg(all(
-    feature = "std",
-    any(
-        target_arch = "x86",
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        all(target_arch = "wasm32", target_feature = "simd128")
-    )
-))]
-use crate::lanes::Simd;
-use crate::lanes::{CHUNK, Wide};
+use crate::lanes::CHUNK;
 #[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 use crate::output::Streamed;
 use crate::output::{AsBf16, AsF16, AsF32};
@@ -47,7 +37,7 @@ macro_rules! on {
     ($level:expr, $l:ident => $call:expr) => {
         match $level {
             Level::Wide => {
-                let $l = Wide;
+                let $l = $crate::lanes::Wide;
                 $call
             }
             #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
@@ -67,7 +57,7 @@ macro_rules! on {
             $token,
             #[inline(always)]
             || {
-                let $l = Simd($token);
+                let $l = $crate::lanes::Simd($token);
                 $call
             },
         )

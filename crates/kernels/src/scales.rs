@@ -107,8 +107,9 @@ fn spread(values: &[f32], mut block: usize, mut left: usize, run: usize, out: &m
     (block, left)
 }
 
+/// Each value `N` times.
 #[inline(always)]
-fn repeat<const N: usize>(values: &[f32], out: &mut [f32]) {
+pub(crate) fn repeat<const N: usize>(values: &[f32], out: &mut [f32]) {
     for (&value, out) in values.iter().zip(out.as_chunks_mut::<N>().0) {
         *out = [value; N];
     }

@@ -47,6 +47,8 @@ use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Shl, Shr, Sub};
 pub(crate) const LANES: usize = 16;
 /// Values in a chunk, the unit of the kernels: its codes fill whole bytes at any width.
 pub(crate) const CHUNK: usize = 4 * LANES;
+/// Bytes that come into the cache together.
+pub(crate) const LINE: usize = 64;
 
 /// One SIMD level. Everything is inlined into the caller, which must be compiled for the level's instructions.
 pub(crate) trait Lanes: Copy {

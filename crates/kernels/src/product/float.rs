@@ -1,6 +1,7 @@
 //! Rows of stored weights times columns of f32: a tile is decoded, and meets all columns while it is in the first cache.
 
 use super::Rows;
+use super::later::Later;
 use super::nibbles::{self, RowLanes};
 use super::tile::{TILE, Tile};
 use crate::lanes::{CHUNK, LANES};
@@ -8,9 +9,6 @@ use crate::level::Level;
 
 /// Columns whose lanes are kept.
 const COLUMNS: usize = 16;
-
-/// Bytes of codes that are asked for ahead of a tile, so that memory is busy while products are made.
-const AHEAD: usize = 8192;
 
 /// Columns that meet nibbles together where there are that many.
 const TOGETHER: usize = 4;
@@ -68,14 +66,13 @@ fn dot_nibbles<const C: usize>(
 fn tiles(level: Level, rows: Rows<'_>, x: &[f32], out: &mut [f32]) {
     let columns = out.len() / rows.count;
     let mut tile = Tile::new();
-    let row_bytes = rows.element.packed_len(rows.len);
     for (row, ((codes, blocks), out)) in rows.iter().zip(out.chunks_mut(columns)).enumerate() {
         for (out, x) in out.chunks_mut(COLUMNS).zip(x.chunks(COLUMNS * rows.len)) {
             let mut lanes = [[0.0; 32]; COLUMNS];
             for at in (0..rows.len).step_by(TILE) {
                 let len = TILE.min(rows.len - at);
                 let (start, bytes) = (rows.element.packed_len(at), rows.element.packed_len(len));
-                let later = rows.codes.get(row * row_bytes + start + AHEAD..).unwrap_or(&[]);
+                let later = Later::new(rows, row, start, 0).after(0);
                 level.prefetch(&later[..bytes.min(later.len())]);
                 let weights = tile.decode(level, rows.element, &codes[start..], blocks, at, len);
                 level.add_products(weights, x, rows.len, at, len, &mut lanes[..out.len()]);
@@ -109,12 +106,16 @@ pub(super) fn dot_f32(level: Level, rows: &[f32], x: &[f32], len: usize, out: &m
 }
 
 /// Lanes `l` and `l + 16`, then neighbours until one is left.
-fn fold(lanes: [f32; 32]) -> f32 {
-    let mut sums: [f32; 16] = core::array::from_fn(|l| lanes[l] + lanes[l + 16]);
+fn fold(lanes: [f32; 2 * LANES]) -> f32 {
+    fold_neighbours(core::array::from_fn(|l| lanes[l] + lanes[l + LANES]))
+}
+
+/// Neighbours until one is left.
+pub(super) fn fold_neighbours(mut lanes: [f32; LANES]) -> f32 {
     for left in [8, 4, 2, 1] {
         for i in 0..left {
-            sums[i] = sums[2 * i] + sums[2 * i + 1];
+            lanes[i] = lanes[2 * i] + lanes[2 * i + 1];
         }
     }
-    sums[0]
+    lanes[0]
 }

@@ -5,6 +5,7 @@
 
 use super::Rows;
 use super::lanes::SumLanes;
+use crate::lanes::LINE;
 
 /// Bytes of codes to look ahead.
 const CODES: usize = 8192;
@@ -46,5 +47,13 @@ impl<'a> Later<'a> {
     #[inline(always)]
     pub(super) fn after(self, at: usize) -> &'a [u8] {
         self.codes.get(at + CODES..).unwrap_or(&[])
+    }
+}
+
+/// Asks for the cache lines of a slice.
+#[inline(always)]
+pub(super) fn prefetch<L: SumLanes>(l: L, later: &[u8]) {
+    for byte in later.iter().step_by(LINE) {
+        l.prefetch(byte);
     }
 }

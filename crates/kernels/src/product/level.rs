@@ -1,20 +1,11 @@
 //! The kernels of products, compiled for each level.
 
 use super::integer::{Band, Place};
+use super::later;
 use super::nibbles::{self, RowLanes};
 use super::sums::{self, Column};
 use super::{Rows, products};
-#[cfg(all(
-    feature = "std",
-    any(
-        target_arch = "x86",
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        all(target_arch = "wasm32", target_feature = "simd128")
-    )
-))]
-use crate::lanes::Simd;
-use crate::lanes::{CHUNK, LANES, Wide};
+use crate::lanes::{CHUNK, LANES};
 use crate::level::{Level, on};
 
 use core::ops::Range;
@@ -46,10 +37,7 @@ impl Level {
 
     /// Asks for cache lines that are read later.
     pub(super) fn prefetch(self, later: &[u8]) {
-        on!(self, l => later.iter().step_by(64).for_each(
-            #[inline(always)]
-            |line| crate::lanes::Lanes::prefetch(l, line)
-        ))
+        on!(self, l => later::prefetch(l, later))
     }
 
     pub(super) fn add_products(

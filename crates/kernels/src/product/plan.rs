@@ -1,6 +1,7 @@
 //! Blocks of a product of two quantized sides: the shorter of the two, and which scales belong to each.
 
 use super::{LONGEST_BLOCK, Prepared, Rows};
+use crate::scales::repeat;
 
 /// Blocks of equal length, the last of which may be short.
 #[derive(Clone, Copy)]
@@ -60,10 +61,4 @@ pub(super) fn spread(values: &[f32], run: usize, first: usize, blocks: usize, ou
         }
     }
     out[blocks..blocks.next_multiple_of(16)].fill(0.0);
-}
-
-fn repeat<const N: usize>(values: &[f32], out: &mut [f32]) {
-    for (&value, out) in values.iter().zip(out.as_chunks_mut::<N>().0) {
-        *out = [value; N];
-    }
 }

@@ -1,6 +1,7 @@
 //! Rows times quantized activations that are not whole numbers of steps on both sides: values are decoded without their
 //! scales and summed block by block, sixteen blocks at a time.
 
+use super::float::fold_neighbours;
 use super::plan::{Plan, spread};
 use super::tile::{TILE, Tile};
 use super::{Prepared, Rows, Values};
@@ -68,13 +69,8 @@ impl Row<'_> {
                 }
             }
         }
-        for (out, mut lanes) in out.iter_mut().zip(lanes) {
-            for left in [8, 4, 2, 1] {
-                for i in 0..left {
-                    lanes[i] = lanes[2 * i] + lanes[2 * i + 1];
-                }
-            }
-            *out = lanes[0];
+        for (out, lanes) in out.iter_mut().zip(lanes) {
+            *out = fold_neighbours(lanes);
         }
     }
 
