@@ -11,6 +11,7 @@
 use lowbit_blocks::Values;
 use lowbit_kernels::Kernels;
 
+use crate::arithmetic::all_finite;
 use crate::error::Error;
 use crate::histogram::Histogram;
 
@@ -62,15 +63,21 @@ impl TensorStats {
     /// [`Error::Observed`] at the first value that is NaN or infinite; the statistics are then of no use.
     pub fn observe(&mut self, values: Values<'_>) -> Result<(), Error> {
         let kernels = Kernels::best();
-        let mut buffer = [0.0; CHUNK];
+        let mut buffer = match values {
+            Values::F32(_) => Vec::new(),
+            _ => vec![0.0; CHUNK.min(values.len())],
+        };
         let (mut lo, mut hi) = ([0.0], [0.0]);
         for start in (0..values.len()).step_by(CHUNK) {
             let chunk = values.slice(start..values.len().min(start + CHUNK));
             let chunk = chunk.widened(&mut buffer);
-            if let Some(at) = kernels.first_non_finite(chunk) {
+            kernels.min_max(chunk, chunk.len(), &mut lo, &mut hi);
+            // In their total order infinities and NaN are the ends.
+            if !all_finite(&[lo[0], hi[0]])
+                && let Some(at) = kernels.first_non_finite(chunk)
+            {
                 return Err(Error::Observed { index: start + at, value: chunk[at] });
             }
-            kernels.min_max(chunk, chunk.len(), &mut lo, &mut hi);
             self.lo = self.lo.min(lo[0]);
             self.hi = self.hi.max(hi[0]);
             if let Some(histogram) = &mut self.histogram {

@@ -1,6 +1,6 @@
-//! A whole tensor in memory: statistics, then tiles of rows, on one thread or many.
+//! A whole tensor in memory: statistics of its parts, then tiles of rows, on one thread or many.
 //!
-//! Tiles are the same whatever the number of threads, each writes its own bytes, and of several errors the first in the order of the
+//! Parts and tiles are the same whatever the number of threads, each writes its own bytes, and of several errors the first in the order of the
 //! tensor is reported: nothing depends on who was faster.
 
 use lowbit_blocks::{Block, QTensor, Shape, TensorScale, Values};
@@ -14,8 +14,12 @@ use crate::quantizer::{Out, Quantizer};
 use crate::recipe::Recipe;
 use crate::stats::TensorStats;
 
-/// Values of a tile, about.
+/// Values of a tile, about, and of the smallest part that is observed apart.
 const TILE: usize = 1 << 16;
+/// The same for parts that have histograms, which take as long to merge as a tile to observe.
+const COUNTED: usize = 1 << 20;
+/// Parts of a matrix that are observed apart, at most: each has statistics of its own.
+const PARTS: usize = 64;
 
 /// Some rows of one matrix, and where their bytes go.
 struct Tile<'a> {
@@ -47,7 +51,7 @@ pub(crate) fn quantize(
     let mut scales = vec![0; format.scales_len(shape)];
     let mut zeros = vec![0; format.zeros_len(shape)];
     let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut zeros };
-    run(tiles(&quantizer, values, out), |tile| {
+    map(tiles(&quantizer, values, out), |tile| {
         quantizer.quantize_rows(tile.matrix, tile.first_row, tile.values, tile.out)
     })?;
     let zeros = (format.zero_bytes() > 0).then(|| zeros.into());
@@ -58,17 +62,26 @@ pub(crate) fn quantize(
 fn observe(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Result<Vec<TensorStats>, Error> {
     let Some(empty) = recipe.stats() else { return Ok(Vec::new()) };
     let per_matrix = shape.rows * shape.cols;
-    let of = |matrix: usize| {
+    let least = if empty.histogram().is_some() { COUNTED } else { TILE };
+    let step = per_matrix.div_ceil(PARTS).max(least);
+    let parts = (0..shape.matrices).flat_map(|matrix| {
+        let starts = (0..per_matrix).step_by(step);
+        starts.map(move |start| (matrix, start..per_matrix.min(start + step)))
+    });
+    let seen = map(parts.collect(), |(matrix, part)| {
         let mut stats = empty.clone();
-        let observed = stats.observe(values.slice(matrix * per_matrix..(matrix + 1) * per_matrix));
-        observed.map(|()| stats).map_err(|error| match error {
-            Error::Observed { index, value } => {
-                Error::NonFinite { matrix, row: index / shape.cols, col: index % shape.cols, value }
+        let first = matrix * per_matrix;
+        match stats.observe(values.slice(first + part.start..first + part.end)) {
+            Err(Error::Observed { index, value }) => {
+                let at = part.start + index;
+                Err(Error::NonFinite { matrix, row: at / shape.cols, col: at % shape.cols, value })
             }
-            other => other,
-        })
-    };
-    (0..shape.matrices).map(of).collect()
+            observed => observed.map(|()| (matrix, stats)),
+        }
+    })?;
+    let mut stats = vec![empty; shape.matrices];
+    seen.iter().for_each(|(matrix, part)| stats[*matrix].merge(part));
+    Ok(stats)
 }
 
 /// Cuts a tensor and its bytes into tiles.
@@ -101,16 +114,18 @@ fn tiles<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Vec
     tiles
 }
 
+/// What `work` makes of each of `parts`, or the first error in their order.
 #[cfg(feature = "rayon")]
-fn run<'a>(
-    tiles: Vec<Tile<'a>>,
-    work: impl Fn(Tile<'a>) -> Result<(), Error> + Sync + Send,
-) -> Result<(), Error> {
-    let results: Vec<Result<(), Error>> = tiles.into_par_iter().map(work).collect();
+fn map<P: Send, R: Send>(
+    parts: Vec<P>,
+    work: impl Fn(P) -> Result<R, Error> + Sync + Send,
+) -> Result<Vec<R>, Error> {
+    let results: Vec<Result<R, Error>> = parts.into_par_iter().map(work).collect();
     results.into_iter().collect()
 }
 
+/// What `work` makes of each of `parts`, or the first error in their order.
 #[cfg(not(feature = "rayon"))]
-fn run<'a>(tiles: Vec<Tile<'a>>, work: impl Fn(Tile<'a>) -> Result<(), Error>) -> Result<(), Error> {
-    tiles.into_iter().try_for_each(work)
+fn map<P, R>(parts: Vec<P>, work: impl Fn(P) -> Result<R, Error>) -> Result<Vec<R>, Error> {
+    parts.into_iter().map(work).collect()
 }

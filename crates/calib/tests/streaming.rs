@@ -184,6 +184,28 @@ fn a_value_that_is_not_finite_is_named() {
     assert_eq!(error.to_string(), "value NaN at matrix 0, row 0, column 1 is not finite");
 }
 
+/// Matrices of several parts are observed part by part: the extremes lie in different ones, and so do values that are not finite.
+#[test]
+fn parts_of_a_matrix_have_the_scale_and_the_first_error_of_the_whole() {
+    let shape = Shape { matrices: 2, rows: 1100, cols: 1024 }; // 18 parts, or 2 where they are counted
+    let mut x = normal(5, 2 * 1100 * 1024);
+    (x[3], x[1_100_000], x[1_126_401]) = (-30.0, 20.0, 40.0);
+    for recipe in [
+        Recipe::new(NVFP4).unwrap(),
+        Recipe::new(FP8).unwrap(),
+        Recipe { scale_rule: ScaleRule::Percentile(99.9), ..Recipe::new(FP8).unwrap() },
+        Recipe::new(UINT8_TENSOR).unwrap(),
+    ] {
+        let whole = recipe.quantize(shape, (&x[..]).into()).unwrap();
+        assert!(whole == in_pieces(&recipe, shape, (&x[..]).into(), 4, Kernels::best()), "{recipe:?}");
+        let mut wrong = x.clone();
+        (wrong[1_126_400 + 900 * 1024 + 7], wrong[2_000_000]) = (f32::NEG_INFINITY, f32::NAN);
+        let want = Error::NonFinite { matrix: 1, row: 853, col: 128, value: f32::NAN };
+        let got = recipe.quantize(shape, (&wrong[..]).into()).unwrap_err();
+        assert_eq!(format!("{got:?}"), format!("{want:?}"));
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_an_error() {
     let best = Kernels::best();
