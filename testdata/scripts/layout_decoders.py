@@ -1,0 +1,175 @@
+"""What the producers' own packages decode from a checkpoint: one function for each quant_method, all on a CPU.
+
+decode(config, tensors) -> {"MODULE.weight": entry of values.json}; tensors as safetensors.torch.load_file gives them.
+A weight is always [out, in]; a pre_quant_scale is not applied. The import of a package stands in the function that needs it.
+"""
+
+import importlib.metadata
+
+import torch
+from layout_files import digest, modules, of_module
+
+
+def version(package):
+    return f"{package} {importlib.metadata.version(package)}"
+
+
+def dtype_of(config):
+    return getattr(torch, config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+
+
+# ---------------------------------------------------------------- compressed-tensors
+
+
+def linears(tensors, names):
+    """A module tree with an nn.Linear of the right name and size in each place, on the meta device."""
+    root = torch.nn.Module()
+    for name in names:
+        t = of_module(tensors, name)
+        shape = t["weight_shape"].tolist() if "weight_shape" in t else list((t.get("weight") if "weight" in t else t["weight_packed"]).shape)
+        if "weight_packed" in t and "weight_shape" not in t:
+            shape[-1] *= 2
+        parent = root
+        *path, leaf = name.split(".")
+        for step in path:
+            if not hasattr(parent, step):
+                parent.add_module(step, torch.nn.Module())
+            parent = getattr(parent, step)
+        parent.add_module(leaf, torch.nn.Linear(shape[-1], shape[-2], bias=False, device="meta"))
+    return root
+
+
+def compressed_tensors(config, tensors):
+    """decompress() of the format's compressor; which scheme a module has is decided by compressed-tensors' own matching."""
+    from compressed_tensors.compressors import BaseCompressor
+    from compressed_tensors.compressors.format import infer_module_format
+    from compressed_tensors.quantization import QuantizationConfig, apply_quantization_config
+
+    q = config["quantization_config"]
+    names = [m for m in modules(tensors, "weight_packed") + modules(tensors, "weight") if f"{m}.weight_scale" in tensors]
+    model = linears(tensors, names)
+    apply_quantization_config(model, QuantizationConfig.model_validate(q), run_compressed=True)
+    values = {}
+    for name in names:
+        scheme = model.get_submodule(name).quantization_scheme
+        named = scheme.format or (q["format"] if q["format"] != "mixed-precision" else infer_module_format(torch.nn.Linear, scheme))
+        compressor = BaseCompressor.get_value_from_registry(getattr(named, "value", named))
+        weight = compressor.decompress(of_module(tensors, name), scheme)["weight"]
+        values[f"{name}.weight"] = digest(weight, f"{version('compressed-tensors')}: {compressor.__name__}.decompress")
+    return values
+
+
+# ---------------------------------------------------------------- ModelOpt
+
+
+def modelopt_int4(w, t, dtype):
+    """Row pairs: ModelOpt only packs them (pack_int4_in_uint8) and has no function that reads them back."""
+    from modelopt.torch.export.quant_utils import pack_int4_in_uint8
+
+    codes = torch.stack([w & 15, w >> 4], -2).reshape(*w.shape[:-2], -1, w.shape[-1]).to(torch.int8)
+    codes = torch.where(codes > 7, codes - 16, codes)
+    size = w.shape[-1] // t["weight_scale"].shape[-1]
+    made = codes * t["weight_scale"].repeat_interleave(size, -1)
+    packed = pack_int4_in_uint8(made, t["weight_scale"], size)
+    assert torch.equal(packed.view(torch.uint8), w), "pack_int4_in_uint8 of the decoded values does not give the bytes of the file"
+    return made.to(dtype), "codes times weight_scale in float32, rounded once (no function reads this; its pack_int4_in_uint8 gives these bytes)"
+
+
+def modelopt_weight(t, dtype):
+    """One weight in dtype, and the name of what decoded it."""
+    from modelopt.torch.quantization.qtensor import FP8QTensor, INT8QTensor, MXFP4QTensor, MXFP8QTensor, NVFP4QTensor
+
+    w, scale = t["weight"], t["weight_scale"]
+    twice = torch.Size([*w.shape[:-1], w.shape[-1] * 2])
+    if w.dtype == torch.uint8 and scale.dtype == torch.float8_e4m3fn:
+        size = twice[-1] // scale.shape[-1]
+        made = NVFP4QTensor(twice, dtype, w).dequantize(scale=scale, double_scale=t["weight_scale_2"], block_sizes={-1: size})
+        return made, f"NVFP4QTensor.dequantize, blocks of {size}"
+    if w.dtype == torch.uint8 and scale.dtype == torch.uint8:
+        return MXFP4QTensor(twice, dtype, w).dequantize(scale=scale, block_sizes={-1: 32}), "MXFP4QTensor.dequantize"
+    if w.dtype == torch.uint8:
+        return modelopt_int4(w, t, dtype)
+    if scale.dtype == torch.uint8:
+        return MXFP8QTensor(w.shape, dtype, w).dequantize(scale=scale), "MXFP8QTensor.dequantize"
+    if w.dtype == torch.int8:
+        return INT8QTensor(w.shape, dtype, w).dequantize(scale=scale[:, None]), "INT8QTensor.dequantize"
+    if scale.dim() in (2, 4):
+        grid = [-(-n // 128) for n in w.shape]
+        made = FP8QTensor(w.shape, dtype, w).dequantize(scale=scale.reshape(grid), block_sizes={-1: 128, -2: 128})
+        return made, "FP8QTensor.dequantize, tiles of 128 x 128"
+    return FP8QTensor(w.shape, dtype, w).dequantize(scale=scale[:, None] if scale.dim() else scale), "FP8QTensor.dequantize"
+
+
+def modelopt(config, tensors):
+    """dequantize() of the class in modelopt.torch.quantization.qtensor, to the model's dtype; also to float32.
+
+    Where the class rounds the scale to the model's dtype first (FP8, INT8), the two differ by more than one rounding.
+    """
+    values = {}
+    for name in modules(tensors, "weight_scale"):
+        t = of_module(tensors, name)
+        made = [modelopt_weight(t, dtype) for dtype in (dtype_of(config), torch.float32)]
+        note = "; WITHOUT pre_quant_scale" if "pre_quant_scale" in t else ""
+        entry, also = [digest(w, f"{version('nvidia-modelopt')}: {how}{note}") for w, how in made]
+        values[f"{name}.weight"] = entry | {"also": also}
+    return values
+
+
+# ---------------------------------------------------------------- GPTQ, AWQ, AutoRound
+
+
+def gptq(config, tensors):
+    from layout_gptq import dequantize
+
+    q, values = config["quantization_config"], {}
+    for name in modules(tensors, "qweight"):
+        zeros = "v2" if q.get("checkpoint_format") == "gptq_v2" else "v1"
+        weight, how = dequantize(of_module(tensors, name), q["bits"], q["group_size"], zeros)
+        values[f"{name}.weight"] = digest(weight, how)
+    return values
+
+
+def awq(config, tensors):
+    from auto_round.export.export_to_awq.utils import dequantize_gemm
+
+    q, values = config["quantization_config"], {}
+    for name in modules(tensors, "qweight"):
+        t = of_module(tensors, name)
+        group = q["group_size"] if q["group_size"] > 0 else t["qweight"].shape[0]
+        weight = dequantize_gemm(t["qweight"], t["qzeros"], t["scales"], q["bits"], group).T
+        values[f"{name}.weight"] = digest(weight, f"{version('auto-round')}: export_to_awq.utils.dequantize_gemm (AutoAWQ's), transposed")
+    return values
+
+
+# ---------------------------------------------------------------- bitsandbytes
+
+
+def bitsandbytes(config, tensors):
+    import bitsandbytes.functional as bnb
+    from bitsandbytes.functional import QuantState
+
+    values = {}
+    for name in modules(tensors, "SCB"):
+        t = of_module(tensors, name)
+        how = f"{version('bitsandbytes')}: int8_vectorwise_dequant"
+        values[f"{name}.weight"] = digest(bnb.int8_vectorwise_dequant(t["weight"], t["SCB"]), how)
+    for name in modules(tensors, "weight.absmax"):
+        t = of_module(tensors, name)
+        state = QuantState.from_dict({k: v for k, v in t.items() if k.startswith("weight.")}, torch.device("cpu"))
+        how = f"{version('bitsandbytes')}: dequantize_4bit, CPU"
+        values[f"{name}.weight"] = digest(bnb.dequantize_4bit(t["weight"], state), how)
+    return values
+
+
+METHODS = {
+    "compressed-tensors": compressed_tensors,
+    "modelopt": modelopt,
+    "gptq": gptq,
+    "awq": awq,
+    "auto-round": gptq,
+    "bitsandbytes": bitsandbytes,
+}
+
+
+def decode(config, tensors):
+    return METHODS[config["quantization_config"]["quant_method"]](config, tensors)
