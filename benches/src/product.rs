@@ -6,7 +6,6 @@ use lowbit_blocks::{Activations, QTensor, Shape};
 use lowbit_calib::Recipe;
 use lowbit_kernels::{Blocks, Kernels, Prepared, Rows, Values};
 
-use crate::case::COLUMNS;
 use crate::{Aligned, Subject, values};
 
 /// Rows that are quantized; larger weights repeat them.
@@ -18,9 +17,11 @@ pub(crate) const BATCH: usize = 16;
 /// Values per block of activations that are quantized on the fly.
 const INT8_BLOCK: usize = 32;
 
-/// A weight of some rows of 4096 values and what it is multiplied by.
+/// A weight and what it is multiplied by.
 pub struct ProductCase {
     weight: QTensor<'static>,
+    /// Values in a row.
+    cols: usize,
     scales: Vec<f32>,
     zeros: Option<Vec<f32>>,
     block: Option<usize>,
@@ -33,6 +34,7 @@ pub struct ProductCase {
 
 /// One column of int8 activations as kernels read it.
 struct Expanded {
+    len: usize,
     codes: Aligned<i8>,
     sums: Aligned<i32>,
     scales: Aligned<f32>,
@@ -74,24 +76,24 @@ pub const PRODUCTS: &[Product] = &[
 ];
 
 impl ProductCase {
-    /// A weight of `rows` rows.
+    /// A weight of `rows` rows of `cols` values.
     ///
     /// # Panics
     /// If `rows` is not a multiple of 64, or the format has no recipe.
-    pub fn new(subject: &Subject, rows: usize) -> Self {
+    pub fn new(subject: &Subject, rows: usize, cols: usize) -> Self {
         let recipe = Recipe::new(subject.format).expect("a format of the table has a recipe");
-        let w: Vec<f32> = values(DISTINCT * COLUMNS).collect();
-        let some = recipe.quantize(Shape::matrix(DISTINCT, COLUMNS), (&w[..]).into()).expect("finite values");
+        let w: Vec<f32> = values(DISTINCT * cols).collect();
+        let some = recipe.quantize(Shape::matrix(DISTINCT, cols), (&w[..]).into()).expect("finite values");
         let weight = repeat(&some, rows);
-        let mut x = Aligned::new(BATCH * COLUMNS);
-        x.iter_mut().zip(values(BATCH * COLUMNS)).for_each(|(to, from)| *to = from);
+        let mut x = Aligned::new(BATCH * cols);
+        x.iter_mut().zip(values(BATCH * cols)).for_each(|(to, from)| *to = from);
         let int8 = [1, 4, BATCH].map(|columns| {
             let mut activations = Activations::new();
-            activations.set_int8((&x[..columns * COLUMNS]).into(), columns).expect("whole columns");
+            activations.set_int8((&x[..columns * cols]).into(), columns).expect("whole columns");
             activations
         });
         let same = weight.zeros().is_none().then(|| {
-            let token = recipe.quantize(Shape::matrix(1, COLUMNS), (&x[..COLUMNS]).into());
+            let token = recipe.quantize(Shape::matrix(1, cols), (&x[..cols]).into());
             let mut activations = Activations::new();
             activations.set_quantized(&token.expect("finite values")).expect("a row");
             activations
@@ -99,10 +101,11 @@ impl ProductCase {
         Self {
             scales: weight.effective_scales(0),
             zeros: weight.zeros().map(|zeros| zeros.iter().map(|&zero| f32::from(zero)).collect()),
-            block: subject.block(COLUMNS),
-            expanded: Expanded::new(&x[..COLUMNS]),
+            block: subject.block(cols),
+            expanded: Expanded::new(&x[..cols]),
             y: Aligned::new(BATCH * rows),
             weight,
+            cols,
             x,
             int8: int8.into(),
             same,
@@ -119,6 +122,11 @@ impl ProductCase {
         self.weight.len()
     }
 
+    /// Values of a row.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.weight.is_empty()
@@ -133,18 +141,18 @@ impl ProductCase {
     pub fn takes(&self, product: &Product) -> bool {
         match product.name {
             "same" => self.same.is_some(),
-            name if name.starts_with("dot") => self.block.is_some_and(|block| block <= COLUMNS),
+            name if name.starts_with("dot") => self.block.is_some_and(|block| block <= self.cols),
             _ => true,
         }
     }
 
     fn rows(&self) -> Rows<'_> {
         let shape = self.weight.shape();
-        let len = self.block.unwrap_or(COLUMNS);
+        let len = self.block.unwrap_or(self.cols);
         Rows {
             element: self.weight.format().element,
             count: shape.rows,
-            len: COLUMNS,
+            len: self.cols,
             codes: self.weight.codes(),
             blocks: Blocks { len, scales: &self.scales, zeros: self.zeros.as_deref() },
         }
@@ -152,7 +160,7 @@ impl ProductCase {
 
     fn dot(&mut self, kernels: Kernels) {
         let mut y = std::mem::replace(&mut self.y, Aligned::new(0));
-        kernels.dot(self.rows(), black_box(&self.x[..COLUMNS]), &mut y[..self.weight.shape().rows]);
+        kernels.dot(self.rows(), black_box(&self.x[..self.cols]), &mut y[..self.weight.shape().rows]);
         self.y = y;
     }
 
@@ -165,7 +173,7 @@ impl ProductCase {
 
     fn f32(&mut self, kernels: Kernels, columns: usize) {
         let y = &mut self.y[..columns * self.weight.shape().rows];
-        let x = black_box(&self.x[..columns * COLUMNS]);
+        let x = black_box(&self.x[..columns * self.cols]);
         self.weight.matmul_with(kernels, x.into(), columns, y).expect("lengths that fit");
     }
 
@@ -190,19 +198,19 @@ impl Expanded {
         let mut codes = Aligned::new(Values::codes_len(n));
         let mut sums = Aligned::new(Values::sums_len(n));
         kernels.expand(lowbit_kernels::Element::Int { bits: 8 }, &int8, n, &mut codes, &mut sums);
-        Self { codes, sums, scales }
+        Self { len: n, codes, sums, scales }
     }
 
     fn prepared(&self) -> Prepared<'_> {
         let values = Values::Int { codes: &self.codes, sums: &self.sums, step: 1.0 };
-        Prepared { len: COLUMNS, block: INT8_BLOCK, values, scales: &self.scales }
+        Prepared { len: self.len, block: INT8_BLOCK, values, scales: &self.scales }
     }
 }
 
 /// A tensor of `rows` rows that repeats those of another.
 fn repeat(some: &QTensor<'static>, rows: usize) -> QTensor<'static> {
     assert!(rows.is_multiple_of(DISTINCT), "{rows} rows");
-    let (shape, times) = (Shape::matrix(rows, COLUMNS), rows / DISTINCT);
+    let (shape, times) = (Shape::matrix(rows, some.shape().cols), rows / DISTINCT);
     let mut codes = Aligned::new(times * some.codes().len());
     codes.chunks_exact_mut(some.codes().len()).for_each(|chunk| chunk.copy_from_slice(some.codes()));
     let parts = |bytes: &[u8], want: usize| bytes.iter().copied().cycle().take(want).collect::<Vec<_>>();

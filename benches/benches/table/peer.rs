@@ -78,10 +78,11 @@ mod loaded {
         /// ggml's `vec_dot` for every row of a weight like this one, and every column.
         pub(crate) fn product(&self, format: &str, case: &ProductCase, columns: usize) -> Option<ProductRun> {
             let (kind, activations) = (self.twin(format)?, self.twin("int8-g32")?);
-            let (row_bytes, x_bytes) = (kind.packed_len(COLUMNS), activations.packed_len(COLUMNS));
-            let rows = case.len() / COLUMNS;
+            let cols = case.cols();
+            let (row_bytes, x_bytes) = (kind.packed_len(cols), activations.packed_len(cols));
+            let rows = case.len() / cols;
             let mut weight = Aligned::new(rows * row_bytes);
-            let row: Vec<f32> = values(COLUMNS).collect();
+            let row: Vec<f32> = values(cols).collect();
             kind.from_float(&row, &mut weight[..row_bytes]);
             let (first, others) = weight.split_at_mut(row_bytes);
             others.chunks_exact_mut(row_bytes).for_each(|row| row.copy_from_slice(first));
@@ -92,7 +93,7 @@ mod loaded {
                 let weight = std::hint::black_box(&weight);
                 for (row, y) in weight.chunks_exact(row_bytes).zip(y.chunks_exact_mut(columns)) {
                     for (x, y) in x.chunks_exact(x_bytes).zip(y) {
-                        *y = kind.vec_dot(COLUMNS, row, x);
+                        *y = kind.vec_dot(cols, row, x);
                     }
                 }
             }))

@@ -1,4 +1,4 @@
-//! Products of a weight of 4096 columns, one to sixteen columns of activations, beside reading the same bytes and ggml's `vec_dot`.
+//! Products of a weight of 4096 or 576 columns, one to sixteen columns of activations, beside reading the same bytes and ggml's `vec_dot`.
 //!
 //! GB/s count 4 bytes for every weight and column; *packed* is what is read of the weight, *of read* its ratio to reading the codes
 //! and doing nothing. ggml multiplies row by row, with q8_0 activations made before, as ours are.
@@ -11,8 +11,9 @@ use lowbit_kernels::Kernels;
 use super::BUDGET;
 use super::peer::Peer;
 
-/// Name of the f32 bytes of the weight, its rows: one in the L2 cache, one whose packed bytes are twice the largest cache here.
-const SIZES: [(&str, usize); 2] = [("1MB", 64), ("512MB", 32_768)];
+/// Name of the f32 bytes of the weight, its rows and columns: one in the L2 cache, one of rows that no sixteen blocks divide, one whose packed
+/// bytes are twice the largest cache here.
+const SIZES: [(&str, usize, usize); 3] = [("1MB", 64, 4096), ("1MB-576", 448, 576), ("512MB", 32_768, 4096)];
 
 /// The formats that have rows.
 const SHOWN: [&str; 9] =
@@ -22,11 +23,14 @@ const SHOWN: [&str; 9] =
 pub(crate) fn print(words: &Words, peer: &Peer) {
     let mut heading = false;
     for subject in FORMATS.iter().filter(|subject| SHOWN.contains(&subject.name)) {
-        for (size, rows) in SIZES {
+        for (size, rows, cols) in SIZES {
+            if subject.block(cols).is_some_and(|block| !cols.is_multiple_of(block)) {
+                continue;
+            }
             let mut case = None;
             for product in PRODUCTS {
                 // The kernel with f32 scales reads more than is stored: it has no row where bytes are what counts.
-                if product.name.starts_with("dot") && rows > SIZES[0].1 {
+                if product.name.starts_with("dot") && size == "512MB" {
                     continue;
                 }
                 for kernels in levels(words) {
@@ -42,7 +46,7 @@ pub(crate) fn print(words: &Words, peer: &Peer) {
                         heading = true;
                     }
                     let (case, read) = case.get_or_insert_with(|| {
-                        let case = ProductCase::new(subject, rows);
+                        let case = ProductCase::new(subject, rows, cols);
                         let read = read_codes(&case);
                         (case, read)
                     });

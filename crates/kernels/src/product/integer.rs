@@ -35,6 +35,8 @@ pub(super) struct Place<'a> {
     pub(super) plan: Plan,
     pub(super) first_block: usize,
     pub(super) blocks: usize,
+    /// Bytes and scales from one row to the next.
+    pub(super) strides: (usize, usize),
     /// What a product of two codes of 1 is worth.
     pub(super) unit: f32,
 }
@@ -43,6 +45,11 @@ impl Place<'_> {
     /// The value that the first block begins with.
     pub(super) fn first_value(&self) -> usize {
         self.first_block * self.plan.block
+    }
+
+    /// How many values of a row there are from there to the end of the blocks.
+    pub(super) fn values(&self) -> usize {
+        (self.rows.len - self.first_value()).min(self.blocks * self.plan.block)
     }
 }
 
@@ -83,7 +90,16 @@ fn product<const C: usize>(
     let Values::Int { step, .. } = x[0].values else { unreachable!("integers only") };
     let unit = rows.element.step().unwrap() * step;
     let mut band: Band<'_, C> = Band {
-        place: Place { rows, first_row: 0, count: 0, plan, first_block: 0, blocks: 0, unit },
+        place: Place {
+            rows,
+            first_row: 0,
+            count: 0,
+            plan,
+            first_block: 0,
+            blocks: 0,
+            strides: rows.strides(),
+            unit,
+        },
         x: x.map(codes),
         segment: Segment {
             scales: [[0.0; SEGMENT]; C],
@@ -103,10 +119,9 @@ fn product<const C: usize>(
                     band.lay_out(c, x);
                 }
             }
-            let done = level.add_whole(&mut band);
-            if done < band.place.blocks.div_ceil(LANES) {
+            if !level.add_unrolled(&mut band) {
                 for c in 0..C {
-                    level.add_rest(band.place, done, band.x[c], band.segment.column(c), &mut band.lanes[c]);
+                    level.add_rest(band.place, band.x[c], band.segment.column(c), &mut band.lanes[c]);
                 }
             }
         }
@@ -150,9 +165,15 @@ impl<const C: usize> Band<'_, C> {
 #[inline(never)]
 fn total(sums: &[i32], per_block: usize, first: usize, blocks: usize, out: &mut [i32; SEGMENT]) {
     let sums = &sums[first * per_block..];
-    let sums = sums[..sums.len().min(blocks * per_block)].chunks(per_block);
-    out[blocks..blocks.next_multiple_of(LANES)].fill(0);
-    for (out, sums) in out.iter_mut().zip(sums) {
-        *out = sums.iter().sum();
+    let sums = &sums[..sums.len().min(blocks * per_block)];
+    out[blocks..].fill(0);
+    match per_block {
+        1 => out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = sum),
+        2 => {
+            let (pairs, last) = sums.as_chunks::<2>();
+            out.iter_mut().zip(pairs).for_each(|(out, [a, b])| *out = a + b);
+            last.iter().for_each(|&last| out[pairs.len()] = last);
+        }
+        _ => out.iter_mut().zip(sums.chunks(per_block)).for_each(|(out, sums)| *out = sums.iter().sum()),
     }
 }

@@ -20,11 +20,22 @@ pub(super) struct Later<'a> {
 }
 
 impl<'a> Later<'a> {
-    /// From a byte and a block of a row on.
+    /// From a byte and a block of a row on, of rows of so many bytes and scales.
     #[inline(always)]
-    pub(super) fn new(rows: Rows<'a>, row: usize, byte: usize, block: usize) -> Self {
-        let (bytes, blocks) = (rows.element.packed_len(rows.len), rows.blocks_per_row());
-        Self { codes: &rows.codes[row * bytes + byte..], scales: &rows.blocks.scales[row * blocks + block..] }
+    pub(super) fn new(
+        rows: Rows<'a>,
+        row: usize,
+        (bytes, scales): (usize, usize),
+        byte: usize,
+        block: usize,
+    ) -> Self {
+        Self { codes: &rows.codes[row * bytes + byte..], scales: &rows.blocks.scales[row * scales + block..] }
+    }
+
+    /// All codes.
+    #[inline(always)]
+    pub(super) fn all_codes(self) -> &'a [u8] {
+        self.codes
     }
 
     /// The cache line that is [`CODES`] after byte `at`.

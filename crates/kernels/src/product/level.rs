@@ -16,19 +16,18 @@ impl Level {
         on!(self, l => sums::takes_columns(l))
     }
 
-    pub(super) fn add_whole<const C: usize>(self, band: &mut Band<'_, C>) -> usize {
-        on!(self, l => sums::add_whole(l, band))
+    pub(super) fn add_unrolled<const C: usize>(self, band: &mut Band<'_, C>) -> bool {
+        on!(self, l => sums::add_unrolled(l, band))
     }
 
     pub(super) fn add_rest(
         self,
         place: Place<'_>,
-        done: usize,
         x: &[i8],
         column: Column<'_>,
         lanes: &mut [[f32; LANES]; LANES],
     ) {
-        on!(self, l => sums::add_rest(l, place, done, x, column, lanes))
+        on!(self, l => sums::add_rest(l, place, x, column, lanes))
     }
 
     pub(super) fn fold(self, lanes: &[[f32; LANES]; LANES]) -> [f32; LANES] {

@@ -40,9 +40,10 @@ pub(super) fn add_rows<L: SumLanes, const C: usize>(
     for (out, x) in x_chunks.iter_mut().zip(x) {
         *out = &x.as_chunks::<CHUNK>().0[..chunks];
     }
+    let strides = rows.strides();
     for (lane, row) in band.enumerate() {
         let (codes, blocks) = rows.row(row);
-        let mut sums = Sums { later: Later::new(rows, row, 0, 0), sums: [[l.splat(0.0); 2]; C] };
+        let mut sums = Sums { later: Later::new(rows, row, strides, 0, 0), sums: [[l.splat(0.0); 2]; C] };
         let codes = &codes.as_chunks::<{ CHUNK / 2 }>().0[..chunks];
         match blocks.len {
             _ if blocks.scales.len() == 1 => runs(l, decoder, codes, blocks, chunks, &x_chunks, &mut sums),

@@ -38,6 +38,11 @@ impl<'a> Rows<'a> {
         self.len.div_ceil(self.blocks.len)
     }
 
+    /// Bytes and scales from one row to the next.
+    pub(crate) fn strides(&self) -> (usize, usize) {
+        (self.element.packed_len(self.len), self.blocks_per_row())
+    }
+
     /// The `count` rows from `first` on.
     pub(crate) fn some(self, first: usize, count: usize) -> Self {
         let (bytes, blocks) = (self.element.packed_len(self.len), self.blocks_per_row());

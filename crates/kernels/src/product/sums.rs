@@ -10,7 +10,7 @@
 use super::integer::{Band, Place, SEGMENT, Segment};
 use super::lanes::SumLanes;
 use super::later::Later;
-use super::plan::{Plan, spread};
+use super::plan::spread;
 use super::weights::{Bytes, Nibbles, Packed, Weights};
 use crate::lanes::{CHUNK, LANES};
 
@@ -20,54 +20,111 @@ pub(super) fn takes_columns<L: SumLanes>(_: L) -> bool {
     L::UNROLLED
 }
 
-/// Adds the terms of the groups of sixteen blocks that have all their codes, where their vectors have a loop of their own. Returns how
-/// many groups that are.
+/// Adds the terms of all groups of sixteen blocks, if their vectors have a loop of their own. Returns whether they have.
 #[inline(always)]
-pub(super) fn add_whole<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_, C>) -> usize {
+pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_, C>) -> bool {
     let e = band.place.rows.element;
     match (e.bits(), band.place.plan.block) {
         (4, 16) if L::UNROLLED => rows::<L, _, C, 2>(l, Nibbles::new(l, e), band),
         (4, 32) if L::UNROLLED => rows::<L, _, C, 4>(l, Nibbles::new(l, e), band),
         (8, 32) if L::UNROLLED => rows::<L, _, C, 8>(l, Bytes::new(e), band),
-        _ => 0,
+        _ => return false,
     }
+    true
 }
 
-/// [`add_whole`] of groups of `N` vectors.
+/// [`add_unrolled`] of groups of `N` vectors.
 #[inline(always)]
-fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
-    l: L,
-    w: W,
-    band: &mut Band<'_, C>,
-) -> usize {
+fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(l: L, w: W, band: &mut Band<'_, C>) {
+    let place = band.place;
     let [mut scales, mut zeros] = [[0.0; SEGMENT]; 2];
     let mut x = [&[][..]; C];
-    for (x, codes) in x.iter_mut().zip(band.x) {
-        *x = &W::column(codes)[band.place.first_value() / W::VALUES..];
+    // What the last group meets, which may lack blocks: then there are zeros.
+    let mut last = [[W::ZEROS; N]; C];
+    // The last group is apart if it lacks blocks or codes.
+    let values = place.values();
+    let whole = values / (N * W::VALUES);
+    let left = values - whole * N * W::VALUES;
+    for c in 0..C {
+        let all = &W::column(band.x[c])[place.first_value() / W::VALUES..];
+        x[c] = &all.as_chunks::<N>().0[..whole];
+        let rest = &all[whole * N..];
+        if left > 0 {
+            let some = rest.len().min(N);
+            last[c][..some].copy_from_slice(&rest[..some]);
+        }
     }
-    let mut done = 0;
-    for row in 0..band.place.count {
-        let part = Part::new(l, w, band.place, row, &mut scales, &mut zeros);
-        done = whole_groups::<L, W, C, N>(l, w, &part, &x, &band.segment, &mut band.lanes, row);
+    for row in 0..place.count {
+        let part = Part::new(l, w, place, row, true, &mut scales, &mut zeros);
+        let mut lanes = [l.splat(0.0); C];
+        for (lanes, rows) in lanes.iter_mut().zip(&band.lanes) {
+            *lanes = l.load(&rows[row]);
+        }
+        let codes = part.codes[..whole * N * CHUNK].as_chunks::<CHUNK>().0.as_chunks::<N>().0;
+        for (group, codes) in codes.iter().enumerate() {
+            part.later.scales(l, group * LANES);
+            let mut sums = [[l.ints(&[0; LANES]); N]; C];
+            for i in 0..N {
+                part.later.codes(l, (group * N + i) * CHUNK);
+                let weights = w.load(l, &codes[i]);
+                for c in 0..C {
+                    sums[c][i] = w.dot(l, weights, &x[c][group][i]);
+                }
+            }
+            let terms = part.terms(l, group);
+            for c in 0..C {
+                let sums = l.sum_neighbours(sums[c]);
+                lanes[c] = terms.add(l, sums, band.segment.column(c), lanes[c]);
+            }
+        }
+        if left > 0 {
+            let (mut copy, codes) = ([[0; CHUNK]; N], &part.codes[whole * N * CHUNK..]);
+            // What follows the row meets zeros. Nothing follows the last row.
+            let codes = match codes.as_chunks::<CHUNK>().0.first_chunk::<N>() {
+                Some(codes) => codes,
+                None => {
+                    let some = codes.len().min(N * CHUNK);
+                    copy.as_flattened_mut()[..some].copy_from_slice(&codes[..some]);
+                    &copy
+                }
+            };
+            let mut sums = [[l.ints(&[0; LANES]); N]; C];
+            for i in 0..N {
+                if i * W::VALUES >= left {
+                    break;
+                }
+                part.later.codes(l, (whole * N + i) * CHUNK);
+                let weights = w.load(l, &codes[i]);
+                for c in 0..C {
+                    sums[c][i] = w.dot(l, weights, &last[c][i]);
+                }
+            }
+            let terms = part.last_terms(l, whole, place.blocks - whole * LANES);
+            for c in 0..C {
+                let sums = l.sum_neighbours(sums[c]);
+                lanes[c] = terms.add(l, sums, band.segment.column(c), lanes[c]);
+            }
+        }
+        for (lanes, rows) in lanes.iter().zip(&mut band.lanes) {
+            l.store(*lanes, &mut rows[row]);
+        }
     }
-    done
 }
 
-/// Adds the terms of all groups but the first `done` to the lanes of a column.
+/// Adds the terms of all groups to the lanes of a column.
 #[inline(always)]
 pub(super) fn add_rest<L: SumLanes>(
     l: L,
     place: Place<'_>,
-    done: usize,
     x: &[i8],
     column: Column<'_>,
     lanes: &mut [[f32; LANES]; LANES],
 ) {
     let e = place.rows.element;
     match e.bits() {
-        4 if L::UNROLLED => rest(l, Nibbles::new(l, e), place, done, x, column, lanes),
-        8 if L::UNROLLED => rest(l, Bytes::new(e), place, done, x, column, lanes),
-        _ => rest(l, Packed::new(e), place, done, x, column, lanes),
+        4 if L::UNROLLED => rest(l, Nibbles::new(l, e), place, x, column, lanes),
+        8 if L::UNROLLED => rest(l, Bytes::new(e), place, x, column, lanes),
+        _ => rest(l, Packed::new(e), place, x, column, lanes),
     }
 }
 
@@ -76,45 +133,56 @@ fn rest<L: SumLanes, W: Weights<L>>(
     l: L,
     w: W,
     place: Place<'_>,
-    done: usize,
     x: &[i8],
     column: Column<'_>,
     lanes: &mut [[f32; LANES]; LANES],
 ) {
     let [mut scales, mut zeros] = [[0.0; SEGMENT]; 2];
     let x = &W::column(x)[place.first_value() / W::VALUES..];
+    let vectors = place.values().div_ceil(W::VALUES);
     for (row, lanes) in lanes.iter_mut().enumerate().take(place.count) {
-        let part = Part::new(l, w, place, row, &mut scales, &mut zeros);
-        any_groups(l, w, &part, x, column, LANES * place.plan.block / W::VALUES, done, lanes);
+        let part = Part::new(l, w, place, row, false, &mut scales, &mut zeros);
+        any_groups(l, w, &part, &x[..vectors], column, LANES * place.plan.block / W::VALUES, lanes);
     }
 }
 
-/// The scales of a segment in groups of sixteen: where they are, if no scale is repeated and none is missing, or laid out.
+/// The scales of a segment: where they are, if none is repeated and the last group of sixteen is whole or `may_lack` some; or laid out.
 #[inline(always)]
 fn in_segment<'a>(
-    of_row: &'a [f32],
-    plan: Plan,
-    first: usize,
-    blocks: usize,
+    all: &'a [f32],
+    place: Place<'_>,
+    row: usize,
+    may_lack: bool,
     buffer: &'a mut [f32; SEGMENT],
-) -> &'a [[f32; LANES]] {
-    if plan.run == 1 && blocks.is_multiple_of(LANES) {
-        return of_row[first..][..blocks].as_chunks().0;
+) -> &'a [f32] {
+    let Place { plan, first_block, blocks, strides: (_, scales), .. } = place;
+    let of_rows = &all[row * scales..];
+    if plan.run == 1 && (may_lack || blocks.is_multiple_of(LANES)) {
+        return &of_rows[first_block..];
     }
-    spread(of_row, plan.run, first, blocks, buffer);
-    buffer[..blocks.next_multiple_of(LANES)].as_chunks().0
+    spread(&of_rows[..scales], plan.run, first_block, blocks, buffer);
+    buffer
 }
 
 /// A row's share of a band.
 struct Part<'a, L: SumLanes> {
-    /// To the end of the row.
+    /// To the end of all rows.
     codes: &'a [u8],
+    /// To the end of the row.
+    bytes: usize,
     later: Later<'a>,
-    /// Of codes, the last of which may be short.
-    vectors: usize,
-    scales: &'a [[f32; LANES]],
-    zeros: Option<&'a [[f32; LANES]]>,
+    /// A multiple of sixteen, or to the end of all rows.
+    scales: &'a [f32],
+    zeros: Option<&'a [f32]>,
     unit: L::F,
+}
+
+/// What the terms of sixteen blocks have in common for all columns.
+struct Terms<L: SumLanes> {
+    group: usize,
+    unit: L::F,
+    scales: L::F,
+    zeros: Option<L::F>,
 }
 
 /// One column of a [`Segment`], in groups of sixteen.
@@ -143,80 +211,79 @@ impl<'a, L: SumLanes> Part<'a, L> {
         w: W,
         place: Place<'a>,
         row: usize,
+        may_lack: bool,
         scales: &'a mut [f32; SEGMENT],
         zeros: &'a mut [f32; SEGMENT],
     ) -> Self {
-        let Place { rows, plan, first_block, blocks, unit, .. } = place;
+        let Place { rows, plan, first_block, strides, .. } = place;
         let row = place.first_row + row;
-        let (codes, of_row) = rows.row(row);
-        let first_value = place.first_value();
-        let skip = first_value / W::VALUES * w.bytes();
+        let skip = place.first_value() / W::VALUES * w.bytes();
+        let later = Later::new(rows, row, strides, skip, first_block / plan.run);
         Self {
-            codes: &codes[skip..],
-            later: Later::new(rows, row, skip, first_block / plan.run),
-            vectors: (rows.len - first_value).min(blocks * plan.block).div_ceil(W::VALUES),
-            scales: in_segment(of_row.scales, plan, first_block, blocks, scales),
-            zeros: of_row.zeros.map(
+            codes: later.all_codes(),
+            bytes: strides.0 - skip,
+            later,
+            scales: in_segment(rows.blocks.scales, place, row, may_lack, scales),
+            zeros: rows.blocks.zeros.map(
                 #[inline(always)]
-                |all| in_segment(all, plan, first_block, blocks, zeros),
+                |all| in_segment(all, place, row, may_lack, zeros),
             ),
-            unit: l.splat(unit),
+            unit: l.splat(place.unit),
         }
     }
 
+    /// Of sixteen blocks.
+    #[inline(always)]
+    fn terms(&self, l: L, group: usize) -> Terms<L> {
+        let zeros = self.zeros.map(
+            #[inline(always)]
+            |zeros| l.load(&zeros.as_chunks().0[group]),
+        );
+        Terms { group, unit: self.unit, scales: l.load(&self.scales.as_chunks().0[group]), zeros }
+    }
+
+    /// Of the first `count` of sixteen blocks: what follows them may be another row's.
+    #[inline(always)]
+    fn last_terms(&self, l: L, group: usize, count: usize) -> Terms<L> {
+        let zeros = self.zeros.map(
+            #[inline(always)]
+            |zeros| some_of(l, &zeros[group * LANES..], count),
+        );
+        Terms { group, unit: self.unit, scales: some_of(l, &self.scales[group * LANES..], count), zeros }
+    }
+}
+
+impl<L: SumLanes> Terms<L> {
     /// Adds the terms of sixteen blocks to the lanes of a column.
     #[inline(always)]
-    fn add_terms(&self, l: L, group: usize, sums: L::I, x: Column<'_>, lanes: L::F) -> L::F {
-        let mut sums = l.to_f32(sums + l.ints(&x.corrections[group])) * self.unit;
+    fn add(&self, l: L, sums: L::I, x: Column<'_>, lanes: L::F) -> L::F {
+        let mut sums = l.to_f32(sums + l.ints(&x.corrections[self.group])) * self.unit;
         if let Some(zeros) = self.zeros {
-            sums = sums - l.load(&zeros[group]) * l.load(&x.sums[group]);
+            sums = sums - zeros * l.load(&x.sums[self.group]);
         }
-        lanes + (sums * l.load(&self.scales[group])) * l.load(&x.scales[group])
+        lanes + (sums * self.scales) * l.load(&x.scales[self.group])
     }
 }
 
-/// Groups of `N` vectors, as many as have all their codes. Returns how many that are.
+/// The first `count` numbers, up to sixteen, then zeros.
 #[inline(always)]
-fn whole_groups<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
-    l: L,
-    w: W,
-    part: &Part<'_, L>,
-    x: &[&[W::X]; C],
-    segment: &Segment<C>,
-    all_lanes: &mut [[[f32; LANES]; LANES]; C],
-    row: usize,
-) -> usize {
-    let groups = part.scales.len().min(part.codes.len() / (N * CHUNK));
-    let codes = part.codes[..groups * N * CHUNK].as_chunks::<CHUNK>().0.as_chunks::<N>().0;
-    let mut in_groups = [&[][..]; C];
-    let mut lanes = [l.splat(0.0); C];
-    for c in 0..C {
-        in_groups[c] = x[c].as_chunks::<N>().0;
-        lanes[c] = l.load(&all_lanes[c][row]);
-    }
-    for (group, codes) in codes.iter().enumerate() {
-        let mut sums = [[l.ints(&[0; LANES]); N]; C];
-        part.later.scales(l, group * LANES);
-        for i in 0..N {
-            part.later.codes(l, (group * N + i) * CHUNK);
-            let weights = w.load(l, &codes[i]);
-            for c in 0..C {
-                sums[c][i] = w.dot(l, weights, &in_groups[c][group][i]);
-            }
+fn some_of<L: SumLanes>(l: L, all: &[f32], count: usize) -> L::F {
+    const INDEX: [f32; LANES] =
+        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
+    let mut copy = [0.0; LANES];
+    let all = match all.first_chunk() {
+        Some(all) => all,
+        None => {
+            copy[..all.len()].copy_from_slice(all);
+            &copy
         }
-        for c in 0..C {
-            lanes[c] = part.add_terms(l, group, l.sum_neighbours(sums[c]), segment.column(c), lanes[c]);
-        }
-    }
-    for c in 0..C {
-        l.store(lanes[c], &mut all_lanes[c][row]);
-    }
-    groups
+    };
+    let inside = l.gt_f32(l.splat(count as f32), l.load(&INDEX));
+    l.float(l.select(inside, l.bits(l.load(all)), l.splat_bits(0)))
 }
 
-/// Groups of any number of vectors from `first` on, with what is missing at the end.
+/// Groups of any number of vectors, with what is missing at the end.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "one caller")]
 fn any_groups<L: SumLanes, W: Weights<L>>(
     l: L,
     w: W,
@@ -224,18 +291,17 @@ fn any_groups<L: SumLanes, W: Weights<L>>(
     x: &[W::X],
     column: Column<'_>,
     per_group: usize,
-    first: usize,
     lanes: &mut [f32; LANES],
 ) {
     // Vectors per block, or vectors of several blocks each.
     let (run, vectors) = ((per_group / LANES).max(1), per_group.min(LANES));
     let bytes = w.bytes();
-    let whole = part.codes.len() / bytes;
-    for group in first..part.scales.len() {
+    let whole = part.bytes / bytes;
+    for group in 0..x.len().div_ceil(per_group) {
         let mut sums = [l.ints(&[0; LANES]); LANES];
         for (i, out) in sums[..vectors].iter_mut().enumerate() {
             let start = group * per_group + i * run;
-            let end = part.vectors.min(start + run);
+            let end = x.len().min(start + run);
             let mut sum = *out;
             if start < whole.min(end) {
                 let x = &x[start..whole.min(end)];
@@ -252,7 +318,7 @@ fn any_groups<L: SumLanes, W: Weights<L>>(
                 }
             }
             if (start..end).contains(&whole) {
-                let rest = &part.codes[whole * bytes..];
+                let rest = &part.codes[whole * bytes..part.bytes];
                 let mut last = [0; CHUNK];
                 last[..rest.len()].copy_from_slice(rest);
                 sum = sum + w.dot(l, w.load(l, &last[..bytes]), &x[whole]);
@@ -260,7 +326,7 @@ fn any_groups<L: SumLanes, W: Weights<L>>(
             *out = sum;
         }
         let sums = if vectors == LANES { l.sum_neighbours(sums) } else { l.sum_few(&sums[..vectors]) };
-        let sum = part.add_terms(l, group, sums, column, l.load(lanes));
+        let sum = part.terms(l, group).add(l, sums, column, l.load(lanes));
         l.store(sum, lanes);
     }
 }

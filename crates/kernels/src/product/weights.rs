@@ -19,6 +19,8 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     type Loaded: Copy;
     /// Values in a vector of codes.
     const VALUES: usize;
+    /// Activations that add nothing.
+    const ZEROS: Self::X;
 
     /// Bytes of a vector of codes.
     fn bytes(self) -> usize;
@@ -32,10 +34,15 @@ pub(super) trait Weights<L: SumLanes>: Copy {
 /// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit.
 pub(super) const fn offset(e: Element) -> i32 {
     match e {
-        Element::E2m1 | Element::E2m3 => (-e.min() / step(e)) as i32,
+        Element::E2m1 => const { least(Element::E2m1) },
+        Element::E2m3 => const { least(Element::E2m3) },
         Element::Int { .. } | Element::MxInt8 => 1 << (e.bits() - 1),
         _ => 0,
     }
+}
+
+const fn least(e: Element) -> i32 {
+    (-e.min() / step(e)) as i32
 }
 
 const fn step(e: Element) -> f32 {
@@ -45,8 +52,14 @@ const fn step(e: Element) -> f32 {
     }
 }
 
-const fn byte(e: Element, code: u8) -> u8 {
-    ((e.decode_one(code) / step(e)) as i32 + offset(e)) as u8
+/// Bytes of all codes of an element of at most 6 bits, made when this is compiled: a minifloat takes long to decode by itself.
+const fn table<const N: usize>(e: Element) -> [u8; N] {
+    let (mut table, mut code) = ([0; N], 0);
+    while code < N {
+        table[code] = ((e.decode_one(code as u8) / step(e)) as i32 + offset(e)) as u8;
+        code += 1;
+    }
+    table
 }
 
 /// Codes of 4 bits.
@@ -56,11 +69,11 @@ pub(super) struct Nibbles<L: SumLanes>(L::Bytes);
 impl<L: SumLanes> Nibbles<L> {
     #[inline(always)]
     pub(super) fn new(l: L, e: Element) -> Self {
-        let mut table = [0; 16];
-        for (code, out) in table.iter_mut().enumerate() {
-            *out = byte(e, code as u8);
-        }
-        Self(l.byte_table(&table))
+        Self(l.byte_table(match e {
+            Element::E2m1 => const { &table(Element::E2m1) },
+            Element::Int { .. } => const { &table(Element::Int { bits: 4 }) },
+            _ => const { &table(Element::Uint { bits: 4 }) },
+        }))
     }
 }
 
@@ -68,6 +81,7 @@ impl<L: SumLanes> Weights<L> for Nibbles<L> {
     type X = [i8; 2 * CHUNK];
     type Loaded = [L::B; 2];
     const VALUES: usize = 2 * CHUNK;
+    const ZEROS: Self::X = [0; 2 * CHUNK];
 
     #[inline(always)]
     fn bytes(self) -> usize {
@@ -103,6 +117,7 @@ impl<L: SumLanes> Weights<L> for Bytes {
     type X = [i8; CHUNK];
     type Loaded = L::B;
     const VALUES: usize = CHUNK;
+    const ZEROS: Self::X = [0; CHUNK];
 
     #[inline(always)]
     fn bytes(self) -> usize {
@@ -139,6 +154,7 @@ impl<L: SumLanes> Weights<L> for Packed {
     type X = [i8; CHUNK];
     type Loaded = L::B;
     const VALUES: usize = CHUNK;
+    const ZEROS: Self::X = [0; CHUNK];
 
     #[inline(always)]
     fn bytes(self) -> usize {
@@ -164,16 +180,6 @@ impl<L: SumLanes> Weights<L> for Packed {
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
         l.dot(weights, x)
     }
-}
-
-/// Bytes of the codes of a minifloat.
-const fn table(e: Element) -> [u8; 64] {
-    let (mut table, mut code) = ([0; 64], 0);
-    while code < 64 {
-        table[code as usize] = byte(e, code);
-        code += 1;
-    }
-    table
 }
 
 #[inline(never)]
