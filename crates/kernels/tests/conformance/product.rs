@@ -233,7 +233,7 @@ fn every_pair_of_elements() {
     }
 }
 
-/// One special scale in every block of a row, and one special activation in every lane.
+/// One special scale in every block of two rows, and one special activation in every lane.
 #[test]
 fn every_special_in_every_place() {
     let mut random = Random(14);
@@ -241,13 +241,13 @@ fn every_special_in_every_place() {
     for e in [Element::E2m1, Element::Int { bits: 4 }, Element::E4m3, INT8] {
         for special in SPECIALS {
             for block in [16, 32, usize::MAX] {
-                for at in 0..len.div_ceil(block) {
-                    let mut weights = Weights::new(&mut random, e, 1, len, block, false, false);
+                for at in 0..2 * len.div_ceil(block) {
+                    let mut weights = Weights::new(&mut random, e, 2, len, block, false, false);
                     weights.scales.get_mut()[at] = special;
                     let x = Columns::new(&mut random, INT8, 1, len, block, false);
-                    check_prepared(weights.rows(e, 1, len, block), &x, 1);
+                    check_prepared(weights.rows(e, 2, len, block), &x, 1);
                     let x: Vec<f32> = (0..len).map(|_| random.near(1.0)).collect();
-                    check_dot(weights.rows(e, 1, len, block), &x, 1, at % 5);
+                    check_dot(weights.rows(e, 2, len, block), &x, 1, at % 5);
                 }
             }
             let weights = Weights::new(&mut random, e, 1, len, 32, false, false);
