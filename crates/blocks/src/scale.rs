@@ -17,6 +17,8 @@ use lowbit_kernels::{Blocks, Element, Kernels};
 use lowbit_scalar::{E4M3, E8M0};
 use serde::{Deserialize, Serialize};
 
+use crate::values::Dtype;
+
 /// The type in which block scales are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,6 +36,16 @@ pub enum ScaleKind {
 }
 
 impl ScaleKind {
+    /// The scale that is stored in the same type as weights of this type.
+    #[must_use]
+    pub const fn of(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32,
+            Dtype::F16 => Self::F16,
+            Dtype::Bf16 => Self::Bf16,
+        }
+    }
+
     /// Bytes of one stored scale.
     #[must_use]
     pub const fn bytes(self) -> usize {

@@ -233,10 +233,12 @@ pub fn inspect_tensor(path: &Path, name: &str) -> Result<TensorReport> {
 const fn role_of(holds: &Holds) -> &'static str {
     match holds {
         Holds::Codes(_) => "codes",
-        Holds::Scales => "scales",
+        Holds::Scales(_) => "scales",
         Holds::Zeros(_) => "zeros",
         Holds::TensorScale => "tensor scale",
-        Holds::Fixed(_) => "constant",
+        Holds::Groups => "groups of columns",
+        Holds::Made(_) => "quantized scales",
+        Holds::Fixed(_) | Holds::Repeated(_) => "constant",
     }
 }
 

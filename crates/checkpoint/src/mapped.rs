@@ -3,7 +3,7 @@
 //! What a layout stores as it is in memory (NVFP4, MX, FP8, INT8, everything in `plain`) is borrowed; packed INT words and row pairs are
 //! arranged once, and owned. Mapped pages count as memory of the process only while the system keeps them.
 
-use crate::layout::{Holds, Packing, Part, Reading, Stored, read};
+use crate::layout::{Holds, Part, Reading, Stored, read};
 use crate::safetensors::Entry;
 use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::{QLinear, QTensor};
@@ -87,17 +87,21 @@ impl Mapped {
         let missing = || Error::file(self.checkpoint.dir(), format!("there is no quantized linear `{name}`"));
         let at = *self.by_name.get(name).ok_or_else(missing)?;
         let stored = &self.linears()[at];
+        if stored.assemble.is_some() {
+            return stored.read(&self.checkpoint);
+        }
         let (mut codes, mut scales, mut zeros) = (Cow::Borrowed(&[][..]), Cow::Borrowed(&[][..]), None);
         for part in &stored.parts {
             match part.holds {
-                Holds::Codes(packing) => codes = self.part(stored, part, packing, stored.shape().cols)?,
-                Holds::Scales => scales = self.part(stored, part, None, 0)?,
-                Holds::Zeros(packing) => {
-                    zeros =
-                        Some(self.part(stored, part, packing, stored.format.scale_grid(stored.shape()).1)?);
-                }
-                Holds::TensorScale | Holds::Fixed(_) => {}
+                Holds::Codes(_) => codes = self.part(stored, part)?,
+                Holds::Scales(_) => scales = self.part(stored, part)?,
+                Holds::Zeros(_) => zeros = Some(self.part(stored, part)?),
+                _ => {}
             }
+        }
+        if let Some(perm) = stored.perm(&self.checkpoint)? {
+            let (bits, cols) = (stored.format.element.bits(), stored.shape().cols);
+            crate::layout::columns::gather(bits, cols, &perm, codes.to_mut());
         }
         let scale = stored.tensor_scale(&self.checkpoint)?;
         let weight = QTensor::new(stored.format, stored.shape(), codes, scales, zeros, scale)
@@ -106,21 +110,24 @@ impl Mapped {
     }
 
     /// The bytes of a part as in memory: borrowed if they are so in the file.
-    fn part(
-        &self,
-        stored: &Stored,
-        part: &Part,
-        packing: Option<Packing>,
-        cols: usize,
-    ) -> Result<Cow<'_, [u8]>> {
+    fn part(&self, stored: &Stored, part: &Part) -> Result<Cow<'_, [u8]>> {
         let (_, bytes) = self.bytes(&part.name)?;
-        let Some(packing) = packing else { return Ok(Cow::Borrowed(bytes)) };
-        let shape = stored.shape();
-        let (packed, row_bytes) = (packing.packed_len(shape.rows, cols), packing.row_bytes(cols));
-        let mut memory = vec![0; shape.matrices * shape.rows * row_bytes];
+        if part.packing().is_none() {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        let (format, shape) = (&stored.format, stored.shape());
+        let mut memory = Vec::new();
         for matrix in 0..shape.matrices {
-            let to = &mut memory[matrix * shape.rows * row_bytes..][..shape.rows * row_bytes];
-            packing.unpack(shape.rows, cols, &bytes[matrix * packed..][..packed], to);
+            let rows = 0..shape.rows;
+            let len = match part.holds {
+                Holds::Codes(_) => format.codes_range(shape, matrix, rows.clone()).len(),
+                Holds::Scales(_) => format.scales_range(shape, matrix, rows.clone()).len(),
+                _ => format.zeros_range(shape, matrix, rows.clone()).len(),
+            };
+            let start = memory.len();
+            memory.resize(start + len, 0);
+            let file = &bytes[part.range(format, shape, matrix, rows.clone())];
+            part.unpack(format, shape, rows, file, &mut memory[start..]);
         }
         Ok(Cow::Owned(memory))
     }

@@ -23,7 +23,6 @@ use lowbit_blocks::{
     Block, Dtype, Element, FP8, FP8_BLOCK, FP8_CHANNEL, Format, MXFP4, MXFP8, NVFP4, ScaleKind, Zero,
 };
 
-use super::kind_of;
 use crate::arithmetic::{Arithmetic, ZeroSign};
 use crate::recipe::{Activations, Recipe};
 use crate::rules::ScaleRule;
@@ -73,5 +72,5 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
     };
     let arithmetic = if parity { Arithmetic::Weight } else { Arithmetic::F32 };
     let recipe = Recipe { zero_block: ZeroBlock::Epsilon, scale_arithmetic, arithmetic, activations, ..ours };
-    Some(recipe.with_scale(kind_of(dtype)))
+    Some(recipe.with_scale(ScaleKind::of(dtype)))
 }

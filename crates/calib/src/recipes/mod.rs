@@ -15,7 +15,7 @@ pub mod modelopt;
 use core::fmt;
 use core::str::FromStr;
 
-use lowbit_blocks::{Dtype, FORMATS, Format, ScaleKind};
+use lowbit_blocks::{Dtype, FORMATS, Format};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -128,13 +128,4 @@ pub fn table(dtype: Dtype) -> impl Iterator<Item = Entry> {
         let entry = |parity| move |recipe| Entry { producer, format: name, parity, recipe };
         default.map(entry(false)).into_iter().chain(parity.map(entry(true)))
     })
-}
-
-/// The scale kind that is the same float type.
-pub(crate) const fn kind_of(dtype: Dtype) -> ScaleKind {
-    match dtype {
-        Dtype::F32 => ScaleKind::F32,
-        Dtype::F16 => ScaleKind::F16,
-        Dtype::Bf16 => ScaleKind::Bf16,
-    }
 }

@@ -22,7 +22,7 @@ mod config;
 mod find;
 
 use super::part::scale_dtype;
-use super::{Carried, Holds, Layout, Linear, Packing, Part, Quantized, Stored};
+use super::{Carried, Companion, Holds, Layout, Linear, Packing, Part, Quantized, Stored};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Block, Format, INT8, MXFP4, MXFP8, NVFP4, ScaleKind, Zero};
@@ -120,13 +120,27 @@ impl Layout for CompressedTensors {
         ways.iter().filter_map(carried).collect()
     }
 
+    fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
+        if format.scale.is_float() { format.with_scale(ScaleKind::of(weight)) } else { *format }
+    }
+
+    fn divides(&self) -> bool {
+        true
+    }
+
+    fn input_scale(&self, format: &Format) -> Option<Companion> {
+        let reciprocal = format.tensor_scale;
+        let suffix = if reciprocal { "input_global_scale" } else { "input_scale" };
+        Some(Companion { suffix, dtype: reciprocal.then_some(Dtype::F32), listed: true, reciprocal })
+    }
+
     fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String> {
         let (rows, cols) = linear.matrix("compressed-tensors")?;
         let compression =
             Compression::of(format, activations).ok_or("compressed-tensors has no such format")?;
         let (high, wide) = format.scale_grid(linear.shape);
         let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
-        let scale = |dtype, shape| part("weight_scale", dtype, shape, Holds::Scales);
+        let scale = |dtype, shape| part("weight_scale", dtype, shape, Holds::Scales(None));
         let packed = |bytes| part("weight_packed", Dtype::U8, vec![rows, bytes], Holds::Codes(None));
         let weight = |dtype| part("weight", dtype, vec![rows, cols], Holds::Codes(None));
         let float_scale = || {

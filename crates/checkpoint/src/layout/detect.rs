@@ -1,5 +1,6 @@
 //! What a checkpoint is quantized with, if with anything: the configuration says it first, then the names of tensors.
 
+use super::cache::{self, CacheTensor};
 use super::{LAYOUTS, Layout, Stored, stored};
 use crate::{Checkpoint, Error, Result};
 use serde_json::Value;
@@ -11,7 +12,63 @@ pub struct Reading {
     pub layout: &'static dyn Layout,
     /// The linears, in name order.
     pub linears: Vec<Stored>,
+    /// Scales and biases of the key-value cache.
+    pub(crate) caches: Vec<CacheTensor>,
 }
+
+/// A convention that is recognised and not read.
+#[derive(Debug)]
+pub struct Foreign {
+    /// `quant_method` of the configuration, or `format` of compressed-tensors.
+    pub method: &'static str,
+    /// The end of a tensor's name that only this convention has.
+    pub tensor: &'static str,
+    /// What it is.
+    pub what: &'static str,
+}
+
+/// Conventions that are named in errors, with what they are.
+pub const FOREIGN: &[Foreign] = &[
+    Foreign { method: "aqlm", tensor: ".codebooks", what: "AQLM: sums of vectors from learnt codebooks" },
+    Foreign { method: "vptq", tensor: ".centroids", what: "VPTQ: vector quantization with learnt centroids" },
+    Foreign { method: "quip", tensor: ".Qidxs", what: "QuIP#: lattice codebooks under random rotations" },
+    Foreign {
+        method: "exl3",
+        tensor: ".trellis",
+        what: "EXL3 of ExLlamaV3: trellis codes under Hadamard rotations",
+    },
+    Foreign {
+        method: "exl2",
+        tensor: ".q_invperm",
+        what: "EXL2 of ExLlamaV2: rows of mixed widths in its own order",
+    },
+    Foreign { method: "spqr", tensor: ".dense_weights", what: "SpQR: dense codes and sparse outliers" },
+    Foreign {
+        method: "higgs",
+        tensor: ".tables2",
+        what: "HIGGS: vector quantization under Hadamard rotations",
+    },
+    Foreign { method: "bitnet", tensor: "", what: "BitNet: ternary weights, four to a byte" },
+    Foreign { method: "sinq", tensor: "", what: "SINQ: scales of rows and of columns" },
+    Foreign {
+        method: "fp_quant",
+        tensor: ".forward_hadamard_matrix",
+        what: "FP-Quant: FP4 under Hadamard rotations",
+    },
+    Foreign {
+        method: "svdquant",
+        tensor: ".proj_down",
+        what: "SVDQuant of Nunchaku: 4 bits and a low-rank branch",
+    },
+    Foreign {
+        method: "marlin-24",
+        tensor: ".meta",
+        what: "marlin-24: 2:4 sparse INT4 permuted for tensor cores",
+    },
+    Foreign { method: "marlin", tensor: ".B", what: "Marlin: INT4 permuted for tensor cores" },
+    Foreign { method: "eetq", tensor: "", what: "EETQ: INT8 permuted for tensor cores" },
+    Foreign { method: "gguf", tensor: "", what: "GGUF inside transformers" },
+];
 
 /// Tensors that only one convention has, by the end of their names. For directories without a telling configuration.
 const TELLTALES: &[(&str, &str)] = &[
@@ -33,12 +90,15 @@ const TELLTALES: &[(&str, &str)] = &[
 pub fn read(checkpoint: &Checkpoint) -> Result<Option<Reading>> {
     for &layout in LAYOUTS {
         if let Some(linears) = layout.find(checkpoint)? {
-            return Ok(Some(Reading { layout, linears }));
+            let caches = cache::find(checkpoint);
+            return Ok(Some(Reading { layout, linears, caches }));
         }
     }
     let foreign = |method: &str| {
         let readable = LAYOUTS.iter().map(|l| l.name()).collect::<Vec<_>>().join(", ");
-        Err(Error::Convention { dir: checkpoint.dir().to_owned(), method: method.to_owned(), readable })
+        let known = FOREIGN.iter().find(|f| f.method == method);
+        let method = known.map_or_else(|| method.to_owned(), |f| format!("{method} ({})", f.what));
+        Err(Error::Convention { dir: checkpoint.dir().to_owned(), method, readable })
     };
     if let Some(config) = stored::any_quantization_config(checkpoint) {
         let method = config.get("quant_method").and_then(Value::as_str);
@@ -50,7 +110,9 @@ pub fn read(checkpoint: &Checkpoint) -> Result<Option<Reading>> {
             None => {}
         }
     }
-    let telltale = |name: &str| TELLTALES.iter().find(|(suffix, _)| name.ends_with(suffix));
+    let foreigners = FOREIGN.iter().filter(|f| !f.tensor.is_empty()).map(|f| (f.tensor, f.method));
+    let telltales: Vec<_> = TELLTALES.iter().copied().chain(foreigners).collect();
+    let telltale = |name: &str| telltales.iter().find(|(suffix, _)| name.ends_with(suffix));
     match checkpoint.tensors().find_map(|t| telltale(&t.entry.name)) {
         Some((_, method)) => foreign(method),
         None => Ok(None),

@@ -7,22 +7,34 @@
 //! | [`modelopt`](MODELOPT) | NVIDIA Model Optimizer | what it exports: NVFP4, MXFP4/8, FP8, INT8, INT4 in row pairs |
 //!
 //! To add one: a file with a type that implements [`Layout`], and its line in [`LAYOUTS`]. A layout says what the parts of a linear are
-//! ([`Part`], with a [`Packing`] where the file arranges codes differently); the pipeline and the readers know nothing else of it.
+//! ([`Part`], with a [`Packing`] where the file arranges codes, scales or zero points differently) and what else belongs to it ([`Stored`]); the pipeline and
+//! the readers know nothing else of it. Three tools, from the plain to the strange:
+//!
+//! 1. A part that is arranged differently is a [`Packing`], in a file of its own under `packing/`: both directions, tile by tile if it can be.
+//! 2. A part that depends on the whole linear is [`Holds::Made`] when written, and [`Stored::assemble`] when read.
+//! 3. What is no part of the weight (scales of the input, factors, zero points of activations) is a field of [`Stored`] or an [`Extra`]: converting
+//!    carries it over, or says that it cannot.
 
+mod cache;
+pub(crate) mod columns;
 mod compressed_tensors;
 mod detect;
 mod modelopt;
 mod packing;
 mod part;
 mod plain;
+mod quantized;
 mod stored;
 
-pub use detect::{Reading, read};
+pub use cache::{Cache, CacheNumber};
+pub use detect::{FOREIGN, Foreign, Reading, read};
 pub use packing::Packing;
-pub use part::{Holds, Linear, Part, quantum};
-pub use stored::Stored;
+pub use part::{Holds, Linear, Make, Part, quantum};
+pub use quantized::{Quantized, QuantizedModule, Scheme};
 pub(crate) use stored::read_floats;
+pub use stored::{Assemble, Extra, ExtraKind, Stored};
 
+use crate::safetensors::Dtype;
 use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::Format;
 use lowbit_calib::{Activations, recipes::Producer};
@@ -48,31 +60,53 @@ pub struct Carried {
     pub activations: Activations,
 }
 
-/// What the configuration of a written checkpoint has to say.
-#[derive(Clone, Debug)]
-pub struct Quantized<'a> {
-    /// The format of its linears.
-    pub format: &'a Format,
-    /// What engines do with activations.
-    pub activations: Activations,
-    /// Modules that are quantized, in name order.
-    pub quantized: &'a [String],
-    /// Linear-like modules that are not: heads, routers, excluded layers.
-    pub kept: &'a [String],
-    /// Embedding modules, which are never quantized.
-    pub embeddings: &'a [String],
+/// A tensor that a layout has for something of a module besides the weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Companion {
+    /// What comes after the module's name and a dot.
+    pub suffix: &'static str,
+    /// Its type in the file; `None` is the type of the unquantized weight.
+    pub dtype: Option<Dtype>,
+    /// Whether a single number is a tensor of one element, not of none.
+    pub listed: bool,
+    /// Whether the reciprocal is stored.
+    pub reciprocal: bool,
 }
 
 /// A file convention for quantized checkpoints.
+///
+/// A layout that is only read has a name and [`find`](Self::find); everything else has a default that carries nothing.
 pub trait Layout: fmt::Debug + Sync {
     /// Name on the command line.
     fn name(&self) -> &'static str;
 
     /// Whose recipes are the default.
-    fn producer(&self) -> Producer;
+    fn producer(&self) -> Producer {
+        Producer::Lowbit
+    }
 
-    /// How the format can be carried: one entry for each choice of activations, the default first; empty if it cannot.
-    fn carries(&self, format: &Format) -> Vec<Carried>;
+    /// How the format can be carried: one entry for each choice of activations, the default first; empty if it cannot. Whatever float its scales
+    /// are stored in does not matter here.
+    fn carries(&self, format: &Format) -> Vec<Carried> {
+        let _ = format;
+        Vec::new()
+    }
+
+    /// The format as this layout's files have it, of weights of this type: with the scales' own type, and a tensor scale where the files imply one.
+    fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
+        let _ = weight;
+        *format
+    }
+
+    /// Whether the tensor scale of a written file divides.
+    fn divides(&self) -> bool {
+        false
+    }
+
+    /// Whether linears of one checkpoint may have different formats.
+    fn mixes(&self) -> bool {
+        false
+    }
 
     /// Whether a 3-D stack of experts stays one tensor. Otherwise it is cut into one linear for each expert.
     fn keeps_stacks(&self) -> bool {
@@ -83,15 +117,43 @@ pub trait Layout: fmt::Debug + Sync {
     ///
     /// # Errors
     /// Why the shape does not fit, with its numbers.
-    fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String>;
+    fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String> {
+        let _ = (linear, activations);
+        Err(format!("{} is not written, and {format} is nothing that it has", self.name()))
+    }
+
+    /// Where a static scale of the input goes; `None` if the files have no place for it.
+    fn input_scale(&self, format: &Format) -> Option<Companion> {
+        let _ = format;
+        None
+    }
+
+    /// Where the factors go that the input's features are multiplied with.
+    fn pre_quant_scale(&self) -> Option<Companion> {
+        None
+    }
+
+    /// The name of a scale or bias of the key-value cache of this attention module, and its type.
+    fn cache(&self, attention: &str, number: CacheNumber) -> Option<(String, Companion)> {
+        let _ = (attention, number);
+        None
+    }
 
     /// The configuration files, `config.json` last, from the unquantized model's configuration.
-    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)>;
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        let _ = (quantized, config);
+        Vec::new()
+    }
 
     /// What the safetensors header of the file with this linear's codes says about it: key and value. `divides` is the direction of the tensor scale.
     fn note(&self, linear: &Linear, format: &Format, divides: bool) -> Option<(String, String)> {
         let _ = (linear, format, divides);
         None
+    }
+
+    /// What the safetensors header of every file says: key and value.
+    fn metadata(&self) -> (&'static str, &'static str) {
+        ("format", "pt")
     }
 
     /// Finds the quantized linears of a checkpoint; `None` if it is not in this layout.

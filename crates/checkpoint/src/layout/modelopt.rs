@@ -21,7 +21,7 @@
 mod config;
 mod find;
 
-use super::{Carried, Holds, Layout, Linear, Packing, Part, Quantized, Stored};
+use super::{Carried, Companion, Holds, Layout, Linear, Packing, Part, Quantized, Stored};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Block, FP8, FP8_BLOCK, FP8_CHANNEL, Format, INT8, MXFP4, MXFP8, NVFP4, ScaleKind};
@@ -112,11 +112,23 @@ impl Layout for ModelOpt {
         algorithm(format).map(carried).into_iter().collect()
     }
 
+    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
+        if format.scale.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
+    }
+
+    fn input_scale(&self, _: &Format) -> Option<Companion> {
+        Some(Companion { suffix: "input_scale", dtype: Some(Dtype::F32), listed: false, reciprocal: false })
+    }
+
+    fn pre_quant_scale(&self) -> Option<Companion> {
+        Some(Companion { suffix: "pre_quant_scale", dtype: None, listed: true, reciprocal: false })
+    }
+
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
         let (rows, cols) = linear.matrix("ModelOpt")?;
         let (high, wide) = format.scale_grid(linear.shape);
         let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
-        let scale = |dtype, shape| part("weight_scale", dtype, shape, Holds::Scales);
+        let scale = |dtype, shape| part("weight_scale", dtype, shape, Holds::Scales(None));
         let weight = |dtype, cols| part("weight", dtype, vec![rows, cols], Holds::Codes(None));
         let float = |shape| scale(Dtype::F32, shape);
         Ok(match (*format, format.block) {

@@ -4,8 +4,9 @@
 //! same range and arranges it back.
 
 use super::Packing;
+use crate::arch::Orientation;
 use crate::safetensors::Dtype;
-use lowbit_blocks::{Format, ScaleKind, Shape};
+use lowbit_blocks::{Block, Format, QLinear, ScaleKind, Shape};
 use std::ops::Range;
 
 /// A linear layer as its unquantized weight describes it.
@@ -19,6 +20,24 @@ pub struct Linear {
     pub shape: Shape,
     /// Type of the unquantized weight.
     pub dtype: lowbit_blocks::Dtype,
+    /// How each matrix lies in an unquantized checkpoint. In memory it is always `[out, in]`.
+    pub orientation: Orientation,
+    /// Whether its columns stand in another order than its input, so that a file has to say which.
+    pub permuted: bool,
+}
+
+impl Default for Linear {
+    /// No linear, for `..Linear::default()`: what a layout does not say is as it usually is.
+    fn default() -> Self {
+        Self {
+            module: String::new(),
+            weight: String::new(),
+            shape: Shape::matrix(0, 0),
+            dtype: lowbit_blocks::Dtype::Bf16,
+            orientation: Orientation::OutIn,
+            permuted: false,
+        }
+    }
 }
 
 impl Linear {
@@ -45,18 +64,43 @@ pub struct Part {
 }
 
 /// What the bytes of a part are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Holds {
     /// Codes; `None` is the arrangement in memory.
     Codes(Option<Packing>),
-    /// Block scales, as in memory.
-    Scales,
+    /// Block scales; `None` is the arrangement in memory.
+    Scales(Option<Packing>),
     /// Zero points; `None` is the arrangement in memory.
     Zeros(Option<Packing>),
     /// Tensor scales: one f32 for each matrix.
     TensorScale,
+    /// I32 of each input column: the group of scales that it belongs to (GPTQ's `g_idx`).
+    Groups,
     /// Always these bytes.
     Fixed(Vec<u8>),
+    /// These bytes over and over: a zero point that is the same everywhere.
+    Repeated(Vec<u8>),
+    /// What is worked out from the whole linear, such as absmax that are quantized themselves. Reading it back is the layout's own business
+    /// ([`Stored::assemble`](super::Stored::assemble)).
+    Made(Make),
+}
+
+/// Works out the bytes of a part from the whole linear; the result has the part's length.
+pub type Make = fn(&QLinear<'_>, &Part) -> Vec<u8>;
+
+impl PartialEq for Holds {
+    /// Whether both hold the same; of what is worked out, whether it is worked out the same way.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Codes(a), Self::Codes(b))
+            | (Self::Scales(a), Self::Scales(b))
+            | (Self::Zeros(a), Self::Zeros(b)) => a == b,
+            (Self::TensorScale, Self::TensorScale) | (Self::Groups, Self::Groups) => true,
+            (Self::Fixed(a), Self::Fixed(b)) | (Self::Repeated(a), Self::Repeated(b)) => a == b,
+            (Self::Made(a), Self::Made(b)) => std::ptr::fn_addr_eq(*a, *b),
+            _ => false,
+        }
+    }
 }
 
 impl Part {
@@ -69,24 +113,65 @@ impl Part {
     ///
     /// `rows` starts at a multiple of [`quantum`] and ends at one or at the last row.
     pub fn range(&self, format: &Format, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
-        let packed = |packing: &Packing, cols: usize| {
-            let base = matrix * packing.packed_len(shape.rows, cols);
+        let packed = |packing: &Packing, all: usize, rows: Range<usize>, cols: usize| {
+            let base = matrix * packing.packed_len(all, cols);
             base + packing.packed_len(rows.start, cols)..base + packing.packed_len(rows.end, cols)
         };
         match &self.holds {
-            Holds::Codes(None) => format.codes_range(shape, matrix, rows),
-            Holds::Codes(Some(packing)) => packed(packing, shape.cols),
-            Holds::Scales => format.scales_range(shape, matrix, rows),
+            Holds::Codes(None | Some(Packing::HighFirst)) => format.codes_range(shape, matrix, rows),
+            Holds::Codes(Some(packing)) => packed(packing, shape.rows, rows, shape.cols),
+            Holds::Scales(None) => format.scales_range(shape, matrix, rows),
             Holds::Zeros(None) => format.zeros_range(shape, matrix, rows),
-            Holds::Zeros(Some(packing)) => packed(packing, format.scale_grid(shape).1),
-            Holds::TensorScale | Holds::Fixed(_) => 0..0,
+            Holds::Scales(Some(packing)) | Holds::Zeros(Some(packing)) => {
+                let (high, wide) = format.scale_grid(shape);
+                packed(packing, high, grid_rows(format, rows), wide)
+            }
+            _ => 0..0,
+        }
+    }
+
+    /// Arranges what a tile of rows has in memory for this part of the file; `file` is as long as the tile's [`range`](Self::range).
+    ///
+    /// # Panics
+    /// If the lengths are not those of the tile.
+    pub fn pack(&self, format: &Format, shape: Shape, rows: Range<usize>, memory: &[u8], file: &mut [u8]) {
+        match self.packing() {
+            None => file.copy_from_slice(memory),
+            Some(packing) => {
+                let (rows, cols) = self.extent(format, shape, rows, file.len());
+                packing.pack(rows, cols, memory, file);
+            }
+        }
+    }
+
+    /// The inverse of [`pack`](Self::pack).
+    ///
+    /// # Panics
+    /// If the lengths are not those of the tile.
+    pub fn unpack(&self, format: &Format, shape: Shape, rows: Range<usize>, file: &[u8], memory: &mut [u8]) {
+        match self.packing() {
+            None => memory.copy_from_slice(file),
+            Some(packing) => {
+                let (rows, cols) = self.extent(format, shape, rows, file.len());
+                packing.unpack(rows, cols, file, memory);
+            }
+        }
+    }
+
+    /// Rows and columns of a tile as the packing counts them. `bytes` is the tile's length in the file.
+    fn extent(&self, format: &Format, shape: Shape, rows: Range<usize>, bytes: usize) -> (usize, usize) {
+        match self.holds {
+            // Rows of a flat format run on without a gap: one row of bytes.
+            Holds::Codes(Some(Packing::HighFirst)) => (1, 2 * bytes),
+            Holds::Codes(_) => (rows.len(), shape.cols),
+            _ => (grid_rows(format, rows).len(), format.scale_grid(shape).1),
         }
     }
 
     /// How the part is packed, if not as in memory.
     pub const fn packing(&self) -> Option<Packing> {
         match self.holds {
-            Holds::Codes(packing) | Holds::Zeros(packing) => packing,
+            Holds::Codes(packing) | Holds::Scales(packing) | Holds::Zeros(packing) => packing,
             _ => None,
         }
     }
@@ -104,10 +189,25 @@ impl Part {
     }
 }
 
-/// Rows that go together in all parts of a linear, and in its format.
+/// Rows that go together in all parts of a linear, and in its format; all of its rows where a part is not cut.
 pub fn quantum(format: &Format, shape: Shape, parts: &[Part]) -> usize {
-    let packings = parts.iter().filter_map(Part::packing).map(Packing::quantum);
-    packings.fold(format.row_quantum(shape.cols), lcm)
+    let whole = shape.rows.max(1);
+    let of_part = |part: &Part| match (&part.holds, part.packing()) {
+        (Holds::Made(_), _) => whole,
+        (_, Some(packing)) => packing.quantum(),
+        (_, None) => 1,
+    };
+    let own = format.row_quantum(shape.cols);
+    parts.iter().map(of_part).fold(own, |all, one| if all.max(one) >= whole { whole } else { lcm(all, one) })
+}
+
+/// The rows of the grid of blocks that some rows of a matrix have.
+const fn grid_rows(format: &Format, rows: Range<usize>) -> Range<usize> {
+    match format.block {
+        Block::Channel | Block::Group(_) => rows,
+        Block::Tile { rows: high, .. } => rows.start / high..rows.end.div_ceil(high),
+        Block::Tensor | Block::Flat(_) => 0..1,
+    }
 }
 
 fn lcm(a: usize, b: usize) -> usize {

@@ -87,7 +87,7 @@ impl Layout for Plain {
         let scale = scale_dtype(format.scale);
         let mut parts = vec![
             part("codes", dtype, stack(codes), Holds::Codes(None)),
-            part("scales", scale, stack(scales.clone()), Holds::Scales),
+            part("scales", scale, stack(scales.clone()), Holds::Scales(None)),
         ];
         if format.zero_bytes() > 0 {
             let dtype = if format.zero == Zero::Int { Dtype::U8 } else { scale };
@@ -101,7 +101,7 @@ impl Layout for Plain {
 
     fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
         let mut config = config.clone();
-        let about = json!({"quant_method": "lowbit", "version": 1, "format": quantized.format.name()});
+        let about = json!({"quant_method": "lowbit", "version": 1, "format": quantized.main().format.name()});
         config.insert("quantization_config".into(), about);
         vec![(CONFIG.into(), json::dumps(&Value::Object(config), 2))]
     }
@@ -125,7 +125,13 @@ impl Layout for Plain {
                 let [matrices, rows, cols] = note.shape;
                 let shape = Shape { matrices, rows, cols };
                 let module = crate::arch::module_of(weight).to_owned();
-                let linear = Linear { module, weight: weight.to_owned(), shape, dtype: note.dtype };
+                let linear = Linear {
+                    module,
+                    weight: weight.to_owned(),
+                    shape,
+                    dtype: note.dtype,
+                    ..Linear::default()
+                };
                 note.format.check(shape).map_err(|e| wrong(e.to_string()))?;
                 let parts = self.parts(&linear, &note.format, Activations::None).map_err(wrong)?;
                 let mut stored = Stored::new(checkpoint, linear, note.format, parts)?;

@@ -1,15 +1,16 @@
 //! A quantized linear that lies in a checkpoint: its parts, found and checked, read by rows or whole.
 
-use super::{Holds, Linear, Part};
+use super::{Holds, Linear, Part, columns};
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::safetensors::Dtype;
 use crate::{Error, Result};
 use lowbit_blocks::{Format, QLinear, QTensor, Shape, TensorScale};
+use lowbit_calib::Activations;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// One quantized linear of a checkpoint.
+/// One quantized linear of a checkpoint, with all that belongs to it: the module's record.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// Module, original name, shape.
@@ -18,14 +19,66 @@ pub struct Stored {
     pub format: Format,
     /// Its tensors; each is in the checkpoint with the length that shape and format ask for.
     pub parts: Vec<Part>,
+    /// What the configuration tells engines to do with its input.
+    pub activations: Activations,
     /// Whether the tensor scale divides.
     pub divides: bool,
+    /// The tensor scale that no file states: bitsandbytes' INT8 rows are steps of absmax / 127.
+    pub implied_scale: Option<f32>,
+    /// Tensor with the group of each input column (`g_idx`), where columns do not stand in the order of their groups. Read columns do.
+    pub groups: Option<String>,
     /// Tensor with the static scale of the input, and whether the reciprocal is stored.
     pub input_scale: Option<(String, bool)>,
     /// Tensor with what the input's columns are multiplied by.
     pub pre_quant_scale: Option<String>,
     /// Tensor with the bias.
     pub bias: Option<String>,
+    /// Whatever else belongs to it.
+    pub extras: Vec<Extra>,
+    /// How a matrix is put together, where parts and packings cannot say it.
+    pub assemble: Option<Assemble>,
+}
+
+/// Puts one matrix of a linear together: of a layout whose parts depend on each other, such as scales that are quantized themselves. The result has
+/// the linear's format and the shape of one matrix.
+pub type Assemble = fn(&Stored, &Checkpoint, usize) -> Result<QTensor<'static>>;
+
+/// A tensor that belongs to a linear besides its parts and has no field of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// Its full name.
+    pub tensor: String,
+    /// What it is.
+    pub kind: ExtraKind,
+}
+
+/// What a further tensor of a module is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ExtraKind {
+    /// Zero point of the quantized input.
+    InputZeroPoint,
+    /// Static scale of the quantized output.
+    OutputScale,
+    /// A rotation of the input or the output, applied when the model runs.
+    Transform,
+    /// A low-rank correction (SVDQuant, EoRA).
+    LowRank,
+    /// A constant of the layout that says nothing about the numbers.
+    Marker,
+}
+
+impl ExtraKind {
+    /// What it is, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::InputZeroPoint => "zero point of the input",
+            Self::OutputScale => "scale of the output",
+            Self::Transform => "transform",
+            Self::LowRank => "low-rank correction",
+            Self::Marker => "marker",
+        }
+    }
 }
 
 impl Stored {
@@ -36,9 +89,7 @@ impl Stored {
     pub fn new(checkpoint: &Checkpoint, linear: Linear, format: Format, parts: Vec<Part>) -> Result<Self> {
         for part in &parts {
             let tensor = checkpoint.require(&part.name)?;
-            let same =
-                |a, b| a == b || matches!((a, b), (Dtype::U8, Dtype::F8_E8M0) | (Dtype::F8_E8M0, Dtype::U8));
-            if !same(tensor.entry.dtype, part.dtype) || tensor.entry.len() != part.len() {
+            if !same_bytes(tensor.entry.dtype, part.dtype) || tensor.entry.len() != part.len() {
                 let (have, want) = (&tensor.entry, part);
                 return Err(tensor.error(format!(
                     "is {} {:?}, but {format} of {} has {} {:?} there",
@@ -47,7 +98,20 @@ impl Stored {
             }
         }
         let bias = checkpoint.tensor(&format!("{}.bias", linear.module)).map(|t| t.entry.name.clone());
-        Ok(Self { linear, format, parts, divides: false, input_scale: None, pre_quant_scale: None, bias })
+        Ok(Self {
+            linear,
+            format,
+            parts,
+            activations: Activations::None,
+            divides: false,
+            implied_scale: None,
+            groups: None,
+            input_scale: None,
+            pre_quant_scale: None,
+            bias,
+            extras: Vec::new(),
+            assemble: None,
+        })
     }
 
     /// Shape of the weight.
@@ -58,7 +122,8 @@ impl Stored {
     /// Names of the tensors that belong to it besides its parts and its bias.
     pub fn companions(&self) -> impl Iterator<Item = &str> {
         let input = self.input_scale.as_ref().map(|(name, _)| name.as_str());
-        input.into_iter().chain(self.pre_quant_scale.as_deref())
+        let own = input.into_iter().chain(self.pre_quant_scale.as_deref()).chain(self.groups.as_deref());
+        own.chain(self.extras.iter().map(|extra| extra.tensor.as_str()))
     }
 
     /// Bytes of all its parts.
@@ -66,12 +131,16 @@ impl Stored {
         self.parts.iter().map(Part::len).sum()
     }
 
-    /// Rows that can be read on their own.
+    /// Rows that can be read on their own; all rows of a matrix where they cannot be told apart.
     pub fn quantum(&self) -> usize {
-        super::quantum(&self.format, self.linear.shape, &self.parts)
+        match self.assemble {
+            Some(_) => self.linear.shape.rows.max(1),
+            None => super::quantum(&self.format, self.linear.shape, &self.parts),
+        }
     }
 
-    /// Some rows of one matrix as a tensor of their own. `rows` starts at a multiple of [`quantum`](Self::quantum) and ends at one or at the last row.
+    /// Some rows of one matrix as a tensor of their own, columns in the order of their groups. `rows` starts at a multiple of
+    /// [`quantum`](Self::quantum) and ends at one or at the last row.
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::Tensor`] if the bytes are no tensor of the format.
@@ -81,6 +150,9 @@ impl Stored {
         matrix: usize,
         rows: Range<usize>,
     ) -> Result<QTensor<'static>> {
+        if let Some(assemble) = self.assemble {
+            return assemble(self, checkpoint, matrix);
+        }
         let (format, shape, tile) =
             (&self.format, self.linear.shape, Shape::matrix(rows.len(), self.linear.shape.cols));
         let mut codes = vec![0; format.codes_range(shape, matrix, rows.clone()).len()];
@@ -89,25 +161,22 @@ impl Stored {
         for part in &self.parts {
             let to = match part.holds {
                 Holds::Codes(_) => &mut codes,
-                Holds::Scales => &mut scales,
+                Holds::Scales(_) => &mut scales,
                 Holds::Zeros(_) => &mut zeros,
-                Holds::TensorScale | Holds::Fixed(_) => continue,
+                _ => continue,
             };
             let range = part.range(format, shape, matrix, rows.clone());
             let tensor = checkpoint.require(&part.name)?;
-            match part.packing() {
-                None => tensor.read(range.start as u64, to)?,
-                Some(packing) => {
-                    let mut packed = vec![0; range.len()];
-                    tensor.read(range.start as u64, &mut packed)?;
-                    let cols = if matches!(part.holds, Holds::Zeros(_)) {
-                        format.scale_grid(shape).1
-                    } else {
-                        shape.cols
-                    };
-                    packing.unpack(rows.len(), cols, &packed, to);
-                }
+            if part.packing().is_none() {
+                tensor.read(range.start as u64, to)?;
+            } else {
+                let mut packed = vec![0; range.len()];
+                tensor.read(range.start as u64, &mut packed)?;
+                part.unpack(format, shape, rows.clone(), &packed, to);
             }
+        }
+        if let Some(perm) = self.perm(checkpoint)? {
+            columns::gather(format.element.bits(), shape.cols, &perm, &mut codes);
         }
         let zeros = (format.zero_bytes() > 0).then_some(Cow::Owned(zeros));
         let scale = match self.tensor_scale(checkpoint)? {
@@ -115,6 +184,15 @@ impl Stored {
             scale => scale.matrix(matrix),
         };
         QTensor::new(*format, tile, codes, scales, zeros, scale).map_err(|e| self.wrong(checkpoint, &e))
+    }
+
+    /// The input feature of each column that [`rows`](Self::rows) gives, where that is not its own number.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if the groups are not those of the format.
+    pub fn perm(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<u32>>> {
+        let Some(name) = &self.groups else { return Ok(None) };
+        columns::perm(checkpoint.require(name)?, &self.format, self.linear.shape.cols).map(Some)
     }
 
     /// The whole linear with all that belongs to it, in memory.
@@ -153,7 +231,7 @@ impl Stored {
         };
         let linear = QLinear {
             weight,
-            perm: None,
+            perm: self.perm(checkpoint)?.map(Cow::Owned),
             pre_quant_scale: floats(&self.pre_quant_scale)?.map(Cow::Owned),
             input_scale,
             bias: floats(&self.bias)?.map(Cow::Owned),
@@ -167,16 +245,25 @@ impl Stored {
     /// # Errors
     /// [`Error::Io`].
     pub fn tensor_scale(&self, checkpoint: &Checkpoint) -> Result<TensorScale> {
-        let Some(part) = self.parts.iter().find(|part| part.holds == Holds::TensorScale) else {
-            return Ok(TensorScale::None);
+        let part = self.parts.iter().find(|part| matches!(part.holds, Holds::TensorScale));
+        let scales = match (part, self.implied_scale) {
+            (Some(part), _) => read_floats(checkpoint.require(&part.name)?)?,
+            (None, Some(scale)) => vec![scale; self.linear.shape.matrices],
+            (None, None) => return Ok(TensorScale::None),
         };
-        let scales = read_floats(checkpoint.require(&part.name)?)?;
         Ok(if self.divides { TensorScale::Divide(scales) } else { TensorScale::Multiply(scales) })
     }
 
     fn wrong(&self, checkpoint: &Checkpoint, reason: &lowbit_blocks::Error) -> Error {
         Error::tensor(checkpoint.dir(), &self.linear.weight, reason.to_string())
     }
+}
+
+/// Whether the bytes of two dtypes are the same: files differ in what they call a byte, a word, or an exponent.
+fn same_bytes(a: Dtype, b: Dtype) -> bool {
+    const ALIKE: &[&[Dtype]] =
+        &[&[Dtype::U8, Dtype::I8, Dtype::F8_E8M0], &[Dtype::I16, Dtype::U16], &[Dtype::I32, Dtype::U32]];
+    a == b || ALIKE.iter().any(|alike| alike.contains(&a) && alike.contains(&b))
 }
 
 /// All values of a small tensor of floats.

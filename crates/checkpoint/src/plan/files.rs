@@ -83,7 +83,8 @@ pub(super) fn assign(job: &Job, units: &mut [Unit]) -> Result<Vec<OutputFile>> {
                 )));
             }
         }
-        let mut metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+        let (key, value) = job.layout.metadata();
+        let mut metadata = BTreeMap::from([(key.to_owned(), value.to_owned())]);
         metadata.extend(shard.iter().filter_map(|&unit| match &units[unit] {
             Unit::Quantized(unit) => unit.note.clone(),
             Unit::Copied(_) => None,

@@ -23,9 +23,9 @@ pub(crate) use summary::Totals;
 pub use summary::{PlanSummary, PlannedTensor};
 pub(crate) use units::{Copied, Placed, QuantizedUnit, Unit};
 
-use crate::layout::{self, Quantized};
+use crate::layout::{self, Quantized, QuantizedModule, Scheme};
 use crate::{CONFIG, Checkpoint, Error, Progress, Result};
-use lowbit_blocks::{Block, Format};
+use lowbit_blocks::{Block, Dtype, Format};
 use lowbit_calib::Activations;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -105,18 +105,26 @@ impl Job {
         let recipes = recipes::recipes(self)?;
         let mut units = units::units(&checkpoint, self, carried.activations, &recipes, &selection)?;
         let files = files::assign(self, &mut units)?;
-        let mut quantized: Vec<String> = selection.picked.iter().map(|p| p.linear.module.clone()).collect();
-        quantized.sort();
-        let configs = self.layout.configure(
-            &Quantized {
-                format: &self.format,
-                activations: carried.activations,
-                quantized: &quantized,
-                kept: &selection.kept,
-                embeddings: &selection.embeddings,
-            },
-            &config,
-        );
+        let dtype = selection.picked.first().map_or(Dtype::Bf16, |p| p.linear.dtype);
+        let scheme =
+            Scheme { format: self.layout.stores(&self.format, dtype), activations: carried.activations };
+        let module = |p: &select::Picked| QuantizedModule {
+            name: p.linear.module.clone(),
+            scheme,
+            permuted: false,
+            smoothed: false,
+        };
+        let mut modules: Vec<_> = selection.picked.iter().map(module).collect();
+        modules.sort_by(|a, b| a.name.cmp(&b.name));
+        let quantized = Quantized {
+            modules: &modules,
+            kept: &selection.kept,
+            embeddings: &selection.embeddings,
+            cache: false,
+            dtype,
+            source: None,
+        };
+        let configs = self.layout.configure(&quantized, &config);
         let (others, skipped) = other_files::list(&checkpoint, &configs)?;
         warnings.extend(skipped);
         let mut plan = Plan {

@@ -142,7 +142,7 @@ fn cut(arch: &Arch, layout: &dyn Layout, tensor: Tensor<'_>) -> Option<Vec<Picke
     let entry = tensor.entry;
     let dtype = value_dtype(entry.dtype)?;
     let picked = |module: String, weight: String, shape: Shape, first: usize| Picked {
-        linear: Linear { module, weight, shape, dtype },
+        linear: Linear { module, weight, shape, dtype, ..Linear::default() },
         tensor: entry.name.clone(),
         first: first as u64,
     };

@@ -7,7 +7,7 @@ use crate::layout::{Holds, Part};
 use crate::plan::{Copied, Placed, Plan, QuantizedUnit, Unit};
 use crate::{Error, Result, Tensor};
 use half::{bf16, f16};
-use lowbit_blocks::{Dtype, Values};
+use lowbit_blocks::{Block, Dtype, Format, Shape, Values};
 use lowbit_calib::{Out, Quantizer, TensorStats};
 use std::ops::Range;
 
@@ -129,26 +129,28 @@ impl Worker {
         rows: &Range<usize>,
     ) -> Result<()> {
         let (format, shape) = (&q.recipe.format, q.linear.shape);
-        let (memory, cols) = match part.holds {
-            Holds::Codes(_) => (&self.codes, shape.cols),
-            Holds::Scales => (&self.scales, 0),
-            Holds::Zeros(_) => (&self.zeros, format.scale_grid(shape).1),
-            Holds::TensorScale | Holds::Fixed(_) => return Ok(()),
+        let memory = match part.holds {
+            Holds::Codes(_) => &self.codes,
+            Holds::Scales(_) => &self.scales,
+            Holds::Zeros(_) => &self.zeros,
+            _ => return Ok(()),
         };
         let range = part.range(format, shape, matrix, rows.clone());
-        let bytes = match part.packing() {
-            None => memory,
-            Some(packing) => {
-                self.packed.resize(range.len(), 0);
-                timed(&mut self.spent.computing, || {
-                    packing.pack(rows.len(), cols, memory, &mut self.packed);
-                });
-                &self.packed
-            }
+        let bytes = if part.packing().is_none() {
+            memory
+        } else {
+            self.packed.resize(range.len(), 0);
+            timed(&mut self.spent.computing, || {
+                part.pack(format, shape, rows.clone(), memory, &mut self.packed);
+            });
+            &self.packed
         };
         timed(&mut self.spent.writing, || outputs[place.file].write(bytes, place.begin + range.start as u64))
     }
 }
+
+/// Bytes of a repeated constant that are written at a time.
+const FILL: usize = 1 << 16;
 
 /// Writes the parts that do not belong to rows.
 fn write_constants(q: &QuantizedUnit, quantizer: &Quantizer, outputs: &[Output]) -> Result<()> {
@@ -158,11 +160,29 @@ fn write_constants(q: &QuantizedUnit, quantizer: &Quantizer, outputs: &[Output])
             Holds::TensorScale => {
                 quantizer.tensor_scale().stored().iter().flat_map(|s| s.to_le_bytes()).collect()
             }
+            Holds::Groups => in_order(&q.recipe.format, q.linear.shape),
+            Holds::Repeated(bytes) if !bytes.is_empty() => {
+                let fill = bytes.repeat(FILL.div_ceil(bytes.len()));
+                for at in (0..part.len()).step_by(fill.len()) {
+                    let len = (part.len() - at).min(fill.len() as u64) as usize;
+                    outputs[place.file].write(&fill[..len], place.begin + at)?;
+                }
+                continue;
+            }
             _ => continue,
         };
         outputs[place.file].write(&bytes, place.begin)?;
     }
     Ok(())
+}
+
+/// The groups of columns that stand in the order of their groups.
+fn in_order(format: &Format, shape: Shape) -> Vec<u8> {
+    let size = match format.block {
+        Block::Group(size) => size,
+        _ => shape.cols.max(1),
+    };
+    (0..shape.cols).flat_map(|column| ((column / size) as i32).to_le_bytes()).collect()
 }
 
 fn non_finite(

@@ -12,10 +12,11 @@ const VERSION: &str = "0.19.0";
 
 /// `config.json` with the quantization in it.
 pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
-    let format = Compression::of(quantized.format, quantized.activations).map(Compression::name);
-    let activations = match quantized.activations {
+    let scheme = quantized.main();
+    let format = Compression::of(&scheme.format, scheme.activations).map(Compression::name);
+    let activations = match scheme.activations {
         Activations::None => Value::Null,
-        _ => activations(quantized.format),
+        _ => activations(&scheme.format),
     };
     let mut config = config.clone();
     config.insert(
@@ -26,7 +27,7 @@ pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> V
                 "input_activations": activations,
                 "output_activations": null,
                 "targets": ["Linear"],
-                "weights": weights(quantized.format),
+                "weights": weights(&scheme.format),
             }},
             "format": format,
             "global_compression_ratio": null,

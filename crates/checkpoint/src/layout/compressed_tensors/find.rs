@@ -57,6 +57,7 @@ fn module_of(checkpoint: &Checkpoint, groups: &Groups, module: &str) -> Result<S
         weight: format!("{module}.weight"),
         shape,
         dtype: stored::weight_dtype(checkpoint),
+        ..Linear::default()
     };
     // A float weight without activations and one with have the same tensors; only integers differ, and there the packed name tells.
     let activations = match (format.element, packed) {
@@ -70,6 +71,7 @@ fn module_of(checkpoint: &Checkpoint, groups: &Groups, module: &str) -> Result<S
     let parts = CompressedTensors.parts(&linear, &format, activations).map_err(|e| codes.error(e))?;
     let mut stored = Stored::new(checkpoint, linear, format, parts)?;
     stored.divides = true;
+    stored.activations = activations;
     // `input_global_scale` divides, as the weight's does; a static `input_scale` multiplies.
     stored.input_scale = stored::input_scale(checkpoint, module, "input_scale", false)
         .or(stored::input_scale(checkpoint, module, "input_global_scale", true));

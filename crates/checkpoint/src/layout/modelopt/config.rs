@@ -14,11 +14,13 @@ pub(super) const SIDE_FILE: &str = "hf_quant_config.json";
 
 /// Both files.
 pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
-    let Some(algorithm) = algorithm(quantized.format) else { return Vec::new() };
+    let format = quantized.main().format;
+    let Some(algorithm) = algorithm(&format) else { return Vec::new() };
     let kept: Vec<&String> = quantized.kept.iter().chain(quantized.embeddings).collect();
-    let exclude = summarize(&kept, quantized.quantized);
+    let names: Vec<&str> = quantized.names().collect();
+    let exclude = summarize(&kept, &names);
     let producer = json!({"name": "modelopt", "version": "0.47.0"});
-    let group = match quantized.format.block {
+    let group = match format.block {
         lowbit_blocks::Block::Group(group) => group,
         _ => 0,
     };
@@ -37,7 +39,7 @@ pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> V
 
     let mut inner = Map::new();
     if algorithm.groups {
-        let bits = quantized.format.element.bits();
+        let bits = format.element.bits();
         let weights = json!({"dynamic": false, "num_bits": bits, "type": "float", "group_size": group});
         inner.insert("config_groups".into(), json!({"group_0": {"weights": weights, "targets": ["Linear"]}}));
     }
@@ -51,13 +53,13 @@ pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> V
 }
 
 /// The shortest prefixes, cut at dots, that cover `kept` and none of `quantized`.
-fn summarize(kept: &[&String], quantized: &[String]) -> BTreeSet<String> {
+fn summarize(kept: &[&String], quantized: &[&str]) -> BTreeSet<String> {
     // Prefixes that some quantized module begins with, the module itself among them.
     let mut taken = HashSet::new();
     for module in quantized {
         taken.extend((0..=module.len()).filter(|&i| module.is_char_boundary(i)).map(|i| &module[..i]));
     }
-    let full: HashSet<&str> = quantized.iter().map(String::as_str).collect();
+    let full: HashSet<&str> = quantized.iter().copied().collect();
     let mut summary = BTreeSet::new();
     'modules: for module in kept {
         for (dot, _) in module.match_indices('.') {
@@ -92,7 +94,7 @@ mod tests {
     fn prefixes_cover_what_is_kept_and_nothing_quantized() {
         let kept =
             names(&["lm_head", "model.embed_tokens", "model.visual.blocks.0.attn", "model.visual.merger"]);
-        let quantized = names(&["model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj"]);
+        let quantized = ["model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj"];
         let summary = summarize(&kept.iter().collect::<Vec<_>>(), &quantized);
         assert_eq!(
             summary.into_iter().collect::<Vec<_>>(),
@@ -104,7 +106,7 @@ mod tests {
     fn a_prefix_that_another_name_begins_with_is_cut_at_the_dot() {
         // `model.layers.1*` would take layer 10 too.
         let kept = names(&["model.layers.1.mlp.up_proj"]);
-        let summary = summarize(&kept.iter().collect::<Vec<_>>(), &names(&["model.layers.10.mlp.up_proj"]));
+        let summary = summarize(&kept.iter().collect::<Vec<_>>(), &["model.layers.10.mlp.up_proj"]);
         assert_eq!(summary.into_iter().collect::<Vec<_>>(), ["model.layers.1.*"]);
     }
 }

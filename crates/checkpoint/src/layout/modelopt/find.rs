@@ -57,6 +57,7 @@ fn module_of(checkpoint: &Checkpoint, config: &Map<String, Value>, module: &str)
         weight: weight.entry.name.clone(),
         shape,
         dtype: stored::weight_dtype(checkpoint),
+        ..Linear::default()
     };
     format.check(shape).map_err(|e| weight.error(e.to_string()))?;
     let parts = ModelOpt.parts(&linear, &Format { ..format }, lowbit_calib::Activations::None);

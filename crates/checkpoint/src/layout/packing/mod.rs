@@ -1,0 +1,145 @@
+//! The arrangements of codes, scales and zero points that files use, to and from the one arrangement in memory.
+//!
+//! In memory (`lowbit-blocks`) a row of codes is a dense stream, code `i` in bits `i*b ..` from the least significant bit of byte 0 on, padded to a
+//! whole byte; integer zero points are one byte each; scales and zero points are row-major over the grid of blocks. Files differ like this, each in a file of its own:
+//!
+//! ```text
+//! Words        rows padded to u32 words; signed codes carry an offset of 2^(b-1)           compressed-tensors pack-quantized, weights; MLX
+//! Down         one stream per column, from row 0 down, in u32 words: word [w, j]           compressed-tensors pack-quantized, zero points
+//!              holds bits 32w .. 32w+31 of column j
+//! RowPairs     byte [j, c] = code (2j, c) in the low nibble, code (2j+1, c) in the high    ModelOpt INT4
+//! Across       the words of Words, column by column: [words of a row, rows]                GPTQ, weights
+//! Turned       elements of whole bytes, column by column: [cols, rows]                     GPTQ and AWQ, scales
+//! HighFirst    the first of two 4-bit codes in the high nibble                             bitsandbytes
+//! ```
+//!
+//! What works on tiles of whole rows never needs a tensor in memory: [`Packing::quantum`] says how many rows go together. What turns a matrix takes it whole.
+
+mod across;
+mod down;
+mod high_first;
+mod row_pairs;
+mod turned;
+mod words;
+
+/// How a file arranges codes, scales or zero points, where that is not as in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Packing {
+    /// Rows of u32 words.
+    Words {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        signed: bool,
+    },
+    /// Columns of u32 words, of values that are one byte each in memory.
+    Down {
+        /// Bits of a value.
+        bits: u32,
+    },
+    /// Two rows of 4-bit codes in one row of bytes. There must be an even number of rows and of columns.
+    RowPairs,
+    /// The words of [`Words`](Self::Words), one word of all rows after the other.
+    Across {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        signed: bool,
+    },
+    /// Elements of so many bytes, one of all rows after the other.
+    Turned {
+        /// Bytes of an element.
+        bytes: usize,
+    },
+    /// Rows of bytes with their nibbles swapped.
+    HighFirst,
+}
+
+/// Bytes of a u32.
+const WORD: usize = 4;
+
+/// Rows of a packing that takes whole matrices only.
+const WHOLE: usize = usize::MAX;
+
+impl Packing {
+    /// Rows that go together: a tile starts at a multiple of it, and ends at one or at the last row. `usize::MAX` is the whole matrix.
+    pub const fn quantum(self) -> usize {
+        match self {
+            Self::Words { .. } | Self::HighFirst => 1,
+            // 32 values of any width fill whole words.
+            Self::Down { .. } => 32,
+            Self::RowPairs => 2,
+            Self::Across { .. } | Self::Turned { .. } => WHOLE,
+        }
+    }
+
+    /// Bytes in memory of a row of `cols` values.
+    pub const fn row_bytes(self, cols: usize) -> usize {
+        match self {
+            Self::Words { bits, .. } | Self::Across { bits, .. } => (cols * bits as usize).div_ceil(8),
+            Self::Down { .. } => cols,
+            Self::RowPairs | Self::HighFirst => cols.div_ceil(2),
+            Self::Turned { bytes } => cols * bytes,
+        }
+    }
+
+    /// Bytes in the file of the first `rows` rows of `cols` values; where rows can be read apart it is also where row `rows` starts.
+    ///
+    /// ```
+    /// use lowbit_checkpoint::layout::Packing;
+    /// let int4 = Packing::Words { bits: 4, signed: true };
+    /// assert_eq!(int4.packed_len(2, 12), 16); // 12 codes in 6 bytes become two words
+    /// assert_eq!(Packing::Down { bits: 4 }.packed_len(40, 3), 5 * 3 * 4); // 40 nibbles down each of 3 columns
+    /// assert_eq!(Packing::RowPairs.packed_len(4, 6), 12);
+    /// ```
+    pub const fn packed_len(self, rows: usize, cols: usize) -> usize {
+        match self {
+            Self::Words { .. } | Self::Across { .. } => rows * self.row_bytes(cols).next_multiple_of(WORD),
+            Self::Down { bits } => (rows * bits as usize).div_ceil(32) * cols * WORD,
+            Self::RowPairs | Self::Turned { .. } | Self::HighFirst => rows * self.row_bytes(cols),
+        }
+    }
+
+    /// Arranges a tile of `rows` rows of `cols` values for the file.
+    ///
+    /// # Panics
+    /// If `memory` or `file` is not as long as [`row_bytes`](Self::row_bytes) and [`packed_len`](Self::packed_len) say.
+    pub fn pack(self, rows: usize, cols: usize, memory: &[u8], file: &mut [u8]) {
+        let width = self.assert_lengths(rows, cols, memory.len(), file.len());
+        match self {
+            Self::Words { bits, signed } => words::pack((bits, signed), cols, memory, file),
+            Self::Down { bits } => down::pack(bits, rows, cols, memory, file),
+            Self::RowPairs => row_pairs::pack(width, memory, file),
+            Self::Across { bits, signed } => across::pack((bits, signed), rows, cols, memory, file),
+            Self::Turned { bytes } => turned::turn((rows, cols), bytes, memory, file),
+            Self::HighFirst => high_first::swap(memory, file),
+        }
+    }
+
+    /// The inverse of [`pack`](Self::pack): fills `memory` with `rows` rows.
+    ///
+    /// # Panics
+    /// If the lengths do not fit, as in [`pack`](Self::pack).
+    pub fn unpack(self, rows: usize, cols: usize, file: &[u8], memory: &mut [u8]) {
+        let width = self.assert_lengths(rows, cols, memory.len(), file.len());
+        match self {
+            Self::Words { bits, signed } => words::unpack((bits, signed), cols, file, memory),
+            Self::Down { bits } => down::unpack(bits, rows, cols, file, memory),
+            Self::RowPairs => row_pairs::unpack(width, file, memory),
+            Self::Across { bits, signed } => across::unpack((bits, signed), rows, cols, file, memory),
+            Self::Turned { bytes } => turned::turn((cols, rows), bytes, file, memory),
+            Self::HighFirst => high_first::swap(file, memory),
+        }
+    }
+
+    /// Checks lengths once for the loops; returns the bytes of a row in memory.
+    fn assert_lengths(self, rows: usize, cols: usize, memory: usize, file: usize) -> usize {
+        let width = self.row_bytes(cols);
+        assert_eq!(
+            (memory, file),
+            (rows * width, self.packed_len(rows, cols)),
+            "{self:?}: {rows} rows of {cols} values"
+        );
+        width
+    }
+}

@@ -1,0 +1,24 @@
+//! Two rows of 4-bit codes in one row of bytes: byte [j, c] is code (2j, c) in the low nibble and code (2j+1, c) in the high.
+
+/// `width` is the bytes of a row in memory.
+pub(super) fn pack(width: usize, memory: &[u8], file: &mut [u8]) {
+    let pairs = memory.chunks_exact((2 * width).max(1)).zip(file.chunks_exact_mut((2 * width).max(1)));
+    for (pair, to) in pairs {
+        let (low, high) = pair.split_at(width);
+        for ((to, low), high) in to.chunks_exact_mut(2).zip(low).zip(high) {
+            to[0] = low & 15 | high << 4;
+            to[1] = low >> 4 | high & 0xf0;
+        }
+    }
+}
+
+pub(super) fn unpack(width: usize, file: &[u8], memory: &mut [u8]) {
+    let pairs = file.chunks_exact((2 * width).max(1)).zip(memory.chunks_exact_mut((2 * width).max(1)));
+    for (from, pair) in pairs {
+        let (low, high) = pair.split_at_mut(width);
+        for ((from, low), high) in from.chunks_exact(2).zip(low).zip(high) {
+            *low = from[0] & 15 | from[1] << 4;
+            *high = from[0] >> 4 | from[1] & 0xf0;
+        }
+    }
+}
