@@ -86,11 +86,8 @@ impl<T, O> Chunks<'_, T, O> {
         let run = run.min(self.out.len());
         for ((block, out), &scale) in self.out.chunks_mut(run).enumerate().zip(scales) {
             let zero = zeros.map(|zeros| l.splat(zeros[block]));
-            let decode = decoder.in_block(l, Affine { zero, scale: l.splat(scale) });
-            for (chunk, out) in out.iter_mut().enumerate() {
-                let values = decode(&self.codes[(block * run + chunk) * decoder.bytes()..]);
-                self.output.store(l, values, out);
-            }
+            let codes = &self.codes[block * run * decoder.bytes()..];
+            self.output.block(l, decoder, Affine { zero, scale: l.splat(scale) }, codes, out);
         }
     }
 
@@ -102,6 +99,8 @@ impl<T, O> Chunks<'_, T, O> {
     {
         let scales = self.blocks.scales.as_chunks::<N>().0;
         let zeros = self.blocks.zeros.map(|zeros| zeros.as_chunks::<N>().0);
+        // The formats with powers of two for scales have blocks of 32.
+        let short = zeros.is_none() && decoder.is_short();
         for (chunk, (out, scales)) in self.out.iter_mut().zip(scales).enumerate() {
             let mut values = decoder.decode(l, &self.codes[chunk * decoder.bytes()..]);
             if let Some(zeros) = zeros {
@@ -113,7 +112,11 @@ impl<T, O> Chunks<'_, T, O> {
             for (value, scale) in values.iter_mut().zip([0, 1, 2, 3].map(|vector| scales[vector * N / 4])) {
                 *value = *value * l.splat(scale);
             }
-            self.output.store(l, values, out);
+            if N == 2 && short && scales.iter().all(|&scale| is_power(scale)) {
+                self.output.store_short(l, values, out);
+            } else {
+                self.output.store(l, values, out);
+            }
         }
     }
 
@@ -141,4 +144,11 @@ impl<T, O> Chunks<'_, T, O> {
             }
         }
     }
+}
+
+/// A power of two of which no code's value makes a number finer than bf16 has: not below 2^-133.
+#[inline(always)]
+fn is_power(scale: f32) -> bool {
+    const LEAST: f32 = f32::from_bits(16 << (f32::MANTISSA_DIGITS - 1)); // 2^-111
+    scale.to_bits() << (u32::BITS - f32::MANTISSA_DIGITS + 1) == 0 && scale.abs() >= LEAST
 }

@@ -3,7 +3,7 @@
 use crate::Element;
 use crate::chunks::Chunks;
 use crate::int::IntDecoder;
-use crate::lanes::Lanes;
+use crate::lanes::{CHUNK, Lanes};
 use crate::minifloat::{Layout, MinifloatDecoder};
 use crate::output::Output;
 use crate::table::NibbleDecoder;
@@ -23,6 +23,24 @@ pub(crate) trait Decoder<L: Lanes>: Copy {
             [block.apply(a), block.apply(b), block.apply(c), block.apply(d)]
         }
     }
+    /// Whether all values have at most eight significant bits, none of them below 2^-20.
+    #[inline(always)]
+    fn is_short(self) -> bool {
+        true
+    }
+    /// Decodes a block of many chunks to 16 bits by a table of them, where that takes less than narrowing each value, or says that
+    /// it does not. `narrow` leaves them in the upper half of each lane; a NaN can become anything.
+    #[inline(always)]
+    fn block_by_halves(
+        self,
+        _: L,
+        _: Affine<L>,
+        _narrow: impl Fn(L::F) -> L::F,
+        _codes: &[u8],
+        _out: &mut [[u16; CHUNK]],
+    ) -> bool {
+        false
+    }
 }
 
 /// What becomes of a code's value.
@@ -40,6 +58,13 @@ impl<L: Lanes> Affine<L> {
             None => value,
         };
         value * self.scale
+    }
+
+    /// Whether it makes every value NaN.
+    #[inline(always)]
+    pub(crate) fn has_nan(self, l: L) -> bool {
+        let zero = self.zero.unwrap_or(self.scale);
+        l.any_nan([self.scale, zero, self.scale, zero])
     }
 }
 

@@ -145,7 +145,9 @@ impl Level {
         match self {
             #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
             Level::Avx512(token) => on!(@ token, l => decode::decode(l, e, chunks)),
-            _ => self.decode_tiles(e, chunks, |x, out| self.narrow_f16(x, out)),
+            _ => self.decode_tiles(e, chunks, |x, out| {
+                self.narrow_f16(x.as_flattened().as_chunks().0, out.as_flattened_mut().as_chunks_mut().0);
+            }),
         }
     }
 
@@ -163,7 +165,7 @@ impl Level {
         self,
         e: Element,
         chunks: Chunks<'_, u16, O>,
-        narrow: impl Fn(&[[f32; PAIR]], &mut [[u16; PAIR]]),
+        narrow: impl Fn(&[[f32; CHUNK]], &mut [[u16; CHUNK]]),
     ) {
         const TILE: usize = 16;
         let bytes = CHUNK / 8 * e.bits() as usize;
@@ -172,7 +174,7 @@ impl Level {
             let wide = &mut wide[..out.len()];
             let (codes, at) = (&chunks.codes[tile * TILE * bytes..], chunks.at + tile * TILE * CHUNK);
             self.decode(e, Chunks { codes, blocks: chunks.blocks, at, out: wide, output: AsF32 });
-            narrow(wide.as_flattened().as_chunks().0, out.as_flattened_mut().as_chunks_mut().0);
+            narrow(wide, out);
         }
     }
 
@@ -196,7 +198,7 @@ impl Level {
         on!(self, l => widen::narrow_f16(l, x, out))
     }
 
-    pub(crate) fn narrow_bf16(self, x: &[[f32; PAIR]], out: &mut [[u16; PAIR]]) {
+    pub(crate) fn narrow_bf16(self, x: &[[f32; CHUNK]], out: &mut [[u16; CHUNK]]) {
         on!(self, l => widen::narrow_bf16(l, x, out))
     }
 }

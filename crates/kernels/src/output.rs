@@ -1,12 +1,40 @@
 //! What decoded values are written as: f32, f16 or bf16, the last two rounded to nearest even.
 
+use crate::decode::{Affine, Decoder};
 use crate::lanes::{CHUNK, LANES, Lanes};
 #[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 use crate::stream::Stream;
 
-/// Writes a chunk of values as `T`.
+/// Writes values as `T`.
 pub(crate) trait Output<L: Lanes, T>: Copy {
+    /// A chunk.
     fn store(self, l: L, values: [L::F; 4], out: &mut [T; CHUNK]);
+    /// A chunk of values of a few significant bits times powers of two.
+    #[inline(always)]
+    fn store_short(self, l: L, values: [L::F; 4], out: &mut [T; CHUNK]) {
+        self.store(l, values, out);
+    }
+    /// Decodes a block of many chunks.
+    #[inline(always)]
+    fn block(self, l: L, decoder: impl Decoder<L>, block: Affine<L>, codes: &[u8], out: &mut [[T; CHUNK]]) {
+        each(self, l, decoder, block, codes, out);
+    }
+}
+
+/// Decodes a block chunk by chunk.
+#[inline(always)]
+fn each<L: Lanes, T>(
+    output: impl Output<L, T>,
+    l: L,
+    decoder: impl Decoder<L>,
+    block: Affine<L>,
+    codes: &[u8],
+    out: &mut [[T; CHUNK]],
+) {
+    let decode = decoder.in_block(l, block);
+    for (chunk, out) in out.iter_mut().enumerate() {
+        output.store(l, decode(&codes[chunk * decoder.bytes()..]), out);
+    }
 }
 
 /// As they are.
@@ -55,12 +83,29 @@ impl<L: Lanes> Output<L, u16> for AsF16 {
     fn store(self, l: L, [a, b, c, d]: [L::F; 4], out: &mut [u16; CHUNK]) {
         store_pairs(l, [l.narrow_f16(a), l.narrow_f16(b), l.narrow_f16(c), l.narrow_f16(d)], out);
     }
+    #[inline(always)]
+    fn block(self, l: L, decoder: impl Decoder<L>, block: Affine<L>, codes: &[u8], out: &mut [[u16; CHUNK]]) {
+        if !decoder.block_by_halves(l, block, |x| l.float(l.narrow_f16(x) << u16::BITS), codes, out) {
+            each(self, l, decoder, block, codes, out);
+        }
+    }
 }
 
 impl<L: Lanes> Output<L, u16> for AsBf16 {
     #[inline(always)]
-    fn store(self, l: L, [a, b, c, d]: [L::F; 4], out: &mut [u16; CHUNK]) {
-        store_pairs(l, [l.narrow_bf16(a), l.narrow_bf16(b), l.narrow_bf16(c), l.narrow_bf16(d)], out);
+    fn store(self, l: L, values: [L::F; 4], out: &mut [u16; CHUNK]) {
+        l.store_bf16(values, out);
+    }
+    /// Up to eight bits are a bf16 already.
+    #[inline(always)]
+    fn store_short(self, l: L, values: [L::F; 4], out: &mut [u16; CHUNK]) {
+        l.store_upper(values, out);
+    }
+    #[inline(always)]
+    fn block(self, l: L, decoder: impl Decoder<L>, block: Affine<L>, codes: &[u8], out: &mut [[u16; CHUNK]]) {
+        if !decoder.block_by_halves(l, block, |x| l.round_upper(x), codes, out) {
+            each(self, l, decoder, block, codes, out);
+        }
     }
 }
 

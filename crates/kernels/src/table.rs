@@ -74,18 +74,22 @@ const fn values(e: Element) -> [f32; 16] {
 
 /// Codes of 4 bits to values.
 #[derive(Clone, Copy)]
-pub(crate) struct NibbleDecoder<L: Lanes>(L::Table);
+pub(crate) struct NibbleDecoder<L: Lanes> {
+    table: L::Table,
+    is_short: bool,
+}
 
 impl<L: Lanes> NibbleDecoder<L> {
     #[inline(always)]
     pub(crate) fn new(l: L, e: Element) -> Self {
-        Self(l.table(match e {
+        let values = match e {
             Element::Nf4 => const { &values(Element::Nf4) },
             Element::Fp4 => const { &values(Element::Fp4) },
             Element::Int { .. } => const { &values(Element::Int { bits: 4 }) },
             Element::Uint { .. } => const { &values(Element::Uint { bits: 4 }) },
             _ => const { &values(Element::E2m1) },
-        }))
+        };
+        Self { table: l.table(values), is_short: !matches!(e, Element::Nf4 | Element::Fp4) }
     }
 }
 
@@ -96,21 +100,44 @@ impl<L: Lanes> Decoder<L> for NibbleDecoder<L> {
     }
     #[inline(always)]
     fn decode(self, l: L, codes: &[u8]) -> [L::F; 4] {
-        l.lookup_nibbles(self.0, codes.first_chunk().unwrap())
+        l.lookup_nibbles(self.table, codes.first_chunk().unwrap())
+    }
+    #[inline(always)]
+    fn is_short(self) -> bool {
+        self.is_short
     }
     /// Zero point and scale are applied to the sixteen values, not to each that is looked up: the same operations.
     #[inline(always)]
     fn in_block(self, l: L, block: Affine<L>) -> impl Fn(&[u8]) -> [L::F; 4] {
         let folds = l.folds();
-        let folded = if folds { l.fold(self.0, |values| block.apply(values)) } else { self.0 };
+        let table = if folds { l.fold(self.table, |values| block.apply(values)) } else { self.table };
         #[inline(always)]
         move |codes| {
-            let [a, b, c, d] = Self(folded).decode(l, codes);
+            let [a, b, c, d] = Self { table, ..self }.decode(l, codes);
             if folds {
                 [a, b, c, d]
             } else {
                 [block.apply(a), block.apply(b), block.apply(c), block.apply(d)]
             }
         }
+    }
+    /// The sixteen values are narrowed, too.
+    #[inline(always)]
+    fn block_by_halves(
+        self,
+        l: L,
+        block: Affine<L>,
+        narrow: impl Fn(L::F) -> L::F,
+        codes: &[u8],
+        out: &mut [[u16; CHUNK]],
+    ) -> bool {
+        if !l.folds() || block.has_nan(l) {
+            return false;
+        }
+        let table = l.fold(self.table, |values| narrow(block.apply(values)));
+        for (codes, out) in codes.as_chunks::<{ CHUNK / 2 }>().0.iter().zip(out) {
+            l.store_upper(l.lookup_nibbles(table, codes), out);
+        }
+        true
     }
 }

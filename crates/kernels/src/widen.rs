@@ -33,10 +33,10 @@ pub(crate) fn narrow_f16<L: Lanes>(l: L, x: &[[f32; PAIR]], out: &mut [[u16; PAI
 }
 
 #[inline(always)]
-pub(crate) fn narrow_bf16<L: Lanes>(l: L, x: &[[f32; PAIR]], out: &mut [[u16; PAIR]]) {
+pub(crate) fn narrow_bf16<L: Lanes>(l: L, x: &[[f32; CHUNK]], out: &mut [[u16; CHUNK]]) {
     for (x, out) in x.iter().zip(out) {
-        let [a, b] = x.as_chunks().0 else { unreachable!() };
-        l.store_u16([l.narrow_bf16(l.load(a)), l.narrow_bf16(l.load(b))], out);
+        let [a, b, c, d] = x.as_chunks().0 else { unreachable!() };
+        l.store_bf16([l.load(a), l.load(b), l.load(c), l.load(d)], out);
     }
 }
 

@@ -7,11 +7,11 @@
 
 use super::{CHUNK, Lanes, Simd};
 use crate::codes::pad;
-use crate::decode::Decoder;
+use crate::decode::{Affine, Decoder};
 use crate::planes::Planes;
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx512;
-use fearless_simd::{Simd as Token, f32x16, u8x64};
+use fearless_simd::{Simd as Token, f32x16, u8x64, u16x32};
 
 #[cfg(target_arch = "x86")]
 use core::arch::x86::*;
@@ -136,7 +136,48 @@ impl<S: Token, const KIND: u8> Decoder<Simd<S>> for PlaneDecoder<KIND> {
         let [a, b, c, d] = zip(self.avx512, high, low);
         [a.simd_into(l.0), b.simd_into(l.0), c.simd_into(l.0), d.simd_into(l.0)]
     }
+    /// The values of all codes are scaled and narrowed.
+    #[inline(always)]
+    fn block_by_halves(
+        self,
+        l: Simd<S>,
+        block: Affine<Simd<S>>,
+        narrow: impl Fn(f32x16<S>) -> f32x16<S>,
+        codes: &[u8],
+        out: &mut [[u16; CHUNK]],
+    ) -> bool {
+        let folds = KIND != NARROW && self.bytes == CHUNK && out.len() >= FOLDED && block.zero.is_none();
+        if !folds || block.has_nan(l) {
+            return false;
+        }
+        let (mut high, mut low) = (self.high, self.low);
+        for (high, low) in high.iter_mut().zip(&mut low) {
+            let mut values = zip(self.avx512, *high, *low);
+            for value in &mut values {
+                *value = narrow(block.apply((*value).simd_into(l.0))).into();
+            }
+            (*high, *low) = unzip(self.avx512, values);
+        }
+        for (codes, out) in codes.as_chunks().0.iter().zip(out) {
+            let codes = in_words(self.avx512, l.load_bytes(codes).into());
+            let (high, low) =
+                (lookup_byte_7(self.avx512, high, codes), lookup_byte_7(self.avx512, low, codes));
+            let (high, low) = match KIND {
+                SIGNED => (merge(self.avx512, high, codes, self.sign), low),
+                _ => sign_or_nan(self.avx512, high, low, codes, self.sign),
+            };
+            let words = zip_words(self.avx512, high, low);
+            for (words, out) in words.into_iter().zip(out.as_chunks_mut().0) {
+                let words: u16x32<S> = words.simd_into(l.0);
+                words.store_array(out);
+            }
+        }
+        true
+    }
 }
+
+/// Chunks of a block from which on it takes less to scale and to round a table of all codes than what is looked up in it.
+const FOLDED: usize = 8;
 
 fearless_simd::kernel! {
     #[inline(always)]
@@ -160,10 +201,10 @@ fearless_simd::kernel! {
 }
 
 fearless_simd::kernel! {
-    /// `high | codes & sign`.
+    /// `high ^ codes & sign`.
     #[inline(always)]
     fn merge(avx512: Avx512, high: __m512i, codes: __m512i, sign: __m512i) -> __m512i {
-        _mm512_ternarylogic_epi32::<0xf8>(high, codes, sign)
+        _mm512_ternarylogic_epi32::<0x78>(high, codes, sign)
     }
 }
 
@@ -171,7 +212,7 @@ fearless_simd::kernel! {
     /// The bytes of NaN where the code is the sign alone.
     #[inline(always)]
     fn sign_or_nan(avx512: Avx512, high: __m512i, low: __m512i, codes: __m512i, sign: __m512i) -> (__m512i, __m512i) {
-        let high = _mm512_ternarylogic_epi32::<0xf8>(high, codes, sign);
+        let high = merge(avx512, high, codes, sign);
         let is_nan = _mm512_cmpeq_epi8_mask(codes, sign);
         let nan = _mm512_set1_epi8(-1);
         (_mm512_mask_mov_epi8(high, is_nan, nan), _mm512_mask_mov_epi8(low, is_nan, nan))
@@ -190,6 +231,41 @@ fearless_simd::kernel! {
             _mm512_castsi512_ps(_mm512_unpacklo_epi16(zero, last)),
             _mm512_castsi512_ps(_mm512_unpackhi_epi16(zero, last)),
         ]
+    }
+}
+
+fearless_simd::kernel! {
+    /// Bytes of upper halves from what [`zip`] made.
+    #[inline(always)]
+    fn unzip(avx512: Avx512, x: [__m512; 4]) -> (__m512i, __m512i) {
+        let upper = [
+            _mm512_srli_epi32::<16>(_mm512_castps_si512(x[0])),
+            _mm512_srli_epi32::<16>(_mm512_castps_si512(x[1])),
+            _mm512_srli_epi32::<16>(_mm512_castps_si512(x[2])),
+            _mm512_srli_epi32::<16>(_mm512_castps_si512(x[3])),
+        ];
+        let (first, last) = (_mm512_packus_epi32(upper[0], upper[1]), _mm512_packus_epi32(upper[2], upper[3]));
+        let byte = _mm512_set1_epi16(0xff);
+        (
+            _mm512_packus_epi16(_mm512_srli_epi16::<8>(first), _mm512_srli_epi16::<8>(last)),
+            _mm512_packus_epi16(_mm512_and_si512(first, byte), _mm512_and_si512(last, byte)),
+        )
+    }
+}
+
+fearless_simd::kernel! {
+    /// Codes of 8 bits to where [`zip_words`] leaves them in order: 128 bits hold codes 8 L to 8 L + 7 and 32 + 8 L to 39 + 8 L.
+    #[inline(always)]
+    fn in_words(avx512: Avx512, codes: __m512i) -> __m512i {
+        _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), codes)
+    }
+}
+
+fearless_simd::kernel! {
+    /// 16 bits from their bytes.
+    #[inline(always)]
+    fn zip_words(avx512: Avx512, high: __m512i, low: __m512i) -> [__m512i; 2] {
+        [_mm512_unpacklo_epi8(low, high), _mm512_unpackhi_epi8(low, high)]
     }
 }
 

@@ -13,6 +13,8 @@ mod avx2;
 mod avx512;
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod avx512_encode;
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+mod avx512_narrow;
 #[cfg(all(
     feature = "std",
     any(
@@ -144,16 +146,36 @@ pub(crate) trait Lanes: Copy {
     fn narrow_f16(self, x: Self::F) -> Self::U {
         MinifloatEncoder::new(self, Layout::F16).f16(self, x)
     }
-    /// f32 to bf16: adding just under half a unit of the upper half, and one more if it is odd, rounds to nearest even.
+    /// The upper half becomes the nearest bf16, ties to even: adding just under half a unit of it, and one more if it is odd, does that.
+    /// The lower half is of no use. A NaN can become anything.
     #[inline(always)]
-    fn narrow_bf16(self, x: Self::F) -> Self::U {
-        let bits = self.bits(x);
-        let upper = bits >> u16::BITS;
-        let odd = upper & self.splat_bits(1);
-        let rounded = (bits + self.splat_bits(0x7fff) + odd) >> u16::BITS;
-        let magnitude = bits & self.splat_bits(u32::MAX >> 1);
-        let is_nan = self.gt(magnitude, self.splat_bits(f32::INFINITY.to_bits()));
-        self.select(is_nan, self.splat_bits(f32::NAN.to_bits() >> u16::BITS), rounded)
+    fn round_upper(self, x: Self::F) -> Self::F {
+        round_upper(self, x)
+    }
+    /// Upper halves, as they are.
+    #[inline(always)]
+    fn store_upper(self, x: [Self::F; 4], out: &mut [u16; CHUNK]) {
+        store_upper(self, x, out);
+    }
+    /// f32 to bf16, to nearest even.
+    #[inline(always)]
+    fn store_bf16(self, x: [Self::F; 4], out: &mut [u16; CHUNK]) {
+        let mut x = x;
+        if self.any_nan(x) {
+            let (magnitude, infinity) =
+                (self.splat_bits(u32::MAX >> 1), self.splat_bits(f32::INFINITY.to_bits()));
+            for x in &mut x {
+                // A NaN whose payload fills the lower half would carry.
+                let bits = self.bits(*x);
+                let is_nan = self.gt(bits & magnitude, infinity);
+                *x = self.float(self.select(is_nan, self.splat_bits(f32::NAN.to_bits()), bits));
+            }
+        }
+        let [a, b, c, d] = x;
+        self.store_upper(
+            [self.round_upper(a), self.round_upper(b), self.round_upper(c), self.round_upper(d)],
+            out,
+        );
     }
 
     fn table(self, values: &[f32; 16]) -> Self::Table;
@@ -184,4 +206,20 @@ pub(crate) trait Lanes: Copy {
     fn encode_natively<'a>(self, _: Element, chunks: encode::Chunks<'a>) -> Option<encode::Chunks<'a>> {
         Some(chunks)
     }
+}
+
+/// [`Lanes::round_upper`] in portable operations.
+#[inline(always)]
+fn round_upper<L: Lanes>(l: L, x: L::F) -> L::F {
+    let bits = l.bits(x);
+    let odd = (bits >> u16::BITS) & l.splat_bits(1);
+    l.float(bits + l.splat_bits(0x7fff) + odd)
+}
+
+/// [`Lanes::store_upper`] in portable operations.
+#[inline(always)]
+fn store_upper<L: Lanes>(l: L, [a, b, c, d]: [L::F; 4], out: &mut [u16; CHUNK]) {
+    let [low, high] = out.as_chunks_mut::<{ 2 * LANES }>().0 else { unreachable!() };
+    l.store_u16([l.bits(a) >> u16::BITS, l.bits(b) >> u16::BITS], low);
+    l.store_u16([l.bits(c) >> u16::BITS, l.bits(d) >> u16::BITS], high);
 }

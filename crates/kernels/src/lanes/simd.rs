@@ -6,6 +6,8 @@ use super::avx2::{self, HalfDecoder};
 use super::avx512::{self, FNUZ, NARROW, PlaneDecoder, SIGNED};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx512_encode::{self, CellEncoder, E2m1Encoder};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::avx512_narrow;
 use super::{CHUNK, LANES, Lanes};
 use crate::chunks::Chunks;
 use crate::codes::CLOSING;
@@ -280,6 +282,27 @@ impl<S: Token> Lanes for Simd<S> {
             return low.combine(high);
         }
         MinifloatEncoder::new(self, Layout::F16).f16(self, x)
+    }
+
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[inline(always)]
+    fn round_upper(self, x: Self::F) -> Self::F {
+        if let Some(token) = self.0.level().as_avx512() {
+            return avx512_narrow::round_upper(token, x.into()).simd_into(self.0);
+        }
+        super::round_upper(self, x)
+    }
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[inline(always)]
+    fn store_upper(self, x: [Self::F; 4], out: &mut [u16; CHUNK]) {
+        if let Some(token) = self.0.level().as_avx512() {
+            let ([a, b, c, d], [low, high]) = (x, out.as_chunks_mut().0) else { unreachable!() };
+            let first: u16x32<S> = avx512_narrow::upper_halves(token, a.into(), b.into()).simd_into(self.0);
+            let last: u16x32<S> = avx512_narrow::upper_halves(token, c.into(), d.into()).simd_into(self.0);
+            first.store_array(low);
+            return last.store_array(high);
+        }
+        super::store_upper(self, x, out);
     }
 
     #[inline(always)]

@@ -137,6 +137,23 @@ fn every_special_scale_and_zero() {
     }
 }
 
+/// Special scales and zero points of long blocks, whose tables are scaled once, and all powers of two, under which bf16 need not be rounded.
+#[test]
+fn special_scales_of_long_blocks_and_powers_of_two() {
+    let mut random = Random(4);
+    let powers: Vec<f32> = (0..=254).map(|e| f32::from_bits((e << 23).max(1 << 22))).collect();
+    let small: Vec<f32> = (0..22).map(|bit| f32::from_bits(1 << bit)).collect();
+    for e in Element::ALL {
+        for (len, scales) in [(576, &SPECIALS[..]), (32, &powers), (32, &small)] {
+            let zeros: Vec<f32> = scales.iter().rev().copied().collect();
+            let codes: Vec<u8> = (0..e.packed_len(len * scales.len())).map(|_| random.bits() as u8).collect();
+            for zeros in [None, Some(&zeros[..])] {
+                check_decode(e, &codes, len * scales.len(), Blocks { len, scales, zeros }, 1);
+            }
+        }
+    }
+}
+
 /// Every code in each of the 64 lanes of a chunk.
 #[test]
 fn every_code_in_every_lane() {
