@@ -183,9 +183,10 @@ impl Checkpoint {
     /// A tensor by name, or an error that says where it was looked for.
     ///
     /// # Errors
-    /// [`Error::File`] naming the directory and the tensor.
+    /// [`Error::Missing`] naming the directory and the tensor.
     pub fn require(&self, name: &str) -> Result<Tensor<'_>> {
-        self.tensor(name).ok_or_else(|| Error::file(&self.dir, format!("there is no tensor `{name}`")))
+        let missing = || Error::Missing { dir: self.dir.clone(), tensor: name.to_owned() };
+        self.tensor(name).ok_or_else(missing)
     }
 
     /// All tensors, in name order.

@@ -2,6 +2,8 @@
 //!
 //! A file can never cause a panic in this crate. Whatever its bytes say, the answer is a value or one of these.
 
+use crate::safetensors::Dtype;
+use lowbit_blocks::{Format, Shape};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +42,17 @@ pub enum Error {
         /// What is wrong with it, with the numbers.
         reason: String,
     },
+    /// A tensor that the layout asks for is not there.
+    #[error("{}: there is no tensor `{tensor}`", dir.display())]
+    Missing {
+        /// The checkpoint's directory.
+        dir: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A tensor of a quantized linear has another type or shape than its format asks for.
+    #[error(transparent)]
+    Mismatch(Box<Mismatch>),
     /// A weight holds NaN or an infinity, and the job says that this is an error.
     #[error(
         "{}: tensor `{tensor}`: value {index} (row {row}, column {column}) is {value}; leave such tensors unquantized with --on-nonfinite keep", file.display()
@@ -111,6 +124,26 @@ pub enum Error {
         /// Source bytes in all.
         total: u64,
     },
+}
+
+/// What a tensor of a quantized linear is, and what it should be.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[error(
+    "{}: tensor `{tensor}`: is {} {:?}, but {format} of {shape} has {} {:?} there", file.display(), have.0, have.1, want.0, want.1
+)]
+pub struct Mismatch {
+    /// The file that holds the tensor.
+    pub file: PathBuf,
+    /// The tensor's name.
+    pub tensor: String,
+    /// Its dtype and shape.
+    pub have: (Dtype, Vec<usize>),
+    /// The dtype and shape that the format asks for.
+    pub want: (Dtype, Vec<usize>),
+    /// The format.
+    pub format: Format,
+    /// The shape of the linear.
+    pub shape: Shape,
 }
 
 impl Error {

@@ -23,7 +23,7 @@ mod weights;
 
 pub use checkpoint::{CONFIG, Checkpoint, SINGLE, Tensor};
 pub use compare::{CompareOptions, ComparedTensor, Comparison, compare};
-pub use error::{Error, Result};
+pub use error::{Error, Mismatch, Result};
 pub use inspect::{InspectedLinear, InspectedTensor, Inspection, TensorReport, inspect, inspect_tensor};
 pub use mapped::Mapped;
 pub use pattern::Pattern;

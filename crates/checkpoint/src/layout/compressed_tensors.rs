@@ -22,7 +22,7 @@ mod config;
 mod find;
 
 use super::part::scale_dtype;
-use super::{Carried, Companion, Holds, Layout, Linear, Packing, Part, Quantized, Stored};
+use super::{Carried, Companion, Found, Holds, Layout, Linear, Packing, Part, Quantized};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Block, Format, INT8, MXFP4, MXFP8, NVFP4, ScaleKind, Zero};
@@ -181,7 +181,7 @@ impl Layout for CompressedTensors {
         config::write(quantized, config)
     }
 
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>> {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         find::find(checkpoint)
     }
 }

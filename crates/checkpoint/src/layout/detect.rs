@@ -1,7 +1,7 @@
 //! What a checkpoint is quantized with, if with anything: the configuration says it first, then the names of tensors.
 
 use super::cache::{self, CacheTensor};
-use super::{LAYOUTS, Layout, Stored, stored};
+use super::{Found, LAYOUTS, Layout, Stored, stored};
 use crate::{Checkpoint, Error, Result};
 use serde_json::Value;
 
@@ -14,6 +14,15 @@ pub struct Reading {
     pub linears: Vec<Stored>,
     /// Scales and biases of the key-value cache.
     pub(crate) caches: Vec<CacheTensor>,
+}
+
+/// The same with what cannot be read of it.
+#[derive(Debug)]
+pub struct Survey {
+    /// The layout.
+    pub layout: &'static dyn Layout,
+    /// Every linear, or what is wrong with it.
+    pub linears: Found,
 }
 
 /// A convention that is recognised and not read.
@@ -88,10 +97,19 @@ const TELLTALES: &[(&str, &str)] = &[
 /// # Errors
 /// [`Error::Convention`] naming a convention that is not read yet, or what the layout has to say against the checkpoint.
 pub fn read(checkpoint: &Checkpoint) -> Result<Option<Reading>> {
+    let Some(Survey { layout, linears }) = survey(checkpoint)? else { return Ok(None) };
+    let linears = linears.into_iter().collect::<Result<_>>()?;
+    Ok(Some(Reading { layout, linears, caches: cache::find(checkpoint) }))
+}
+
+/// Finds out how a checkpoint is quantized, going on where a linear cannot be read; `None` if it is not quantized.
+///
+/// # Errors
+/// [`Error::Convention`] naming a convention that is not read yet, or a configuration that makes no sense for any linear.
+pub fn survey(checkpoint: &Checkpoint) -> Result<Option<Survey>> {
     for &layout in LAYOUTS {
         if let Some(linears) = layout.find(checkpoint)? {
-            let caches = cache::find(checkpoint);
-            return Ok(Some(Reading { layout, linears, caches }));
+            return Ok(Some(Survey { layout, linears }));
         }
     }
     let foreign = |method: &str| {

@@ -27,7 +27,7 @@ mod quantized;
 mod stored;
 
 pub use cache::{Cache, CacheNumber};
-pub use detect::{FOREIGN, Foreign, Reading, read};
+pub use detect::{FOREIGN, Foreign, Reading, Survey, read, survey};
 pub use packing::Packing;
 pub use part::{Holds, Linear, Make, Part, quantum};
 pub use quantized::{Quantized, QuantizedModule, Scheme};
@@ -72,6 +72,9 @@ pub struct Companion {
     /// Whether the reciprocal is stored.
     pub reciprocal: bool,
 }
+
+/// The linears of a checkpoint: each, or what its tensors or its configuration say against the layout.
+pub type Found = Vec<Result<Stored>>;
 
 /// A file convention for quantized checkpoints.
 ///
@@ -156,11 +159,11 @@ pub trait Layout: fmt::Debug + Sync {
         ("format", "pt")
     }
 
-    /// Finds the quantized linears of a checkpoint; `None` if it is not in this layout.
+    /// Finds the quantized linears of a checkpoint, and what is wrong with those that cannot be read; `None` if it is not in this layout.
     ///
     /// # Errors
-    /// Its configuration or its tensors contradict the layout.
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>>;
+    /// Its configuration makes no sense for any linear.
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>>;
 }
 
 /// The layout of this name.

@@ -21,7 +21,7 @@
 mod config;
 mod find;
 
-use super::{Carried, Companion, Holds, Layout, Linear, Packing, Part, Quantized, Stored};
+use super::{Carried, Companion, Found, Holds, Layout, Linear, Packing, Part, Quantized};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Block, FP8, FP8_BLOCK, FP8_CHANNEL, Format, INT8, MXFP4, MXFP8, NVFP4, ScaleKind};
@@ -160,7 +160,7 @@ impl Layout for ModelOpt {
         config::write(quantized, config)
     }
 
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>> {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         find::find(checkpoint)
     }
 }

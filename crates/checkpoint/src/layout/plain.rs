@@ -13,14 +13,15 @@
 //! that one file explains itself; `config.json` says only `{"quant_method": "lowbit"}` and the format's name.
 
 use super::part::scale_dtype;
-use super::{Carried, Holds, Layout, Linear, Part, Quantized, Stored};
-use crate::safetensors::Dtype;
+use super::{Carried, Found, Holds, Layout, Linear, Part, Quantized, Stored};
+use crate::safetensors::{Dtype, TensorFile};
 use crate::{CONFIG, Checkpoint, Error, Result, json};
 use lowbit_blocks::{Block, Format, Shape, Zero};
 use lowbit_calib::{Activations, recipes::Producer};
 use lowbit_kernels::Element;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -114,33 +115,34 @@ impl Layout for Plain {
         Some((format!("{KEY}{}", linear.weight), json!(note).to_string()))
     }
 
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>> {
-        let mut found = Vec::new();
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        let mut found = BTreeMap::new();
         for file in checkpoint.files() {
             for (key, text) in &file.header().metadata {
                 let Some(weight) = key.strip_prefix(KEY) else { continue };
-                let wrong = |reason: String| Error::tensor(file.path(), weight, reason);
-                let note: Note = serde_json::from_str(text)
-                    .map_err(|e| wrong(format!("its metadata is not read: {e}")))?;
-                let [matrices, rows, cols] = note.shape;
-                let shape = Shape { matrices, rows, cols };
-                let module = crate::arch::module_of(weight).to_owned();
-                let linear = Linear {
-                    module,
-                    weight: weight.to_owned(),
-                    shape,
-                    dtype: note.dtype,
-                    ..Linear::default()
-                };
-                note.format.check(shape).map_err(|e| wrong(e.to_string()))?;
-                let parts = self.parts(&linear, &note.format, Activations::None).map_err(wrong)?;
-                let mut stored = Stored::new(checkpoint, linear, note.format, parts)?;
-                stored.divides = note.tensor_scale == Some(Direction::Divide);
-                found.push(stored);
+                found.insert(weight.to_owned(), self.stored(checkpoint, file, weight, text));
             }
         }
-        found.sort_by(|a, b| a.linear.weight.cmp(&b.linear.weight));
-        Ok((!found.is_empty()).then_some(found))
+        Ok((!found.is_empty()).then(|| found.into_values().collect()))
+    }
+}
+
+impl Plain {
+    /// The linear that a note in the header of `file` speaks of.
+    fn stored(&self, checkpoint: &Checkpoint, file: &TensorFile, weight: &str, text: &str) -> Result<Stored> {
+        let wrong = |reason: String| Error::tensor(file.path(), weight, reason);
+        let note: Note =
+            serde_json::from_str(text).map_err(|e| wrong(format!("its metadata is not read: {e}")))?;
+        let [matrices, rows, cols] = note.shape;
+        let shape = Shape { matrices, rows, cols };
+        let module = crate::arch::module_of(weight).to_owned();
+        let linear =
+            Linear { module, weight: weight.to_owned(), shape, dtype: note.dtype, ..Linear::default() };
+        note.format.check(shape).map_err(|e| wrong(e.to_string()))?;
+        let parts = self.parts(&linear, &note.format, Activations::None).map_err(wrong)?;
+        let mut stored = Stored::new(checkpoint, linear, note.format, parts)?;
+        stored.divides = note.tensor_scale == Some(Direction::Divide);
+        Ok(stored)
     }
 }
 

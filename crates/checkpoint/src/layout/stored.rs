@@ -3,6 +3,7 @@
 use super::{Holds, Linear, Part, columns};
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::safetensors::Dtype;
+use crate::error::Mismatch;
 use crate::{Error, Result};
 use lowbit_blocks::{Format, QLinear, QTensor, Shape, TensorScale};
 use lowbit_calib::Activations;
@@ -85,16 +86,19 @@ impl Stored {
     /// Holds the parts against the checkpoint: each must be there, with its type and length.
     ///
     /// # Errors
-    /// [`Error::File`] for a missing tensor, [`Error::Tensor`] for one that does not fit.
+    /// [`Error::Missing`] for a missing tensor, [`Error::Mismatch`] for one that does not fit.
     pub fn new(checkpoint: &Checkpoint, linear: Linear, format: Format, parts: Vec<Part>) -> Result<Self> {
         for part in &parts {
             let tensor = checkpoint.require(&part.name)?;
             if !same_bytes(tensor.entry.dtype, part.dtype) || tensor.entry.len() != part.len() {
-                let (have, want) = (&tensor.entry, part);
-                return Err(tensor.error(format!(
-                    "is {} {:?}, but {format} of {} has {} {:?} there",
-                    have.dtype, have.shape, linear.shape, want.dtype, want.shape
-                )));
+                return Err(Error::Mismatch(Box::new(Mismatch {
+                    file: tensor.file.path().to_owned(),
+                    tensor: part.name.clone(),
+                    have: (tensor.entry.dtype, tensor.entry.shape.clone()),
+                    want: (part.dtype, part.shape.clone()),
+                    format,
+                    shape: linear.shape,
+                })));
             }
         }
         let bias = checkpoint.tensor(&format!("{}.bias", linear.module)).map(|t| t.entry.name.clone());

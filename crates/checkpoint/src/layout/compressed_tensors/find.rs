@@ -4,7 +4,7 @@
 //! it decides; class names (`Linear`) come after that and take every module. Which modules are quantized is seen from their tensors.
 
 use super::super::part::scale_kind;
-use super::super::{Layout, Linear, Stored, stored};
+use super::super::{Found, Layout, Linear, Stored, stored};
 use super::{Activations, CompressedTensors, Compression, Format};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Error, Pattern, Result, Tensor};
@@ -13,7 +13,7 @@ use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>> {
+pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     let Some(config) = stored::quantization_config(checkpoint, "compressed-tensors") else { return Ok(None) };
     let groups = Groups::read(checkpoint, config)?;
     let mut modules = BTreeSet::new();
@@ -27,7 +27,7 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>> {
             modules.insert(module);
         }
     }
-    modules.into_iter().map(|module| module_of(checkpoint, &groups, module)).collect::<Result<_>>().map(Some)
+    Ok(Some(modules.into_iter().map(|module| module_of(checkpoint, &groups, module)).collect()))
 }
 
 /// One module: its group says the numbers, its tensors the shape and the scale's type.

@@ -1,6 +1,6 @@
 //! Quantized linears of a ModelOpt checkpoint: the algorithm is stated once, or per layer for `MIXED_PRECISION`.
 
-use super::super::{Layout, Linear, Stored, stored};
+use super::super::{Found, Layout, Linear, Stored, stored};
 use super::config::SIDE_FILE;
 use super::{ALGORITHMS, AWQ, ModelOpt, int4};
 use crate::checkpoint::{Checkpoint, read_config};
@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use lowbit_blocks::{Block, Format, Shape};
 use serde_json::{Map, Value};
 
-pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>> {
+pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     let side = read_config(&checkpoint.dir().join(SIDE_FILE))?;
     let side = side.as_ref().and_then(|side| side.get("quantization")).and_then(Value::as_object);
     let Some(config) = side.or(stored::quantization_config(checkpoint, "modelopt")) else { return Ok(None) };
@@ -19,7 +19,7 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Vec<Stored>>> {
             layers.and_then(|layers| layers.get(module)).and_then(Value::as_object).unwrap_or(config);
         module_of(checkpoint, config, module)
     });
-    stored.collect::<Result<_>>().map(Some)
+    Ok(Some(stored.collect()))
 }
 
 fn module_of(checkpoint: &Checkpoint, config: &Map<String, Value>, module: &str) -> Result<Stored> {
