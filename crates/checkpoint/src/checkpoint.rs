@@ -35,6 +35,46 @@ pub struct Tensor<'a> {
     pub file: &'a TensorFile,
 }
 
+/// What keeps a directory from being a checkpoint, or a part of it from being read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flaw {
+    /// The configuration is not read.
+    Config,
+    /// The index is not read.
+    Index,
+    /// There are shards and no index.
+    NoIndex,
+    /// There are no weights.
+    NoWeights,
+    /// A shard that the index names is not there.
+    NoShard,
+    /// A file is not read.
+    File,
+    /// A tensor is in two shards.
+    Twice,
+    /// A tensor of the index is in no shard.
+    NotThere,
+    /// A tensor of the index is in another shard.
+    Elsewhere,
+}
+
+/// Hears of a flaw; an error stops.
+pub(crate) type Tell<'a> = dyn FnMut(Flaw, Error) -> Result<()> + 'a;
+
+/// The value, or nothing where the flaw is told and does not stop.
+fn or_tell<T>(result: Result<T>, flaw: Flaw, tell: &mut Tell<'_>) -> Result<Option<T>> {
+    result.map(Some).or_else(|error| tell(flaw, error).map(|()| None))
+}
+
+/// The files that can be opened.
+fn open_files(paths: impl IntoIterator<Item = PathBuf>, tell: &mut Tell<'_>) -> Result<Vec<TensorFile>> {
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(or_tell(TensorFile::open(path), Flaw::File, tell)?);
+    }
+    Ok(files)
+}
+
 impl Tensor<'_> {
     /// Fills `buffer` with the tensor's bytes from byte `offset` on.
     ///
@@ -67,43 +107,52 @@ impl Checkpoint {
     /// [`Error::Io`], [`Error::File`], [`Error::Tensor`] or [`Error::Duplicate`]: a missing shard, an index that names absent tensors, a name in two
     /// shards, a broken header or configuration.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::open_telling(path.as_ref(), &mut |_, error| Err(error))
+    }
+
+    /// Opens what can be opened. `tell` hears of everything that is wrong, and says by its result whether to go on without it.
+    pub(crate) fn open_telling(path: &Path, tell: &mut Tell<'_>) -> Result<Self> {
         let about = std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
         if about.is_file() {
             let dir = path.parent().unwrap_or(Path::new("")).to_owned();
-            return Self { dir, config: None, ..Self::empty() }
-                .with_files(vec![TensorFile::open(path)?], None);
+            let files = open_files([path.to_owned()], tell)?;
+            return Self { dir, ..Self::empty() }.with_files(files, None, tell);
         }
         let (single, index_path) = (path.join(SINGLE), path.join(INDEX));
-        let config = read_config(&path.join(CONFIG))?;
+        let config = or_tell(read_config(&path.join(CONFIG)), Flaw::Config, tell)?.flatten();
         let mut checkpoint = Self { dir: path.to_owned(), config, ..Self::empty() };
-        let mut index = if index_path.exists() { Some(Index::read(&index_path)?) } else { None };
+        let index = index_path.exists().then(|| or_tell(Index::read(&index_path), Flaw::Index, tell));
+        let (broken, mut index) = (matches!(index, Some(Ok(None))), index.transpose()?.flatten());
         if single.exists() && index.as_ref().is_some_and(|i| !i.shards().contains(SINGLE)) {
             checkpoint.warnings.push(format!("{INDEX} does not name {SINGLE} and is ignored"));
             index = None;
         }
         let Some(index) = index else {
-            if !single.exists() {
-                return Err(Error::file(path, no_weights(path)));
+            let mut files = vec![single];
+            if !files[0].exists() {
+                files = weight_files(path);
+                let flaw = if files.is_empty() { Flaw::NoWeights } else { Flaw::NoIndex };
+                if !broken || files.is_empty() {
+                    tell(flaw, Error::file(path, no_weights(path)))?;
+                }
             }
-            return checkpoint.with_files(vec![TensorFile::open(single)?], None);
+            return checkpoint.with_files(open_files(files, tell)?, None, tell);
         };
         let mut files = Vec::new();
         for shard in index.shards() {
             let file = path.join(shard);
-            if !file.exists() {
-                let mut lost = index.weight_map.iter().filter(|(_, s)| *s == shard).map(|(name, _)| name);
-                let first = lost.next().map_or("", String::as_str);
-                let reason = format!(
-                    "shard {shard} is missing; {} tensors are in it, `{first}` first",
-                    1 + lost.count()
-                );
-                return Err(Error::file(&index_path, reason));
+            if file.exists() {
+                files.push(file);
+                continue;
             }
-            files.push(TensorFile::open(file)?);
+            let mut lost = index.weight_map.iter().filter(|(_, s)| *s == shard).map(|(name, _)| name);
+            let first = lost.next().map_or("", String::as_str);
+            let reason =
+                format!("shard {shard} is missing; {} tensors are in it, `{first}` first", 1 + lost.count());
+            tell(Flaw::NoShard, Error::file(&index_path, reason))?;
         }
         checkpoint.index = true;
-        checkpoint.with_files(files, Some((&index_path, &index)))
+        checkpoint.with_files(open_files(files, tell)?, Some((&index_path, &index)), tell)
     }
 
     fn empty() -> Self {
@@ -112,33 +161,38 @@ impl Checkpoint {
     }
 
     /// Takes in the files and holds their tensors against the index.
-    fn with_files(mut self, files: Vec<TensorFile>, index: Option<(&Path, &Index)>) -> Result<Self> {
+    fn with_files(
+        mut self,
+        files: Vec<TensorFile>,
+        index: Option<(&Path, &Index)>,
+        tell: &mut Tell<'_>,
+    ) -> Result<Self> {
         self.files = files;
         for (f, file) in self.files.iter().enumerate() {
             for (e, entry) in file.header().entries.iter().enumerate() {
-                if let Some((other, _)) = self.tensors.insert(entry.name.clone(), (f, e)) {
-                    return Err(Error::Duplicate {
-                        tensor: entry.name.clone(),
-                        first: self.files[other].path().to_owned(),
-                        second: file.path().to_owned(),
-                    });
+                if let Some(&(other, _)) = self.tensors.get(&entry.name) {
+                    let [first, second] = [&self.files[other], file].map(|f| f.path().to_owned());
+                    tell(Flaw::Twice, Error::Duplicate { tensor: entry.name.clone(), first, second })?;
+                } else {
+                    self.tensors.insert(entry.name.clone(), (f, e));
                 }
             }
         }
         let Some((path, index)) = index else { return Ok(self) };
-        for (name, shard) in &index.weight_map {
+        let is_open =
+            |shard: &str| self.files.iter().any(|f| f.path().file_name().is_some_and(|name| name == shard));
+        let open: BTreeSet<&str> = index.shards().into_iter().filter(|shard| is_open(shard)).collect();
+        // What lies in a shard that could not be opened is told with that shard.
+        for (name, shard) in index.weight_map.iter().filter(|(_, shard)| open.contains(shard.as_str())) {
             let Some(&(f, _)) = self.tensors.get(name) else {
-                return Err(Error::file(
-                    path,
-                    format!("tensor `{name}` should be in {shard}, but no shard has it"),
-                ));
+                let reason = format!("should be in {shard}, but no shard has it");
+                tell(Flaw::NotThere, Error::tensor(path, name, reason))?;
+                continue;
             };
             let file = self.files[f].path();
             if file.file_name().is_none_or(|n| n != shard.as_str()) {
-                return Err(Error::file(
-                    path,
-                    format!("tensor `{name}` should be in {shard}, but is in {}", file.display()),
-                ));
+                let reason = format!("should be in {shard}, but is in {}", file.display());
+                tell(Flaw::Elsewhere, Error::tensor(path, name, reason))?;
             }
         }
         let unnamed: Vec<_> =
@@ -213,6 +267,14 @@ pub(crate) fn read_config(path: &Path) -> Result<Option<Map<String, Value>>> {
         Err(e) => return Err(Error::io("read", path, e)),
     };
     crate::json::loads(&text).map(Some).map_err(|e| Error::file(path, format!("not a JSON object: {e}")))
+}
+
+/// The safetensors files of a directory, in name order.
+pub(crate) fn weight_files(dir: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|file| file.path());
+    let mut files: Vec<_> = files.filter(|f| f.extension().is_some_and(|e| e == "safetensors")).collect();
+    files.sort();
+    files
 }
 
 /// What a directory without safetensors has instead.

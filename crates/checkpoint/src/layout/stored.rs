@@ -2,8 +2,8 @@
 
 use super::{Holds, Linear, Part, columns};
 use crate::checkpoint::{Checkpoint, Tensor};
-use crate::safetensors::Dtype;
 use crate::error::Mismatch;
+use crate::safetensors::Dtype;
 use crate::{Error, Result};
 use lowbit_blocks::{Format, QLinear, QTensor, Shape, TensorScale};
 use lowbit_calib::Activations;

@@ -243,14 +243,14 @@ fn shards_are_held_against_the_index() {
     let (dir, shards) = sharded(|map| _ = map.insert("d.weight".into(), map["c.weight"].clone()));
     let error = refusal(dir.path());
     assert!(
-        error.ends_with(&format!("tensor `d.weight` should be in {}, but no shard has it", shards[1])),
+        error.ends_with(&format!("tensor `d.weight`: should be in {}, but no shard has it", shards[1])),
         "{error}"
     );
 
     let (dir, shards) = sharded(|map| _ = map.insert("c.weight".into(), map["a.weight"].clone()));
     write_file(&dir.path().join(&shards[1]), vec![weights("b.weight", &[4, 8])]);
     let error = refusal(dir.path());
-    assert!(error.contains("tensor `c.weight` should be in") && error.contains(&shards[0]), "{error}");
+    assert!(error.contains("tensor `c.weight`: should be in") && error.contains(&shards[0]), "{error}");
 
     let (dir, shards) = sharded(|_| {});
     write_file(
