@@ -123,7 +123,8 @@ def gptq(config, tensors):
 
     q, values = config["quantization_config"], {}
     for name in modules(tensors, "qweight"):
-        zeros = "v2" if q.get("checkpoint_format") == "gptq_v2" else "v1"
+        two = q.get("checkpoint_format") == "gptq_v2" or q.get("packing_format") in ("auto_round", "auto_round:gptqmodel")
+        zeros = "v2" if two else "v1"
         weight, how = dequantize(of_module(tensors, name), q["bits"], q["group_size"], zeros)
         values[f"{name}.weight"] = digest(weight, how)
     return values
@@ -141,7 +142,20 @@ def awq(config, tensors):
     return values
 
 
+def auto_round(config, tensors):
+    return (awq if "awq" in config["quantization_config"]["packing_format"] else gptq)(config, tensors)
+
+
 # ---------------------------------------------------------------- bitsandbytes
+
+
+def table_lookup(t, state):
+    """The reference of its default backend: table times absmax. The CPU kernel may give -0.0 for FP4's code 8, the table says +0.0."""
+    import bitsandbytes.functional as bnb
+    from bitsandbytes.backends.default.ops import _dequantize_4bit_compute
+
+    absmax = bnb.dequantize_blockwise(state.absmax, state.state2) + state.offset if state.nested else state.absmax
+    return _dequantize_4bit_compute(t["weight"].reshape(-1), absmax, t["weight.quant_map"], state.blocksize, state.shape, state.dtype)
 
 
 def bitsandbytes(config, tensors):
@@ -156,8 +170,12 @@ def bitsandbytes(config, tensors):
     for name in modules(tensors, "weight.absmax"):
         t = of_module(tensors, name)
         state = QuantState.from_dict({k: v for k, v in t.items() if k.startswith("weight.")}, torch.device("cpu"))
-        how = f"{version('bitsandbytes')}: dequantize_4bit, CPU"
-        values[f"{name}.weight"] = digest(bnb.dequantize_4bit(t["weight"], state), how)
+        made, how = bnb.dequantize_4bit(t["weight"], state), f"{version('bitsandbytes')}: dequantize_4bit, CPU"
+        if state.quant_type == "fp4":
+            reference = table_lookup(t, state)
+            assert torch.equal(reference, made)
+            made, how = reference, f"{version('bitsandbytes')}: backends.default _dequantize_4bit_compute with the file's table"
+        values[f"{name}.weight"] = digest(made, how)
     return values
 
 
@@ -166,7 +184,7 @@ METHODS = {
     "modelopt": modelopt,
     "gptq": gptq,
     "awq": awq,
-    "auto-round": gptq,
+    "auto-round": auto_round,
     "bitsandbytes": bitsandbytes,
 }
 
