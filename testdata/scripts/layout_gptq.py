@@ -22,6 +22,9 @@ def dequantize(t, bits, group, zeros):
     else:
         from auto_round_extension.torch.qlinear_torch import QuantLinear
     rows, columns = t["qweight"].shape[0] * 32 // bits, t["qweight"].shape[1]
+    size = rows if group == -1 else group
+    if "g_idx" in t and torch.equal(t["g_idx"].long(), torch.arange(rows) // size):
+        t = {name: v for name, v in t.items() if name != "g_idx"}  # with g_idx the layer drops columns where out > in
     layer = QuantLinear(bits, group, rows, columns, bias=False, g_idx="g_idx" in t)
     layer.load_state_dict({name: v for name, v in t.items() if name in ("qweight", "qzeros", "scales", "g_idx")})
     with multiplied() as seen:
