@@ -78,15 +78,14 @@ fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(l: L, w: W, 
             }
         }
         if left > 0 {
-            let (mut copy, codes) = ([[0; CHUNK]; N], &part.codes[whole * N * CHUNK..]);
+            let codes = &part.codes[whole * N * CHUNK..];
+            let copy;
             // What follows the row meets zeros. Nothing follows the last row.
-            let codes = match codes.as_chunks::<CHUNK>().0.first_chunk::<N>() {
-                Some(codes) => codes,
-                None => {
-                    let some = codes.len().min(N * CHUNK);
-                    copy.as_flattened_mut()[..some].copy_from_slice(&codes[..some]);
-                    &copy
-                }
+            let codes = if let Some(codes) = codes.as_chunks::<CHUNK>().0.first_chunk::<N>() {
+                codes
+            } else {
+                copy = vectors(codes);
+                &copy
             };
             let mut sums = [[l.ints(&[0; LANES]); N]; C];
             for i in 0..N {
@@ -270,16 +269,33 @@ impl<L: SumLanes> Terms<L> {
 fn some_of<L: SumLanes>(l: L, all: &[f32], count: usize) -> L::F {
     const INDEX: [f32; LANES] =
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
-    let mut copy = [0.0; LANES];
-    let all = match all.first_chunk() {
-        Some(all) => all,
-        None => {
-            copy[..all.len()].copy_from_slice(all);
-            &copy
-        }
+    let copy;
+    let all = if let Some(all) = all.first_chunk() {
+        all
+    } else {
+        copy = padded(all);
+        &copy
     };
     let inside = l.gt_f32(l.splat(count as f32), l.load(&INDEX));
     l.float(l.select(inside, l.bits(l.load(all)), l.splat_bits(0)))
+}
+
+/// Fewer than sixteen numbers, then zeros. It is for the last row, and kept apart: to store zeros for every row costs more than its sums.
+#[cold]
+#[inline(never)]
+fn padded(some: &[f32]) -> [f32; LANES] {
+    let mut all = [0.0; LANES];
+    all[..some.len()].copy_from_slice(some);
+    all
+}
+
+/// The same of bytes in vectors.
+#[cold]
+#[inline(never)]
+fn vectors<const N: usize>(some: &[u8]) -> [[u8; CHUNK]; N] {
+    let mut all = [[0; CHUNK]; N];
+    all.as_flattened_mut()[..some.len()].copy_from_slice(some);
+    all
 }
 
 /// Groups of any number of vectors, with what is missing at the end.
