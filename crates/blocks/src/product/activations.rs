@@ -48,7 +48,7 @@ pub struct Activations {
 /// What is in the buffers.
 #[derive(Clone, Copy, Debug, Default)]
 enum Form {
-    /// Whole numbers of steps in `codes`, scales.
+    /// Whole numbers of steps in `codes`, scales; the numbers also in `values`, for weights that are not whole numbers of steps.
     Int { step: f32 },
     /// Unscaled numbers in `values`, scales.
     Float,
@@ -100,6 +100,7 @@ impl Activations {
         self.start(columns, cols, Form::Int { step: 1.0 }, INT8_BLOCK);
         let blocks = cols.div_ceil(INT8_BLOCK);
         self.scales.resize(columns * blocks, 0.0);
+        self.values.resize(got, 0.0);
         self.stored.resize(cols, 0);
         if !matches!(x, Values::F32(_)) {
             self.wide.resize(got, 0.0);
@@ -110,6 +111,8 @@ impl Activations {
             kernels.quantize_int8(&x[column * cols..][..cols], INT8_BLOCK, &mut self.stored, scales);
             let (codes, sums) = column_of(&mut self.codes, &mut self.sums, cols, column);
             kernels.expand(Element::Int { bits: 8 }, &self.stored, cols, codes, sums);
+            let values = &mut self.values[column * cols..][..cols];
+            kernels.decode(Element::Int { bits: 8 }, &self.stored, Blocks::whole(&1.0), values);
         }
         Ok(())
     }
@@ -144,17 +147,14 @@ impl Activations {
             self.scales.extend_from_slice(scales);
         }
         let bytes = format.row_bytes(cols);
-        if step.is_none() {
-            self.values.resize(columns * cols, 0.0);
-        }
+        self.values.resize(columns * cols, 0.0);
         for (column, stored) in x.codes().chunks_exact(bytes).enumerate() {
             if step.is_some() {
                 let (codes, sums) = column_of(&mut self.codes, &mut self.sums, cols, column);
                 kernels.expand(format.element, stored, cols, codes, sums);
-            } else {
-                let values = &mut self.values[column * cols..][..cols];
-                kernels.decode(format.element, stored, Blocks::whole(&1.0), values);
             }
+            let values = &mut self.values[column * cols..][..cols];
+            kernels.decode(format.element, stored, Blocks::whole(&1.0), values);
         }
         Ok(())
     }
@@ -169,15 +169,17 @@ impl Activations {
         }
     }
 
-    /// What products in blocks read, for weights in blocks of `block` values; none where it has to be the product of restored values.
-    pub(super) fn prepared(&self, block: usize) -> Option<Prepared<'_>> {
+    /// What products in blocks read, for weights of an element in blocks of `block` values; none where it has to be the product of restored values.
+    pub(super) fn prepared(&self, element: Element, block: usize) -> Option<Prepared<'_>> {
         let (least, most) = (block.min(self.block), block.max(self.block));
         if most < self.cols && !most.is_multiple_of(least) {
             return None;
         }
         let values = match self.form {
-            Form::Int { step } => Columns::Int { codes: &self.codes, sums: &self.sums, step },
-            Form::Float => Columns::Float(&self.values),
+            Form::Int { step } if element.step().is_some() => {
+                Columns::Int { codes: &self.codes, sums: &self.sums, step }
+            }
+            Form::Int { .. } | Form::Float => Columns::Float(&self.values),
             Form::Restored => return None,
         };
         Some(Prepared { len: self.cols, block: self.block, values, scales: &self.scales })

@@ -163,8 +163,8 @@ impl QTensor<'_> {
     ) -> Result<(), Error> {
         let cols = self.shape().cols;
         fits(x.columns() * x.cols(), x.columns(), cols)?;
-        let in_blocks =
-            Grid::of(&self.format(), self.shape()).is_some_and(|grid| x.prepared(grid.block).is_some());
+        let in_blocks = Grid::of(&self.format(), self.shape())
+            .is_some_and(|grid| x.prepared(self.format().element, grid.block).is_some());
         if in_blocks {
             self.multiply(kernels, &Operand::Quantized(x), x.columns(), y);
         } else {
@@ -230,7 +230,7 @@ impl Work<'_> {
             match operand {
                 Operand::F32(x) => kernels.dot(weights, x, out),
                 Operand::Quantized(x) => {
-                    if let Some(x) = x.prepared(grid.block) {
+                    if let Some(x) = x.prepared(format.element, grid.block) {
                         kernels.dot_prepared(weights, x, out);
                     }
                 }

@@ -165,6 +165,15 @@ impl Stored<'_> {
         }
     }
 
+    /// Asks for the scales and zero points of blocks that are read soon, as far as there are such blocks.
+    pub(crate) fn prefetch(&self, blocks: Range<usize>) {
+        let lists = [(self.scales, self.format.scale.bytes()), (self.zeros, self.format.zero_bytes())];
+        for (stored, bytes) in lists {
+            let end = stored.len().min(blocks.end * bytes);
+            Kernels::best().prefetch(stored.get(blocks.start * bytes..end).unwrap_or(&[]));
+        }
+    }
+
     /// Zero points of some blocks, counted over all matrices; leaves `out` as it is where the format has none.
     pub(crate) fn zeros_of(&self, blocks: Range<usize>, out: &mut Vec<f32>) {
         let bytes = self.format.zero_bytes();

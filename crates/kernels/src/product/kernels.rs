@@ -127,6 +127,13 @@ impl Kernels {
         }
     }
 
+    /// Asks for what is read soon: its cache lines come while something else is computed. It changes nothing but the time.
+    pub fn prefetch(self, later: &[u8]) {
+        if let Some(level) = self.0 {
+            level.prefetch(later);
+        }
+    }
+
     /// One column of `len` codes to the form that [`dot_prepared`](Kernels::dot_prepared) reads: [`Values::Int`](crate::Values::Int), which shows the use.
     ///
     /// # Panics

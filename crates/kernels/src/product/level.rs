@@ -76,6 +76,17 @@ impl Level {
         on!(self, l => products::add_block_terms(l, blocks, scales, x_scales, lanes))
     }
 
+    pub(super) fn add_short_blocks(
+        self,
+        weights: &[[f32; CHUNK]; LANES / 2],
+        x: &[[f32; CHUNK]; LANES / 2],
+        scales: &[f32; LANES],
+        x_scales: &[f32; LANES],
+        lanes: &mut [f32; LANES],
+    ) {
+        on!(self, l => products::add_short_blocks(l, weights, x, scales, x_scales, lanes))
+    }
+
     pub(super) fn add_rows<const C: usize>(
         self,
         rows: Rows<'_>,

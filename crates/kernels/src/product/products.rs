@@ -124,6 +124,27 @@ pub(super) fn add_block_terms<L: SumLanes>(
     l.store(l.load(lanes) + terms, lanes);
 }
 
+/// Adds the terms of sixteen blocks of 32 values: one product in each of the 32 lanes of a block.
+#[inline(always)]
+pub(super) fn add_short_blocks<L: SumLanes>(
+    l: L,
+    weights: &[[f32; CHUNK]; LANES / 2],
+    x: &[[f32; CHUNK]; LANES / 2],
+    scales: &[f32; LANES],
+    x_scales: &[f32; LANES],
+    lanes: &mut [f32; LANES],
+) {
+    let mut sums = [l.splat(0.0); LANES];
+    let weights = weights.as_flattened().as_chunks::<LANES>().0.as_chunks::<2>().0;
+    let x = x.as_flattened().as_chunks::<LANES>().0.as_chunks::<2>().0;
+    for ((sum, [w_low, w_high]), [x_low, x_high]) in sums.iter_mut().zip(weights).zip(x) {
+        // Lanes start at +0.0, adding which would make +0.0 of -0.0. The lanes of the row, which this is added to, make no difference of that.
+        *sum = l.load(w_low) * l.load(x_low) + l.load(w_high) * l.load(x_high);
+    }
+    let terms = (l.add_neighbours(sums) * l.load(scales)) * l.load(x_scales);
+    l.store(l.load(lanes) + terms, lanes);
+}
+
 /// Integers times their step.
 #[inline(always)]
 pub(super) fn widen_steps<L: SumLanes>(_: L, codes: &[[i8; CHUNK]], step: f32, out: &mut [[f32; CHUNK]]) {

@@ -9,6 +9,8 @@ use crate::Blocks;
 use crate::lanes::{CHUNK, LANES};
 use crate::level::Level;
 
+/// Values of blocks that have a loop of their own: those of int8 activations.
+const SHORT: usize = 2 * LANES;
 /// Columns that share a decoded tile.
 const COLUMNS: usize = 4;
 /// Blocks of weights that a tile has at most, the first and the last one in part.
@@ -55,7 +57,23 @@ impl Row<'_> {
         for tile in (0..len).step_by(TILE) {
             let tile_end = len.min(tile + TILE);
             let weights = self.decode(weights, tile, tile_end - tile);
-            for at in (tile..tile_end).step_by(group) {
+            let mut done = tile;
+            if block == SHORT {
+                // Tiles begin with groups: whole ones are summed in registers.
+                while done + group <= tile_end {
+                    let weights = weights[(done - tile) / CHUNK..][..group / CHUNK].try_into().unwrap();
+                    let [mut scales, mut x_scales] = [[0.0; LANES]; 2];
+                    spread(self.blocks.scales, self.plan.run, done / block, LANES, &mut scales);
+                    for (c, lanes) in lanes[..out.len()].iter_mut().enumerate() {
+                        let x = x.column(first + c);
+                        spread(x.scales, self.plan.x_run, done / block, LANES, &mut x_scales);
+                        let x = values(self.level, x, done, done + group, x_tile).try_into().unwrap();
+                        self.level.add_short_blocks(weights, x, &scales, &x_scales, lanes);
+                    }
+                    done += group;
+                }
+            }
+            for at in (done..tile_end).step_by(group) {
                 let (start, end) = (at / group * group, tile_end.min(at.saturating_add(group)));
                 let weights = &weights[(at - tile) / CHUNK..(end - tile).div_ceil(CHUNK)];
                 for (c, sums) in sums.iter_mut().enumerate() {

@@ -396,3 +396,22 @@ fn rows_start_on_bytes() {
     let rows = Rows { element: Element::E2m1, count: 2, len: 3, codes: &[0; 3], blocks };
     Kernels::best().dot(rows, &[0.0; 3], &mut [0.0; 2]);
 }
+
+/// Codes after the last row change nothing; they are what the next call reads.
+#[test]
+fn codes_of_later_rows() {
+    let mut random = Random(18);
+    for e in [Element::E2m1, INT8, Element::E4m3] {
+        for len in [16, 200, 576, 1024, 20_000] {
+            let all = Weights::new(&mut random, e, 7, len, 16, false, false);
+            let rows = all.rows(e, 7, len, 16);
+            let blocks = Blocks { scales: &rows.blocks.scales[..3 * len.div_ceil(16)], ..rows.blocks };
+            let some = Rows { count: 3, blocks, ..rows };
+            let x = Columns::new(&mut random, INT8, 1, len, 32, false);
+            check_prepared(some, &x, 1);
+            let x: Vec<f32> = (0..len).map(|_| random.near(1.0)).collect();
+            check_dot(some, &x, 1, 1);
+        }
+    }
+    Kernels::best().prefetch(&[0; 100]);
+}
