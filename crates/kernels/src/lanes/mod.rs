@@ -10,6 +10,8 @@
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod avx2;
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+mod avx2_encode;
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod avx512;
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod avx512_encode;

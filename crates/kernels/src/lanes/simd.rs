@@ -3,6 +3,8 @@
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx2::{self, HalfDecoder};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::avx2_encode::{self, SearchEncoder};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx512::{self, FNUZ, NARROW, PlaneDecoder, SIGNED};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx512_encode::{self, CellEncoder, E2m1Encoder};
@@ -131,6 +133,8 @@ impl<S: Token> Lanes for Simd<S> {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let Some(token) = self.0.level().as_avx512() {
             return avx512_encode::any_nan(token, [a.into(), b.into(), c.into(), d.into()]);
+        } else if let Some(token) = self.0.level().as_avx2() {
+            return avx2_encode::any_nan(token, [a, b, c, d]);
         }
         (a.simd_ne(a) | b.simd_ne(b) | c.simd_ne(c) | d.simd_ne(d)).any_true()
     }
@@ -183,6 +187,10 @@ impl<S: Token> Lanes for Simd<S> {
         }
         let byte = u32x16::splat(self.0, 0xff);
         let [a, b, c, d] = [(a >> bit) & byte, (b >> bit) & byte, (c >> bit) & byte, (d >> bit) & byte];
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx2() {
+            return avx2_encode::bytes(self, token, [a, b, c, d]);
+        }
         a.relaxed_narrow(b).relaxed_narrow(c.relaxed_narrow(d))
     }
     #[inline(always)]
@@ -190,6 +198,8 @@ impl<S: Token> Lanes for Simd<S> {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let Some(token) = self.0.level().as_avx512() {
             return avx512_encode::in_order(token, x.into()).simd_into(self.0);
+        } else if let Some(token) = self.0.level().as_avx2() {
+            return avx2_encode::in_order(self, token, x);
         }
         x
     }
@@ -225,6 +235,8 @@ impl<S: Token> Lanes for Simd<S> {
         if let Some(token) = self.0.level().as_avx512() {
             let joined: u8x32<S> = avx512_encode::join_nibbles(token, x.into()).simd_into(self.0);
             return joined.store_array(out);
+        } else if let Some(token) = self.0.level().as_avx2() {
+            return avx2_encode::join_nibbles(self, token, x).store_array(out);
         }
         let pairs: u16x32<S> = x.bitcast();
         let bytes = (pairs | pairs >> 4) & u16x32::splat(self.0, 0xff);
@@ -389,6 +401,13 @@ impl<S: Token> Lanes for Simd<S> {
             match e {
                 Element::E2m1 => chunks.encode(self, e, E2m1Encoder(token)),
                 Element::Nf4 | Element::Fp4 => chunks.encode(self, e, CellEncoder::new(token, e)),
+                _ => return Some(chunks),
+            }
+            return None;
+        } else if let Some(token) = self.0.level().as_avx2() {
+            match e {
+                Element::E2m1 => chunks.encode(self, e, avx2_encode::E2m1Encoder(token)),
+                Element::Nf4 | Element::Fp4 => chunks.encode(self, e, SearchEncoder::new(token, e)),
                 _ => return Some(chunks),
             }
             return None;

@@ -1,0 +1,236 @@
+//! Encoding with AVX2: what takes fewer instructions here than in the portable operations.
+//!
+//! ```text
+//! vpackssdw, vpacksswb   four vectors of eight to thirty-two bytes; signs survive, whatever is below them
+//! vpshufb                sixteen codes of E2M1 by quarter of binade; 0 for what is below the first
+//! vpermps                the next of up to eight cuts, by what the comparisons so far have said
+//! ```
+//!
+//! Packing works within 128 bits: the first half of 32 bytes holds the lower four lanes of each of four vectors, the second half the
+//! upper ones. One vpermd at the end of all byte operations restores the order.
+
+use super::Simd;
+use crate::Element;
+use crate::encode::Encoder;
+use fearless_simd::prelude::*;
+use fearless_simd::x86::Avx2;
+use fearless_simd::{Simd as Token, f32x8, f32x16, u8x32, u8x64, u32x8, u32x16};
+use lowbit_scalar::{Fp4, Nf4};
+
+#[cfg(target_arch = "x86")]
+use core::arch::x86::*;
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::*;
+
+fearless_simd::kernel! {
+    /// Each lane is below 256.
+    #[inline(always)]
+    fn pack(avx2: Avx2, x: [__m256i; 4]) -> __m256i {
+        _mm256_packus_epi16(_mm256_packus_epi32(x[0], x[1]), _mm256_packus_epi32(x[2], x[3]))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn unpacked_order(avx2: Avx2, x: __m256i) -> __m256i {
+        _mm256_permutevar8x32_epi32(x, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+    }
+}
+
+/// Lanes below 256 to bytes, in the order in which packing leaves them.
+#[inline(always)]
+pub(super) fn bytes<S: Token>(l: Simd<S>, avx2: Avx2, [a, b, c, d]: [u32x16<S>; 4]) -> u8x64<S> {
+    let ((a, b), (c, d)) = ((a.split(), b.split()), (c.split(), d.split()));
+    join(
+        l,
+        pack(avx2, [a.0.into(), a.1.into(), b.0.into(), b.1.into()]),
+        pack(avx2, [c.0.into(), c.1.into(), d.0.into(), d.1.into()]),
+    )
+}
+
+/// From the order in which packing leaves bytes to that of the lanes.
+#[inline(always)]
+pub(super) fn in_order<S: Token>(l: Simd<S>, avx2: Avx2, x: u8x64<S>) -> u8x64<S> {
+    let (low, high) = x.split();
+    join(l, unpacked_order(avx2, low.into()), unpacked_order(avx2, high.into()))
+}
+
+#[inline(always)]
+fn join<S: Token>(l: Simd<S>, low: __m256i, high: __m256i) -> u8x64<S> {
+    let (low, high): (u8x32<S>, u8x32<S>) = (low.simd_into(l.0), high.simd_into(l.0));
+    low.combine(high)
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn pairs_nan(avx2: Avx2, x: [__m256; 4]) -> __m256 {
+        _mm256_or_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(x[0], x[1]), _mm256_cmp_ps::<_CMP_UNORD_Q>(x[2], x[3]))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn any_set(avx2: Avx2, a: __m256, b: __m256) -> bool {
+        _mm256_movemask_ps(_mm256_or_ps(a, b)) != 0
+    }
+}
+
+/// Asks two vectors at once.
+#[inline(always)]
+pub(super) fn any_nan<S: Token>(avx2: Avx2, [a, b, c, d]: [f32x16<S>; 4]) -> bool {
+    let ((a, b), (c, d)) = ((a.split(), b.split()), (c.split(), d.split()));
+    let first = pairs_nan(avx2, [a.0.into(), a.1.into(), b.0.into(), b.1.into()]);
+    any_set(avx2, first, pairs_nan(avx2, [c.0.into(), c.1.into(), d.0.into(), d.1.into()]))
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn nibbles(avx2: Avx2, low: __m256i, high: __m256i) -> __m256i {
+        let sixteen = _mm256_set1_epi16(0x1001);
+        let (low, high) = (_mm256_maddubs_epi16(low, sixteen), _mm256_maddubs_epi16(high, sixteen));
+        _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(low, high))
+    }
+}
+
+/// Two bytes below 16 in one, the first in the low half.
+#[inline(always)]
+pub(super) fn join_nibbles<S: Token>(l: Simd<S>, avx2: Avx2, x: u8x64<S>) -> u8x32<S> {
+    let (low, high) = x.split();
+    nibbles(avx2, low.into(), high.into()).simd_into(l.0)
+}
+
+/// E2M1 by a table of the quarters of binades, as with AVX-512: one unit less where a tie goes down, and all ties begin a quarter.
+///
+/// ```text
+/// quarters of binade   0.25: 1 1 1 1      0.5: 1 1 2 2      1: 2 3 3 4      2: 4 5 5 6      4: 6 7 7 7
+/// ```
+#[derive(Clone, Copy)]
+pub(super) struct E2m1Encoder(pub(super) Avx2);
+
+impl<S: Token> Encoder<Simd<S>> for E2m1Encoder {
+    #[inline(always)]
+    fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
+        let ((a, b), (c, d)) = ((a.split(), b.split()), (c.split(), d.split()));
+        let low = e2m1(self.0, [a.0.into(), a.1.into(), b.0.into(), b.1.into()]);
+        join(l, low, e2m1(self.0, [c.0.into(), c.1.into(), d.0.into(), d.1.into()]))
+    }
+}
+
+fearless_simd::kernel! {
+    /// The quarter of binade of a magnitude, at least the one below 2^-3.
+    #[inline(always)]
+    fn quarter(avx2: Avx2, x: __m256) -> __m256i {
+        let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), x);
+        let bits = _mm256_castps_si256(_mm256_max_ps(magnitude, _mm256_set1_ps(0.125)));
+        let down = _mm256_andnot_si256(_mm256_srli_epi32::<22>(bits), _mm256_set1_epi32(1));
+        _mm256_srli_epi32::<21>(_mm256_sub_epi32(bits, down))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn e2m1(avx2: Avx2, x: [__m256; 4]) -> __m256i {
+        let first = _mm256_packs_epi32(quarter(avx2, x[0]), quarter(avx2, x[1]));
+        let last = _mm256_packs_epi32(quarter(avx2, x[2]), quarter(avx2, x[3]));
+        // Counted from 0.5.
+        let start = _mm256_set1_epi16(4 * 126);
+        let index = _mm256_packs_epi16(_mm256_sub_epi16(first, start), _mm256_sub_epi16(last, start));
+        let codes = _mm256_broadcastsi128_si256(_mm_setr_epi8(1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 7));
+        let code = _mm256_shuffle_epi8(codes, _mm256_min_epi8(index, _mm256_set1_epi8(15)));
+        // From 0.25 on.
+        let one = _mm256_and_si256(_mm256_cmpgt_epi8(index, _mm256_set1_epi8(-5)), _mm256_set1_epi8(1));
+        let signs = _mm256_packs_epi16(
+            _mm256_packs_epi32(_mm256_castps_si256(x[0]), _mm256_castps_si256(x[1])),
+            _mm256_packs_epi32(_mm256_castps_si256(x[2]), _mm256_castps_si256(x[3])),
+        );
+        let sign = _mm256_and_si256(_mm256_srli_epi16::<4>(signs), _mm256_set1_epi8(8));
+        _mm256_or_si256(_mm256_max_epu8(code, one), sign)
+    }
+}
+
+/// NF4 and FP4 by comparing with the middle one of the cuts that are left, which is looked up by the outcomes so far.
+#[derive(Clone, Copy)]
+pub(super) struct SearchEncoder {
+    avx2: Avx2,
+    signed: bool,
+    /// The cuts of the second, third and fourth comparison; the first of NF4 is apart.
+    cuts: [__m256; 3],
+}
+
+/// The cuts of the comparison that halves runs of `2 half - 1`: cut `i` where the comparisons before have said `i`.
+const fn level<const N: usize>(sorted: &[f32; N], half: usize) -> [f32; 8] {
+    let mut cuts = [0.0; 8];
+    let mut i = 0;
+    while (2 * i + 1) * half <= N {
+        cuts[i] = sorted[(2 * i + 1) * half - 1];
+        i += 1;
+    }
+    cuts
+}
+
+static NF4: [[f32; 8]; 3] = [level(&Nf4::CUTS, 4), level(&Nf4::CUTS, 2), level(&Nf4::CUTS, 1)];
+static FP4: [[f32; 8]; 3] = [level(&Fp4::CUTS, 4), level(&Fp4::CUTS, 2), level(&Fp4::CUTS, 1)];
+
+impl SearchEncoder {
+    #[inline(always)]
+    pub(super) fn new(avx2: Avx2, e: Element) -> Self {
+        let signed = matches!(e, Element::Nf4);
+        let [first, second, third] = if signed { &NF4 } else { &FP4 };
+        let load = |cuts| f32x8::load_array_ref(avx2, cuts).into();
+        Self { avx2, signed, cuts: [load(first), load(second), load(third)] }
+    }
+
+    #[inline(always)]
+    fn eight<S: Token>(self, l: Simd<S>, x: f32x8<S>) -> u32x8<S> {
+        match self.signed {
+            true => nf4(self.avx2, x.into(), self.cuts).simd_into(l.0),
+            false => fp4(self.avx2, x.into(), self.cuts).simd_into(l.0),
+        }
+    }
+
+    #[inline(always)]
+    fn sixteen<S: Token>(self, l: Simd<S>, x: f32x16<S>) -> u32x16<S> {
+        let (low, high) = x.split();
+        self.eight(l, low).combine(self.eight(l, high))
+    }
+}
+
+impl<S: Token> Encoder<Simd<S>> for SearchEncoder {
+    #[inline(always)]
+    fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
+        let codes = [self.sixteen(l, a), self.sixteen(l, b), self.sixteen(l, c), self.sixteen(l, d)];
+        bytes(l, self.avx2, codes)
+    }
+}
+
+fearless_simd::kernel! {
+    /// `2 * index`, and one more where `x` is above the cut at `index`.
+    #[inline(always)]
+    fn step(avx2: Avx2, x: __m256, cuts: __m256, index: __m256i) -> __m256i {
+        let passed = _mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_permutevar8x32_ps(cuts, index));
+        _mm256_sub_epi32(_mm256_add_epi32(index, index), _mm256_castps_si256(passed))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn nf4(avx2: Avx2, x: __m256, cuts: [__m256; 3]) -> __m256i {
+        let passed = _mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_set1_ps(Nf4::CUTS[7]));
+        let index = _mm256_srli_epi32::<31>(_mm256_castps_si256(passed));
+        step(avx2, x, cuts[2], step(avx2, x, cuts[1], step(avx2, x, cuts[0], index)))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn fp4(avx2: Avx2, x: __m256, cuts: [__m256; 3]) -> __m256i {
+        let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), x);
+        let index = step(avx2, magnitude, cuts[0], _mm256_setzero_si256());
+        let rank = step(avx2, magnitude, cuts[2], step(avx2, magnitude, cuts[1], index));
+        // The codes of FP4 in the order of their values: 0 1 6 7 4 5 2 3.
+        let two = _mm256_and_si256(rank, _mm256_set1_epi32(2));
+        let code = _mm256_xor_si256(rank, _mm256_slli_epi32::<1>(two));
+        let negative = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_LT_OQ>(x, _mm256_setzero_ps()));
+        _mm256_or_si256(code, _mm256_and_si256(negative, _mm256_set1_epi32(8)))
+    }
+}
