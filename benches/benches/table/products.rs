@@ -13,8 +13,7 @@ use super::peer::Peer;
 
 /// Name of the f32 bytes of the weight, its rows and columns: one in the L2 cache, one of rows that no sixteen blocks divide, one whose packed
 /// bytes are twice the largest cache here.
-const SIZES: [(&str, usize, usize); 4] =
-    [("1MB", 64, 4096), ("1MB-512", 512, 512), ("1MB-576", 448, 576), ("512MB", 32_768, 4096)];
+const SIZES: [(&str, usize, usize); 3] = [("1MB", 64, 4096), ("1MB-576", 448, 576), ("512MB", 32_768, 4096)];
 
 /// The formats that have rows.
 const SHOWN: [&str; 9] =
