@@ -17,7 +17,7 @@ use crate::format::{Block, Format, Zero};
 use crate::shape::Shape;
 use crate::tensor::QTensor;
 
-/// Scales in a band, about: 32 KiB of f32, which the second cache holds beside the codes; smaller bands begin too often, twice as many are no faster.
+/// Scales in a band, about: 32 KiB of f32, which the second cache holds beside the codes. Each band costs a start; twice as many scales were not faster.
 const BAND: usize = 8192;
 
 /// How rows and blocks meet, where every row starts with a block.

@@ -280,7 +280,7 @@ fn some_of<L: SumLanes>(l: L, all: &[f32], count: usize) -> L::F {
     l.float(l.select(inside, l.bits(l.load(all)), l.splat_bits(0)))
 }
 
-/// Fewer than sixteen numbers, then zeros. It is for the last row, and kept apart: to store zeros for every row costs more than its sums.
+/// Fewer than sixteen numbers, then zeros. It is for the last row, and kept apart, so that no other row stores zeros.
 #[cold]
 #[inline(never)]
 fn padded(some: &[f32]) -> [f32; LANES] {
