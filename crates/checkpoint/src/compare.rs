@@ -69,14 +69,67 @@ pub fn compare(
     progress: &dyn Progress,
 ) -> Result<Comparison> {
     let (a, b) = (Weights::open(first)?, Weights::open(second)?);
-    let (experts_a, experts_b) = (a.experts(), b.experts());
     let patterns = Pattern::list(&options.include)?;
     let wanted = |name: &str| {
         let matches = |p: &Pattern| p.matches(name) || p.matches(crate::arch::module_of(name));
         patterns.is_empty() || patterns.iter().any(matches)
     };
-    let mut pairs: Vec<(String, Weight<'_>, Weight<'_>)> = Vec::new();
-    let (mut only_first, mut only_second) = (Vec::new(), Vec::new());
+    let Pairs { pairs, only_first, only_second } = pair_up(&a, &b, wanted);
+    if pairs.is_empty() {
+        return Err(Error::Job(format!(
+            "{} and {} have no weight in common",
+            first.display(),
+            second.display()
+        )));
+    }
+    for (name, x, y) in &pairs {
+        if x.shape != y.shape {
+            let reason = format!("is {} here and {} in {}", x.shape, y.shape, second.display());
+            return Err(Error::tensor(first, name, reason));
+        }
+    }
+    let stats = measure(&pairs, options.jobs, Phase::Compare, progress, second)?;
+    let mut total = ErrorStats::default();
+    stats.iter().for_each(|s| total.merge(s));
+    let label = |weights: &Weights, name: &str| match (weights.stored(name), weights.checkpoint.tensor(name))
+    {
+        (Some(stored), _) => stored.format.name(),
+        (None, Some(tensor)) => tensor.entry.dtype.to_string(),
+        (None, None) => "stack".into(),
+    };
+    let row = |((name, x, _), stats): (&Pair<'_>, &ErrorStats)| ComparedTensor {
+        name: name.clone(),
+        shape: [x.shape.matrices, x.shape.rows, x.shape.cols],
+        first: label(&a, name),
+        second: label(&b, name),
+        figures: stats.report(),
+    };
+    let mut rows: Vec<_> = pairs.iter().zip(&stats).map(row).collect();
+    // Worst first; NaN (an original of zeros that came back as something) counts as worst, and names settle the rest.
+    let rank = |row: &ComparedTensor| {
+        if row.figures.sqnr_db.is_nan() { f64::NEG_INFINITY } else { row.figures.sqnr_db }
+    };
+    rows.sort_by(|x, y| rank(x).total_cmp(&rank(y)).then_with(|| x.name.cmp(&y.name)));
+    Ok(Comparison { rows, total: total.report(), only_first, only_second })
+}
+
+/// A weight in both checkpoints.
+pub(crate) type Pair<'a> = (String, Weight<'a>, Weight<'a>);
+
+/// The weights of two checkpoints, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs<'a> {
+    pub(crate) pairs: Vec<Pair<'a>>,
+    /// Weights that only the first has.
+    pub(crate) only_first: Vec<String>,
+    /// Weights that only the second has.
+    pub(crate) only_second: Vec<String>,
+}
+
+/// Finds each wanted weight of one checkpoint in the other, experts also in stacks.
+pub(crate) fn pair_up<'a>(a: &'a Weights, b: &'a Weights, wanted: impl Fn(&str) -> bool) -> Pairs<'a> {
+    let (experts_a, experts_b) = (a.experts(), b.experts());
+    let Pairs { mut pairs, mut only_first, mut only_second } = Pairs::default();
     for name in a.names().filter(|name| wanted(name)) {
         match (a.get(name), b.get(name).or_else(|| experts_b.get(name).cloned())) {
             (Some(x), Some(y)) => pairs.push((name.to_owned(), x, y)),
@@ -94,44 +147,9 @@ pub fn compare(
         own.get(name).is_some_and(|w| w.shape.matrices > 1)
             && pairs.iter().any(|(n, ..)| n.starts_with(parent(name)))
     };
-    only_first.retain(|name| !is_cut(name, &a));
-    only_second.retain(|name| !is_cut(name, &b));
-    if pairs.is_empty() {
-        return Err(Error::Job(format!(
-            "{} and {} have no weight in common",
-            first.display(),
-            second.display()
-        )));
-    }
-    for (name, x, y) in &pairs {
-        if x.shape != y.shape {
-            let reason = format!("is {} here and {} in {}", x.shape, y.shape, second.display());
-            return Err(Error::tensor(first, name, reason));
-        }
-    }
-    let stats = measure(&pairs, options.jobs, progress, second)?;
-    let mut total = ErrorStats::default();
-    stats.iter().for_each(|s| total.merge(s));
-    let label = |weights: &Weights, name: &str| match (weights.stored(name), weights.checkpoint.tensor(name))
-    {
-        (Some(stored), _) => stored.format.name(),
-        (None, Some(tensor)) => tensor.entry.dtype.to_string(),
-        (None, None) => "stack".into(),
-    };
-    let row = |((name, x, _), stats): (&(String, Weight<'_>, Weight<'_>), &ErrorStats)| ComparedTensor {
-        name: name.clone(),
-        shape: [x.shape.matrices, x.shape.rows, x.shape.cols],
-        first: label(&a, name),
-        second: label(&b, name),
-        figures: stats.report(),
-    };
-    let mut rows: Vec<_> = pairs.iter().zip(&stats).map(row).collect();
-    // Worst first; NaN (an original of zeros that came back as something) counts as worst, and names settle the rest.
-    let rank = |row: &ComparedTensor| {
-        if row.figures.sqnr_db.is_nan() { f64::NEG_INFINITY } else { row.figures.sqnr_db }
-    };
-    rows.sort_by(|x, y| rank(x).total_cmp(&rank(y)).then_with(|| x.name.cmp(&y.name)));
-    Ok(Comparison { rows, total: total.report(), only_first, only_second })
+    only_first.retain(|name| !is_cut(name, a));
+    only_second.retain(|name| !is_cut(name, b));
+    Pairs { pairs, only_first, only_second }
 }
 
 /// The name up to and with the last dot of the module.
@@ -141,9 +159,10 @@ fn parent(name: &str) -> &str {
 }
 
 /// The error statistics of each pair.
-fn measure(
-    pairs: &[(String, Weight<'_>, Weight<'_>)],
+pub(crate) fn measure(
+    pairs: &[Pair<'_>],
     jobs: usize,
+    phase: Phase,
     progress: &dyn Progress,
     dir: &Path,
 ) -> Result<Vec<ErrorStats>> {
@@ -166,7 +185,7 @@ fn measure(
         y.read(rows.clone(), &mut restored)?;
         results[tile].lock().unwrap_or_else(|e| e.into_inner()).observe(&original, &restored);
         let done = done.fetch_add(bytes(*at, rows), Ordering::Relaxed) + bytes(*at, rows);
-        progress.step(Step { phase: Phase::Compare, name, done, total });
+        progress.step(Step { phase, name, done, total });
         Ok(())
     })?;
     let mut stats = vec![ErrorStats::default(); pairs.len()];

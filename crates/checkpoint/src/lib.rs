@@ -19,6 +19,7 @@ mod progress;
 mod run;
 pub mod safetensors;
 mod threads;
+pub mod verify;
 mod weights;
 
 pub use checkpoint::{CONFIG, Checkpoint, SINGLE, Tensor};
@@ -30,3 +31,4 @@ pub use pattern::Pattern;
 pub use plan::{Job, OnNonFinite, OutputFile, Plan, PlanSummary, PlannedTensor};
 pub use progress::{Phase, Progress, Step};
 pub use run::{Report, Spent};
+pub use verify::verify;

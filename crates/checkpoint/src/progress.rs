@@ -13,6 +13,8 @@ pub enum Phase {
     Quantize,
     /// Comparing two checkpoints.
     Compare,
+    /// Looking at every tensor for what is wrong.
+    Verify,
     /// Copying the other files, syncing, renaming.
     Finish,
 }

@@ -45,6 +45,11 @@ impl Weights {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;
         let reading = read(&checkpoint)?;
+        Ok(Self::new(checkpoint, reading))
+    }
+
+    /// The weights of a checkpoint that is open and whose quantized linears are known.
+    pub(crate) fn new(checkpoint: Checkpoint, reading: Option<Reading>) -> Self {
         let mut by_name: BTreeMap<String, Source> = BTreeMap::new();
         for (at, stored) in reading.iter().flat_map(|r| &r.linears).enumerate() {
             by_name.insert(stored.linear.weight.clone(), Source::Quantized(at));
@@ -59,7 +64,7 @@ impl Weights {
         for (name, source) in floats {
             by_name.entry(name).or_insert(source);
         }
-        Ok(Self { checkpoint, reading, by_name })
+        Self { checkpoint, reading, by_name }
     }
 
     /// Names of all weights.

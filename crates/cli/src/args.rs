@@ -20,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     lowbit quantize MODEL_DIR -o OUT_DIR --format nvfp4\n  \
     lowbit inspect OUT_DIR\n  \
     lowbit compare MODEL_DIR OUT_DIR\n  \
+    lowbit verify OUT_DIR --against MODEL_DIR\n  \
     lowbit formats")]
 pub(crate) struct Cli {
     /// What to do.
@@ -27,7 +28,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// The four things that the tool does.
+/// What the tool does.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Quantize the linear layers of a model directory into a new directory.
@@ -37,6 +38,9 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Compare the weights of two directories, quantized or not, worst tensor first.
     Compare(CompareArgs),
+    /// Look for everything that is known to go wrong with a checkpoint; exit status 1 if anything is.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
     /// List the formats, the layouts that carry them and the recipes behind them.
     Formats(FormatsArgs),
 }
@@ -52,6 +56,14 @@ Patterns of --include and --exclude are globs over tensor names without `.weight
 `model.layers.*.mlp.*`; with the prefix `re:` they are regular expressions anchored at the start.
 Without --include, every linear layer is quantized but the output head, routers, embeddings,
 vision towers and multi-token-prediction heads.";
+
+const VERIFY_EXAMPLES: &str = "Examples:
+  lowbit verify llama-nvfp4                       files, scales, configuration, values
+  lowbit verify llama-nvfp4 --against llama       also layers that lost more than others
+  lowbit verify llama-nvfp4 --json | jq .errors   for scripts
+
+Each finding has a stable code (LB-S03), which docs/checkpoints.md explains.
+Exit status: 0 if there is nothing but warnings, 1 if there are errors.";
 
 /// Options of `lowbit quantize`.
 #[derive(Args, Debug)]
@@ -180,6 +192,33 @@ pub(crate) struct CompareArgs {
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
 
     /// Print every tensor as JSON, for scripts.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// No progress, only the result.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Options of `lowbit verify`.
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// Model directory, quantized or not, or one safetensors file.
+    pub(crate) dir: PathBuf,
+
+    /// The model that it was made from: compares names, shapes and what each layer lost.
+    #[arg(long, value_name = "ORIGINAL")]
+    pub(crate) against: Option<PathBuf>,
+
+    /// List every finding, not the first few of each code.
+    #[arg(short, long)]
+    pub(crate) all: bool,
+
+    /// Worker threads. [default: all cores]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+
+    /// Print every finding as JSON, for scripts.
     #[arg(long)]
     pub(crate) json: bool,
 

@@ -11,6 +11,7 @@ mod progress;
 mod quantize;
 mod table;
 mod units;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,11 @@ fn main() -> ExitCode {
         Command::Quantize(args) => quantize::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Verify(args) => match verify::run(&args) {
+            // What is wrong has been said.
+            Ok(false) => return ExitCode::FAILURE,
+            other => other.map(drop),
+        },
         Command::Formats(args) => formats::run(&args),
     };
     match result {

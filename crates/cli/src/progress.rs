@@ -91,6 +91,7 @@ fn word(phase: Phase) -> &'static str {
         Phase::Scan => "scanning",
         Phase::Quantize => "quantizing",
         Phase::Compare => "comparing",
+        Phase::Verify => "verifying",
         Phase::Finish => "finishing",
         _ => "working",
     }

@@ -31,8 +31,8 @@ pub use detect::{FOREIGN, Foreign, Reading, Survey, read, survey};
 pub use packing::Packing;
 pub use part::{Holds, Linear, Make, Part, quantum};
 pub use quantized::{Quantized, QuantizedModule, Scheme};
-pub(crate) use stored::read_floats;
 pub use stored::{Assemble, Extra, ExtraKind, Stored};
+pub(crate) use stored::{any_quantization_config, read_floats, same_bytes};
 
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Error, Result};

@@ -264,7 +264,7 @@ impl Stored {
 }
 
 /// Whether the bytes of two dtypes are the same: files differ in what they call a byte, a word, or an exponent.
-fn same_bytes(a: Dtype, b: Dtype) -> bool {
+pub(crate) fn same_bytes(a: Dtype, b: Dtype) -> bool {
     const ALIKE: &[&[Dtype]] =
         &[&[Dtype::U8, Dtype::I8, Dtype::F8_E8M0], &[Dtype::I16, Dtype::U16], &[Dtype::I32, Dtype::U32]];
     a == b || ALIKE.iter().any(|alike| alike.contains(&a) && alike.contains(&b))
@@ -292,7 +292,7 @@ pub(super) fn quantization_config<'a>(
 }
 
 /// `quantization_config` of `config.json`, or of its `text_config`, or the older `compression_config`.
-pub(super) fn any_quantization_config(checkpoint: &Checkpoint) -> Option<&Map<String, Value>> {
+pub(crate) fn any_quantization_config(checkpoint: &Checkpoint) -> Option<&Map<String, Value>> {
     let config = checkpoint.config()?;
     let text = config.get("text_config").and_then(Value::as_object);
     let found = [Some(config), text].into_iter().flatten();

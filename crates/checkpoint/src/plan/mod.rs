@@ -18,7 +18,7 @@ mod units;
 
 pub use files::OutputFile;
 pub use job::{Job, OnNonFinite};
-pub(crate) use select::{natural, value_dtype};
+pub(crate) use select::{has_head, natural, value_dtype};
 pub(crate) use summary::Totals;
 pub use summary::{PlanSummary, PlannedTensor};
 pub(crate) use units::{Copied, Placed, QuantizedUnit, Unit};

@@ -184,7 +184,7 @@ fn is_tied(checkpoint: &Checkpoint, arch: &Arch) -> bool {
 }
 
 /// Whether the model has an output head, by the name of its class.
-fn has_head(checkpoint: &Checkpoint) -> bool {
+pub(crate) fn has_head(checkpoint: &Checkpoint) -> bool {
     let classes = checkpoint.config().and_then(|c| c.get("architectures")).and_then(|a| a.as_array());
     let named = |class: &str| {
         ["CausalLM", "LMHead", "MaskedLM", "ConditionalGeneration"].iter().any(|n| class.contains(n))

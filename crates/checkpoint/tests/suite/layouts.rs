@@ -10,7 +10,7 @@ use serde_json::json;
 use std::borrow::Cow;
 
 /// All formats: the presets, and integers that are none.
-fn formats() -> Vec<Format> {
+pub(crate) fn formats() -> Vec<Format> {
     let more = [
         "int3-g128-asym",
         "int5-g32",

@@ -11,4 +11,6 @@ mod model;
 mod parity;
 mod reading;
 mod selecting;
+mod verify;
+mod verify_faults;
 mod writing;

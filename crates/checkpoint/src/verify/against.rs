@@ -1,0 +1,132 @@
+//! A checkpoint against the one that it was made from: names, shapes, and how far each layer is away.
+//!
+//! A layer is an outlier if its SQNR is below the median of its format by [`SPREAD`] robust deviations (1.4826 MAD) and by [`MARGIN`] dB; and too
+//! low on its own if it is below what its format keeps of any usual weights.
+
+use super::checks::Code;
+use super::finding::Finding;
+use super::layers::Layers;
+use super::names;
+use crate::compare::{Pairs, measure, pair_up};
+use crate::layout::Reading;
+use crate::progress::{Phase, Progress};
+use crate::weights::Weights;
+use crate::{Checkpoint, Result};
+use lowbit_blocks::Format;
+use lowbit_kernels::Element;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Robust deviations below the median.
+const SPREAD: f64 = 6.0;
+/// Decibels below the median that are nothing unusual, however alike the other layers are.
+const MARGIN: f64 = 3.0;
+/// Layers of a format without which there is no median to speak of.
+const ENOUGH: usize = 5;
+/// What copies may lose by another float type, in dB of SQNR.
+const COPIED: f64 = 45.0;
+
+/// A layer and its SQNR in dB.
+type Lost<'a> = (&'a str, f64);
+
+/// Compares everything that both have.
+pub(super) fn check(
+    checkpoint: Checkpoint,
+    layers: Layers,
+    original: &Path,
+    jobs: usize,
+    progress: &dyn Progress,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let first = Weights::open(original)?;
+    let Layers { layout, linears, broken, understood } = layers;
+    let reading = layout.map(|layout| Reading { layout, linears, caches: Vec::new() });
+    let second = Weights::new(checkpoint, reading);
+    let wanted = |name: &str| names::part_of(name).is_none() && !broken.contains(names::module_of(name));
+    let Pairs { mut pairs, only_first, only_second } = pair_up(&first, &second, wanted);
+    if understood {
+        let lost = only_first.iter().map(|name| (Code::OriginalOnly, name, "is in the original only"));
+        let added = only_second.iter().map(|name| (Code::NotInOriginal, name, "is not in the original"));
+        findings.extend(lost.chain(added).map(|(code, name, what)| Finding::new(code, what).about(name)));
+    }
+    pairs.retain(|(name, x, y)| {
+        if x.shape != y.shape {
+            let detail = format!("is {} and in the original {}", y.shape, x.shape);
+            findings.push(Finding::new(Code::OtherShape, detail).about(name));
+        }
+        x.shape == y.shape
+    });
+    let stats = measure(&pairs, jobs, Phase::Verify, progress, second.checkpoint.dir())?;
+    let mut formats: BTreeMap<String, (Format, Vec<Lost<'_>>)> = BTreeMap::new();
+    for ((name, ..), stats) in pairs.iter().zip(&stats) {
+        let sqnr = stats.report().sqnr_db;
+        match second.stored(name) {
+            // Smoothing moves what is lost to columns that matter less: no layer is like another.
+            Some(stored) if stored.pre_quant_scale.is_some() => {
+                lost(&stored.format.name(), floor(&stored.format), &[(name, sqnr)], findings);
+            }
+            Some(stored) => {
+                let of = formats.entry(stored.format.name()).or_insert((stored.format, Vec::new()));
+                of.1.push((name, sqnr));
+            }
+            // NaN on both sides is what the scan tells.
+            None if sqnr < COPIED => {
+                let finding = Finding::new(Code::KeptChanged, format!("SQNR {sqnr:.2} dB"));
+                findings.push(finding.about(name).with("sqnr_db", sqnr));
+            }
+            None => {}
+        }
+    }
+    for (name, (format, layers)) in formats {
+        lost(&name, floor(&format), &layers, findings);
+    }
+    Ok(())
+}
+
+/// Layers of one format that lost too much.
+fn lost(format: &str, floor: f64, layers: &[Lost<'_>], findings: &mut Vec<Finding>) {
+    let sqnr = layers.iter().map(|(_, sqnr)| *sqnr).filter(|sqnr| sqnr.is_finite());
+    let mut sqnr: Vec<f64> = sqnr.collect();
+    let middle = median(&mut sqnr);
+    let mut away: Vec<f64> = sqnr.iter().map(|s| (s - middle).abs()).collect();
+    let limit = middle - (SPREAD * 1.4826 * median(&mut away)).max(MARGIN);
+    for &(layer, sqnr) in layers {
+        let finding = if sqnr.is_nan() || sqnr < floor {
+            Finding::new(Code::SqnrFloor, format!("SQNR {sqnr:.2} dB; {format} keeps at least {floor:.0} dB"))
+                .with("floor_db", floor)
+        } else if layers.len() >= ENOUGH && sqnr < limit {
+            let others = format!("half of {} {format} layers have {middle:.2} dB or more", layers.len());
+            Finding::new(Code::SqnrOutlier, format!("SQNR {sqnr:.2} dB; {others}"))
+                .with("median_db", middle)
+                .with("limit_db", limit)
+        } else {
+            continue;
+        };
+        findings.push(finding.about(layer).with("sqnr_db", sqnr));
+    }
+}
+
+/// The upper median; infinite of nothing.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)
+}
+
+/// What a format keeps of any usual weights, in dB: about half of what it keeps of a normal distribution.
+const fn floor(format: &Format) -> f64 {
+    match format.element {
+        Element::Int { bits } | Element::Uint { bits } => match bits {
+            1 => -3.0,
+            2 => 1.0,
+            3 => 5.0,
+            4 => 10.0,
+            5 => 14.0,
+            6 => 17.0,
+            _ => 20.0,
+        },
+        Element::E2m1 | Element::Nf4 | Element::Fp4 => 10.0,
+        Element::E5m2 | Element::E5m2Fnuz => 14.0,
+        Element::E2m3 | Element::E3m2 => 15.0,
+        _ => 20.0,
+    }
+}

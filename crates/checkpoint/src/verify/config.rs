@@ -1,0 +1,97 @@
+//! What the configuration says of all layers, against what they are.
+
+use super::checks::Code;
+use super::finding::Finding;
+use super::layers::Layers;
+use super::names;
+use crate::checkpoint::{CONFIG, Checkpoint, read_config};
+use crate::layout::any_quantization_config;
+use lowbit_blocks::Block;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// ModelOpt's own configuration, beside `config.json`.
+const SIDE_FILE: &str = "hf_quant_config.json";
+
+/// Numbers that conventions with one configuration for all layers state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Claim {
+    pub(super) bits: Option<u64>,
+    /// `None` also where groups are whole rows.
+    pub(super) group: Option<u64>,
+    pub(super) symmetric: Option<bool>,
+}
+
+impl Claim {
+    /// The claims of a configuration; nothing if it says other things of some layers.
+    pub(super) fn of(config: &Map<String, Value>) -> Self {
+        let apart = ["quantized_layers", "dynamic", "extra_config", "config_groups"];
+        let says = |key: &&str| config.get(*key).is_some_and(|v| v.as_object().is_none_or(|o| !o.is_empty()));
+        if apart.iter().any(|key| says(key) && config.get(*key) != Some(&Value::Null)) {
+            return Self::default();
+        }
+        let get = |keys: &[&str]| keys.iter().find_map(|key| config.get(*key));
+        let not = |key: &str| config.get(key).and_then(Value::as_bool).map(|said| !said);
+        let said = get(&["sym", "symmetric"]).and_then(Value::as_bool);
+        Self {
+            bits: get(&["bits", "w_bit"]).and_then(Value::as_u64),
+            group: get(&["group_size", "q_group_size"]).and_then(Value::as_u64).filter(|&g| g > 0),
+            symmetric: said.or(not("zero_point")).or(not("has_zero_point")),
+        }
+    }
+}
+
+/// Reads ModelOpt's own configuration, if there is one.
+pub(super) fn side(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Option<Map<String, Value>> {
+    match read_config(&checkpoint.dir().join(SIDE_FILE)) {
+        Ok(config) => config?.get("quantization").and_then(Value::as_object).cloned(),
+        Err(error) => {
+            findings.push(Finding::of(Code::ConfigBroken, &error));
+            None
+        }
+    }
+}
+
+/// Compares what is said with what is there.
+pub(super) fn check(
+    checkpoint: &Checkpoint,
+    side: Option<&Map<String, Value>>,
+    layers: &Layers,
+    findings: &mut Vec<Finding>,
+) {
+    let main = any_quantization_config(checkpoint);
+    let algorithm = |config: &Map<String, Value>| {
+        config.get("quant_algo").and_then(Value::as_str).map(str::to_ascii_uppercase)
+    };
+    if let (Some(a), Some(b)) = (main.and_then(algorithm), side.and_then(algorithm))
+        && a != b
+    {
+        let detail = format!("{CONFIG} says {a}, {SIDE_FILE} says {b}");
+        findings.push(Finding::new(Code::ConfigsDisagree, detail).in_file(&checkpoint.dir().join(SIDE_FILE)));
+    }
+    let Some(config) = side.or(main) else { return };
+    let broken = findings.iter().any(|f| f.code.starts_with("LB-F"));
+    if names::quantized(checkpoint).is_empty() && layers.linears.is_empty() && layers.understood && !broken {
+        let detail = format!("none of {} tensors", checkpoint.tensors().len());
+        findings.push(Finding::new(Code::NothingQuantized, detail).in_file(&checkpoint.dir().join(CONFIG)));
+    }
+    groups(&Claim::of(config), layers, findings);
+}
+
+/// Readers that see the group size in the tensors do not need the configuration's; engines do.
+fn groups(claim: &Claim, layers: &Layers, findings: &mut Vec<Finding>) {
+    let Some(said) = claim.group else { return };
+    let mut other: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for linear in &layers.linears {
+        if let Block::Group(have) = linear.format.block
+            && have as u64 != said
+        {
+            other.entry(have).or_default().push(&linear.linear.module);
+        }
+    }
+    for (have, modules) in other {
+        let detail = format!("group size {said} is said, scales of {} layers are of {have}", modules.len());
+        let finding = Finding::new(Code::ConfigGroup, detail).with("said", said).with("have", have);
+        findings.push(finding.about(modules[0]));
+    }
+}

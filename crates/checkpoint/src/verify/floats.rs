@@ -1,0 +1,42 @@
+//! Tensors of plain numbers, by chunks of bytes: norms, embeddings, scales of activations, and scales whose layer is not read.
+
+use super::seen::Numbers;
+use crate::checkpoint::Tensor;
+use crate::safetensors::Dtype;
+use std::ops::Range;
+
+/// Bytes of a chunk, whole numbers of every type.
+pub(super) const CHUNK: u64 = 1 << 20;
+
+/// Looks at some bytes of a tensor of floats; they start and end between numbers.
+pub(super) fn scan(tensor: Tensor<'_>, bytes: Range<u64>) -> crate::Result<Numbers> {
+    let mut buffer = vec![0; (bytes.end - bytes.start) as usize];
+    tensor.read(bytes.start, &mut buffer)?;
+    let mut numbers = Numbers::default();
+    let mut see = |values: &mut dyn Iterator<Item = f64>, size: u64| {
+        values.zip(bytes.start / size..).for_each(|(value, at)| numbers.observe(at, value));
+    };
+    let pairs = || buffer.as_chunks::<2>().0.iter().copied();
+    match tensor.entry.dtype {
+        Dtype::F64 => see(&mut buffer.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)), 8),
+        Dtype::F32 => see(&mut buffer.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()), 4),
+        Dtype::F16 => see(&mut pairs().map(|b| half::f16::from_le_bytes(b).to_f64()), 2),
+        Dtype::BF16 => see(&mut pairs().map(|b| half::bf16::from_le_bytes(b).to_f64()), 2),
+        _ => {}
+    }
+    Ok(numbers)
+}
+
+/// A whole tensor, chunk by chunk.
+pub(super) fn scan_all(tensor: Tensor<'_>) -> crate::Result<Numbers> {
+    let mut numbers = Numbers::default();
+    for chunk in chunks(tensor.entry.len()) {
+        numbers.merge(&scan(tensor, chunk)?);
+    }
+    Ok(numbers)
+}
+
+/// The chunks of so many bytes.
+pub(super) fn chunks(len: u64) -> impl Iterator<Item = Range<u64>> {
+    (0..len).step_by(CHUNK as usize).map(move |begin| begin..len.min(begin + CHUNK))
+}

@@ -1,0 +1,179 @@
+//! GPTQ and AWQ: the numbers of the configuration, the meaning of zero points, and the order of columns, as the tensors show them.
+//!
+//! ```text
+//!          qweight I32        qzeros I32       scales F16   g_idx I32
+//! GPTQ     [in b/32, out]     [G, out b/32]    [G, out]     [in]        stored zero = zero - 1 (v1, "gptq") | zero (v2, "gptq_v2")
+//! AWQ      [in, out b/32]     [G, out b/32]    [G, out]                 stored zero = zero
+//! ```
+//!
+//! A symmetric file has the zero 2^(b-1) everywhere. Some tools wrote v2 zeros under the name of v1: only the values tell. Sources: GPTQModel
+//! `quantization/config.py`, AutoAWQ `modules/linear/gemm.py`.
+
+use super::checks::Code;
+use super::config::Claim;
+use super::finding::Finding;
+use super::floats::CHUNK;
+use super::layers::Layers;
+use crate::checkpoint::Tensor;
+use crate::layout::any_quantization_config;
+use crate::safetensors::Dtype;
+use crate::{Checkpoint, Result};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// How codes lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Packed {
+    /// Down the rows, zero points minus one.
+    GptqV1,
+    /// Down the rows.
+    GptqV2,
+    /// Along the rows, in an order of their own.
+    Awq,
+}
+
+/// What the tensors of one layer show.
+struct Layer<'a> {
+    module: &'a str,
+    bits: usize,
+    inputs: usize,
+    groups: usize,
+    zeros: Tensor<'a>,
+}
+
+/// Checks every layer that has `qweight`, `qzeros` and `scales`.
+pub(super) fn check(checkpoint: &Checkpoint, layers: &mut Layers, findings: &mut Vec<Finding>) -> Result<()> {
+    let Some(config) = any_quantization_config(checkpoint) else { return Ok(()) };
+    let text = |key: &str| config.get(key).and_then(Value::as_str);
+    let format = text("checkpoint_format").or(text("format")).or(text("version")).unwrap_or("gptq");
+    let packed = match (text("quant_method"), text("packing_format").unwrap_or_default()) {
+        (Some("auto-round" | "intel/auto-round"), packing) if packing.contains("awq") => Packed::Awq,
+        (Some("awq"), _) if ["gemm", "gptq"].contains(&format) => Packed::Awq,
+        (Some("gptq"), _) if format == "gptq_v2" => Packed::GptqV2,
+        (Some("gptq"), _) if format == "gptq" => Packed::GptqV1,
+        (Some("auto-round" | "intel/auto-round"), packing) if packing.contains("gptq") => Packed::GptqV1,
+        _ => return Ok(()),
+    };
+    let claim = Claim::of(config);
+    let mut same: BTreeMap<(Code, String), Vec<String>> = BTreeMap::new();
+    for tensor in checkpoint.tensors() {
+        let Some(module) = tensor.entry.name.strip_suffix(".qweight") else { continue };
+        let Some(layer) = Layer::read(checkpoint, module, packed) else { continue };
+        let mut found =
+            |code, detail: String| same.entry((code, detail)).or_default().push(module.to_owned());
+        if let Some(said) = claim.bits.filter(|&said| said != layer.bits as u64) {
+            found(Code::ConfigBits, format!("{said} bits are said, codes have {}", layer.bits));
+        } else if let Some(said) = claim.group.filter(|&said| said.min(layer.inputs as u64) != layer.group())
+        {
+            found(Code::ConfigGroup, format!("group size {said} is said, scales are of {}", layer.group()));
+        } else if claim.symmetric == Some(true)
+            && let Some((code, detail)) = layer.symmetric(packed)?
+        {
+            found(code, detail);
+        }
+        let Some(order) = checkpoint.tensor(&format!("{module}.g_idx")) else { continue };
+        let kept = config.get("desc_act") == Some(&false.into());
+        if let Some((code, detail)) = layer.order(order, kept)? {
+            found(code, detail);
+        }
+    }
+    for ((code, detail), modules) in same {
+        let detail =
+            if modules.len() > 1 { format!("{detail}, in {} layers", modules.len()) } else { detail };
+        findings.push(Finding::new(code, detail).with("count", modules.len()).about(&modules[0]));
+        // A reader that trusts the configuration would say the same again in other words.
+        layers.broken.extend(modules);
+    }
+    Ok(())
+}
+
+impl<'a> Layer<'a> {
+    /// The numbers of a layer; `None` where its tensors do not belong together.
+    fn read(checkpoint: &'a Checkpoint, module: &'a str, packed: Packed) -> Option<Self> {
+        let tensor = |suffix: &str| {
+            let tensor = checkpoint.tensor(&format!("{module}.{suffix}"))?;
+            let &[rows, cols] = &tensor.entry.shape[..] else { return None };
+            (rows > 0 && cols > 0).then_some((tensor, rows, cols))
+        };
+        let ((codes, high, wide), (zeros, zero_rows, zero_cols)) = (tensor("qweight")?, tensor("qzeros")?);
+        let (_, groups, outputs) = tensor("scales")?;
+        let words = |t: Tensor<'_>| matches!(t.entry.dtype, Dtype::I32 | Dtype::U32);
+        // Zero points are packed along the outputs in both.
+        let bits = zero_cols.checked_mul(32)?.checked_div(outputs)?;
+        let across = if packed == Packed::Awq { wide == zero_cols } else { wide == outputs };
+        let fits = words(codes) && words(zeros) && across && zero_rows == groups && (1..=8).contains(&bits);
+        let inputs = if packed == Packed::Awq { high } else { high.checked_mul(32)? / bits.max(1) };
+        (fits && groups <= inputs).then_some(Self { module, bits, inputs, groups, zeros })
+    }
+
+    fn group(&self) -> u64 {
+        self.inputs.div_ceil(self.groups) as u64
+    }
+
+    /// What is wrong with the zero points of a layer that is said to be symmetric.
+    fn symmetric(&self, packed: Packed) -> Result<Option<(Code, String)>> {
+        let (low, high) = self.extremes()?;
+        let middle = 1u32 << (self.bits - 1);
+        let v1 = if packed == Packed::GptqV1 { middle - 1 } else { middle };
+        Ok(match (low, high) {
+            (low, high) if low != high => {
+                Some((Code::ConfigSymmetric, format!("symmetric, but zero points are {low} to {high}")))
+            }
+            (zero, _) if zero == v1 => None,
+            (zero, _) if packed == Packed::GptqV1 && zero == middle => {
+                Some((Code::ZerosAreV2, format!("all zero points are stored as {zero}, v1 has {v1}")))
+            }
+            (zero, _) if packed == Packed::GptqV2 && zero + 1 == middle => {
+                Some((Code::ZerosAreV1, format!("all zero points are stored as {zero}, v2 has {middle}")))
+            }
+            (zero, _) => Some((Code::ConfigSymmetric, format!("symmetric, but all zero points are {zero}"))),
+        })
+    }
+
+    /// The smallest and the largest stored zero point.
+    fn extremes(&self) -> Result<(u32, u32)> {
+        let (bits, mask) = (self.bits as u32, (1u32 << self.bits) - 1);
+        let (mut low, mut high) = (u32::MAX, 0);
+        let row = self.zeros.entry.len() / self.groups as u64;
+        let rows = (CHUNK / row.max(1)).max(1);
+        for begin in (0..self.groups as u64).step_by(rows as usize) {
+            let mut bytes = vec![0; (rows.min(self.groups as u64 - begin) * row) as usize];
+            self.zeros.read(begin * row, &mut bytes)?;
+            for row in bytes.chunks_exact(row as usize) {
+                // A dense stream from the least significant bit on, whatever its width.
+                let (mut held, mut count) = (0u32, 0);
+                for &byte in row {
+                    (held, count) = (held | u32::from(byte) << count, count + 8);
+                    while count >= bits {
+                        (low, high) = (low.min(held & mask), high.max(held & mask));
+                        (held, count) = (held >> bits, count - bits);
+                    }
+                }
+            }
+        }
+        Ok((low, high))
+    }
+
+    /// What is wrong with the order of columns. `kept` says that there should be none.
+    fn order(&self, order: Tensor<'_>, kept: bool) -> Result<Option<(Code, String)>> {
+        if order.entry.dtype != Dtype::I32 || order.entry.elements() != self.inputs as u64 {
+            return Ok(None);
+        }
+        let (bytes, group) = (order.read_all()?, self.group() as usize);
+        let groups: Vec<i32> = bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect();
+        let known = |g: i32| usize::try_from(g).is_ok_and(|g| g < self.groups);
+        let wrong = groups.iter().filter(|g| !known(**g)).count();
+        let first = groups.iter().position(|g| !known(*g));
+        Ok(if let Some(first) = first {
+            let detail = format!(
+                "{}: {wrong} columns are of groups outside of 0..{}, first column {first} of {}",
+                self.module, self.groups, groups[first]
+            );
+            Some((Code::OrderRange, detail))
+        } else if kept && groups.iter().enumerate().any(|(at, &g)| at / group != g as usize) {
+            Some((Code::ConfigOrder, "desc_act is false, and g_idx reorders columns".into()))
+        } else {
+            None
+        })
+    }
+}

@@ -1,0 +1,244 @@
+//! Quantized layers that cannot be read, and tensors that belong to no layer: what the layout's reader said, sorted by what it means.
+
+use super::checks::Code;
+use super::finding::Finding;
+use super::floats;
+use super::names::{self, Kind};
+use crate::checkpoint::Tensor;
+use crate::error::Mismatch;
+use crate::layout::{Holds, Layout, Stored, any_quantization_config, same_bytes};
+use crate::{Checkpoint, Error, Result};
+use lowbit_blocks::{Block, Format};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The layers of a checkpoint: those that can be read, and the modules of the others.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    pub(super) layout: Option<&'static dyn Layout>,
+    pub(super) linears: Vec<Stored>,
+    /// Modules that have findings of their own, and tensors of which no more is said.
+    pub(super) broken: BTreeSet<String>,
+    /// Whether the convention is one that this version reads, or the checkpoint is not quantized.
+    pub(super) understood: bool,
+}
+
+/// Reads all layers and says what is wrong with those that cannot be read.
+pub(super) fn read(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Result<Layers> {
+    let mut layers = Layers { understood: true, ..Layers::default() };
+    let survey = match crate::layout::survey(checkpoint) {
+        Ok(survey) => survey,
+        Err(error @ Error::Convention { .. }) => {
+            layers.understood = false;
+            let unsaid = any_quantization_config(checkpoint).is_none();
+            let code = if unsaid { Code::QuantizationUnsaid } else { Code::ConventionUnread };
+            findings.push(Finding::of(code, &error));
+            return Ok(layers);
+        }
+        Err(error @ Error::Io { .. }) => return Err(error),
+        Err(error) => {
+            layers.understood = false;
+            // A configuration that is no JSON has been told as a file.
+            if findings.iter().all(|f| f.code != Code::ConfigBroken.check().code) {
+                findings.push(Finding::of(Code::ConfigUnusable, &error));
+            }
+            return Ok(layers);
+        }
+    };
+    let mut errors = Vec::new();
+    if let Some(survey) = survey {
+        layers.layout = Some(survey.layout);
+        for linear in survey.linears {
+            match linear {
+                Ok(stored) => layers.linears.push(stored),
+                Err(error @ Error::Io { .. }) => return Err(error),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    for stored in &layers.linears {
+        shapes(checkpoint, stored, findings);
+    }
+    let mut found = Vec::new();
+    let mut modules = Modules::new();
+    for tensor in checkpoint.tensors().filter(|_| !errors.is_empty()) {
+        modules.entry(names::module_of(&tensor.entry.name)).or_default().push(tensor);
+    }
+    for error in &errors {
+        let (code, module) = sort(&modules, error)?;
+        layers.broken.extend(module.map(ToOwned::to_owned));
+        found.push((code, error));
+    }
+    findings.extend(together(&layers, found));
+    unclaimed(checkpoint, &mut layers, findings);
+    Ok(layers)
+}
+
+/// Readers ask for as many bytes as the format has. Tensors that are turned or cut elsewhere have those, too; only axes of one come and go.
+fn shapes(checkpoint: &Checkpoint, stored: &Stored, findings: &mut Vec<Finding>) {
+    let long = |shape: &[usize]| -> Vec<usize> { shape.iter().copied().filter(|&n| n != 1).collect() };
+    for part in &stored.parts {
+        let Some(tensor) = checkpoint.tensor(&part.name) else { continue };
+        let (have, want) = (&tensor.entry.shape, &part.shape);
+        if long(have) != long(want) {
+            let code =
+                if matches!(part.holds, Holds::Scales(_)) { Code::ScaleShape } else { Code::CodesShape };
+            let detail =
+                format!("has shape {have:?}, {} of {} has {want:?} there", stored.format, stored.shape());
+            findings.push(Finding::new(code, detail).in_file(tensor.file.path()).about(&part.name));
+        }
+    }
+}
+
+/// The tensors of each module.
+type Modules<'a> = BTreeMap<&'a str, Vec<Tensor<'a>>>;
+
+/// What an error of the reader means, and of which module it is.
+fn sort<'a>(modules: &Modules<'_>, error: &'a Error) -> Result<(Code, Option<&'a str>)> {
+    let name = match error {
+        Error::Missing { tensor, .. } | Error::Tensor { tensor, .. } => tensor,
+        Error::Mismatch(mismatch) => &mismatch.tensor,
+        Error::Convention { .. } => return Ok((Code::ConventionUnread, None)),
+        _ => return Ok((Code::LayerUnreadable, None)),
+    };
+    let (module, kind) = (names::module_of(name), names::part_of(name).map(|(_, kind)| kind));
+    let own = || modules.get(module).into_iter().flatten();
+    let is = |t: &Tensor<'_>, kind| names::part_of(&t.entry.name).is_some_and(|(_, k)| k == kind);
+    // Two things that readers say in many ways: exponents that were stored as numbers, and scales of nothing.
+    for scale in own().filter(|t| is(t, Kind::Scale) && names::is_float(t.entry.dtype)) {
+        if floats::scan_all(*scale)?.are_exponents() {
+            return Ok((Code::ExponentsAsNumbers, Some(module)));
+        }
+    }
+    if own().any(|t| is(t, Kind::Scale)) && !own().any(|t| names::is_codes(t.entry)) {
+        return Ok((Code::CodesMissing, Some(module)));
+    }
+    let code = match (error, kind) {
+        (Error::Missing { .. }, Some(Kind::Scale)) => Code::ScaleMissing,
+        (Error::Missing { .. }, Some(Kind::TensorScale)) => Code::TensorScaleMissing,
+        (Error::Missing { .. }, Some(Kind::Zero)) => Code::ZeroMissing,
+        (Error::Missing { .. }, Some(Kind::Codes) | None) => Code::CodesMissing,
+        (Error::Mismatch(m), Some(Kind::Scale | Kind::TensorScale)) if !same_bytes(m.have.0, m.want.0) => {
+            Code::ScaleDtype
+        }
+        (Error::Mismatch(_), Some(Kind::Scale | Kind::TensorScale)) => Code::ScaleShape,
+        (Error::Mismatch(_), _) => Code::CodesShape,
+        _ => Code::LayerUnreadable,
+    };
+    Ok((code, Some(module)))
+}
+
+/// What all layers of a format say alike is said once, of the configuration: that is where their format comes from.
+fn together(layers: &Layers, found: Vec<(Code, &Error)>) -> Vec<Finding> {
+    let mut alike: BTreeMap<(Code, String), Vec<&Error>> = BTreeMap::new();
+    for (code, error) in found {
+        let key = match error {
+            Error::Missing { .. } if code == Code::ZeroMissing => String::new(),
+            _ => implied(code, error).map_or_else(|| error.to_string(), |(_, detail)| detail),
+        };
+        alike.entry((code, key)).or_default().push(error);
+    }
+    let mut findings = Vec::new();
+    for ((code, _), errors) in alike {
+        let readable = |format: Format| layers.linears.iter().any(|linear| linear.format == format);
+        let said = implied(code, errors[0]).filter(|_| errors.len() > 1);
+        let said = said.filter(|_| !mismatch(errors[0]).is_some_and(|m| readable(m.format)));
+        let missing_all = code == Code::ZeroMissing && errors.len() > 1 && layers.linears.is_empty();
+        match (said, missing_all) {
+            (Some((code, detail)), _) => {
+                let detail = format!("{detail}, in all {} layers", errors.len());
+                findings.push(Finding::of(code, errors[0]).detail(detail).with("count", errors.len()));
+            }
+            (None, true) => {
+                let detail = format!("asymmetric, but none of {} layers has zero points", errors.len());
+                findings.push(Finding::new(Code::ConfigSymmetric, detail).with("count", errors.len()));
+            }
+            (None, false) if code == Code::ConventionUnread => findings.push(Finding::of(code, errors[0])),
+            _ => findings.extend(errors.iter().map(|error| Finding::of(code, error))),
+        }
+    }
+    findings
+}
+
+fn mismatch(error: &Error) -> Option<&Mismatch> {
+    match error {
+        Error::Mismatch(mismatch) => Some(mismatch),
+        _ => None,
+    }
+}
+
+/// The number in the configuration that would make a tensor fit.
+fn implied(code: Code, error: &Error) -> Option<(Code, String)> {
+    let m = mismatch(error)?;
+    let (&[rows, have], &[wanted_rows, want]) = (&m.have.1[..], &m.want.1[..]) else { return None };
+    if rows != wanted_rows || have == 0 || have == want || m.have.0 != m.want.0 {
+        return None;
+    }
+    match (code, m.format.block) {
+        (Code::ScaleShape, Block::Group(group)) => {
+            let size = m.shape.cols / have;
+            let fits = m.shape.cols % have == 0 && size > 1;
+            fits.then(|| (Code::ConfigGroup, format!("group size {group} is said, scales are of {size}")))
+        }
+        (Code::CodesShape, _) => {
+            let bits = m.format.element.bits() as usize;
+            let all = bits.checked_mul(have)?;
+            let real = all.checked_div(want)?;
+            let fits = all.is_multiple_of(want) && (1..=8).contains(&real);
+            fits.then(|| (Code::ConfigBits, format!("{bits} bits are said, codes have {real}")))
+        }
+        _ => None,
+    }
+}
+
+/// Tensors that look quantized and that no layer has.
+fn unclaimed(checkpoint: &Checkpoint, layers: &mut Layers, findings: &mut Vec<Finding>) {
+    let parts = layers.linears.iter().flat_map(|l| l.parts.iter().map(|p| p.name.as_str()));
+    let mut claimed: BTreeSet<&str> = parts.collect();
+    claimed.extend(layers.linears.iter().flat_map(Stored::companions));
+    let modules: BTreeMap<&str, &Stored> =
+        layers.linears.iter().map(|l| (l.linear.module.as_str(), l)).collect();
+    let (mut unsaid, mut zeros, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+    for tensor in checkpoint.tensors() {
+        let name = tensor.entry.name.as_str();
+        let module = names::module_of(name);
+        if claimed.contains(name) || layers.broken.contains(module) {
+            continue;
+        }
+        let finding = |code, detail: &str| Finding::new(code, detail).in_file(tensor.file.path()).about(name);
+        let kind = names::part_of(name).map(|(_, kind)| kind);
+        match (kind, modules.get(module)) {
+            (Some(Kind::Zero), Some(_)) => zeros.push(name),
+            (None, Some(stored)) if name == stored.linear.weight => {
+                findings.push(finding(Code::WeightTwice, "is there besides the codes"));
+            }
+            (_, None) if names::is_codes(tensor.entry) => {
+                let text = format!("is {} {:?}", tensor.entry.dtype, tensor.entry.shape);
+                if layers.layout.is_some() {
+                    findings.push(finding(Code::ScaleMissing, &format!("{text} and has no scales")));
+                    broken.push(module.to_owned());
+                } else {
+                    unsaid.push(name);
+                }
+            }
+            (Some(Kind::Scale | Kind::TensorScale), None) if layers.layout.is_some() => {
+                let codes = format!("{module}.weight");
+                if checkpoint.tensor(&codes).is_none_or(|t| names::is_float(t.entry.dtype)) {
+                    findings.push(finding(Code::CodesMissing, "scales nothing"));
+                    broken.push(module.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(first) = unsaid.first() {
+        let detail = format!("{} tensors look quantized", unsaid.len());
+        let finding = Finding::new(Code::QuantizationUnsaid, detail).with("count", unsaid.len());
+        findings.push(finding.about(first));
+    }
+    if let Some(first) = zeros.first() {
+        let detail = format!("symmetric, but {} layers have zero points", zeros.len());
+        let finding = Finding::new(Code::ConfigSymmetric, detail).with("count", zeros.len());
+        findings.push(finding.about(first));
+    }
+    layers.broken.extend(broken);
+}

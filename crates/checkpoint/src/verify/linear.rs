@@ -1,0 +1,132 @@
+//! Tiles of a quantized linear: scales, codes and zero points as they are in memory, whatever the layout.
+
+use super::seen::{Count, Linear, Numbers, bad_codes, count_codes, count_outside};
+use crate::layout::Stored;
+use crate::{Checkpoint, Result};
+use lowbit_blocks::{Block, Format, QTensor, Shape, TensorScale, Zero};
+use lowbit_kernels::Element;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Values of a tile.
+const TILE: usize = 1 << 20;
+
+/// Below this no weight of a layer is of any use: what scales are exponents by mistake.
+const TINY: f64 = 1.0 / (1u64 << 60) as f64;
+
+/// The tiles of a linear: matrix and rows.
+pub(super) fn tiles(stored: &Stored) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+    let (shape, quantum) = (stored.shape(), stored.quantum().max(1));
+    // A file may hold any number of rows of nothing.
+    let (matrices, rows) = if shape.is_empty() { (0, 0) } else { (shape.matrices, shape.rows) };
+    let step = (TILE / shape.cols.max(1)).max(1).next_multiple_of(quantum);
+    (0..matrices).flat_map(move |m| (0..rows).step_by(step).map(move |at| (m, at..rows.min(at + step))))
+}
+
+/// Looks at one tile. `dead` asks whether any weight of it is not zero.
+pub(super) fn scan(
+    checkpoint: &Checkpoint,
+    stored: &Stored,
+    (matrix, rows): (usize, Range<usize>),
+    dead: bool,
+) -> Result<Linear> {
+    let tile = stored.rows(checkpoint, matrix, rows.clone())?;
+    let (format, shape) = (stored.format, stored.shape());
+    let mut seen = Linear::default();
+    let mut scales = vec![0f32; tile.scales().len() / format.scale.bytes()];
+    format.scale.decode_into(tile.scales(), &mut scales);
+    let first = (format.scales_range(shape, matrix, rows.clone()).start / format.scale.bytes()) as u64;
+    scales.iter().zip(first..).for_each(|(&scale, at)| seen.scales.observe(at, scale.into()));
+    seen.scales.zero = Count::default();
+    lost_blocks(&tile, &scales).for_each(|block| seen.scales.zero.saw(first + block as u64, 0.0));
+    if let Some(&scale) = tile.tensor_scale().stored().first() {
+        seen.tensor_scales.observe(matrix as u64, scale.into());
+    }
+    seen.reach = f64::from(largest(format.element)) * effective(seen.scales.largest, tile.tensor_scale());
+    if seen.reach < TINY {
+        seen.codes = any_code(&tile);
+    }
+    let codes = format.codes_range(shape, matrix, rows.clone()).start as u64;
+    if let Some(bad) = bad_codes(format.element) {
+        seen.bad_codes = count_codes(&bad, tile.codes(), codes);
+    }
+    let zeros = tile.zeros().unwrap_or_default();
+    let first = (format.zeros_range(shape, matrix, rows.clone()).start / format.zero_bytes().max(1)) as u64;
+    match format.zero {
+        Zero::Int => seen.bad_zeros = count_outside(largest(format.element) as u8, zeros, first),
+        Zero::Float | Zero::Bias => {
+            let mut numbers = vec![0f32; zeros.len() / format.zero_bytes()];
+            format.scale.decode_into(zeros, &mut numbers);
+            let mut all = Numbers::default();
+            numbers.iter().zip(first..).for_each(|(n, at)| all.observe(at, (*n).into()));
+            seen.bad_zeros = all.nan;
+            seen.bad_zeros.merge(&all.infinite);
+        }
+        Zero::None => {}
+    }
+    seen.alive = dead && decoded(&tile).any(|v| v != 0.0);
+    Ok(seen)
+}
+
+/// The largest magnitude of a code.
+fn largest(element: Element) -> f32 {
+    element.max().max(-element.min())
+}
+
+/// A block scale with the tensor scale.
+fn effective(scale: f64, tensor: &TensorScale) -> f64 {
+    match tensor {
+        TensorScale::None => scale,
+        TensorScale::Multiply(by) => scale * by.first().map_or(1.0, |&t| f64::from(t.abs())),
+        TensorScale::Divide(by) => scale / by.first().map_or(1.0, |&t| f64::from(t.abs())),
+    }
+}
+
+/// Weights of a tile, row by row.
+fn decoded(tile: &QTensor<'_>) -> impl Iterator<Item = f32> {
+    let cols = tile.shape().cols;
+    let mut row = vec![0f32; cols];
+    (0..tile.shape().rows).flat_map(move |at| {
+        tile.dequantize_rows(0, at..at + 1, &mut row);
+        row.clone()
+    })
+}
+
+/// The tile with all scales one: its codes, less their zero points, as numbers.
+fn unscaled(tile: &QTensor<'_>) -> Option<QTensor<'static>> {
+    let format = Format { tensor_scale: false, ..tile.format() };
+    let one = format.scale.encode(1.0);
+    let scales = one[..format.scale.bytes()].repeat(tile.scales().len() / format.scale.bytes());
+    let zeros = tile.zeros().map(|z| Cow::Owned(z.to_vec()));
+    QTensor::new(format, tile.shape(), tile.codes().to_vec(), scales, zeros, TensorScale::None).ok()
+}
+
+fn any_code(tile: &QTensor<'_>) -> bool {
+    unscaled(tile).is_some_and(|tile| decoded(&tile).any(|v| v != 0.0))
+}
+
+/// Blocks whose scale is zero and whose codes are not. Blocks of the flattened matrix (bitsandbytes) write any code where all weights are zero, and a
+/// bias is the weight where the scale is zero.
+fn lost_blocks(tile: &QTensor<'_>, scales: &[f32]) -> impl Iterator<Item = usize> {
+    let format = tile.format();
+    let means_it = matches!(format.block, Block::Flat(_)) || format.zero == Zero::Bias;
+    let Shape { rows, cols, .. } = tile.shape();
+    let (_, wide) = format.scale_grid(tile.shape());
+    let block_of = |row: usize, col: usize| match format.block {
+        Block::Tensor => 0,
+        Block::Channel => row,
+        Block::Group(group) => row * wide + col / group,
+        Block::Tile { rows, cols } => row / rows * wide + col / cols,
+        Block::Flat(len) => (row * cols + col) / len,
+    };
+    let mut lost = vec![false; scales.len()];
+    let asked = !means_it && scales.contains(&0.0);
+    if let Some(codes) = asked.then(|| unscaled(tile)).flatten() {
+        let mut values = decoded(&codes);
+        for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
+            let block = block_of(row, col);
+            lost[block] |= values.next().is_some_and(|v| v != 0.0) && scales[block] == 0.0;
+        }
+    }
+    (0..lost.len()).filter(move |&block| lost[block])
+}

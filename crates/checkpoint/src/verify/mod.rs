@@ -1,0 +1,113 @@
+//! Finds what is wrong with a checkpoint: files, tensors, scales, configuration, and the model as a whole.
+//!
+//! Nothing stops at the first fault: files are opened as far as they can be, layers read as far as they fit, and every byte of what is left is looked
+//! at once, in tiles, so memory does not grow with the model. Each finding has a row in [`CHECKS`].
+//!
+//! | file | looks at |
+//! |---|---|
+//! | `files` | index and shards |
+//! | `layers` | tensors of quantized layers, as the layout reads them |
+//! | `config`, `ignore` | the configuration against the tensors |
+//! | `gptq` | zero points and orders of GPTQ and AWQ |
+//! | `scan`: `linear`, `floats`, `judge` | values |
+//! | `fused`, `experts`, `head` | the model as a whole |
+//! | `against` | the original |
+
+mod against;
+mod checks;
+mod config;
+mod experts;
+mod files;
+mod finding;
+mod floats;
+mod fused;
+mod gptq;
+mod head;
+mod ignore;
+mod judge;
+mod layers;
+mod linear;
+mod names;
+mod scan;
+mod seen;
+
+pub use checks::{CHECKS, Check, Severity};
+pub use finding::Finding;
+
+use crate::Result;
+use crate::progress::Progress;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// How to verify.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct VerifyOptions {
+    /// Worker threads.
+    pub jobs: usize,
+    /// The checkpoint that this one was made from.
+    pub against: Option<PathBuf>,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self { jobs: std::thread::available_parallelism().map_or(1, usize::from), against: None }
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verification {
+    /// The directory or file.
+    pub path: PathBuf,
+    /// The layout, if anything is quantized in one that is read.
+    pub layout: Option<&'static str>,
+    /// Quantized linears that could be read.
+    pub linears: usize,
+    /// Tensors in all files.
+    pub tensors: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Number of findings that are errors.
+    pub errors: usize,
+    /// Number of findings that are warnings.
+    pub warnings: usize,
+    /// By code, then in name order.
+    pub findings: Vec<Finding>,
+}
+
+/// Looks for everything in [`CHECKS`].
+///
+/// # Errors
+/// Only what keeps it from looking: [`Error::Io`](crate::Error::Io), or the progress said stop.
+pub fn verify(path: &Path, options: &VerifyOptions, progress: &dyn Progress) -> Result<Verification> {
+    let mut findings = Vec::new();
+    let checkpoint = files::open(path, &mut findings)?;
+    let side = config::side(&checkpoint, &mut findings);
+    let mut layers = layers::read(&checkpoint, &mut findings)?;
+    config::check(&checkpoint, side.as_ref(), &layers, &mut findings);
+    gptq::check(&checkpoint, &mut layers, &mut findings)?;
+    ignore::check(&checkpoint, side.as_ref(), &layers, &mut findings);
+    fused::check(&checkpoint, &layers, &mut findings)?;
+    experts::check(&checkpoint, &mut findings);
+    head::check(&checkpoint, &mut findings)?;
+    scan::scan(&checkpoint, &layers, options.jobs, progress, &mut findings)?;
+    let layout = layers.layout.map(|layout| layout.name());
+    let (linears, tensors, bytes) =
+        (layers.linears.len(), checkpoint.tensors().len(), checkpoint.total_size());
+    if let Some(original) = &options.against {
+        against::check(checkpoint, layers, original, options.jobs, progress, &mut findings)?;
+    }
+    findings.sort_by(|a, b| (a.code, &a.file, &a.tensor).cmp(&(b.code, &b.file, &b.tensor)));
+    let errors = findings.iter().filter(|f| f.severity == Severity::Error).count();
+    Ok(Verification {
+        path: path.to_owned(),
+        layout,
+        linears,
+        tensors,
+        bytes,
+        errors,
+        warnings: findings.len() - errors,
+        findings,
+    })
+}
