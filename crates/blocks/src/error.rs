@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use crate::shape::Shape;
+use crate::transcode::Obstacle;
 
 /// Why a tensor was refused. Bytes from a file lead here and never to a panic.
 ///
@@ -131,5 +132,15 @@ pub enum Error {
         value: u32,
         /// Columns of the weight.
         cols: usize,
+    },
+    /// A tensor cannot be said in another format without rounding.
+    #[error("{from} into {to}: {why}")]
+    Transcode {
+        /// Name of the tensor's format.
+        from: String,
+        /// Name of the format asked for.
+        to: String,
+        /// What is in the way.
+        why: Obstacle,
     },
 }

@@ -16,6 +16,7 @@ mod scale;
 mod shape;
 pub mod swizzle;
 mod tensor;
+pub mod transcode;
 mod values;
 
 pub use error::Error;

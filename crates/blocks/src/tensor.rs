@@ -65,18 +65,11 @@ impl<'a> QTensor<'a> {
         };
         bytes("codes", codes.len(), format.codes_len(shape))?;
         bytes("scales", scales.len(), format.scales_len(shape))?;
-        let part = |part, given, wanted| -> Result<(), Error> {
-            if given == wanted { Ok(()) } else { Err(Error::Part { part, wanted, format: format.name() }) }
-        };
-        part("zeros", zeros.is_some(), format.zero != Zero::None)?;
-        part("tensor scales", tensor_scale != TensorScale::None, format.tensor_scale)?;
+        check_part("zeros", zeros.is_some(), format.zero != Zero::None, &format)?;
         if let Some(zeros) = &zeros {
             bytes("zeros", zeros.len(), format.zeros_len(shape))?;
         }
-        if format.tensor_scale && tensor_scale.stored().len() != shape.matrices {
-            let got = tensor_scale.stored().len();
-            return Err(encode::length("tensor scales", "numbers", got, shape.matrices, shape, &format));
-        }
+        check_tensor_scales(&format, shape, &tensor_scale)?;
         Ok(Self { format, shape, codes, scales, zeros, tensor_scale })
     }
 
@@ -212,4 +205,23 @@ impl<'a> QTensor<'a> {
             tensor_scale: &self.tensor_scale,
         }
     }
+}
+
+/// Whether a format that has a part is given it, and one that has not, is not.
+fn check_part(part: &'static str, given: bool, wanted: bool, format: &Format) -> Result<(), Error> {
+    if given == wanted { Ok(()) } else { Err(Error::Part { part, wanted, format: format.name() }) }
+}
+
+/// Whether these are the tensor scales of such a tensor: one for each matrix, or none.
+pub(crate) fn check_tensor_scales(
+    format: &Format,
+    shape: Shape,
+    tensor_scale: &TensorScale,
+) -> Result<(), Error> {
+    let stored = tensor_scale.stored();
+    check_part("tensor scales", *tensor_scale != TensorScale::None, format.tensor_scale, format)?;
+    if format.tensor_scale && stored.len() != shape.matrices {
+        return Err(encode::length("tensor scales", "numbers", stored.len(), shape.matrices, shape, format));
+    }
+    Ok(())
 }

@@ -12,3 +12,4 @@ mod product_layer;
 mod round_trip;
 mod rows;
 mod swizzle;
+mod transcode;

@@ -1,0 +1,272 @@
+//! Codes to codes: tables of the target's code for each code of the source.
+//!
+//! ```text
+//! value(target's code) = (value(code) - zero) * 2^shift + added       bit for bit, -0 and NaN included
+//!
+//! zero    zero point of the source's block, where the target has none
+//! shift   what the target's scale is short of the source's; a range of shifts has tables, often 0 alone
+//! added   zero point of the target's blocks, where the source has none: 2^(bits-1) from signed to unsigned
+//! ```
+//!
+//! A block whose scale is zero in the source, and not in the target, takes the table of zeros: each code to the zero that its
+//! product was.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use lowbit_kernels::Element;
+
+use super::exactness::Obstacle;
+use super::powers::{same, shifted};
+use crate::format::{Format, Zero};
+
+/// Shifts that are tried. From 2^-17 of the smallest FP8 to its largest, and then some.
+const SHIFTS: core::ops::RangeInclusive<i32> = -32..=32;
+
+/// The target's code for each code of the source.
+pub(super) type Table = [u8; 256];
+
+/// Which shifts have tables: all from `least` to `most`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Shifts {
+    pub(super) least: i32,
+    pub(super) most: i32,
+}
+
+impl Shifts {
+    /// The one nearest to none.
+    pub(super) fn preferred(self) -> i32 {
+        0.clamp(self.least, self.most)
+    }
+
+    pub(super) fn contains(self, shift: i32) -> bool {
+        (self.least..=self.most).contains(&shift)
+    }
+}
+
+/// How the codes of a run are mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Key {
+    /// Values times 2^this.
+    By(i32),
+    /// Each value to the zero of its sign.
+    Zeros,
+}
+
+/// What a pair of formats says about codes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct CodeRule {
+    pub(super) from: Element,
+    pub(super) to: Element,
+    /// Whether the source's zero points are subtracted, because the target has none.
+    pub(super) subtracts: bool,
+    /// Zero point that each block of the target gets.
+    pub(super) added: u8,
+    /// Whether the scale has to stay what it is.
+    fixed: bool,
+    /// Whether the target's values are zeros where its codes say the source's zero.
+    zeros: bool,
+}
+
+impl CodeRule {
+    pub(super) fn new(from: &Format, to: &Format) -> Self {
+        let added = match (from.zero, to.zero, from.element, to.element) {
+            (Zero::None, Zero::Int, Element::Int { .. } | Element::MxInt8, Element::Uint { bits }) => {
+                1 << (bits - 1)
+            }
+            _ => 0,
+        };
+        Self {
+            from: from.element,
+            to: to.element,
+            subtracts: from.zero != Zero::None && to.zero == Zero::None,
+            added,
+            // A tensor scale times a shifted block scale may be rounded where the unshifted product was not.
+            fixed: !matches!((from.zero, to.zero), (_, Zero::None) | (Zero::None, Zero::Int))
+                || from.tensor_scale && to.tensor_scale,
+            zeros: from.zero == Zero::None || to.zero == Zero::None,
+        }
+    }
+
+    /// Whether codes without a shift are the same bytes.
+    pub(super) fn keeps_bytes(&self) -> bool {
+        self.from == self.to && !self.subtracts && self.added == 0
+    }
+
+    fn codes(&self) -> core::ops::RangeInclusive<u8> {
+        0..=u8::MAX >> (8 - self.from.bits())
+    }
+
+    /// The value of a code after its zero point.
+    fn value(&self, code: u8, zero: u8) -> f32 {
+        let value = self.from.decode_one(code);
+        if self.subtracts { value - f32::from(zero) } else { value }
+    }
+
+    /// The code of `value`, shifted and on top of the zero point added.
+    fn image(&self, value: f32, shift: i32) -> Option<u8> {
+        let mut wanted = shifted(value, shift)?;
+        if self.added != 0 {
+            // The difference to the zero point is never minus zero, and what a sum swallows it has lost.
+            let (difference, added) = (wanted, f32::from(self.added));
+            wanted += added;
+            if !same(wanted - added, difference) {
+                return None;
+            }
+        }
+        let is_image = |code: &u8| same(self.to.decode_one(*code), wanted);
+        if wanted < self.to.min() {
+            // Encoding never chooses it: -2 of MXINT8.
+            return (0..=u8::MAX >> (8 - self.to.bits())).find(is_image);
+        }
+        Some(self.to.encode_one(wanted)).filter(is_image)
+    }
+
+    /// The table, or the first code that has no image.
+    fn table(&self, zero: u8, key: Key) -> Result<Table, u8> {
+        let mut table = [0; 256];
+        for code in self.codes() {
+            let value = self.value(code, zero);
+            let image = match key {
+                Key::By(shift) => self.image(value, shift),
+                Key::Zeros => {
+                    let product = value * 0.0;
+                    self.image(product, 0)
+                }
+            };
+            table[usize::from(code)] = image.ok_or(code)?;
+        }
+        Ok(table)
+    }
+
+    fn obstacle(&self, zero: u8, code: u8) -> Obstacle {
+        Obstacle::Code { value: self.value(code, zero), from: self.from, to: self.to }
+    }
+
+    /// Shifts that have tables, for a zero point.
+    fn shifts(&self, zero: u8) -> Result<Shifts, Obstacle> {
+        let tried = if self.fixed { 0..=0 } else { SHIFTS };
+        let mut found: Option<Shifts> = None;
+        // The shift that comes furthest shows best what is in the way.
+        let mut furthest = 0;
+        for shift in tried {
+            match self.table(zero, Key::By(shift)) {
+                Ok(_) => {
+                    found = Some(Shifts { least: found.map_or(shift, |found| found.least), most: shift })
+                }
+                Err(code) => furthest = furthest.max(code),
+            }
+        }
+        found.ok_or_else(|| self.obstacle(zero, furthest))
+    }
+}
+
+/// Tables and shifts that were asked for before.
+#[derive(Clone, Debug)]
+pub(super) struct Maps {
+    rule: CodeRule,
+    /// For each zero point.
+    shifts: Vec<Option<Shifts>>,
+    /// Index of a table plus one, for each zero point and key.
+    index: Vec<u16>,
+    tables: Vec<Table>,
+}
+
+/// Keys per zero point.
+const KEYS: usize = (*SHIFTS.end() - *SHIFTS.start()) as usize + 2;
+
+impl Maps {
+    /// With those for zero point 0, if they are known.
+    pub(super) fn new(rule: CodeRule, known: Option<Shifts>) -> Self {
+        let zeros = if rule.subtracts { 256 } else { 1 };
+        let mut shifts = vec![None; zeros];
+        shifts[0] = known;
+        Self { rule, shifts, index: vec![0; zeros * KEYS], tables: Vec::new() }
+    }
+
+    pub(super) fn same_rule(&self, other: &Self) -> bool {
+        self.rule == other.rule
+    }
+
+    /// Shifts that have tables, for a zero point.
+    pub(super) fn shifts(&mut self, zero: u8) -> Result<Shifts, Obstacle> {
+        let known = &mut self.shifts[usize::from(zero)];
+        match *known {
+            Some(shifts) => Ok(shifts),
+            None => {
+                let shifts = self.rule.shifts(zero)?;
+                *known = Some(shifts);
+                Ok(shifts)
+            }
+        }
+    }
+
+    /// Whether blocks of scale zero have a table.
+    pub(super) fn has_zeros(&mut self, zero: u8) -> bool {
+        self.rule.zeros && self.table(zero, Key::Zeros).is_ok()
+    }
+
+    pub(super) fn table(&mut self, zero: u8, key: Key) -> Result<&Table, Obstacle> {
+        let column = match key {
+            Key::By(shift) => (shift - SHIFTS.start()) as usize,
+            Key::Zeros => KEYS - 1,
+        };
+        let index = &mut self.index[usize::from(zero) * KEYS + column];
+        if *index == 0 {
+            let rule = self.rule;
+            self.tables.push(rule.table(zero, key).map_err(|code| rule.obstacle(zero, code))?);
+            *index = self.tables.len() as u16;
+        }
+        Ok(&self.tables[usize::from(*index) - 1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{MXFP4, MXFP8, MXINT8};
+
+    fn rule(from: Element, to: Element) -> CodeRule {
+        CodeRule::new(&Format { element: from, ..MXFP4 }, &Format { element: to, ..MXFP4 })
+    }
+
+    #[test]
+    fn shifts_that_have_tables_follow_one_another() {
+        for from in Element::ALL {
+            for to in Element::ALL {
+                let rule = rule(from, to);
+                let Ok(Shifts { least, most }) = rule.shifts(0) else { continue };
+                for shift in least..=most {
+                    assert!(rule.table(0, Key::By(shift)).is_ok(), "{from} to {to} by 2^{shift}");
+                }
+            }
+        }
+    }
+
+    /// 0.5 * 2^-8 is the smallest E4M3, and 6 * 2^6 = 384 the largest below 448.
+    #[test]
+    fn e2m1_goes_into_e4m3_over_fifteen_binades() {
+        let rule = CodeRule::new(&MXFP4, &MXFP8);
+        assert_eq!(rule.shifts(0), Ok(Shifts { least: -8, most: 6 }));
+        let table = rule.table(0, Key::By(0)).unwrap();
+        let images =
+            [0, 0x30, 0x38, 0x3c, 0x40, 0x44, 0x48, 0x4c, 0x80, 0xb0, 0xb8, 0xbc, 0xc0, 0xc4, 0xc8, 0xcc];
+        assert_eq!(table[..16], images);
+    }
+
+    #[test]
+    fn a_code_without_an_image_is_named() {
+        let error = rule(Element::E2m1, Element::Int { bits: 8 }).shifts(0).unwrap_err();
+        assert_eq!(error.to_string(), "no code of int8 is -0, which e2m1 has");
+        let error = rule(Element::E4m3, Element::E5m2).shifts(0).unwrap_err();
+        assert_eq!(error.to_string(), "no code of e5m2 is 0.017578125, which e4m3 has");
+    }
+
+    #[test]
+    fn mxint8_is_int8_shifted_by_six() {
+        let rule = CodeRule::new(&MXINT8, &Format { element: Element::Int { bits: 8 }, ..MXINT8 });
+        assert_eq!(rule.shifts(0), Ok(Shifts { least: 6, most: 6 }));
+        let identity: Table = core::array::from_fn(|code| code as u8);
+        assert_eq!(rule.table(0, Key::By(6)), Ok(identity));
+    }
+}

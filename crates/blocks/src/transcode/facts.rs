@@ -1,0 +1,243 @@
+//! What the scales of a tensor say about its images, gathered tile by tile.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Part;
+use super::codes::Maps;
+use super::exactness::Obstacle;
+use super::extent::{Choice, Extent};
+use super::powers::{Reach, holds, same};
+use super::route::{Level, Rounding, Route};
+use super::tile::{Judge, Tile};
+use crate::format::{Block, Zero};
+use crate::shape::Shape;
+use crate::tensor::QTensor;
+
+/// What was seen of scales and zero points; of one [`Route`], or of several between the same formats.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub(super) rows: usize,
+    /// Whether some tile came without its codes.
+    pub(super) blind: bool,
+    pub(super) obstacle: Option<Obstacle>,
+    pub(super) rounding: Rounding,
+    /// One for each, or a single one where they do not matter.
+    matrices: Vec<Matrix>,
+    maps: Maps,
+}
+
+/// What was seen of one matrix.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matrix {
+    /// Of scales that the target has to store: of all, and without blocks of zeros.
+    pub(super) reach: [Reach; 2],
+    /// Of scales that meet in the one block of the target: of all, and without blocks of zeros.
+    pub(super) extents: [Extent; 2],
+    /// What was in the way until blocks of zeros were left out.
+    pub(super) blocked: Option<Obstacle>,
+    /// The zero point of the one block of the target.
+    zero: Option<f32>,
+    seen: Option<Bytes>,
+}
+
+impl Matrix {
+    const NONE: Self =
+        Self { reach: [Reach::NONE; 2], extents: [Extent::EMPTY; 2], blocked: None, zero: None, seen: None };
+
+    /// Takes note of the target's zero point.
+    fn meet(&mut self, zero: f32) -> Result<(), Obstacle> {
+        let known = *self.zero.get_or_insert(zero);
+        if same(known, zero) { Ok(()) } else { Err(Obstacle::Zeros(known, zero)) }
+    }
+}
+
+/// A set of bytes.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Bytes([u64; 4]);
+
+impl Bytes {
+    pub(super) fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0[usize::from(byte >> 6)] |= 1 << (byte & 63));
+    }
+}
+
+impl Facts {
+    pub(super) fn new(route: &Route) -> Self {
+        let apart = route.to.tensor_scale || route.to.block == Block::Tensor;
+        // A shape without values may have any number of matrices.
+        let matrices = match (route.shape.is_empty(), apart) {
+            (true, _) => 0,
+            (false, true) => route.shape.matrices,
+            (false, false) => 1,
+        };
+        Self {
+            rows: 0,
+            blind: false,
+            obstacle: None,
+            rounding: Rounding::default(),
+            matrices: vec![Matrix::NONE; matrices],
+            maps: route.maps(),
+        }
+    }
+
+    /// What both together have seen, so that tensors which share a tensor scale get the same one.
+    ///
+    /// # Panics
+    /// If they are of different formats or numbers of matrices.
+    pub fn merge(&mut self, other: &Self) {
+        assert_eq!(self.matrices.len(), other.matrices.len(), "matrices");
+        assert!(self.maps.same_rule(&other.maps), "facts of different formats");
+        self.rows = self.rows.saturating_add(other.rows);
+        self.blind |= other.blind;
+        self.obstacle = self.obstacle.or(other.obstacle);
+        self.rounding.merge(&other.rounding);
+        for (into, from) in self.matrices.iter_mut().zip(&other.matrices) {
+            for (into, from) in into.reach.iter_mut().zip(&from.reach) {
+                into.merge(from);
+            }
+            for (into, from) in into.extents.iter_mut().zip(&from.extents) {
+                into.merge(from);
+            }
+            if let Some(Err(obstacle)) = from.zero.map(|zero| into.meet(zero)) {
+                self.obstacle = self.obstacle.or(Some(obstacle));
+            }
+            into.blocked = into.blocked.or(from.blocked);
+            if let Some(Bytes(from)) = &from.seen {
+                let Bytes(into) = into.seen.get_or_insert_default();
+                into.iter_mut().zip(from).for_each(|(into, from)| *into |= from);
+            }
+        }
+    }
+
+    pub(super) fn matrix(&self, matrix: usize) -> Matrix {
+        let index = if self.matrices.len() == 1 { 0 } else { matrix };
+        self.matrices.get(index).copied().unwrap_or(Matrix::NONE)
+    }
+
+    pub(super) fn seen(&self, matrix: usize) -> Option<Bytes> {
+        self.matrix(matrix).seen
+    }
+}
+
+impl Route {
+    /// Looks at the scales and zero points of some rows of one matrix, in whole [`row quanta`](Self::row_quantum); each row
+    /// once, in any order.
+    ///
+    /// Codes are looked at only where blocks of zeros could make a difference; without them those count like any other.
+    ///
+    /// # Panics
+    /// If there is no such matrix, or a part does not have as many bytes as the rows have.
+    pub fn observe(&self, facts: &mut Facts, matrix: usize, part: Part<'_>) {
+        let shape = Shape::matrix(part.rows, self.shape.cols);
+        assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape);
+        assert_eq!(part.scales.len(), self.from.scales_len(shape), "bytes of scales");
+        assert_eq!(part.zeros.len(), self.from.zeros_len(shape), "bytes of zero points");
+        if let Some(codes) = part.codes {
+            assert_eq!(codes.len(), self.from.codes_len(shape), "bytes of codes");
+        }
+        facts.rows = facts.rows.saturating_add(part.rows);
+        facts.blind |= part.codes.is_none() && self.from.zero == Zero::None;
+        if facts.obstacle.is_some() || shape.is_empty() {
+            return;
+        }
+        let index = if facts.matrices.len() == 1 { 0 } else { matrix };
+        let (of, maps) = (&mut facts.matrices[index], &mut facts.maps);
+        if self.level == Level::Turned && self.from.scale.bytes() == 1 {
+            of.seen.get_or_insert_default().extend(part.scales);
+        }
+        if self.needs_facts() {
+            let mut judge = Observer { route: self, of, rounding: &mut facts.rounding, obstacle: None };
+            let seen = judge.observe(maps, matrix, &part);
+            facts.obstacle = seen.err().or(judge.obstacle);
+        }
+    }
+
+    /// [`observe`](Self::observe) for a tensor of these rows.
+    ///
+    /// # Panics
+    /// As [`observe`](Self::observe), and if the tensor is of another format or width, or more than one matrix.
+    pub fn observe_rows(&self, facts: &mut Facts, matrix: usize, tile: &QTensor<'_>) {
+        self.assert_tile(tile);
+        self.observe(facts, matrix, Part::of(tile));
+    }
+
+    pub(super) fn assert_tile(&self, tile: &QTensor<'_>) {
+        assert_eq!(tile.format(), self.from, "format of the tile");
+        let Shape { matrices, cols, .. } = tile.shape();
+        assert_eq!((matrices, cols), (1, self.shape.cols), "matrices and columns of the tile");
+    }
+}
+
+struct Observer<'a> {
+    route: &'a Route,
+    of: &'a mut Matrix,
+    rounding: &'a mut Rounding,
+    obstacle: Option<Obstacle>,
+}
+
+impl Observer<'_> {
+    fn observe(&mut self, maps: &mut Maps, matrix: usize, part: &Part<'_>) -> Result<(), Obstacle> {
+        let tile = Tile::new(self.route, maps, matrix, part)?;
+        let zeros = tile.target_zeros()?;
+        if self.route.to.block != Block::Tensor {
+            return tile.choose(maps, self);
+        }
+        zeros.first().map_or(Ok(()), |&zero| self.of.meet(zero))?;
+        self.whole(maps, &tile)
+    }
+
+    /// The one block of the target goes through all tiles.
+    fn whole(&mut self, maps: &mut Maps, tile: &Tile<'_>) -> Result<(), Obstacle> {
+        let mut result = Ok(());
+        let [all, some] = &mut self.of.extents;
+        tile.runs(0..tile.shape.rows, |run| match tile.extent(maps, &run) {
+            Ok(extent) => {
+                all.merge(&extent);
+                if !some.covers(&extent) {
+                    some.merge(if tile.is_free(&run) { &Extent::FREE } else { &extent });
+                }
+            }
+            Err(obstacle) => result = Err(obstacle),
+        });
+        result
+    }
+}
+
+impl Judge for Observer<'_> {
+    fn accepts(&self, scale: f32) -> bool {
+        match self.route.level {
+            Level::Added if scale != 0.0 => self.of.reach[1].covers(&Reach::of(scale)),
+            _ => holds(self.route.to.scale, scale),
+        }
+    }
+
+    fn settle(&mut self, _: usize, first: Choice, second: Choice) {
+        self.rounding.of += 1;
+        if self.route.level == Level::Added {
+            match first {
+                Choice::Accepted(scale) | Choice::Unaccepted(scale) => {
+                    self.of.reach[0].merge(&Reach::of(scale))
+                }
+                Choice::Any => {}
+                Choice::Blocked(obstacle) => self.of.blocked = self.of.blocked.or(Some(obstacle)),
+            }
+        }
+        match second {
+            Choice::Accepted(_) | Choice::Any => {}
+            Choice::Unaccepted(scale) if self.route.level == Level::Added => {
+                self.of.reach[1].merge(&Reach::of(scale));
+            }
+            Choice::Unaccepted(scale) => {
+                if let Err(obstacle) = self.rounding.add(scale, self.route.to.scale) {
+                    self.obstacle = self.obstacle.or(Some(obstacle));
+                }
+            }
+            Choice::Blocked(obstacle) => self.obstacle = self.obstacle.or(Some(obstacle)),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Tensor scales of the target.
+//!
+//! ```text
+//! source        target        tensor scale
+//! none          multiplies    2^m          block scale * 2^-m is one of the target's; m = 0 where that will do
+//! none          divides       2^-m
+//! both alike                  kept
+//! multiplies    divides       RN(1 / t)    exact where every block scale s has RN(s * t) = RN(s / RN(1 / t)), as with powers of two
+//! ```
+
+use alloc::vec::Vec;
+
+use super::facts::Facts;
+use super::powers::{same, split};
+use super::route::{Level, Route};
+use crate::scale::{ScaleKind, TensorScale};
+
+/// The nearest f32 to `1 / scale`, where that is a number that scales.
+pub(super) fn reciprocal(scale: f32) -> Option<f32> {
+    let reciprocal = 1.0 / scale;
+    (reciprocal.is_finite() && reciprocal != 0.0).then_some(reciprocal)
+}
+
+/// The target's tensor scales, and the relative error of the worst that makes a difference.
+pub(super) fn tensor_scale(route: &Route, facts: &Facts, exponents: &[i32]) -> (TensorScale, Option<f64>) {
+    let directed =
+        |scales| if route.divide { TensorScale::Divide(scales) } else { TensorScale::Multiply(scales) };
+    match route.level {
+        Level::Absent | Level::Folded => (TensorScale::None, None),
+        Level::Kept => (route.tensor_scale.clone(), None),
+        Level::Added => {
+            let sign = if route.divide { -1 } else { 1 };
+            (directed(exponents.iter().map(|&m| power(sign * m)).collect()), None)
+        }
+        Level::Turned => {
+            let stored = route.tensor_scale.stored();
+            // `Route::new` refused those without one.
+            let turned: Vec<f32> = stored.iter().map(|&scale| 1.0 / scale).collect();
+            let mut worst: Option<f64> = None;
+            for (matrix, (&t, &r)) in stored.iter().zip(&turned).enumerate() {
+                if !alike(route, facts, matrix, t, r) {
+                    let error = (f64::from(t) * f64::from(r) - 1.0).abs();
+                    worst = Some(worst.map_or(error, |worst| worst.max(error)));
+                }
+            }
+            (directed(turned), worst)
+        }
+    }
+}
+
+/// `2^exponent`, normal.
+pub(super) fn power(exponent: i32) -> f32 {
+    f32::from_bits(((127 + exponent) as u32) << 23)
+}
+
+/// Whether block scales come out the same with either tensor scale.
+fn alike(route: &Route, facts: &Facts, matrix: usize, t: f32, r: f32) -> bool {
+    if f64::from(t) * f64::from(r) == 1.0 && split(t).is_some_and(|(mantissa, _)| mantissa.abs() == 1.0) {
+        return true;
+    }
+    let (multiplied, divided) = if route.divide { (t, r) } else { (r, t) };
+    let same = |scale: f32| same(scale * multiplied, scale / divided);
+    match route.from.scale {
+        ScaleKind::E4m3 | ScaleKind::E8m0 => {
+            let seen = facts.seen(matrix);
+            (0..=u8::MAX).filter(|&byte| seen.is_none_or(|seen| seen.has(byte))).all(|byte| {
+                let mut scale = [0.0];
+                route.from.scale.decode_into(&[byte], &mut scale);
+                same(scale[0])
+            })
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,134 @@
+//! One format into another without rounding, wherever every stored number has an image.
+//!
+//! Codes are never decoded and encoded again; three maps do it, each of its own:
+//!
+//! ```text
+//! codes    a table of 256 entries: the target's code of the very same value, times 2^shift, less a zero point
+//! blocks   runs of values that lie in one block of either side; scales are repeated, or several become one
+//! scales   the same number in another type, times 2^-m where a tensor scale 2^m takes it up
+//! ```
+//!
+//! Everything is decided before the first row is written, from what is cheap to read:
+//!
+//! ```text
+//! Route::new(from, to, shape, tensor scales)   Err: codes without images, whatever the scales
+//!   |-- needs_facts() = false ---------------------------------.
+//! Route::observe(scales and zero points of rows) -> Facts       |
+//! Route::plan(&facts)                          Err: scales without images          Exactness
+//! Transcoder::rows(tile)                       tile by tile, borrowing what stays
+//! ```
+//!
+//! A value is a product rounded once, `value(code) * scale`, so it is the same f32 whenever the product of the two is the same
+//! number: a factor of two may move from scale to code, and the result is still the same to the last bit.
+//!
+//! ```
+//! use lowbit_blocks::transcode::Exactness;
+//! use lowbit_blocks::{MXFP4, NVFP4, QTensor, Shape, TensorScale};
+//! // Two blocks of 32 ones, with scales 2^3 and 2^-2.
+//! let (codes, scales) = (vec![0x22; 32], vec![127 + 3, 127 - 2]);
+//! let mxfp4 = QTensor::new(MXFP4, Shape::matrix(1, 64), codes, scales, None, TensorScale::None)?;
+//! let (nvfp4, exactness) = mxfp4.transcode(NVFP4, false)?;
+//! assert_eq!(exactness, Exactness::Exact);
+//! // E4M3 holds both, so the tensor scale is 1; blocks of 16 repeat them: 8 is 2^3 * 1.0, exponent 3 + 7 = 10 before 3 bits of mantissa.
+//! assert_eq!(nvfp4.scales(), [10 << 3, 10 << 3, 5 << 3, 5 << 3]);
+//! assert_eq!(nvfp4.tensor_scale(), &TensorScale::Multiply(vec![1.0]));
+//! assert_eq!(nvfp4.codes(), mxfp4.codes());
+//! // And as FP8 in tiles: one scale, 2^3, for both blocks; the ones of the second become 2^-5.
+//! let (fp8, _) = mxfp4.transcode(lowbit_blocks::FP8_BLOCK, false)?;
+//! assert_eq!((fp8.scales(), &fp8.codes()[31..33]), (&8f32.to_le_bytes()[..], &[7 << 3, 2 << 3][..]));
+//! # Ok::<(), lowbit_blocks::Error>(())
+//! ```
+
+mod codes;
+mod exactness;
+mod extent;
+mod facts;
+mod level;
+mod powers;
+mod route;
+mod rows;
+mod runs;
+mod stream;
+mod tile;
+mod zeros;
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+pub use exactness::{Exactness, Obstacle};
+pub use facts::Facts;
+pub use route::Route;
+pub use rows::Transcoder;
+
+use crate::error::Error;
+use crate::format::Format;
+use crate::tensor::QTensor;
+
+/// The stored bytes of some rows of one matrix, as a file has them.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// How many rows.
+    pub rows: usize,
+    /// Scales of their blocks.
+    pub scales: &'a [u8],
+    /// Zero points of their blocks; empty where the format has none.
+    pub zeros: &'a [u8],
+    /// Codes, where they are at hand.
+    pub codes: Option<&'a [u8]>,
+}
+
+impl<'a> Part<'a> {
+    fn of(tile: &'a QTensor<'_>) -> Self {
+        Self {
+            rows: tile.shape().rows,
+            scales: tile.scales(),
+            zeros: tile.zeros().unwrap_or_default(),
+            codes: Some(tile.codes()),
+        }
+    }
+}
+
+impl QTensor<'_> {
+    /// The same numbers in another format, whose tensor scale, if it has one, divides or multiplies; see [`transcode`](self).
+    ///
+    /// # Errors
+    /// [`Error::Transcode`] where some stored number has no image, and what [`Format::check`] refuses.
+    ///
+    /// ```
+    /// use lowbit_blocks::{Block, Format, QTensor, Shape, TensorScale};
+    /// let uint4 = Format::uint(4, Block::Group(2));
+    /// let (scales, zeros) = (vec![0x80, 0x3f], Some(vec![8].into())); // bf16 1.0
+    /// let tensor = QTensor::new(uint4, Shape::matrix(1, 2), vec![0x6f], scales, zeros, TensorScale::None)?;
+    /// let (signed, _) = tensor.transcode(Format::int(4, Block::Group(2)), false)?;
+    /// assert_eq!(signed.codes(), [0xe7]); // 15 - 8 = 7, 6 - 8 = -2
+    /// # Ok::<(), lowbit_blocks::Error>(())
+    /// ```
+    pub fn transcode(&self, to: Format, divide: bool) -> Result<(QTensor<'static>, Exactness), Error> {
+        let (from, shape) = (self.format(), self.shape());
+        let route = Route::new(from, to, shape, self.tensor_scale(), divide)?;
+        let mut facts = route.facts();
+        if !shape.is_empty() {
+            (0..shape.matrices)
+                .for_each(|matrix| route.observe_rows(&mut facts, matrix, &self.matrix(matrix)));
+        }
+        let transcoder = route.plan(&facts)?;
+        let (mut codes, mut scales, mut zeros) = (Vec::new(), Vec::new(), None);
+        codes.reserve_exact(to.codes_len(shape));
+        scales.reserve_exact(to.scales_len(shape));
+        for matrix in 0..shape.matrices {
+            let tile = self.matrix(matrix);
+            let rows = transcoder.rows(matrix, &tile)?;
+            codes.extend_from_slice(rows.codes());
+            scales.extend_from_slice(rows.scales());
+            if let Some(of_rows) = rows.zeros() {
+                zeros.get_or_insert_with(Vec::new).extend_from_slice(of_rows);
+            }
+        }
+        if to.zero_bytes() > 0 {
+            zeros.get_or_insert_default();
+        }
+        let tensor_scale = transcoder.tensor_scale().clone();
+        let tensor = QTensor::new(to, shape, codes, scales, zeros.map(Cow::Owned), tensor_scale)?;
+        Ok((tensor, transcoder.exactness()))
+    }
+}

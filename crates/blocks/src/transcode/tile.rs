@@ -1,0 +1,194 @@
+//! A tile of rows of the source, and the scales that its blocks get in the target.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::codes::{Key, Maps};
+use super::exactness::Obstacle;
+use super::extent::{Choice, Extent};
+use super::powers::{same, split};
+use super::route::{Level, Route};
+use super::runs::{self, Run};
+use super::stream::Stream;
+use super::{Part, zeros};
+use crate::format::Zero;
+use crate::shape::Shape;
+
+/// Who says which scales will do.
+pub(super) trait Judge {
+    /// Whether the target can store this scale.
+    fn accepts(&self, scale: f32) -> bool;
+    /// Takes what was found for a block of the target: at first, and without the runs that are free.
+    fn settle(&mut self, block: usize, first: Choice, second: Choice);
+}
+
+/// A tile with its scales and zero points read.
+pub(super) struct Tile<'a> {
+    route: &'a Route,
+    pub(super) shape: Shape,
+    /// Of blocks of the source: what times code gives the value, or (where both sides have tensor scales) as stored.
+    scales: Vec<f32>,
+    zeros: Vec<f32>,
+    /// Zero points that the code map subtracts.
+    offsets: Vec<u8>,
+    codes: Option<&'a [u8]>,
+    pub(super) stream: Stream,
+}
+
+impl<'a> Tile<'a> {
+    pub(super) fn new(
+        route: &'a Route,
+        maps: &mut Maps,
+        matrix: usize,
+        part: &Part<'a>,
+    ) -> Result<Self, Obstacle> {
+        let (from, shape) = (&route.from, Shape::matrix(part.rows, route.shape.cols));
+        let blocks = from.scales_per_matrix(shape);
+        let mut scales = vec![0.0; blocks];
+        from.scale.decode_into(part.scales, &mut scales);
+        if route.level == Level::Folded {
+            route.tensor_scale.apply(matrix, &mut scales);
+        }
+        let mut zeros = Vec::new();
+        match from.zero {
+            Zero::None => {}
+            Zero::Int => zeros.extend(part.zeros.iter().map(|&zero| f32::from(zero))),
+            Zero::Float | Zero::Bias => {
+                zeros.resize(blocks, 0.0);
+                from.scale.decode_into(part.zeros, &mut zeros);
+            }
+        }
+        let mut offsets = Vec::new();
+        if route.rule.subtracts && !shape.is_empty() {
+            offsets.reserve_exact(blocks);
+            for (&zero, &scale) in zeros.iter().zip(&scales) {
+                let offset = zeros::subtracted(from, zero, scale)?;
+                maps.shifts(offset)?;
+                offsets.push(offset);
+            }
+        }
+        let stream = Stream::new(from, shape.cols);
+        Ok(Self { route, shape, scales, zeros, offsets, codes: part.codes, stream })
+    }
+
+    pub(super) fn runs(&self, rows: Range<usize>, visit: impl FnMut(Run)) {
+        runs::each(self.route.from.block, self.route.to.block, self.shape.cols, rows, visit);
+    }
+
+    pub(super) fn strips(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        runs::strips(self.route.row_quantum(), self.shape)
+    }
+
+    pub(super) fn offset(&self, run: &Run) -> u8 {
+        self.offsets.get(run.source).copied().unwrap_or(0)
+    }
+
+    pub(super) fn extent(&self, maps: &mut Maps, run: &Run) -> Result<Extent, Obstacle> {
+        let offset = self.offset(run);
+        let shifts = maps.shifts(offset)?;
+        Ok(Extent::of(self.scales[run.source], shifts, || maps.has_zeros(offset)))
+    }
+
+    /// Whether all values of a run are zeros, because its codes are: they are the same zeros under any scale.
+    pub(super) fn is_free(&self, run: &Run) -> bool {
+        let (scale, element) = (self.scales[run.source], self.route.from.element);
+        let Some(codes) = self.codes else { return false };
+        self.route.from.zero == Zero::None
+            && scale > 0.0
+            && scale.is_finite()
+            && (run.start..run.end)
+                .all(|col| element.decode_one(self.stream.code(codes, run.row, col)) == 0.0)
+    }
+
+    /// How the codes of a run are mapped if their block's scale becomes `target`.
+    pub(super) fn key(&self, maps: &mut Maps, run: &Run, target: f32) -> Result<Key, Obstacle> {
+        let scale = self.scales[run.source];
+        let shifts = maps.shifts(self.offset(run))?;
+        let shift = match (split(scale), split(target)) {
+            (Some((a, from)), Some((b, to))) if a == b => Some(from - to),
+            // Zeros, infinities and NaN are the same after any shift.
+            (None, None) if same(scale, target) => Some(shifts.preferred()),
+            _ => None,
+        };
+        // Under a scale of zero, or any positive one, zeros stay what they are.
+        let positive = target > 0.0 && target.is_finite();
+        match shift.filter(|&shift| shifts.contains(shift)) {
+            Some(shift) => Ok(Key::By(shift)),
+            _ if !positive && target.to_bits() != 0 => Err(Obstacle::Special),
+            None if scale.to_bits() == 0 && maps.has_zeros(self.offset(run)) => Ok(Key::Zeros),
+            None if self.is_free(run) => Ok(Key::By(shifts.preferred())),
+            None => Err(Obstacle::Quotient),
+        }
+    }
+
+    /// Finds the scale of each block of the target.
+    pub(super) fn choose(&self, maps: &mut Maps, judge: &mut impl Judge) -> Result<(), Obstacle> {
+        let (mut extents, mut choices) = (Vec::new(), Vec::new());
+        for rows in self.strips() {
+            let blocks = self.route.to.blocks_range(self.shape, 0, rows.clone());
+            self.gather(maps, rows.clone(), &blocks, &mut extents, &[])?;
+            choices.clear();
+            choices.extend(extents.iter().map(|extent| extent.choose(|scale| judge.accepts(scale))));
+            let settled = |choice: &Choice| matches!(choice, Choice::Accepted(_) | Choice::Any);
+            if self.codes.is_some() && !choices.iter().all(settled) {
+                let asked: Vec<bool> = choices.iter().map(|choice| !settled(choice)).collect();
+                self.gather(maps, rows, &blocks, &mut extents, &asked)?;
+            }
+            for ((block, &first), extent) in blocks.zip(&choices).zip(&extents) {
+                let second =
+                    if settled(&first) { first } else { extent.choose(|scale| judge.accepts(scale)) };
+                judge.settle(block, first, second);
+            }
+        }
+        Ok(())
+    }
+
+    /// The scales that meet in each block of the target, without those of zeros in the blocks that are asked about.
+    fn gather(
+        &self,
+        maps: &mut Maps,
+        rows: Range<usize>,
+        blocks: &Range<usize>,
+        extents: &mut Vec<Extent>,
+        asked: &[bool],
+    ) -> Result<(), Obstacle> {
+        extents.clear();
+        extents.resize(blocks.len(), Extent::EMPTY);
+        let mut result = Ok(());
+        self.runs(rows, |run| {
+            let block = run.target - blocks.start;
+            let looks = asked.get(block).is_some_and(|asked| *asked);
+            match if looks && self.is_free(&run) { Ok(Extent::FREE) } else { self.extent(maps, &run) } {
+                Ok(extent) => extents[block].merge(&extent),
+                Err(obstacle) => result = Err(obstacle),
+            }
+        });
+        result
+    }
+
+    /// Zero points or biases of the target's blocks.
+    pub(super) fn target_zeros(&self) -> Result<Vec<f32>, Obstacle> {
+        let (from, to) = (&self.route.from, &self.route.to);
+        if to.zero == Zero::None {
+            return Ok(Vec::new());
+        }
+        let added = self.route.rule.added;
+        let mut images: Vec<Option<f32>> = vec![None; to.scales_per_matrix(self.shape)];
+        let mut result = Ok(());
+        self.runs(0..self.shape.rows, |run| {
+            let zero = self.zeros.get(run.source).copied().unwrap_or(0.0);
+            match zeros::image(from, to, added, zero, self.scales[run.source]) {
+                Ok(image) => {
+                    let known = *images[run.target].get_or_insert(image);
+                    if !same(known, image) {
+                        result = Err(Obstacle::Zeros(known, image));
+                    }
+                }
+                Err(obstacle) => result = Err(obstacle),
+            }
+        });
+        // A block without values (of a matrix without columns) is in no run.
+        result.map(|()| images.into_iter().map(|image| image.unwrap_or(0.0)).collect())
+    }
+}
