@@ -155,6 +155,18 @@ impl Format {
         Self { scale, ..self }
     }
 
+    /// Whether codes are integers, with or without a zero point.
+    #[must_use]
+    pub const fn is_integer(&self) -> bool {
+        matches!(self.element, Element::Int { .. } | Element::Uint { .. })
+    }
+
+    /// Whether every block lies in one row.
+    #[must_use]
+    pub const fn is_by_row(&self) -> bool {
+        matches!(self.block, Block::Channel | Block::Group(_))
+    }
+
     /// Whether the fields make sense together, whatever the shape.
     pub(crate) fn check_row(&self) -> Result<(), Error> {
         let refuse = |reason| Err(Error::BadFormat { format: self.name(), reason });

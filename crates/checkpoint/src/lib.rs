@@ -28,7 +28,10 @@ pub use error::{Error, Mismatch, Result};
 pub use inspect::{InspectedLinear, InspectedTensor, Inspection, TensorReport, inspect, inspect_tensor};
 pub use mapped::Mapped;
 pub use pattern::Pattern;
-pub use plan::{Job, OnNonFinite, OutputFile, Plan, PlanSummary, PlannedTensor};
+pub use plan::{
+    Conversion, ConvertJob, DequantizeJob, Job, OnNonFinite, OutputFile, Plan, PlanSummary, PlannedTensor,
+    Settings,
+};
 pub use progress::{Phase, Progress, Step};
 pub use run::{Report, Spent};
 pub use verify::verify;

@@ -4,7 +4,7 @@ use crate::arch::{Arch, Expert};
 use crate::layout::{Reading, Stored, read};
 use crate::plan::value_dtype;
 use crate::run::values;
-use crate::{Checkpoint, Error, Result};
+use crate::{Checkpoint, Result};
 use lowbit_blocks::Shape;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -119,10 +119,13 @@ impl Weight<'_> {
         if self.shape.is_empty() { 0 } else { self.shape.matrices * self.shape.rows }
     }
 
-    /// All rows in tiles of about [`TILE_VALUES`], which start where rows of any format can be read: at multiples of 128.
+    /// All rows in tiles of about [`TILE_VALUES`], which start where rows of any format can be read: at multiples of 128, or of all rows of a
+    /// matrix that cannot be read in pieces.
     pub(crate) fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.rows();
         let step = (TILE_VALUES / self.shape.cols.max(1)).max(1).next_multiple_of(128);
+        let whole = self.weights.stored(self.name).map_or(1, Stored::quantum);
+        let step = if whole > 128 { step.next_multiple_of(whole) } else { step };
         (0..rows).step_by(step).map(move |start| start..rows.min(start + step))
     }
 
@@ -148,30 +151,13 @@ impl Weight<'_> {
 
     fn read_quantized(&self, stored: &Stored, rows: Range<usize>, mut out: &mut [f32]) -> Result<()> {
         let (checkpoint, Shape { rows: high, cols, .. }) = (&self.weights.checkpoint, stored.shape());
-        let pre = stored
-            .pre_quant_scale
-            .as_ref()
-            .map(|name| crate::layout::read_floats(checkpoint.require(name)?))
-            .transpose()?;
-        let quantum = stored.quantum();
+        let whole = stored.whole(checkpoint, true)?;
         let mut at = rows.start;
         while at < rows.end {
-            // Whole quanta of one matrix, then the rows that were asked for.
             let (matrix, row) = (at / high, at % high);
             let last = high.min(row + (rows.end - at));
-            let tile = row - row % quantum..last.next_multiple_of(quantum).min(high);
-            let tensor = stored.rows(checkpoint, matrix, tile.clone())?;
             let (part, rest) = out.split_at_mut((last - row) * cols);
-            tensor.dequantize_rows(0, row - tile.start..last - tile.start, part);
-            if let Some(pre) = &pre {
-                if pre.len() != cols {
-                    let reason = format!("pre_quant_scale has {} values for {cols} columns", pre.len());
-                    return Err(Error::tensor(checkpoint.dir(), self.name, reason));
-                }
-                for row in part.chunks_exact_mut(cols) {
-                    row.iter_mut().zip(pre).for_each(|(w, p)| *w *= p);
-                }
-            }
+            stored.values(checkpoint, &whole, matrix, row..last, part)?;
             (out, at) = (rest, at + last - row);
         }
         Ok(())

@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     lowbit inspect OUT_DIR\n  \
     lowbit compare MODEL_DIR OUT_DIR\n  \
     lowbit verify OUT_DIR --against MODEL_DIR\n  \
+    lowbit convert OUT_DIR -o OTHER_DIR --layout modelopt\n  \
     lowbit formats")]
 pub(crate) struct Cli {
     /// What to do.
@@ -34,6 +35,11 @@ pub(crate) enum Command {
     /// Quantize the linear layers of a model directory into a new directory.
     #[command(after_help = QUANTIZE_EXAMPLES)]
     Quantize(Box<QuantizeArgs>),
+    /// Bring a quantized model directory into another layout: the same numbers where it can say them.
+    #[command(after_help = CONVERT_EXAMPLES)]
+    Convert(ConvertArgs),
+    /// Write the plain weights of a quantized model directory.
+    Dequantize(DequantizeArgs),
     /// Show what is in a directory: scheme, dtypes, sizes, bits per weight.
     Inspect(InspectArgs),
     /// Compare the weights of two directories, quantized or not, worst tensor first.
@@ -65,21 +71,26 @@ const VERIFY_EXAMPLES: &str = "Examples:
 Each finding has a stable code (LB-S03), which docs/checkpoints.md explains.
 Exit status: 0 if there is nothing but warnings, 1 if there are errors.";
 
+const CONVERT_EXAMPLES: &str = "Examples:
+  lowbit convert llama-gptq -o llama-ct --layout compressed-tensors     the same codes and scales for vLLM
+  lowbit convert llama-modelopt -o out --layout compressed-tensors      NVFP4: the tensor scale becomes its reciprocal
+  lowbit convert gpt-oss -o out --layout modelopt --format nvfp4        MXFP4 to NVFP4, exact while exponents allow
+  lowbit convert llama-awq -o out --layout gptq --exact-only            stop unless every number stays what it is
+
+The report has one line for each layer: exact; exact codes, tensor scale rounded; or requantized,
+with the SQNR of what was lost.";
+
 /// Options of `lowbit quantize`.
 #[derive(Args, Debug)]
 pub(crate) struct QuantizeArgs {
     /// Model directory: config.json and safetensors, single or sharded.
     pub(crate) source: PathBuf,
 
-    /// Directory to write; must not exist or be empty, except with --resume.
-    #[arg(short = 'o', long = "output", value_name = "DIR")]
-    pub(crate) output: PathBuf,
-
     /// Number format, as listed by `lowbit formats`.
     #[arg(short, long, default_value = "nvfp4", value_name = "NAME")]
     pub(crate) format: String,
 
-    /// File convention: compressed-tensors, modelopt or plain.
+    /// File convention, as listed by `lowbit formats`.
     #[arg(short, long, default_value = "compressed-tensors", value_name = "NAME")]
     pub(crate) layout: String,
 
@@ -108,6 +119,17 @@ pub(crate) struct QuantizeArgs {
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) output_options: OutputOptions,
+}
+
+/// Options of every command that writes a directory.
+#[derive(Args, Debug)]
+pub(crate) struct OutputOptions {
+    /// Directory to write; must not exist or be empty, except with --resume.
+    #[arg(short = 'o', long = "output", value_name = "DIR")]
+    pub(crate) output: PathBuf,
+
     /// Worker threads; memory grows with them, output bytes do not depend on them. [default: all cores]
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
@@ -135,6 +157,57 @@ pub(crate) struct QuantizeArgs {
     /// Force a SIMD level by name (for measurements; the bytes are the same at each).
     #[arg(long, value_name = "LEVEL", hide_short_help = true)]
     pub(crate) kernels: Option<String>,
+}
+
+/// Options of `lowbit convert`.
+#[derive(Args, Debug)]
+pub(crate) struct ConvertArgs {
+    /// Quantized model directory, in any layout that is read.
+    pub(crate) source: PathBuf,
+
+    /// File convention of the output, as listed by `lowbit formats`.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) layout: String,
+
+    /// Number format of the output. [default: each layer keeps its own]
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) format: Option<String>,
+
+    /// How block scales are chosen where a layer has to be requantized. [default: the rule of the layout's own tool]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) scale_rule: Option<String>,
+
+    /// Refuse what is not exact, and write nothing then.
+    #[arg(long)]
+    pub(crate) exact_only: bool,
+
+    #[command(flatten)]
+    pub(crate) output_options: OutputOptions,
+}
+
+/// Options of `lowbit dequantize`.
+#[derive(Args, Debug)]
+pub(crate) struct DequantizeArgs {
+    /// Quantized model directory, in any layout that is read.
+    pub(crate) source: PathBuf,
+
+    /// Type of the weights that are written; tensors that are not quantized stay as they are.
+    #[arg(short, long, default_value = "bf16", value_name = "TYPE")]
+    pub(crate) dtype: PlainType,
+
+    #[command(flatten)]
+    pub(crate) output_options: OutputOptions,
+}
+
+/// Values of `--dtype`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlainType {
+    /// The upper half of an f32: what most models are trained in.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+    /// IEEE single precision: every value as it is decoded.
+    F32,
 }
 
 /// Values of `--activations`.

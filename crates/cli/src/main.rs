@@ -4,11 +4,13 @@
 
 mod args;
 mod compare;
+mod convert;
 mod formats;
 mod inspect;
 mod output;
 mod progress;
 mod quantize;
+mod settings;
 mod table;
 mod units;
 mod verify;
@@ -22,6 +24,8 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Quantize(args) => quantize::run(&args),
+        Command::Convert(args) => convert::convert(&args),
+        Command::Dequantize(args) => convert::dequantize(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Verify(args) => match verify::run(&args) {

@@ -2,43 +2,46 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use lowbit_blocks::Format;
 use lowbit_calib::ScaleRule;
-use lowbit_checkpoint::{Error, Job, OnNonFinite, PlanSummary, Report, layout};
-use lowbit_kernels::Kernels;
+use lowbit_checkpoint::{Job, OnNonFinite, PlanSummary, Report, layout};
 
 use crate::args::{Activations, OnNonfinite, QuantizeArgs};
 use crate::output::{note, say, say_json, warn};
 use crate::progress::Shown;
+use crate::settings::{hint, settings};
 use crate::table::{Align, table};
 use crate::units::{size, time};
 
 pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
     let job = job(args)?;
-    let progress = Shown::new(args.quiet || args.json);
+    let options = &args.output_options;
+    let progress = Shown::new(options.quiet || options.json);
     let planned = job.plan_with(&progress);
     progress.finish();
     let plan = planned?;
     let summary = plan.summary();
     warn(&summary.warnings);
-    if args.dry_run {
-        return if args.json { say_json(&summary) } else { say(plan_text(&summary)) };
+    if options.dry_run {
+        return if options.json { say_json(&summary) } else { say(plan_text(&summary)) };
     }
-    if !args.quiet && !args.json {
+    if !options.quiet && !options.json {
         note(&headline(&summary));
     }
     let written = plan.run(&progress);
     progress.finish();
-    let report = written.map_err(|error| anyhow!("{error}; {}", hint(args, &error)))?;
-    if args.json { say_json(&report) } else { say(report_text(args, &summary, &report)) }
+    let report = written.map_err(|error| anyhow!("{error}; {}", hint(&options.output, &error)))?;
+    if options.json { say_json(&report) } else { say(report_text(&options.output, &summary, &report)) }
 }
 
 /// What was typed, as a job.
 fn job(args: &QuantizeArgs) -> Result<Job> {
-    let mut job = Job::new(&args.source, &args.output);
+    let settings = settings(&args.source, &args.output_options)?;
+    let mut job = Job::with(settings);
     job.format = Format::named(&args.format)
         .ok_or_else(|| anyhow!("no format is called `{}`; `lowbit formats` lists them", args.format))?;
     job.layout = layout::named(&args.layout)?;
@@ -54,17 +57,6 @@ fn job(args: &QuantizeArgs) -> Result<Job> {
     };
     job.include.clone_from(&args.include);
     job.exclude.clone_from(&args.exclude);
-    job.max_shard_size = args.max_shard_size;
-    job.resume = args.resume;
-    if let Some(jobs) = args.jobs {
-        job.jobs = jobs.get();
-    }
-    if let Some(name) = &args.kernels {
-        job.kernels = Kernels::named(name).ok_or_else(|| {
-            let names: Vec<_> = Kernels::available().map(Kernels::name).collect();
-            anyhow!("this machine has no kernel level `{name}`; it has {}", names.join(", "))
-        })?;
-    }
     Ok(job)
 }
 
@@ -80,19 +72,7 @@ fn headline(plan: &PlanSummary) -> String {
     )
 }
 
-/// What to do after a failure that left something behind.
-fn hint(args: &QuantizeArgs, error: &Error) -> String {
-    let out = args.output.display();
-    match (args.output.join(".lowbit-journal").exists(), error) {
-        (false, _) => "nothing was written".into(),
-        // The same command would stop at the same value, and another option is another plan.
-        (true, Error::NonFinite { .. }) => format!("what is in {out} is of no further use"),
-        (true, Error::Output { .. }) => format!("{out} stays as it was"),
-        (true, _) => format!("the same command with --resume goes on in {out}"),
-    }
-}
-
-fn plan_text(plan: &PlanSummary) -> String {
+pub(crate) fn plan_text(plan: &PlanSummary) -> String {
     let columns = [
         ("tensor", Align::Left),
         ("dtype", Align::Left),
@@ -128,7 +108,7 @@ fn plan_text(plan: &PlanSummary) -> String {
     text
 }
 
-fn report_text(args: &QuantizeArgs, plan: &PlanSummary, report: &Report) -> String {
+fn report_text(output: &Path, plan: &PlanSummary, report: &Report) -> String {
     let mut kept = BTreeMap::<&str, usize>::new();
     for why in plan.tensors.iter().filter_map(|tensor| tensor.kept.as_deref()) {
         *kept.entry(why).or_default() += 1;
@@ -145,7 +125,7 @@ fn report_text(args: &QuantizeArgs, plan: &PlanSummary, report: &Report) -> Stri
          copied     {} tensors{}\n\
          took       {}, {}/s{resumed}\n\
          threads    {}\n",
-        args.output.display(),
+        output.display(),
         size(report.source_bytes),
         size(report.output_bytes),
         100.0 * report.output_bytes as f64 / report.source_bytes.max(1) as f64,
@@ -161,7 +141,7 @@ fn report_text(args: &QuantizeArgs, plan: &PlanSummary, report: &Report) -> Stri
 }
 
 /// `2, of their time reading 31 %, computing 40 %, writing 12 %, syncing 9 %`
-fn threads(report: &Report) -> String {
+pub(crate) fn threads(report: &Report) -> String {
     let Report { jobs, seconds, spent, .. } = report;
     let share = |part: f64| 100.0 * part / (seconds * *jobs as f64).max(1e-9);
     format!(
@@ -175,7 +155,7 @@ fn threads(report: &Report) -> String {
 }
 
 /// A count with three digits and a letter: 1.77M, 134M, 8.03B.
-fn short(count: u64) -> String {
+pub(crate) fn short(count: u64) -> String {
     let text = size(count);
     let (digits, unit) = text.split_once(' ').unwrap_or((&text, ""));
     let letter = match unit {

@@ -18,6 +18,7 @@
 mod cache;
 pub(crate) mod columns;
 mod compressed_tensors;
+mod decode;
 mod detect;
 mod modelopt;
 mod packing;
@@ -26,9 +27,12 @@ mod plain;
 mod quantized;
 mod stored;
 
+pub(crate) use cache::CacheTensor;
 pub use cache::{Cache, CacheNumber};
+pub(crate) use decode::Whole;
 pub use detect::{FOREIGN, Foreign, Reading, Survey, read, survey};
 pub use packing::Packing;
+pub(crate) use part::together;
 pub use part::{Holds, Linear, Make, Part, quantum};
 pub use quantized::{Quantized, QuantizedModule, Scheme};
 pub use stored::{Assemble, Extra, ExtraKind, Stored};
@@ -106,6 +110,11 @@ pub trait Layout: fmt::Debug + Sync {
         false
     }
 
+    /// Whether a file can say of each tensor scale which way it goes, so that it may stay what it is.
+    fn keeps_direction(&self) -> bool {
+        false
+    }
+
     /// Whether linears of one checkpoint may have different formats.
     fn mixes(&self) -> bool {
         false
@@ -113,6 +122,11 @@ pub trait Layout: fmt::Debug + Sync {
 
     /// Whether a 3-D stack of experts stays one tensor. Otherwise it is cut into one linear for each expert.
     fn keeps_stacks(&self) -> bool {
+        false
+    }
+
+    /// Whether experts have to be 3-D stacks, so that those which stand apart are put together.
+    fn needs_stacks(&self) -> bool {
         false
     }
 
@@ -149,8 +163,8 @@ pub trait Layout: fmt::Debug + Sync {
     }
 
     /// What the safetensors header of the file with this linear's codes says about it: key and value. `divides` is the direction of the tensor scale.
-    fn note(&self, linear: &Linear, format: &Format, divides: bool) -> Option<(String, String)> {
-        let _ = (linear, format, divides);
+    fn note(&self, linear: &Linear, scheme: &Scheme, divides: bool) -> Option<(String, String)> {
+        let _ = (linear, scheme, divides);
         None
     }
 

@@ -22,6 +22,8 @@ pub struct Linear {
     pub dtype: lowbit_blocks::Dtype,
     /// How each matrix lies in an unquantized checkpoint. In memory it is always `[out, in]`.
     pub orientation: Orientation,
+    /// Whether its matrices are one 3-D tensor in an unquantized checkpoint, though it be of one matrix.
+    pub stacked: bool,
     /// Whether its columns stand in another order than its input, so that a file has to say which.
     pub permuted: bool,
 }
@@ -35,6 +37,7 @@ impl Default for Linear {
             shape: Shape::matrix(0, 0),
             dtype: lowbit_blocks::Dtype::Bf16,
             orientation: Orientation::OutIn,
+            stacked: false,
             permuted: false,
         }
     }
@@ -198,7 +201,12 @@ pub fn quantum(format: &Format, shape: Shape, parts: &[Part]) -> usize {
         (_, None) => 1,
     };
     let own = format.row_quantum(shape.cols);
-    parts.iter().map(of_part).fold(own, |all, one| if all.max(one) >= whole { whole } else { lcm(all, one) })
+    parts.iter().map(of_part).fold(own, |all, one| together(all, one, whole))
+}
+
+/// Rows that go together where `a` and `b` do; all of them, `whole`, where one of these is more.
+pub(crate) fn together(a: usize, b: usize, whole: usize) -> usize {
+    if a.max(b) >= whole { whole } else { lcm(a, b).min(whole) }
 }
 
 /// The rows of the grid of blocks that some rows of a matrix have.

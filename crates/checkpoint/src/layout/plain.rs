@@ -5,7 +5,8 @@
 //! NAME.scales         F32, F16, BF16, F8_E4M3 or F8_E8M0, [..] as the grid of blocks
 //! NAME.zeros          U8 (integer zero points) or the scale's type, like scales
 //! NAME.tensor_scale   F32, one for each matrix
-//! __metadata__        "lowbit.NAME": {"format": {the row}, "shape": [matrices, rows, cols], "dtype": "bf16", "tensor_scale": "divide"}
+//! __metadata__        "lowbit.NAME": {"format": {the row}, "shape": [matrices, rows, cols], "dtype": "bf16", "tensor_scale": "divide",
+//!                     "activations": "dynamic"}, the last two only where there is something to say
 //! ```
 //!
 //! NAME is the full name of the unquantized tensor (`model.layers.0.mlp.up_proj.weight`). A matrix drops the first number of its shapes; a stack of
@@ -13,7 +14,7 @@
 //! that one file explains itself; `config.json` says only `{"quant_method": "lowbit"}` and the format's name.
 
 use super::part::scale_dtype;
-use super::{Carried, Found, Holds, Layout, Linear, Part, Quantized, Stored};
+use super::{Carried, Found, Holds, Layout, Linear, Part, Quantized, Scheme, Stored};
 use crate::safetensors::{Dtype, TensorFile};
 use crate::{CONFIG, Checkpoint, Error, Result, json};
 use lowbit_blocks::{Block, Format, Shape, Zero};
@@ -35,6 +36,16 @@ struct Note {
     dtype: lowbit_blocks::Dtype,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tensor_scale: Option<Direction>,
+    #[serde(default = "quiet", skip_serializing_if = "is_quiet")]
+    activations: Activations,
+}
+
+const fn quiet() -> Activations {
+    Activations::None
+}
+
+fn is_quiet(activations: &Activations) -> bool {
+    *activations == quiet()
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Clone, Copy)]
@@ -57,10 +68,19 @@ impl Layout for Plain {
     }
 
     fn carries(&self, format: &Format) -> Vec<Carried> {
-        vec![Carried { scheme: format.name(), activations: Activations::None }]
+        let carried = |activations| Carried { scheme: format.name(), activations };
+        [Activations::None, Activations::Dynamic, Activations::Static].map(carried).into()
     }
 
     fn keeps_stacks(&self) -> bool {
+        true
+    }
+
+    fn keeps_direction(&self) -> bool {
+        true
+    }
+
+    fn mixes(&self) -> bool {
         true
     }
 
@@ -107,11 +127,13 @@ impl Layout for Plain {
         vec![(CONFIG.into(), json::dumps(&Value::Object(config), 2))]
     }
 
-    fn note(&self, linear: &Linear, format: &Format, divides: bool) -> Option<(String, String)> {
+    fn note(&self, linear: &Linear, scheme: &Scheme, divides: bool) -> Option<(String, String)> {
+        let Scheme { format, activations } = *scheme;
         let Shape { matrices, rows, cols } = linear.shape;
         let direction = if divides { Direction::Divide } else { Direction::Multiply };
         let tensor_scale = format.tensor_scale.then_some(direction);
-        let note = Note { format: *format, shape: [matrices, rows, cols], dtype: linear.dtype, tensor_scale };
+        let shape = [matrices, rows, cols];
+        let note = Note { format, shape, dtype: linear.dtype, tensor_scale, activations };
         Some((format!("{KEY}{}", linear.weight), json!(note).to_string()))
     }
 
@@ -142,6 +164,7 @@ impl Plain {
         let parts = self.parts(&linear, &note.format, Activations::None).map_err(wrong)?;
         let mut stored = Stored::new(checkpoint, linear, note.format, parts)?;
         stored.divides = note.tensor_scale == Some(Direction::Divide);
+        stored.activations = note.activations;
         Ok(stored)
     }
 }

@@ -160,25 +160,10 @@ impl Stored {
         let (format, shape, tile) =
             (&self.format, self.linear.shape, Shape::matrix(rows.len(), self.linear.shape.cols));
         let mut codes = vec![0; format.codes_range(shape, matrix, rows.clone()).len()];
-        let mut scales = vec![0; format.scales_range(shape, matrix, rows.clone()).len()];
-        let mut zeros = vec![0; format.zeros_range(shape, matrix, rows.clone()).len()];
-        for part in &self.parts {
-            let to = match part.holds {
-                Holds::Codes(_) => &mut codes,
-                Holds::Scales(_) => &mut scales,
-                Holds::Zeros(_) => &mut zeros,
-                _ => continue,
-            };
-            let range = part.range(format, shape, matrix, rows.clone());
-            let tensor = checkpoint.require(&part.name)?;
-            if part.packing().is_none() {
-                tensor.read(range.start as u64, to)?;
-            } else {
-                let mut packed = vec![0; range.len()];
-                tensor.read(range.start as u64, &mut packed)?;
-                part.unpack(format, shape, rows.clone(), &packed, to);
-            }
+        for part in self.parts.iter().filter(|part| matches!(part.holds, Holds::Codes(_))) {
+            self.read_part(checkpoint, part, matrix, &rows, &mut codes)?;
         }
+        let (scales, zeros) = self.blocks(checkpoint, matrix, &rows)?;
         if let Some(perm) = self.perm(checkpoint)? {
             columns::gather(format.element.bits(), shape.cols, &perm, &mut codes);
         }
@@ -188,6 +173,47 @@ impl Stored {
             scale => scale.matrix(matrix),
         };
         QTensor::new(*format, tile, codes, scales, zeros, scale).map_err(|e| self.wrong(checkpoint, &e))
+    }
+
+    /// Scales and zero points of some rows, as in memory.
+    pub(super) fn blocks(
+        &self,
+        checkpoint: &Checkpoint,
+        matrix: usize,
+        rows: &Range<usize>,
+    ) -> Result<(Vec<u8>, Vec<u8>)> {
+        let (format, shape) = (&self.format, self.linear.shape);
+        let mut scales = vec![0; format.scales_range(shape, matrix, rows.clone()).len()];
+        let mut zeros = vec![0; format.zeros_range(shape, matrix, rows.clone()).len()];
+        for part in &self.parts {
+            match part.holds {
+                Holds::Scales(_) => self.read_part(checkpoint, part, matrix, rows, &mut scales)?,
+                Holds::Zeros(_) => self.read_part(checkpoint, part, matrix, rows, &mut zeros)?,
+                _ => {}
+            }
+        }
+        Ok((scales, zeros))
+    }
+
+    /// One part's share of some rows, arranged as in memory.
+    fn read_part(
+        &self,
+        checkpoint: &Checkpoint,
+        part: &Part,
+        matrix: usize,
+        rows: &Range<usize>,
+        memory: &mut [u8],
+    ) -> Result<()> {
+        let (format, shape) = (&self.format, self.linear.shape);
+        let range = part.range(format, shape, matrix, rows.clone());
+        let tensor = checkpoint.require(&part.name)?;
+        if part.packing().is_none() {
+            return tensor.read(range.start as u64, memory);
+        }
+        let mut packed = vec![0; range.len()];
+        tensor.read(range.start as u64, &mut packed)?;
+        part.unpack(format, shape, rows.clone(), &packed, memory);
+        Ok(())
     }
 
     /// The input feature of each column that [`rows`](Self::rows) gives, where that is not its own number.

@@ -3,7 +3,7 @@
 //! Units are dealt out in name order: a file is closed when the next unit would exceed the limit, so that codes and scales of a linear always lie
 //! in one file. Within a file tensors stand in the format's own order.
 
-use super::{Job, Placed, Unit};
+use super::{Placed, Settings, Unit};
 use crate::safetensors::{self, Dtype, Entry, HEADER_LIMIT};
 use crate::{Error, Result, SINGLE};
 use std::collections::BTreeMap;
@@ -50,12 +50,16 @@ struct Output {
 ///
 /// # Errors
 /// [`Error::Job`] if two outputs have one name, or a header would be longer than readers accept.
-pub(super) fn assign(job: &Job, units: &mut [Unit]) -> Result<Vec<OutputFile>> {
+pub(super) fn assign(
+    settings: &Settings,
+    metadata: (&str, &str),
+    units: &mut [Unit],
+) -> Result<Vec<OutputFile>> {
     let mut shards: Vec<Vec<usize>> = vec![Vec::new()];
     let mut filled = 0;
     for (at, unit) in units.iter().enumerate() {
         let len = unit.output_len();
-        if filled > 0 && filled + len > job.max_shard_size {
+        if filled > 0 && filled + len > settings.max_shard_size {
             shards.push(Vec::new());
             filled = 0;
         }
@@ -83,11 +87,10 @@ pub(super) fn assign(job: &Job, units: &mut [Unit]) -> Result<Vec<OutputFile>> {
                 )));
             }
         }
-        let (key, value) = job.layout.metadata();
-        let mut metadata = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        let mut metadata = BTreeMap::from([(metadata.0.to_owned(), metadata.1.to_owned())]);
         metadata.extend(shard.iter().filter_map(|&unit| match &units[unit] {
             Unit::Quantized(unit) => unit.note.clone(),
-            Unit::Copied(_) => None,
+            _ => None,
         }));
         let tensors = outputs.iter().map(|o| (o.name.clone(), o.dtype, o.shape.clone(), o.len));
         let (header, entries) = safetensors::header_bytes(&metadata, tensors);
@@ -101,7 +104,9 @@ pub(super) fn assign(job: &Job, units: &mut [Unit]) -> Result<Vec<OutputFile>> {
             let place = Placed { file: number, begin: entry.begin };
             match &mut units[output.unit] {
                 Unit::Quantized(unit) => unit.parts[output.part].1 = place,
+                Unit::Decoded(unit) => unit.place = place,
                 Unit::Copied(unit) => unit.place = place,
+                Unit::Constant(unit) => unit.place = place,
             }
         }
         files.push(OutputFile { name, header, entries });
@@ -110,6 +115,14 @@ pub(super) fn assign(job: &Job, units: &mut [Unit]) -> Result<Vec<OutputFile>> {
 }
 
 fn outputs(at: usize, unit: &Unit) -> Vec<Output> {
+    let one = |name: &str, dtype, shape| Output {
+        unit: at,
+        part: 0,
+        name: name.to_owned(),
+        dtype,
+        shape,
+        len: unit.output_len(),
+    };
     match unit {
         Unit::Quantized(unit) => {
             let output = |(part, (p, _)): (usize, &(crate::layout::Part, Placed))| Output {
@@ -122,13 +135,19 @@ fn outputs(at: usize, unit: &Unit) -> Vec<Output> {
             };
             unit.parts.iter().enumerate().map(output).collect()
         }
-        Unit::Copied(unit) => vec![Output {
-            unit: at,
-            part: 0,
-            name: unit.tensor.clone(),
-            dtype: unit.dtype,
-            shape: unit.shape.clone(),
-            len: unit.len,
-        }],
+        Unit::Decoded(unit) => {
+            vec![one(&unit.linear.weight, dtype_of(unit.linear.dtype), unit.shape())]
+        }
+        Unit::Copied(unit) => vec![one(&unit.name, unit.dtype, unit.shape.clone())],
+        Unit::Constant(unit) => vec![one(&unit.name, unit.dtype, unit.shape.clone())],
+    }
+}
+
+/// The file's type for values of this type.
+pub(super) const fn dtype_of(dtype: lowbit_blocks::Dtype) -> Dtype {
+    match dtype {
+        lowbit_blocks::Dtype::F32 => Dtype::F32,
+        lowbit_blocks::Dtype::F16 => Dtype::F16,
+        lowbit_blocks::Dtype::Bf16 => Dtype::BF16,
     }
 }

@@ -1,5 +1,6 @@
 //! What to do: the source, the output, the format, and everything that changes a byte of it.
 
+use super::Settings;
 use crate::layout::{COMPRESSED_TENSORS, Layout};
 use lowbit_blocks::{Format, NVFP4};
 use lowbit_calib::{Activations, ScaleRule};
@@ -59,9 +60,15 @@ pub struct Job {
 impl Job {
     /// NVFP4 in the layout of compressed-tensors, with all cores, files of at most 5 GB.
     pub fn new(source: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+        Self::with(Settings::new(source, out))
+    }
+
+    /// NVFP4 in the layout of compressed-tensors, with these settings.
+    pub fn with(settings: Settings) -> Self {
+        let Settings { source, out, jobs, max_shard_size, resume, kernels, journal_bytes } = settings;
         Self {
-            source: source.into(),
-            out: out.into(),
+            source,
+            out,
             format: NVFP4,
             layout: COMPRESSED_TENSORS,
             scale_rule: None,
@@ -70,11 +77,17 @@ impl Job {
             on_nonfinite: OnNonFinite::Error,
             include: Vec::new(),
             exclude: Vec::new(),
-            jobs: std::thread::available_parallelism().map_or(1, usize::from),
-            max_shard_size: 5_000_000_000,
-            resume: false,
-            kernels: Kernels::best(),
-            journal_bytes: 256 << 20,
+            jobs,
+            max_shard_size,
+            resume,
+            kernels,
+            journal_bytes,
         }
+    }
+
+    /// What the job has in common with every other.
+    pub(crate) fn settings(&self) -> Settings {
+        let Self { source, out, jobs, max_shard_size, resume, kernels, journal_bytes, .. } = self.clone();
+        Settings { source, out, jobs, max_shard_size, resume, kernels, journal_bytes }
     }
 }

@@ -1,153 +1,122 @@
 //! The plan: every output tensor's name, dtype, shape, file and byte range, before a byte is written.
 //!
 //! ```text
-//! Job ── open, select, recipe ──► units (one linear or one copied tensor) ──► files (shards of at most max_shard_size) ──► Plan ── run ──► Report
+//! Job           open, select, recipe ──┐
+//! ConvertJob    open, read, transcode ─┼─► units (a linear, a copied tensor, a number) ──► files (shards of at most max_shard_size) ──► Plan ── run ──► Report
+//! DequantizeJob open, read ────────────┘
 //! ```
 //!
-//! A plan is a pure function of the source's headers and the job, except that [`OnNonFinite::Keep`] reads all weights once. Its
+//! A plan is a pure function of the source's headers, its scales where a conversion depends on them, and the job, except that [`OnNonFinite::Keep`] reads all weights once. Its
 //! [`digest`](Plan::digest) covers everything that decides an output byte, and ties a journal to it.
 
+mod carry;
+mod convert;
+mod dequantize;
+mod exact;
 mod files;
 mod job;
 mod other_files;
 mod paths;
+mod quantize;
 mod recipes;
 mod select;
+mod settings;
+mod source;
 mod summary;
 mod units;
 
+pub use convert::ConvertJob;
+pub use dequantize::DequantizeJob;
 pub use files::OutputFile;
 pub use job::{Job, OnNonFinite};
 pub(crate) use select::{has_head, natural, value_dtype};
+pub use settings::Settings;
+pub(crate) use source::{Linears, Source, Strip};
 pub(crate) use summary::Totals;
-pub use summary::{PlanSummary, PlannedTensor};
-pub(crate) use units::{Copied, Placed, QuantizedUnit, Unit};
+pub use summary::{Conversion, PlanSummary, PlannedTensor};
+pub(crate) use units::{Decoded, Placed, QuantizedUnit, Unit, Way};
 
-use crate::layout::{self, Quantized, QuantizedModule, Scheme};
-use crate::{CONFIG, Checkpoint, Error, Progress, Result};
-use lowbit_blocks::{Block, Dtype, Format};
+use crate::{Checkpoint, Error, Result};
 use lowbit_calib::Activations;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// A job worked out in full; [`run`](Self::run) it, or look at its [`summary`](Self::summary).
 #[derive(Debug)]
 pub struct Plan {
-    pub(crate) job: Job,
+    pub(crate) settings: Settings,
     pub(crate) checkpoint: Checkpoint,
-    pub(crate) activations: Activations,
+    /// The quantized linears of the source.
+    pub(crate) linears: Linears,
     pub(crate) units: Vec<Unit>,
     pub(crate) files: Vec<OutputFile>,
     /// Configuration files to write, `config.json` last.
     pub(crate) configs: Vec<(String, Vec<u8>)>,
     /// Files to copy, relative to the source.
     pub(crate) others: Vec<PathBuf>,
-    scheme: String,
+    title: Title,
     warnings: Vec<String>,
     digest: String,
 }
 
-impl Job {
-    /// Works out the plan. Nothing is written.
-    ///
-    /// # Errors
-    /// Whatever is wrong with the source, the output directory or the job: see [`Error`].
-    pub fn plan(&self) -> Result<Plan> {
-        self.plan_with(&())
-    }
+/// What is written, in words.
+#[derive(Clone, Debug)]
+pub(crate) struct Title {
+    /// Formats of the linears, or the type of plain weights.
+    pub(crate) format: String,
+    /// The layout, or `plain weights`.
+    pub(crate) layout: &'static str,
+    /// The producer's name for format and activations.
+    pub(crate) scheme: String,
+    /// What engines are told to do with activations.
+    pub(crate) activations: Activations,
+}
 
-    /// As [`plan`](Self::plan), with progress of the scan that [`OnNonFinite::Keep`] needs.
-    ///
-    /// # Errors
-    /// As [`plan`](Self::plan), or [`Error::Cancelled`].
-    pub fn plan_with(&self, progress: &dyn Progress) -> Result<Plan> {
-        let checkpoint = Checkpoint::open(&self.source)?;
-        if let Some(reading) = layout::read(&checkpoint)? {
-            let reason = format!("is quantized already ({})", reading.layout.name());
-            return Err(Error::file(&self.source, reason));
-        }
-        paths::check(&self.source, &self.out, self.resume)?;
-        let nonfinite = match self.on_nonfinite {
-            OnNonFinite::Error => BTreeSet::new(),
-            OnNonFinite::Keep => {
-                let patterns = (&self.include[..], &self.exclude[..]);
-                let selection = select::select(&checkpoint, self.layout, patterns, &BTreeSet::new())?;
-                let names = selection.picked.into_iter().map(|picked| picked.tensor).collect();
-                crate::run::find_nonfinite(&checkpoint, &names, self, progress)?
-            }
-        };
-        self.plan_without(checkpoint, &nonfinite)
-    }
+/// A plan but for what follows from it.
+struct Draft {
+    settings: Settings,
+    checkpoint: Checkpoint,
+    linears: Linears,
+    units: Vec<Unit>,
+    configs: Vec<(String, Vec<u8>)>,
+    /// Files of the source that are not copied, because they speak of its layout.
+    dropped: &'static [&'static str],
+    /// What the header of every file says.
+    metadata: (&'static str, &'static str),
+    title: Title,
+    warnings: Vec<String>,
+}
 
-    /// The plan that leaves the tensors in `nonfinite` as they are.
-    fn plan_without(&self, checkpoint: Checkpoint, nonfinite: &BTreeSet<String>) -> Result<Plan> {
-        let config = checkpoint.config();
-        let mut config =
-            config.cloned().ok_or_else(|| Error::file(&self.source, format!("there is no {CONFIG}")))?;
-        let carried = layout::carry(self.layout, &self.format, self.activations)?;
-        let patterns = (&self.include[..], &self.exclude[..]);
-        let selection = select::select(&checkpoint, self.layout, patterns, nonfinite)?;
-        let mut warnings = [checkpoint.warnings(), &selection.warnings].concat();
-        warnings.extend(
-            nonfinite.iter().map(|name| format!("{name} holds NaN or infinity and stays unquantized")),
-        );
-        if selection.picked.iter().any(|p| p.linear.module.rsplit('.').next() == Some("lm_head")) {
-            // A loader that ties would overwrite the quantized head with the embedding; many do where nothing is said.
-            config.insert("tie_word_embeddings".into(), false.into());
-            let text = config.get_mut("text_config").and_then(Value::as_object_mut);
-            if let Some(tie) = text.and_then(|text| text.get_mut("tie_word_embeddings")) {
-                *tie = false.into();
-            }
-        }
-        warnings.extend(short_tiles(&self.format, &selection));
-        let recipes = recipes::recipes(self)?;
-        let mut units = units::units(&checkpoint, self, carried.activations, &recipes, &selection)?;
-        let files = files::assign(self, &mut units)?;
-        let dtype = selection.picked.first().map_or(Dtype::Bf16, |p| p.linear.dtype);
-        let scheme =
-            Scheme { format: self.layout.stores(&self.format, dtype), activations: carried.activations };
-        let module = |p: &select::Picked| QuantizedModule {
-            name: p.linear.module.clone(),
-            scheme,
-            permuted: false,
-            smoothed: false,
-        };
-        let mut modules: Vec<_> = selection.picked.iter().map(module).collect();
-        modules.sort_by(|a, b| a.name.cmp(&b.name));
-        let quantized = Quantized {
-            modules: &modules,
-            kept: &selection.kept,
-            embeddings: &selection.embeddings,
-            cache: false,
-            dtype,
-            source: None,
-        };
-        let configs = self.layout.configure(&quantized, &config);
-        let (others, skipped) = other_files::list(&checkpoint, &configs)?;
-        warnings.extend(skipped);
-        let mut plan = Plan {
-            job: self.clone(),
+impl Draft {
+    /// Deals the units out to files.
+    fn finish(self) -> Result<Plan> {
+        let Self {
+            settings,
             checkpoint,
-            activations: carried.activations,
-            units,
-            files,
+            linears,
+            mut units,
             configs,
-            others,
-            scheme: carried.scheme,
-            warnings,
-            digest: String::new(),
-        };
+            dropped,
+            metadata,
+            title,
+            mut warnings,
+        } = self;
+        let files = files::assign(&settings, metadata, &mut units)?;
+        let (mut others, skipped) = other_files::list(&checkpoint, &configs)?;
+        others.retain(|path| !dropped.iter().any(|name| path.as_os_str() == *name));
+        warnings.extend(skipped);
+        let digest = String::new();
+        let mut plan =
+            Plan { settings, checkpoint, linears, units, files, configs, others, title, warnings, digest };
         plan.digest = plan.compute_digest()?;
         Ok(plan)
     }
 }
 
 impl Plan {
-    /// The job that this is the plan of.
-    pub fn job(&self) -> &Job {
-        &self.job
+    /// From where, to where, with what.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The source.
@@ -157,12 +126,12 @@ impl Plan {
 
     /// The producer's name for format and activations: `NVFP4A16`, `W4A16_AWQ` …
     pub fn scheme(&self) -> &str {
-        &self.scheme
+        &self.title.scheme
     }
 
     /// What engines are told to do with activations.
     pub fn activations(&self) -> Activations {
-        self.activations
+        self.title.activations
     }
 
     /// The safetensors files to write.
@@ -193,10 +162,19 @@ impl Plan {
         }
         for unit in &self.units {
             field(unit.source().as_bytes());
-            if let Unit::Quantized(unit) = unit {
-                // A recipe is numbers and names: its JSON always exists.
-                field(&serde_json::to_vec(&unit.recipe).unwrap_or_default());
-                field(&unit.first.to_le_bytes());
+            match unit {
+                Unit::Quantized(unit) => {
+                    // A recipe is numbers and names: its JSON always exists.
+                    field(&serde_json::to_vec(&unit.recipe()).unwrap_or_default());
+                    // How rows are put together and what becomes of scales, as the structures say it.
+                    field(format!("{:?} {:?}", unit.source, unit.perm).as_bytes());
+                    if let Way::Transcode(way) = &unit.way {
+                        field(format!("{way:?}").as_bytes());
+                    }
+                }
+                Unit::Decoded(unit) => field(format!("{:?} {:?}", unit.linear, unit.strips).as_bytes()),
+                Unit::Constant(unit) => field(&unit.bytes),
+                Unit::Copied(_) => {}
             }
         }
         for (name, bytes) in &self.configs {
@@ -218,19 +196,7 @@ impl Plan {
     }
 }
 
-/// Says which linears end within a tile: their bytes are the producers', but engines whose kernels want whole tiles refuse them.
-fn short_tiles(format: &Format, selection: &select::Selection) -> Option<String> {
-    let Block::Tile { rows, cols } = format.block else { return None };
-    let short = selection.picked.iter().map(|p| &p.linear);
-    let short: Vec<_> = short.filter(|l| l.shape.rows % rows != 0 || l.shape.cols % cols != 0).collect();
-    let (first, count) = (short.first()?, short.len());
-    Some(format!(
-        "{count} linears do not divide into tiles of {rows} x {cols}, {} ({}) first: some engines refuse them",
-        first.module, first.shape
-    ))
-}
-
 /// Whether the output directory can take the job, now that it is about to run.
-pub(crate) fn check_paths(job: &Job) -> Result<()> {
-    paths::check(&job.source, &job.out, job.resume)
+pub(crate) fn check_paths(settings: &Settings) -> Result<()> {
+    paths::check(&settings.source, &settings.out, settings.resume)
 }

@@ -83,10 +83,7 @@ pub(crate) fn select(
         };
         match role {
             Role::Embedding if matrix => selection.embeddings.push(module_of(name).to_owned()),
-            // What quantizers see as a linear: a matrix with `.weight` to its name that is no embedding, norm or convolution.
-            _ if matrix && !matches!(role, Role::Norm | Role::Conv | Role::Transposed) => {
-                selection.kept.push(module_of(name).to_owned());
-            }
+            _ if is_kept(role, matrix) => selection.kept.push(module_of(name).to_owned()),
             _ => {}
         }
         selection.copied.push((name.clone(), why));
@@ -112,6 +109,51 @@ pub(crate) fn select(
     selection.warnings.extend(left_stacks(checkpoint, &selection));
     selection.warnings.extend(split_fusions(&arch, &selection));
     Ok(selection)
+}
+
+/// What is left of a quantized checkpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    /// Tensors that stay as they are: the name, and why.
+    pub(crate) copied: Vec<(String, String)>,
+    /// Linear-like modules that are not quantized.
+    pub(crate) kept: Vec<String>,
+    /// Embedding modules that are not quantized.
+    pub(crate) embeddings: Vec<String>,
+}
+
+/// Sorts out the tensors of a quantized checkpoint that are not spoken for.
+pub(crate) fn rest(checkpoint: &Checkpoint, arch: &Arch, consumed: &BTreeSet<String>) -> Rest {
+    let mut rest = Rest::default();
+    for tensor in checkpoint.tensors().filter(|t| !consumed.contains(&t.entry.name)) {
+        let name = &tensor.entry.name;
+        let role = arch.role(name, &tensor.entry.shape);
+        let matrix = tensor.entry.shape.len() == 2 && name != module_of(name);
+        match role {
+            Role::Embedding if matrix => rest.embeddings.push(module_of(name).to_owned()),
+            _ if is_kept(role, matrix) => rest.kept.push(module_of(name).to_owned()),
+            _ => {}
+        }
+        let why = if role.is_linear() { "not quantized in the source" } else { role.words() };
+        rest.copied.push((name.clone(), why.to_owned()));
+    }
+    let head = arch.head();
+    if has_head(checkpoint) && !consumed.iter().any(|name| module_of_part(name) == head) {
+        let known = rest.kept.iter().any(|module| module == head);
+        rest.kept.extend((!known).then(|| head.to_owned()));
+    }
+    rest.kept.sort();
+    rest
+}
+
+/// The module of a part: its name without the last component.
+fn module_of_part(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(module, _)| module)
+}
+
+/// What quantizers see as a linear that is not quantized: a matrix with `.weight` to its name that is no embedding, norm or convolution.
+const fn is_kept(role: Role, matrix: bool) -> bool {
+    matrix && !matches!(role, Role::Norm | Role::Conv | Role::Transposed)
 }
 
 /// Says how many weights stay as they are because their stacks cannot be cut or lie the wrong way round: often most of the model.

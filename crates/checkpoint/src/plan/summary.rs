@@ -1,7 +1,9 @@
 //! A plan to look at: as text, and as data for scripts.
 
-use super::{OutputFile, Plan, Unit};
+use super::source::Strip;
+use super::{OutputFile, Plan, Source, Unit, Way};
 use crate::safetensors::Entry;
+use lowbit_blocks::transcode::Exactness;
 use lowbit_calib::Activations;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -30,6 +32,8 @@ pub struct PlanSummary {
     pub output_bytes: u64,
     /// Bits for each quantized weight, everything counted that is stored for it.
     pub bits_per_weight: f64,
+    /// What becomes of each quantized linear of the source, in name order; empty if it has none.
+    pub conversions: Vec<Conversion>,
     /// Every output tensor, by file and position.
     pub tensors: Vec<PlannedTensor>,
     /// The other files: copied, then written.
@@ -61,6 +65,23 @@ pub struct PlannedTensor {
     pub kept: Option<String>,
 }
 
+/// What becomes of a quantized linear.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Conversion {
+    /// Its module.
+    pub module: String,
+    /// Format in the source.
+    pub from: String,
+    /// Format, or type of plain weights, in the output.
+    pub to: String,
+    /// `exact`, `exact codes, …`, `requantized: …` with the reason, or `decoded`.
+    pub how: String,
+    /// Whether every value stays what it is.
+    pub exact: bool,
+    /// What requantizing lost, in dB; after the run.
+    pub sqnr_db: Option<f64>,
+}
+
 /// How much a plan is, without the list of tensors: what a summary and a report both say.
 pub(crate) struct Totals {
     pub(crate) linears: usize,
@@ -75,11 +96,14 @@ impl Plan {
     pub(crate) fn totals(&self) -> Totals {
         let (mut linears, mut weights, mut stored) = (0, 0u64, 0u64);
         for unit in &self.units {
-            if let Unit::Quantized(q) = unit {
-                linears += 1;
-                weights += q.linear.shape.len().unwrap_or(0) as u64;
-                stored += unit.output_len();
-            }
+            let linear = match unit {
+                Unit::Quantized(q) => &q.linear,
+                Unit::Decoded(d) => &d.linear,
+                Unit::Copied(_) | Unit::Constant(_) => continue,
+            };
+            linears += 1;
+            weights += linear.shape.len().unwrap_or(0) as u64;
+            stored += unit.output_len();
         }
         Totals {
             linears,
@@ -91,15 +115,47 @@ impl Plan {
         }
     }
 
+    /// What becomes of each quantized linear of the source.
+    pub(crate) fn conversions(&self) -> Vec<Conversion> {
+        let format = |strips: &[Strip]| self.linears.stored[strips[0].linear].format.name();
+        let of = |unit: &Unit| -> Option<Conversion> {
+            let (linear, strips, to, how, exact) = match unit {
+                Unit::Quantized(q) => match (&q.source, &q.way) {
+                    (Source::Quantized(strips), Way::Transcode(way)) => {
+                        let exactness = way.exactness();
+                        let exact = exactness == Exactness::Exact;
+                        (&q.linear, strips, q.format.name(), exactness.to_string(), exact)
+                    }
+                    (Source::Quantized(strips), Way::Quantize(_)) => {
+                        let how =
+                            q.why.as_ref().map_or("requantized".into(), |why| format!("requantized: {why}"));
+                        (&q.linear, strips, q.format.name(), how, false)
+                    }
+                    (Source::Floats { .. }, _) => return None,
+                },
+                Unit::Decoded(d) => {
+                    let to = format!("{:?}", d.linear.dtype).to_lowercase();
+                    (&d.linear, &d.strips, to, "decoded".to_owned(), d.exact)
+                }
+                Unit::Copied(_) | Unit::Constant(_) => return None,
+            };
+            let from = format(strips);
+            Some(Conversion { module: linear.module.clone(), from, to, how, exact, sqnr_db: None })
+        };
+        self.units.iter().filter_map(of).collect()
+    }
+
     /// The plan as data.
     pub fn summary(&self) -> PlanSummary {
-        let mut from = HashMap::new();
+        let mut from: HashMap<&str, (&str, Option<&String>)> = HashMap::new();
         for unit in &self.units {
             match unit {
                 Unit::Quantized(q) => {
-                    from.extend(q.parts.iter().map(|(part, _)| (part.name.as_str(), (&q.tensor, None))));
+                    from.extend(q.parts.iter().map(|(part, _)| (part.name.as_str(), (q.from(), None))));
                 }
-                Unit::Copied(c) => _ = from.insert(c.tensor.as_str(), (&c.tensor, Some(&c.why))),
+                Unit::Decoded(d) => _ = from.insert(&d.linear.weight, (&d.linear.module, None)),
+                Unit::Constant(c) => _ = from.insert(&c.name, (&c.source, None)),
+                Unit::Copied(c) => _ = from.insert(c.name.as_str(), (&c.tensor, Some(&c.why))),
             }
         }
         let planned = |file: &OutputFile, entry: &Entry| {
@@ -111,7 +167,7 @@ impl Plan {
                 file: file.name.clone(),
                 begin: entry.begin,
                 bytes: entry.len(),
-                source: (*source).clone(),
+                source: (*source).to_owned(),
                 kept: kept.cloned(),
             })
         };
@@ -123,10 +179,11 @@ impl Plan {
         let others = self.others.iter().map(|path| path.display().to_string());
         let Totals { linears, copied, weights, bits_per_weight, source_bytes, output_bytes } = self.totals();
         PlanSummary {
-            format: self.job.format.name(),
-            layout: self.job.layout.name(),
-            scheme: self.scheme.clone(),
-            activations: self.activations,
+            format: self.title.format.clone(),
+            layout: self.title.layout,
+            scheme: self.title.scheme.clone(),
+            activations: self.title.activations,
+            conversions: self.conversions(),
             linears,
             copied,
             weights,

@@ -2,47 +2,111 @@
 
 use super::recipes::Recipes;
 use super::select::Selection;
+use super::source::{Source, Strip};
 use super::{Job, natural};
-use crate::layout::{Linear, Part, quantum};
-use crate::safetensors::Dtype;
+use crate::arch::Orientation;
+use crate::layout::{Linear, Part, Scheme, quantum};
+use crate::safetensors::{Dtype, Entry};
 use crate::{Checkpoint, Result};
+use lowbit_blocks::transcode::Transcoder;
+use lowbit_blocks::{Format, Shape};
 use lowbit_calib::{Activations, Recipe, TensorScaleRule};
 use std::collections::BTreeMap;
 
 /// One thing to do; its outputs are in one file, next to each other in the plan.
 #[derive(Debug)]
 pub(crate) enum Unit {
+    /// A linear to write quantized.
     Quantized(QuantizedUnit),
+    /// A linear to write as plain numbers.
+    Decoded(Decoded),
+    /// A tensor to copy.
     Copied(Copied),
+    /// A small tensor whose bytes are known.
+    Constant(Constant),
 }
 
-/// A linear to quantize.
+/// A linear to quantize, or to write in another arrangement of the same numbers.
 #[derive(Debug)]
 pub(crate) struct QuantizedUnit {
     pub(crate) linear: Linear,
-    pub(crate) recipe: Recipe,
-    /// The source tensor, and the first of the linear's values in it.
-    pub(crate) tensor: String,
-    pub(crate) first: u64,
+    /// The format that is written.
+    pub(crate) format: Format,
+    pub(crate) way: Way,
+    /// Why scales are chosen anew for a linear that was quantized already.
+    pub(crate) why: Option<String>,
+    pub(crate) source: Source,
     pub(crate) parts: Vec<(Part, Placed)>,
-    /// Rows that go together in the format and in every packing.
+    /// Rows that go together in the format, in every packing, and in the source.
     pub(crate) quantum: usize,
     /// Units with the same number share their statistics, and thereby the tensor scale.
     pub(crate) shares: usize,
     /// What the file's metadata says of it.
     pub(crate) note: Option<(String, String)>,
+    /// The input feature of each column, where columns keep the order of their groups.
+    pub(crate) perm: Option<Vec<u32>>,
+}
+
+/// How codes and scales come about.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// Chosen for the values.
+    Quantize(Recipe),
+    /// The images of those that are stored.
+    Transcode(Box<Transcoder>),
+}
+
+/// A quantized linear to write as plain numbers.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// Its shape, and the name, type and orientation of the tensor that is written.
+    pub(crate) linear: Linear,
+    pub(crate) strips: Vec<Strip>,
+    pub(crate) quantum: usize,
+    /// Whether the type holds every value; known of f32 alone.
+    pub(crate) exact: bool,
+    pub(crate) place: Placed,
 }
 
 /// A tensor to copy.
 #[derive(Debug)]
 pub(crate) struct Copied {
     pub(crate) tensor: String,
+    /// Name that it is written under.
+    pub(crate) name: String,
     pub(crate) dtype: Dtype,
     pub(crate) shape: Vec<usize>,
     pub(crate) len: u64,
     /// Why it is not quantized.
     pub(crate) why: String,
     pub(crate) place: Placed,
+}
+
+/// A small tensor whose bytes are known.
+#[derive(Debug)]
+pub(crate) struct Constant {
+    pub(crate) name: String,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: Vec<u8>,
+    /// The tensor that it comes from.
+    pub(crate) source: String,
+    pub(crate) place: Placed,
+}
+
+impl Copied {
+    /// A tensor as it is.
+    pub(super) fn new(entry: &Entry, why: &str) -> Self {
+        Self {
+            tensor: entry.name.clone(),
+            name: entry.name.clone(),
+            dtype: entry.dtype,
+            shape: entry.shape.clone(),
+            len: entry.len(),
+            why: why.to_owned(),
+            place: Placed::default(),
+        }
+    }
 }
 
 /// Where an output tensor lies: which file, and its first byte there.
@@ -52,12 +116,40 @@ pub(crate) struct Placed {
     pub(crate) begin: u64,
 }
 
+impl QuantizedUnit {
+    /// The recipe, if scales are chosen.
+    pub(crate) const fn recipe(&self) -> Option<&Recipe> {
+        match &self.way {
+            Way::Quantize(recipe) => Some(recipe),
+            Way::Transcode(_) => None,
+        }
+    }
+
+    /// Type of the values that it is quantized from: quantized linears are decoded to f32.
+    pub(crate) const fn value_dtype(&self) -> lowbit_blocks::Dtype {
+        match self.source {
+            Source::Floats { .. } => self.linear.dtype,
+            Source::Quantized(_) => lowbit_blocks::Dtype::F32,
+        }
+    }
+
+    /// Name of what it is made from: the tensor, or the weight that the quantized linear stands for.
+    pub(crate) fn from(&self) -> &str {
+        match &self.source {
+            Source::Floats { tensor, .. } => tensor,
+            Source::Quantized(_) => &self.linear.weight,
+        }
+    }
+}
+
 impl Unit {
     /// Name of the source tensor.
     pub(crate) fn source(&self) -> &str {
         match self {
-            Self::Quantized(unit) => &unit.tensor,
+            Self::Quantized(unit) => unit.from(),
+            Self::Decoded(unit) => &unit.linear.weight,
             Self::Copied(unit) => &unit.tensor,
+            Self::Constant(unit) => &unit.name,
         }
     }
 
@@ -65,7 +157,9 @@ impl Unit {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Quantized(unit) => &unit.linear.module,
+            Self::Decoded(unit) => &unit.linear.module,
             Self::Copied(unit) => &unit.tensor,
+            Self::Constant(unit) => &unit.name,
         }
     }
 
@@ -73,8 +167,37 @@ impl Unit {
     pub(crate) fn output_len(&self) -> u64 {
         match self {
             Self::Quantized(unit) => unit.parts.iter().map(|(part, _)| part.len()).sum(),
+            Self::Decoded(unit) => unit.len(),
             Self::Copied(unit) => unit.len,
+            Self::Constant(unit) => unit.bytes.len() as u64,
         }
+    }
+}
+
+impl Decoded {
+    /// A whole linear, the `at`th of the source's.
+    pub(super) fn new(linear: Linear, at: usize, quantum: usize) -> Self {
+        let Shape { matrices, rows, .. } = linear.shape;
+        let strips = (0..matrices).map(|matrix| Strip::whole(at, matrix, rows)).collect();
+        // What is turned is turned whole.
+        let quantum = if linear.orientation == Orientation::InOut { rows.max(1) } else { quantum };
+        let exact = linear.dtype == lowbit_blocks::Dtype::F32;
+        Self { linear, strips, quantum, exact, place: Placed::default() }
+    }
+
+    /// Bytes of the tensor.
+    pub(crate) fn len(&self) -> u64 {
+        self.linear.shape.len().unwrap_or(0) as u64 * self.linear.dtype.bytes() as u64
+    }
+
+    /// Its shape in the file.
+    pub(crate) fn shape(&self) -> Vec<usize> {
+        let Shape { matrices, rows, cols } = self.linear.shape;
+        let matrix = match self.linear.orientation {
+            Orientation::OutIn => [rows, cols],
+            Orientation::InOut => [cols, rows],
+        };
+        if self.linear.stacked { [&[matrices][..], &matrix].concat() } else { matrix.to_vec() }
     }
 }
 
@@ -101,25 +224,19 @@ pub(super) fn units(
         let divides = matches!(recipe.tensor_scale, TensorScaleRule::Divide { .. });
         units.push(Unit::Quantized(QuantizedUnit {
             quantum: quantum(&recipe.format, linear.shape, &parts),
-            note: job.layout.note(&linear, &recipe.format, divides),
+            note: job.layout.note(&linear, &Scheme { format: recipe.format, activations }, divides),
             parts: parts.into_iter().map(|part| (part, Placed::default())).collect(),
             linear,
-            recipe,
-            tensor: picked.tensor.clone(),
-            first: picked.first,
+            format: recipe.format,
+            way: Way::Quantize(recipe),
+            why: None,
+            source: Source::Floats { tensor: picked.tensor.clone(), first: picked.first },
             shares,
+            perm: None,
         }));
     }
     for (name, why) in &selection.copied {
-        let entry = checkpoint.require(name)?.entry;
-        units.push(Unit::Copied(Copied {
-            tensor: name.clone(),
-            dtype: entry.dtype,
-            shape: entry.shape.clone(),
-            len: entry.len(),
-            why: why.clone(),
-            place: Placed::default(),
-        }));
+        units.push(Unit::Copied(Copied::new(checkpoint.require(name)?.entry, why)));
     }
     // `shares` counts picked linears, which keep their order here; copies only come between them.
     units.sort_by(|a, b| natural(a.source(), b.source()));

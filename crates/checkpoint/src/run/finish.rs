@@ -27,7 +27,7 @@ pub(super) fn finish(plan: &Plan, disk: &dyn Disk, journal: Journal, progress: &
         step(&other.to_string_lossy());
     }
     for file in &plan.files {
-        let (from, to) = (plan.partial(&file.name), plan.job().out.join(&file.name));
+        let (from, to) = (plan.partial(&file.name), plan.settings().out.join(&file.name));
         // A run that was cut off in here has renamed some already.
         let renamed =
             || std::fs::metadata(&to).is_ok_and(|about| about.len() == file.len()) && !from.exists();
@@ -57,7 +57,7 @@ pub(super) fn finish(plan: &Plan, disk: &dyn Disk, journal: Journal, progress: &
 
 /// Writes a small file whole.
 fn write(plan: &Plan, disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<()> {
-    let (partial, path) = (plan.partial(name), plan.job().out.join(name));
+    let (partial, path) = (plan.partial(name), plan.settings().out.join(name));
     let file = disk.open(&partial).map_err(|e| Error::io("make", &partial, e))?;
     file.set_len(0)
         .and_then(|()| file.write_all_at(bytes, 0))
@@ -69,7 +69,7 @@ fn write(plan: &Plan, disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<()> {
 
 /// Copies one file of the source, in chunks.
 fn copy(plan: &Plan, disk: &dyn Disk, name: &Path) -> Result<()> {
-    let (from, to) = (plan.source().dir().join(name), plan.job().out.join(name));
+    let (from, to) = (plan.source().dir().join(name), plan.settings().out.join(name));
     let partial = plan.partial(&name.to_string_lossy());
     let source = File::open(&from).map_err(|e| Error::io("open", &from, e))?;
     let len = source.metadata().map_err(|e| Error::io("stat", &from, e))?.len();
@@ -91,5 +91,5 @@ fn copy(plan: &Plan, disk: &dyn Disk, name: &Path) -> Result<()> {
 }
 
 fn sync_dir(plan: &Plan, disk: &dyn Disk) -> Result<()> {
-    disk.sync_dir(&plan.job().out).map_err(|e| Error::io("sync", &plan.job().out, e))
+    disk.sync_dir(&plan.settings().out).map_err(|e| Error::io("sync", &plan.settings().out, e))
 }

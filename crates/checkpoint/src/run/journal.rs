@@ -49,7 +49,7 @@ impl Journal {
     /// # Errors
     /// [`Error::Output`] if it belongs to another plan, or another process is at work.
     pub(super) fn open(disk: &dyn Disk, plan: &Plan, tiles: usize) -> Result<Self> {
-        let out = &plan.job().out;
+        let out = &plan.settings().out;
         let refuse = |reason: &str| Error::Output { dir: out.clone(), reason: reason.into() };
         let path = out.join(JOURNAL);
         let text = match std::fs::read(&path) {
@@ -67,7 +67,7 @@ impl Journal {
             path,
             file,
             digest: plan.digest().to_owned(),
-            every: plan.job().journal_bytes,
+            every: plan.settings().journal_bytes,
             resumed: 0,
             state: Mutex::new(state),
         };

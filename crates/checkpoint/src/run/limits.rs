@@ -9,7 +9,7 @@ pub(super) fn check(plan: &Plan) -> Result<()> {
     let Some(limit) = file_size_limit() else { return Ok(()) };
     match plan.files.iter().find(|file| file.len() > limit) {
         Some(file) => Err(Error::Output {
-            dir: plan.job().out.clone(),
+            dir: plan.settings().out.clone(),
             reason: format!(
                 "{} needs {} bytes, but this process may write files of {limit} bytes at most",
                 file.name,

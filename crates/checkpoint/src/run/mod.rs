@@ -52,21 +52,21 @@ impl Plan {
     /// As [`run`](Self::run).
     pub fn run_on(&self, disk: &dyn Disk, progress: &dyn Progress) -> Result<Report> {
         let start = Instant::now();
-        let out = &self.job.out;
-        crate::plan::check_paths(&self.job)?;
+        let out = &self.settings.out;
+        crate::plan::check_paths(&self.settings)?;
         limits::check(self)?;
         disk.create_dir(out).map_err(|e| Error::io("make", out, e))?;
         let work = tiles::Work::new(self);
         let mut journal = Journal::open(disk, self, work.tiles.len())?;
-        let mut spent = Spent::default();
+        let (mut spent, mut losses) = Default::default();
         if !journal.is_sealed() {
             let outputs = self.open_outputs(disk, &mut journal)?;
-            spent = pipeline::run(self, &work, &outputs, &journal, progress)?;
+            (spent, losses) = pipeline::run(self, &work, &outputs, &journal, progress)?;
             spent::timed(&mut spent.syncing, || journal.seal(&outputs))?;
         }
         let resumed = journal.resumed();
         finish::finish(self, disk, journal, progress)?;
-        Ok(Report::new(self, start.elapsed().as_secs_f64(), spent, resumed))
+        Ok(Report::new(self, start.elapsed().as_secs_f64(), spent, resumed, losses))
     }
 
     /// Opens the partial files at their full length, with their headers. If one that should have been there is not, the journal is void.
@@ -92,7 +92,7 @@ impl Plan {
 
     /// Where a file is until it is whole.
     fn partial(&self, name: &str) -> PathBuf {
-        self.job.out.join(format!("{name}.{PARTIAL}"))
+        self.settings.out.join(format!("{name}.{PARTIAL}"))
     }
 }
 

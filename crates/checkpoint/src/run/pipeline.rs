@@ -5,21 +5,21 @@ use super::journal::Journal;
 use super::queue::{Queue, Task};
 use super::spent::{Spent, timed};
 use super::tiles::Work;
-use super::worker::Worker;
+use super::worker::{Losses, Worker};
 use crate::plan::{Plan, Unit};
 use crate::progress::{Phase, Progress, Step};
 use crate::{Error, Result};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Does all tiles that the journal does not have yet; returns where the time went.
+/// Does all tiles that the journal does not have yet; returns where the time went, and what requantizing lost.
 pub(super) fn run(
     plan: &Plan,
     work: &Work,
     outputs: &[Output],
     journal: &Journal,
     progress: &dyn Progress,
-) -> Result<Spent> {
+) -> Result<(Spent, Losses)> {
     let before = journal.done();
     let times = |group: &super::tiles::Group| if group.observed { 2 } else { 1 };
     let bytes = |tile: usize| work.tiles[tile].bytes(plan);
@@ -31,15 +31,15 @@ pub(super) fn run(
     let total = sum(&|_| true);
     let done = AtomicU64::new(sum(&|tile| before[tile]));
     let queue = Queue::new(plan, work, &before);
-    let spent = Mutex::new(Spent::default());
+    let sums = Mutex::new((Spent::default(), Losses::new()));
     std::thread::scope(|scope| {
         // More threads than tiles would only wait.
-        for _ in 0..plan.job().jobs.clamp(1, work.tiles.len().max(1)) {
+        for _ in 0..plan.settings().jobs.clamp(1, work.tiles.len().max(1)) {
             scope.spawn(|| {
                 let mut worker = Worker::default();
                 while let Some(task) = queue.next() {
                     if progress.cancelled() {
-                        let dir = plan.job().out.clone();
+                        let dir = plan.settings().out.clone();
                         queue.fail(Error::Cancelled { dir, done: done.load(Ordering::Relaxed), total });
                         break;
                     }
@@ -51,15 +51,17 @@ pub(super) fn run(
                         Err(error) => queue.fail(error),
                     }
                 }
-                *spent.lock().unwrap_or_else(|e| e.into_inner()) += worker.spent;
+                let mut sums = sums.lock().unwrap_or_else(|e| e.into_inner());
+                sums.0 += worker.spent;
+                sums.1.extend(worker.losses);
             });
         }
     });
     // What is written stays written: a resumed run need not do it again.
     let result = queue.result();
-    let mut spent = spent.into_inner().unwrap_or_else(|e| e.into_inner());
+    let (mut spent, losses) = sums.into_inner().unwrap_or_else(|e| e.into_inner());
     let flushed = timed(&mut spent.syncing, || journal.flush(outputs));
-    result.and(flushed).map(|()| spent)
+    result.and(flushed).map(|()| (spent, losses))
 }
 
 /// One task; returns the unit and tile that progress is about.
@@ -78,12 +80,8 @@ fn perform<'a>(
             queue.observed(group, tile, &stats);
             return Ok((&plan.units[work.tiles[tile].unit], tile));
         }
-        Task::Quantize { group, tile, quantizer } => {
-            worker.quantize(plan, &work.tiles[tile], &quantizer, outputs)?;
-            (group, tile)
-        }
-        Task::Copy { group, tile } => {
-            worker.copy(plan, &work.tiles[tile], outputs)?;
+        Task::Write { group, tile, quantizer } => {
+            worker.write(plan, (tile, &work.tiles[tile]), quantizer.as_deref(), outputs)?;
             (group, tile)
         }
     };

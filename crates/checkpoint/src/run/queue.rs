@@ -6,7 +6,7 @@
 use super::tiles::{Group, Work};
 use crate::plan::{Plan, Unit};
 use crate::{Error, Result};
-use lowbit_calib::{Quantizer, TensorStats};
+use lowbit_calib::{Quantizer, Recipe, TensorStats};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,10 +15,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub(super) enum Task {
     /// Take statistics of this tile.
     Observe { group: usize, tile: usize, stats: TensorStats },
-    /// Quantize this tile.
-    Quantize { group: usize, tile: usize, quantizer: Arc<Quantizer> },
-    /// Copy this tile.
-    Copy { group: usize, tile: usize },
+    /// Write this tile: with the quantizer of its unit, if scales are chosen for it.
+    Write { group: usize, tile: usize, quantizer: Option<Arc<Quantizer>> },
 }
 
 /// Statistics of a group on their way: how many tiles are out, and what is known of each matrix of each unit.
@@ -139,10 +137,8 @@ impl<'a> Queue<'a> {
                 state.ready.pop_front();
                 continue;
             };
-            return Some(match state.quantizers.get(&self.work.tiles[tile].unit) {
-                Some(quantizer) => Task::Quantize { group, tile, quantizer: Arc::clone(quantizer) },
-                None => Task::Copy { group, tile },
-            });
+            let quantizer = state.quantizers.get(&self.work.tiles[tile].unit).map(Arc::clone);
+            return Some(Task::Write { group, tile, quantizer });
         }
     }
 
@@ -180,12 +176,13 @@ impl<'a> Queue<'a> {
         }
         for &unit in &group.units {
             let Unit::Quantized(q) = &self.plan.units[unit] else { continue };
+            let Some(recipe) = q.recipe() else { continue };
             let of_unit = stats.get(&unit).map_or(&[][..], Vec::as_slice);
-            match q.recipe.quantizer(q.linear.shape, q.linear.dtype, of_unit, self.plan.job().kernels) {
+            match recipe.quantizer(q.linear.shape, q.value_dtype(), of_unit, self.plan.settings().kernels) {
                 Ok(quantizer) => _ = state.quantizers.insert(unit, Arc::new(quantizer)),
                 Err(e) => {
                     let file = self.plan.source().dir();
-                    state.failed.get_or_insert(Error::tensor(file, &q.tensor, e.to_string()));
+                    state.failed.get_or_insert(Error::tensor(file, q.from(), e.to_string()));
                 }
             }
         }
@@ -195,15 +192,15 @@ impl<'a> Queue<'a> {
 
     fn stats_of(&self, unit: usize) -> Option<TensorStats> {
         match &self.plan.units[unit] {
-            Unit::Quantized(q) => q.recipe.stats(),
-            Unit::Copied(_) => None,
+            Unit::Quantized(q) => q.recipe().and_then(Recipe::stats),
+            _ => None,
         }
     }
 
     fn matrices(&self, unit: usize) -> usize {
         match &self.plan.units[unit] {
             Unit::Quantized(q) => q.linear.shape.matrices,
-            Unit::Copied(_) => 0,
+            _ => 0,
         }
     }
 }

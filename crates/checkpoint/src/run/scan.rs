@@ -1,7 +1,7 @@
 //! The scan for NaN and infinities that a plan needs when such tensors are to stay unquantized.
 
 use super::worker::{room, values};
-use crate::plan::{Job, value_dtype};
+use crate::plan::{Settings, value_dtype};
 use crate::progress::{Phase, Progress, Step};
 use crate::threads::for_each;
 use crate::{Checkpoint, Error, Result};
@@ -16,7 +16,7 @@ const CHUNK: u64 = 4 << 20;
 pub(crate) fn find_nonfinite(
     checkpoint: &Checkpoint,
     names: &BTreeSet<String>,
-    job: &Job,
+    job: &Settings,
     progress: &dyn Progress,
 ) -> Result<BTreeSet<String>> {
     let mut chunks = Vec::new();

@@ -2,7 +2,8 @@
 //!
 //! Tiles are numbered, and the numbers are what the journal writes down: they follow from the plan alone.
 
-use crate::plan::{Plan, QuantizedUnit, Unit};
+use crate::plan::{Plan, Source, Unit};
+use lowbit_blocks::Shape;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -59,7 +60,7 @@ impl Work {
                     });
                     groups[group].push(at);
                 }
-                Unit::Copied(_) => groups.push(vec![at]),
+                _ => groups.push(vec![at]),
             }
         }
         let mut work = Self::default();
@@ -69,16 +70,12 @@ impl Work {
             for &at in &units {
                 match &plan.units[at] {
                     Unit::Quantized(q) => {
-                        observed |= q.recipe.stats().is_some();
-                        work.rows(at, q);
+                        observed |= q.recipe().is_some_and(|recipe| recipe.stats().is_some());
+                        work.rows(at, q.linear.shape, q.quantum);
                     }
-                    Unit::Copied(copied) => {
-                        let starts = (0..copied.len).step_by(COPY_BYTES as usize);
-                        work.tiles.extend(starts.map(|start| Tile {
-                            unit: at,
-                            what: What::Bytes(start..copied.len.min(start + COPY_BYTES)),
-                        }));
-                    }
+                    Unit::Decoded(d) => work.rows(at, d.linear.shape, d.quantum),
+                    Unit::Copied(copied) => work.bytes(at, copied.len),
+                    Unit::Constant(constant) => work.bytes(at, constant.bytes.len() as u64),
                 }
             }
             work.groups.push(Group { tiles: start..work.tiles.len(), units, observed });
@@ -86,10 +83,15 @@ impl Work {
         work
     }
 
-    fn rows(&mut self, unit: usize, q: &QuantizedUnit) {
-        let shape = q.linear.shape;
+    fn bytes(&mut self, unit: usize, len: u64) {
+        let starts = (0..len).step_by(COPY_BYTES as usize);
+        let tile = |start| Tile { unit, what: What::Bytes(start..len.min(start + COPY_BYTES)) };
+        self.tiles.extend(starts.map(tile));
+    }
+
+    fn rows(&mut self, unit: usize, shape: Shape, quantum: usize) {
         let wanted = TILE_VALUES / shape.cols.max(1);
-        let step = (wanted - wanted % q.quantum).max(q.quantum).min(shape.rows).max(1);
+        let step = (wanted - wanted % quantum).max(quantum).min(shape.rows).max(1);
         let mut first = true;
         for matrix in 0..shape.matrices {
             for start in (0..shape.rows).step_by(step) {
@@ -105,11 +107,15 @@ impl Tile {
     /// Source bytes that it reads.
     pub(super) fn bytes(&self, plan: &Plan) -> u64 {
         match (&self.what, &plan.units[self.unit]) {
-            (What::Rows { rows, .. }, Unit::Quantized(q)) => {
-                (rows.len() * q.linear.shape.cols * q.linear.dtype.bytes()) as u64
+            (What::Rows { rows, .. }, Unit::Quantized(q)) => match &q.source {
+                Source::Floats { .. } => (rows.len() * q.linear.shape.cols * q.linear.dtype.bytes()) as u64,
+                Source::Quantized(strips) => plan.linears.bytes(strips, q.linear.shape, rows.len()),
+            },
+            (What::Rows { rows, .. }, Unit::Decoded(d)) => {
+                plan.linears.bytes(&d.strips, d.linear.shape, rows.len())
             }
             (What::Bytes(range), _) => range.end - range.start,
-            (What::Rows { .. }, Unit::Copied(_)) => 0,
+            (What::Rows { .. }, _) => 0,
         }
     }
 }

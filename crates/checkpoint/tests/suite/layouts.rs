@@ -259,7 +259,7 @@ fn a_quantized_checkpoint_that_contradicts_itself_is_refused() {
     // And it is not quantized twice.
     std::fs::write(out.path().join("config.json"), config).unwrap();
     let again = tempfile::tempdir().unwrap();
-    assert!(error(out.path(), again.path(), |_| {}).ends_with("is quantized already (compressed-tensors)"));
+    assert!(error(out.path(), again.path(), |_| {}).contains("is quantized already (compressed-tensors)"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! than testing.
 
 mod arch;
+mod converting;
 mod faults;
 mod kill;
 mod layouts;

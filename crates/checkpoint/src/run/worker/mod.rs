@@ -1,27 +1,37 @@
 //! What one thread does with one tile: read, look or quantize, arrange, write. It owns its buffers; they are as large as the largest tile.
 
+mod constants;
+mod convert;
+
 use super::Output;
 use super::spent::{Spent, timed};
 use super::tiles::{Tile, What};
 use crate::layout::{Holds, Part};
-use crate::plan::{Copied, Placed, Plan, QuantizedUnit, Unit};
-use crate::{Error, Result, Tensor};
+use crate::plan::{Placed, Plan, QuantizedUnit, Source, Unit, Way};
+use crate::{Error, Result};
 use half::{bf16, f16};
-use lowbit_blocks::{Block, Dtype, Format, Shape, Values};
+use lowbit_blocks::{Dtype, ErrorStats, Values};
 use lowbit_calib::{Out, Quantizer, TensorStats};
 use std::ops::Range;
+
+/// What requantizing lost, tile by tile: number of the tile, unit, sums, values.
+pub(super) type Losses = Vec<(usize, usize, ErrorStats, u64)>;
 
 /// Buffers of one thread.
 #[derive(Default)]
 pub(super) struct Worker {
     /// Source bytes; words, so that values of four bytes can be read in place.
     source: Vec<u32>,
+    /// Decoded values.
+    values: Vec<f32>,
     codes: Vec<u8>,
     scales: Vec<u8>,
     zeros: Vec<u8>,
     packed: Vec<u8>,
     /// Where its time went.
     pub(super) spent: Spent,
+    /// What requantizing lost.
+    pub(super) losses: Losses,
 }
 
 impl Worker {
@@ -31,37 +41,76 @@ impl Worker {
         else {
             return Ok(());
         };
-        let tensor = plan.source().require(&q.tensor)?;
-        let values = self.read(q, tensor, *matrix, rows)?;
+        let values = self.read(plan, q, *matrix, rows)?;
         let mut computing = 0.0;
         let seen = timed(&mut computing, || stats.observe(values));
         self.spent.computing += computing;
         seen.map_err(|e| match e {
             lowbit_calib::Error::Observed { index, value } => {
                 let row = rows.start + index / q.linear.shape.cols;
-                non_finite(q, tensor, *matrix, row, index % q.linear.shape.cols, value)
+                non_finite(plan, q, *matrix, row, index % q.linear.shape.cols, value)
             }
-            other => tensor.error(other.to_string()),
+            other => Error::tensor(plan.source().dir(), q.from(), other.to_string()),
         })
     }
 
-    /// Quantizes a tile and writes it.
-    pub(super) fn quantize(
+    /// Writes a tile; `at` is its number.
+    pub(super) fn write(
         &mut self,
         plan: &Plan,
-        tile: &Tile,
-        quantizer: &Quantizer,
+        (at, tile): (usize, &Tile),
+        quantizer: Option<&Quantizer>,
         outputs: &[Output],
     ) -> Result<()> {
-        let (Unit::Quantized(q), What::Rows { matrix, rows, first }) = (&plan.units[tile.unit], &tile.what)
-        else {
-            return Ok(());
-        };
-        let (matrix, shape, format) = (*matrix, q.linear.shape, &q.recipe.format);
-        if *first {
-            write_constants(q, quantizer, outputs)?;
+        match (&plan.units[tile.unit], &tile.what) {
+            (Unit::Quantized(q), What::Rows { matrix, rows, first }) => {
+                match (&q.way, quantizer) {
+                    (Way::Quantize(_), Some(quantizer)) => {
+                        self.quantize(plan, q, quantizer, *matrix, rows)?
+                    }
+                    (Way::Transcode(way), _) => self.transcode(plan, q, way, *matrix, rows)?,
+                    (Way::Quantize(_), None) => return Ok(()),
+                }
+                if *first {
+                    self.write_constants(q, quantizer, outputs)?;
+                }
+                if quantizer.is_some() && matches!(q.source, Source::Quantized(_)) {
+                    let lost = self.lost(q, quantizer, *matrix, rows)?;
+                    self.losses.push((at, tile.unit, lost, self.values.len() as u64));
+                }
+                for (part, place) in &q.parts {
+                    self.write_part(q, part, place, outputs, *matrix, rows)?;
+                }
+                Ok(())
+            }
+            (Unit::Decoded(d), What::Rows { matrix, rows, .. }) => {
+                self.decode(plan, d, outputs, *matrix, rows)
+            }
+            (Unit::Copied(copied), What::Bytes(range)) => {
+                let bytes = room(&mut self.source, (range.end - range.start) as usize);
+                let tensor = plan.source().require(&copied.tensor)?;
+                timed(&mut self.spent.reading, || tensor.read(range.start, bytes))?;
+                let at = copied.place.begin + range.start;
+                timed(&mut self.spent.writing, || outputs[copied.place.file].write(bytes, at))
+            }
+            (Unit::Constant(constant), What::Bytes(range)) => {
+                let bytes = &constant.bytes[range.start as usize..range.end as usize];
+                outputs[constant.place.file].write(bytes, constant.place.begin + range.start)
+            }
+            _ => Ok(()),
         }
-        let tensor = plan.source().require(&q.tensor)?;
+    }
+
+    /// Chooses scales and codes of a tile, into the buffers.
+    fn quantize(
+        &mut self,
+        plan: &Plan,
+        q: &QuantizedUnit,
+        quantizer: &Quantizer,
+        matrix: usize,
+        rows: &Range<usize>,
+    ) -> Result<()> {
+        let (shape, format) = (q.linear.shape, &q.format);
         self.codes.resize(format.codes_range(shape, matrix, rows.clone()).len(), 0);
         self.scales.resize(format.scales_range(shape, matrix, rows.clone()).len(), 0);
         self.zeros.resize(format.zeros_range(shape, matrix, rows.clone()).len(), 0);
@@ -71,51 +120,43 @@ impl Worker {
             std::mem::take(&mut self.scales),
             std::mem::take(&mut self.zeros),
         );
-        let values = self.read(q, tensor, matrix, rows)?;
+        let values = self.read(plan, q, matrix, rows)?;
         let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut zeros };
         let mut computing = 0.0;
         let quantized = timed(&mut computing, || quantizer.quantize_rows(matrix, rows.start, values, out));
         self.spent.computing += computing;
         quantized.map_err(|e| match e {
             lowbit_calib::Error::NonFinite { matrix, row, col, value } => {
-                non_finite(q, tensor, matrix, row, col, value)
+                non_finite(plan, q, matrix, row, col, value)
             }
-            other => tensor.error(other.to_string()),
+            other => Error::tensor(plan.source().dir(), q.from(), other.to_string()),
         })?;
         (self.codes, self.scales, self.zeros) = (codes, scales, zeros);
-        for (part, place) in &q.parts {
-            self.write_part(q, part, place, outputs, matrix, rows)?;
-        }
         Ok(())
-    }
-
-    /// Copies a tile.
-    pub(super) fn copy(&mut self, plan: &Plan, tile: &Tile, outputs: &[Output]) -> Result<()> {
-        let (Unit::Copied(Copied { tensor, place, .. }), What::Bytes(range)) =
-            (&plan.units[tile.unit], &tile.what)
-        else {
-            return Ok(());
-        };
-        let len = (range.end - range.start) as usize;
-        let bytes = room(&mut self.source, len);
-        let tensor = plan.source().require(tensor)?;
-        timed(&mut self.spent.reading, || tensor.read(range.start, bytes))?;
-        timed(&mut self.spent.writing, || outputs[place.file].write(bytes, place.begin + range.start))
     }
 
     /// Rows of a linear as values.
     fn read(
         &mut self,
+        plan: &Plan,
         q: &QuantizedUnit,
-        tensor: Tensor<'_>,
         matrix: usize,
         rows: &Range<usize>,
     ) -> Result<Values<'_>> {
         let (shape, dtype) = (q.linear.shape, q.linear.dtype);
-        let first = q.first + ((matrix * shape.rows + rows.start) * shape.cols) as u64;
-        let bytes = room(&mut self.source, rows.len() * shape.cols * dtype.bytes());
-        timed(&mut self.spent.reading, || tensor.read(first * dtype.bytes() as u64, bytes))?;
-        Ok(values(bytes, dtype))
+        match &q.source {
+            Source::Floats { tensor, first } => {
+                let first = first + ((matrix * shape.rows + rows.start) * shape.cols) as u64;
+                let bytes = room(&mut self.source, rows.len() * shape.cols * dtype.bytes());
+                let tensor = plan.source().require(tensor)?;
+                timed(&mut self.spent.reading, || tensor.read(first * dtype.bytes() as u64, bytes))?;
+                Ok(values(bytes, dtype))
+            }
+            Source::Quantized(strips) => {
+                self.read_values(plan, strips, shape, matrix, rows)?;
+                Ok(Values::F32(&self.values))
+            }
+        }
     }
 
     /// Writes a part's share of a tile.
@@ -128,7 +169,7 @@ impl Worker {
         matrix: usize,
         rows: &Range<usize>,
     ) -> Result<()> {
-        let (format, shape) = (&q.recipe.format, q.linear.shape);
+        let (format, shape) = (&q.format, q.linear.shape);
         let memory = match part.holds {
             Holds::Codes(_) => &self.codes,
             Holds::Scales(_) => &self.scales,
@@ -149,55 +190,18 @@ impl Worker {
     }
 }
 
-/// Bytes of a repeated constant that are written at a time.
-const FILL: usize = 1 << 16;
-
-/// Writes the parts that do not belong to rows.
-fn write_constants(q: &QuantizedUnit, quantizer: &Quantizer, outputs: &[Output]) -> Result<()> {
-    for (part, place) in &q.parts {
-        let bytes = match &part.holds {
-            Holds::Fixed(bytes) => bytes.clone(),
-            Holds::TensorScale => {
-                quantizer.tensor_scale().stored().iter().flat_map(|s| s.to_le_bytes()).collect()
-            }
-            Holds::Groups => in_order(&q.recipe.format, q.linear.shape),
-            Holds::Repeated(bytes) if !bytes.is_empty() => {
-                let fill = bytes.repeat(FILL.div_ceil(bytes.len()));
-                for at in (0..part.len()).step_by(fill.len()) {
-                    let len = (part.len() - at).min(fill.len() as u64) as usize;
-                    outputs[place.file].write(&fill[..len], place.begin + at)?;
-                }
-                continue;
-            }
-            _ => continue,
-        };
-        outputs[place.file].write(&bytes, place.begin)?;
-    }
-    Ok(())
-}
-
-/// The groups of columns that stand in the order of their groups.
-fn in_order(format: &Format, shape: Shape) -> Vec<u8> {
-    let size = match format.block {
-        Block::Group(size) => size,
-        _ => shape.cols.max(1),
+fn non_finite(plan: &Plan, q: &QuantizedUnit, matrix: usize, row: usize, col: usize, value: f32) -> Error {
+    let (file, first) = match &q.source {
+        Source::Floats { tensor, first } => {
+            (plan.source().tensor(tensor).map(|t| t.file.path().to_owned()), *first)
+        }
+        Source::Quantized(_) => (None, 0),
     };
-    (0..shape.cols).flat_map(|column| ((column / size) as i32).to_le_bytes()).collect()
-}
-
-fn non_finite(
-    q: &QuantizedUnit,
-    tensor: Tensor<'_>,
-    matrix: usize,
-    row: usize,
-    col: usize,
-    value: f32,
-) -> Error {
     let cols = q.linear.shape.cols as u64;
-    let index = q.first + (matrix * q.linear.shape.rows + row) as u64 * cols + col as u64;
+    let index = first + (matrix * q.linear.shape.rows + row) as u64 * cols + col as u64;
     Error::NonFinite {
-        file: tensor.file.path().to_owned(),
-        tensor: q.tensor.clone(),
+        file: file.unwrap_or_else(|| plan.source().dir().to_owned()),
+        tensor: q.from().to_owned(),
         index,
         row: index / cols,
         column: col as u64,

@@ -1,0 +1,409 @@
+//! The plan of a job that brings quantized linears into another layout: with the same numbers where the layout can say them, requantized where
+//! it cannot.
+
+use super::exact::{self, Candidate};
+use super::source::Strip;
+use super::units::{Copied, Way};
+use super::{Decoded, Draft, Linears, Placed, Plan, QuantizedUnit, Settings, Source, Title, Unit};
+use super::{carry, natural, paths, select};
+use crate::arch::{Arch, Role};
+use crate::layout::{self, Layout, Linear, Quantized, QuantizedModule, Reading, Scheme, quantum};
+use crate::{Checkpoint, Error, Result};
+use lowbit_blocks::{Format, Shape, TensorScale, Zero};
+use lowbit_calib::{Activations, Recipe, ScaleRule, TensorScaleRule, recipes};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// Another layout for a quantized checkpoint, or another format, [`plan`](Self::plan)ned before anything is written.
+///
+/// ```no_run
+/// use lowbit_checkpoint::{ConvertJob, layout};
+/// let plan = ConvertJob::new("llama-modelopt", "llama-ct", layout::COMPRESSED_TENSORS).plan()?;
+/// for line in plan.summary().conversions {
+///     println!("{}: {} to {}, {}", line.module, line.from, line.to, line.how);
+/// }
+/// plan.run(&())?;
+/// # Ok::<(), lowbit_checkpoint::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConvertJob {
+    /// From where, to where, with what.
+    pub settings: Settings,
+    /// File convention of the output.
+    pub layout: &'static dyn Layout,
+    /// Format of the output; each linear keeps its own if `None`.
+    pub format: Option<Format>,
+    /// How block scales are chosen where a linear has to be requantized; the layout's producer decides if `None`.
+    pub scale_rule: Option<ScaleRule>,
+    /// Whether to refuse everything but exact conversions.
+    pub exact_only: bool,
+}
+
+/// A linear of the output: what it is, and where its rows come from.
+struct Target {
+    linear: Linear,
+    strips: Vec<Strip>,
+    scheme: Scheme,
+}
+
+/// Files that speak of a layout and are not copied into another.
+pub(super) const SIDE_FILES: &[&str] =
+    &["hf_quant_config.json", "quantize_config.json", "quant_config.json", "recipe.yaml"];
+
+impl ConvertJob {
+    /// The formats as they are, with all cores.
+    pub fn new(source: impl Into<PathBuf>, out: impl Into<PathBuf>, layout: &'static dyn Layout) -> Self {
+        let settings = Settings::new(source, out);
+        Self { settings, layout, format: None, scale_rule: None, exact_only: false }
+    }
+
+    /// Works out the plan: reads scales and zero points where exactness depends on them. Nothing is written.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the source, the output directory or the job; with [`exact_only`](Self::exact_only) also [`Error::Job`] that names the
+    /// linears that are not exact.
+    pub fn plan(&self) -> Result<Plan> {
+        let checkpoint = Checkpoint::open(&self.settings.source)?;
+        let Some(reading) = layout::read(&checkpoint)? else {
+            let reason = "is not quantized; `quantize` writes it in a layout";
+            return Err(Error::file(&self.settings.source, reason));
+        };
+        paths::check(&self.settings.source, &self.settings.out, self.settings.resume)?;
+        let base = carry::plain_config(&checkpoint)?;
+        let arch = Arch::new(Some(&base));
+        let mut warnings = checkpoint.warnings().to_vec();
+        let Reading { layout: from, linears, caches } = reading;
+        let linears = Linears::new(&checkpoint, linears)?;
+        let (targets, decoded) = self.targets(&arch, from, &linears)?;
+        self.check_mix(&targets)?;
+        let mut units = self.linears(&checkpoint, &arch, &linears, &targets)?;
+        units.extend(decoded.into_iter().map(Unit::Decoded));
+        let carried = carry::carry_over(&checkpoint, self.layout, from, &linears, &caches, &units)?;
+        units.extend(carried.units);
+        let rest = select::rest(&checkpoint, &arch, &carried.consumed);
+        for (name, why) in &rest.copied {
+            units.push(Unit::Copied(Copied::new(checkpoint.require(name)?.entry, why)));
+        }
+        units.sort_by(|a, b| natural(a.source(), b.source()));
+        let module = |unit: &Unit| match unit {
+            Unit::Quantized(q) => Some(QuantizedModule {
+                name: q.linear.module.clone(),
+                scheme: targets.iter().find(|t| t.linear.module == q.linear.module)?.scheme,
+                permuted: q.perm.is_some(),
+                smoothed: carried.smoothed.contains(&q.linear.module),
+            }),
+            _ => None,
+        };
+        let mut modules: Vec<_> = units.iter().filter_map(module).collect();
+        modules.sort_by(|a, b| a.name.cmp(&b.name));
+        let dtype = linears.stored.first().map_or(lowbit_blocks::Dtype::Bf16, |s| s.linear.dtype);
+        let quantized = Quantized {
+            modules: &modules,
+            kept: &rest.kept,
+            embeddings: &rest.embeddings,
+            cache: carried.cache,
+            dtype,
+            source: layout::any_quantization_config(&checkpoint),
+        };
+        let configs = self.layout.configure(&quantized, &base);
+        warnings.extend(carried.left);
+        let formats: BTreeSet<String> = modules.iter().map(|m| m.scheme.format.name()).collect();
+        let title = Title {
+            format: formats.into_iter().collect::<Vec<_>>().join(", "),
+            layout: self.layout.name(),
+            scheme: format!("from {}", from.name()),
+            activations: quantized.main().activations,
+        };
+        let plan = Draft {
+            settings: self.settings.clone(),
+            checkpoint,
+            linears,
+            units,
+            configs,
+            dropped: SIDE_FILES,
+            metadata: self.layout.metadata(),
+            title,
+            warnings,
+        };
+        let plan = plan.finish()?;
+        if self.exact_only {
+            self.refuse_inexact(&plan, carried.lost)?;
+        }
+        Ok(plan)
+    }
+
+    /// The linears of the output, and those that no layout but the source's quantizes: embeddings.
+    fn targets(
+        &self,
+        arch: &Arch,
+        from: &dyn Layout,
+        linears: &Linears,
+    ) -> Result<(Vec<Target>, Vec<Decoded>)> {
+        let (mut targets, mut decoded) = (Vec::new(), Vec::new());
+        for (at, stored) in linears.stored.iter().enumerate() {
+            let linear = &stored.linear;
+            let shape = [linear.shape.rows, linear.shape.cols];
+            let is_embedding = arch.role(&linear.weight, &shape) == Role::Embedding;
+            if is_embedding && self.layout.name() != from.name() {
+                decoded.push(Decoded::new(linear.clone(), at, stored.quantum()));
+                continue;
+            }
+            let scheme = self.scheme(&stored.format, stored.activations, linear.dtype)?;
+            for (linear, strips) in cut(arch, self.layout, linear, at) {
+                targets.push(Target { linear, strips, scheme });
+            }
+        }
+        if self.layout.needs_stacks() {
+            targets = stack(arch, targets)?;
+        }
+        Ok((targets, decoded))
+    }
+
+    /// How a linear of this format is carried.
+    fn scheme(&self, from: &Format, activations: Activations, dtype: lowbit_blocks::Dtype) -> Result<Scheme> {
+        let format = match self.format {
+            Some(format) => format,
+            None => counterpart(self.layout, from),
+        };
+        let ways = self.layout.carries(&format);
+        let same = ways.iter().any(|way| way.activations == activations);
+        let carried = layout::carry(self.layout, &format, same.then_some(activations))?;
+        Ok(Scheme { format: self.layout.stores(&format, dtype), activations: carried.activations })
+    }
+
+    fn check_mix(&self, targets: &[Target]) -> Result<()> {
+        let mut schemes: Vec<Scheme> = Vec::new();
+        for target in targets {
+            if !schemes.contains(&target.scheme) {
+                schemes.push(target.scheme);
+            }
+        }
+        if schemes.len() < 2 || self.layout.mixes() {
+            return Ok(());
+        }
+        let names: BTreeSet<String> = schemes.iter().map(|s| s.format.name()).collect();
+        Err(Error::Job(format!(
+            "layout {} has one format for all linears, these have {}; choose one with --format",
+            self.layout.name(),
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        )))
+    }
+
+    /// The units of the linears: with the numbers that are stored where those have images, requantized otherwise.
+    fn linears(
+        &self,
+        checkpoint: &Checkpoint,
+        arch: &Arch,
+        linears: &Linears,
+        targets: &[Target],
+    ) -> Result<Vec<Unit>> {
+        // Linears that share a tensor scale are asked together.
+        let mut groups: BTreeMap<(String, usize), Vec<usize>> = BTreeMap::new();
+        for (at, target) in targets.iter().enumerate() {
+            let shared = arch.shares(&target.linear.module).filter(|_| target.scheme.format.tensor_scale);
+            let key = shared.map_or_else(|| (String::new(), at), |shared| (shared, 0));
+            groups.entry(key).or_default().push(at);
+        }
+        let mut units = Vec::new();
+        for group in groups.values() {
+            // A linear with its own difficulty does not keep the others from being exact, unless they share a scale.
+            let (mut kept, mut chosen) = (Vec::new(), Vec::new());
+            let mut prepared = Vec::new();
+            for &at in group {
+                prepared.push((at, self.prepare(checkpoint, linears, &targets[at])?));
+            }
+            for (at, ready) in &prepared {
+                match &ready.unkept {
+                    None => kept.push((*at, ready)),
+                    Some(why) => chosen.push((*at, ready, why.clone())),
+                }
+            }
+            let candidates: Vec<Candidate<'_>> = kept
+                .iter()
+                .map(|(at, _)| Candidate {
+                    strips: &targets[*at].strips,
+                    shape: targets[*at].linear.shape,
+                    to: targets[*at].scheme.format,
+                    divides: self.divides(linears, &targets[*at]),
+                })
+                .collect();
+            match exact::transcoders(checkpoint, linears, &candidates)? {
+                Ok(transcoders) => {
+                    for ((at, ready), (transcoder, rows)) in kept.into_iter().zip(transcoders) {
+                        let way = Way::Transcode(Box::new(transcoder));
+                        units.push(self.unit(
+                            &targets[at],
+                            ready,
+                            (way, rows, None),
+                            units.len(),
+                            linears,
+                        )?);
+                    }
+                }
+                Err(why) => chosen.extend(kept.into_iter().map(|(at, ready)| (at, ready, why.clone()))),
+            }
+            let shares = units.len();
+            for (at, ready, why) in chosen {
+                let way = Way::Quantize(self.recipe(&targets[at])?);
+                units.push(self.unit(&targets[at], ready, (way, 1, Some(why)), shares, linears)?);
+            }
+        }
+        Ok(units.into_iter().map(Unit::Quantized).collect())
+    }
+
+    /// Parts of a linear, and whether what belongs to its columns can stay as it is.
+    fn prepare(&self, checkpoint: &Checkpoint, linears: &Linears, target: &Target) -> Result<Ready> {
+        let (linear, format) = (&target.linear, &target.scheme.format);
+        let refuse = |reason: String| exact::wrong(checkpoint, &linear.weight, &reason);
+        format.check(linear.shape).map_err(|e| refuse(e.to_string()))?;
+        let direct = linears.direct(&target.strips, linear.shape);
+        let perm = direct.map(|stored| stored.perm(checkpoint)).transpose()?.flatten();
+        let of = |permuted| {
+            let linear = Linear { permuted, ..linear.clone() };
+            self.layout.parts(&linear, format, target.scheme.activations).map_err(refuse)
+        };
+        let permuted = target.strips.iter().any(|strip| linears.stored[strip.linear].groups.is_some());
+        let parts = of(permuted)?;
+        let has_place = parts.iter().any(|part| matches!(part.holds, layout::Holds::Groups));
+        let smoothed = target.strips.iter().any(|s| linears.stored[s.linear].pre_quant_scale.is_some());
+        let unkept = if permuted && !(has_place && direct.is_some()) {
+            Some("columns are out of the order of their groups, and there is no g_idx".to_owned())
+        } else if smoothed && !(self.layout.pre_quant_scale().is_some() && direct.is_some()) {
+            Some("there is no place for pre_quant_scale, which is multiplied in".into())
+        } else {
+            None
+        };
+        let parts = if unkept.is_none() || !permuted { parts } else { of(false)? };
+        Ok(Ready { parts, perm: perm.filter(|_| unkept.is_none()), unkept })
+    }
+
+    fn unit(
+        &self,
+        target: &Target,
+        ready: &Ready,
+        (way, rows, why): (Way, usize, Option<String>),
+        shares: usize,
+        linears: &Linears,
+    ) -> Result<QuantizedUnit> {
+        let (linear, format) = (target.linear.clone(), target.scheme.format);
+        let own = quantum(&format, linear.shape, &ready.parts);
+        let source = target.strips.iter().map(|strip| linears.stored[strip.linear].quantum());
+        let divides = match &way {
+            Way::Transcode(transcoder) => matches!(transcoder.tensor_scale(), TensorScale::Divide(_)),
+            Way::Quantize(recipe) => matches!(recipe.tensor_scale, TensorScaleRule::Divide { .. }),
+        };
+        let whole = linear.shape.rows.max(1);
+        let joined = source.chain([rows]).fold(own, |all, one| layout::together(all, one, whole));
+        Ok(QuantizedUnit {
+            quantum: joined,
+            note: self.layout.note(&linear, &target.scheme, divides),
+            parts: ready.parts.iter().map(|part| (part.clone(), Placed::default())).collect(),
+            linear,
+            format,
+            way,
+            why,
+            source: Source::Quantized(target.strips.clone()),
+            shares,
+            perm: ready.perm.clone(),
+        })
+    }
+
+    /// Whether the tensor scale of a linear divides in the output.
+    fn divides(&self, linears: &Linears, target: &Target) -> bool {
+        let stored = target.strips.first().map(|strip| &linears.stored[strip.linear]);
+        match stored.filter(|stored| self.layout.keeps_direction() && stored.format.tensor_scale) {
+            Some(stored) => stored.divides,
+            None => self.layout.divides(),
+        }
+    }
+
+    /// The recipe of a linear that has to be requantized.
+    fn recipe(&self, target: &Target) -> Result<Recipe> {
+        let producer = self.layout.producer();
+        let format = &target.scheme.format;
+        let base = recipes::recipe(producer, format, target.linear.dtype, false)
+            .ok_or_else(|| Error::Job(format!("{producer} has no recipe for {format}")))?;
+        let base = base.with_scale(format.scale);
+        match self.scale_rule {
+            Some(rule) => base.with_scale_rule(rule).map_err(|e| Error::Job(e.to_string())),
+            None => Ok(base),
+        }
+    }
+
+    fn refuse_inexact(&self, plan: &Plan, lost: usize) -> Result<()> {
+        let lines = plan.conversions();
+        let inexact: Vec<_> = lines.iter().filter(|line| !line.exact).collect();
+        if let Some(first) = inexact.first() {
+            return Err(Error::Job(format!(
+                "{} of {} linears would not be exact, {} first ({} to {}: {}); nothing was written",
+                inexact.len(),
+                lines.len(),
+                first.module,
+                first.from,
+                first.to,
+                first.how
+            )));
+        }
+        if lost > 0 {
+            return Err(Error::Job(format!(
+                "{lost} numbers have no place in layout {} and would be left out; nothing was written",
+                self.layout.name()
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// What is known of a linear before its numbers are looked at.
+struct Ready {
+    parts: Vec<layout::Part>,
+    perm: Option<Vec<u32>>,
+    /// Why the stored numbers cannot stay, as far as order and factors of columns go.
+    unkept: Option<String>,
+}
+
+/// The format of the layout that says the same as this one: itself, or the same integers with a zero point of another kind.
+fn counterpart(layout: &dyn Layout, from: &Format) -> Format {
+    let bits = from.element.bits() as u8;
+    let whole = matches!(from.zero, Zero::Int | Zero::Bias | Zero::Float) || from.is_integer();
+    let unsigned = Format::uint(bits, from.block).with_scale(from.scale);
+    let others = [
+        Format::int(bits, from.block).with_scale(from.scale),
+        Format { zero: Zero::Int, ..unsigned },
+        Format { zero: Zero::Bias, ..unsigned },
+        Format { zero: Zero::Float, ..unsigned },
+    ];
+    let candidates = [*from].into_iter().chain(others.into_iter().filter(|_| whole));
+    candidates.into_iter().find(|format| !layout.carries(format).is_empty()).unwrap_or(*from)
+}
+
+/// The linears that one linear becomes: itself, or the experts of its stack where the layout wants them apart and they have names.
+fn cut(arch: &Arch, layout: &dyn Layout, linear: &Linear, at: usize) -> Vec<(Linear, Vec<Strip>)> {
+    let Shape { matrices, rows, cols } = linear.shape;
+    let whole = || (0..matrices).map(|matrix| Strip::whole(at, matrix, rows)).collect();
+    if layout.keeps_stacks() || !(linear.stacked || matrices > 1) {
+        return vec![(linear.clone(), whole())];
+    }
+    let Some(experts) = arch.split_experts(&linear.weight, &[matrices, rows, cols]) else {
+        return vec![(linear.clone(), whole())];
+    };
+    let cut = |expert: crate::arch::Expert| {
+        let strip = Strip::of_expert(at, &expert);
+        let own = Linear {
+            weight: format!("{}.weight", expert.module),
+            module: expert.module,
+            shape: Shape::matrix(expert.rows, cols),
+            orientation: crate::arch::Orientation::OutIn,
+            stacked: false,
+            ..linear.clone()
+        };
+        (own, vec![strip])
+    };
+    experts.into_iter().map(cut).collect()
+}
+
+/// Experts that stand apart put together into the stacks that the layout keeps.
+fn stack(_arch: &Arch, targets: Vec<Target>) -> Result<Vec<Target>> {
+    Ok(targets)
+}

@@ -1,0 +1,139 @@
+//! Whether the numbers of a linear can be kept in another format: asked of formats first, and of scales and zero points where they decide.
+
+use super::source::{Linears, Strip};
+use crate::{Checkpoint, Error, Result};
+use lowbit_blocks::transcode::{Facts, Part, Route, Transcoder};
+use lowbit_blocks::{Format, Shape, TensorScale};
+
+/// A linear on its way to another format.
+pub(super) struct Candidate<'a> {
+    pub(super) strips: &'a [Strip],
+    pub(super) shape: Shape,
+    pub(super) to: Format,
+    pub(super) divides: bool,
+}
+
+/// The transcoders of linears that share their tensor scale, in their order, each with the rows that it takes at a time; or why one of them has none.
+///
+/// # Errors
+/// Only what reading scales can fail with; that numbers have no image is an answer.
+pub(super) fn transcoders(
+    checkpoint: &Checkpoint,
+    linears: &Linears,
+    candidates: &[Candidate<'_>],
+) -> Result<Result<Vec<(Transcoder, usize)>, String>> {
+    let mut routes = Vec::new();
+    for candidate in candidates {
+        match route(checkpoint, linears, candidate)? {
+            Ok(route) => routes.push(route),
+            Err(why) => return Ok(Err(why)),
+        }
+    }
+    // Blocks of zeros take no part in what is shared, but to know them codes have to be read.
+    let first = attempt(checkpoint, linears, candidates, &routes, false)?;
+    match first {
+        Err(_) if routes.iter().any(Route::needs_facts) => {
+            attempt(checkpoint, linears, candidates, &routes, true)
+        }
+        answer => Ok(answer),
+    }
+}
+
+fn attempt(
+    checkpoint: &Checkpoint,
+    linears: &Linears,
+    candidates: &[Candidate<'_>],
+    routes: &[Route],
+    codes: bool,
+) -> Result<Result<Vec<(Transcoder, usize)>, String>> {
+    let mut all: Option<Facts> = None;
+    for (candidate, route) in candidates.iter().zip(routes) {
+        let mut facts = route.facts();
+        if route.needs_facts() {
+            observe(checkpoint, linears, candidate, route, codes, &mut facts)?;
+        }
+        match &mut all {
+            Some(all) => all.merge(&facts),
+            None => all = Some(facts),
+        }
+    }
+    let Some(facts) = all else { return Ok(Ok(Vec::new())) };
+    let planned = |route: &Route| route.plan(&facts).map(|transcoder| (transcoder, route.row_quantum()));
+    Ok(routes.iter().map(|route| planned(route).map_err(|e| e.to_string())).collect())
+}
+
+/// The route of a linear, if its rows have one format and its matrices one tensor scale each.
+fn route(
+    checkpoint: &Checkpoint,
+    linears: &Linears,
+    candidate: &Candidate<'_>,
+) -> Result<Result<Route, String>> {
+    let Candidate { strips, shape, to, divides } = candidate;
+    let from = linears.stored[strips[0].linear].format;
+    if linears.direct(strips, *shape).is_none() && !(from.row_quantum(shape.cols) == 1 && from.is_by_row()) {
+        return Ok(Err(format!("rows of {from} cannot be told apart")));
+    }
+    let mut scales: Vec<Option<f32>> = vec![None; shape.matrices];
+    let mut direction = TensorScale::None;
+    for strip in *strips {
+        let stored = &linears.stored[strip.linear];
+        if stored.format != from {
+            return Ok(Err(format!("{from} and {} would be one linear", stored.format)));
+        }
+        let of = stored.tensor_scale(checkpoint)?;
+        let Some(&scale) = of.stored().get(strip.from.matrix) else { continue };
+        let known = *scales[strip.to.matrix].get_or_insert(scale);
+        if known.to_bits() != scale.to_bits() {
+            return Ok(Err(format!("tensor scales {known} and {scale} would be one")));
+        }
+        direction = of;
+    }
+    let scales: Vec<f32> = scales.into_iter().flatten().collect();
+    let tensor_scale = match direction {
+        TensorScale::None => TensorScale::None,
+        TensorScale::Multiply(_) => TensorScale::Multiply(scales),
+        TensorScale::Divide(_) => TensorScale::Divide(scales),
+    };
+    Ok(Route::new(from, *to, *shape, &tensor_scale, *divides).map_err(|e| e.to_string()))
+}
+
+/// Shows a route the scales and zero points of a linear, and its codes if asked to.
+fn observe(
+    checkpoint: &Checkpoint,
+    linears: &Linears,
+    candidate: &Candidate<'_>,
+    route: &Route,
+    codes: bool,
+    facts: &mut Facts,
+) -> Result<()> {
+    let Candidate { strips, shape, .. } = candidate;
+    if shape.is_empty() {
+        return Ok(());
+    }
+    let direct = linears.direct(strips, *shape);
+    let quantum = route.row_quantum().max(direct.map_or(1, crate::layout::Stored::quantum));
+    let wanted = (1 << 20) / shape.cols.max(1);
+    let step = (wanted - wanted % quantum).max(quantum).min(shape.rows);
+    for matrix in 0..shape.matrices {
+        for start in (0..shape.rows).step_by(step) {
+            let rows = start..shape.rows.min(start + step);
+            match direct.filter(|_| !codes) {
+                Some(stored) => {
+                    let (scales, zeros) = stored.numbers(checkpoint, matrix, rows.clone())?;
+                    let part = Part { rows: rows.len(), scales: &scales, zeros: &zeros, codes: None };
+                    route.observe(facts, matrix, part);
+                }
+                None => {
+                    let tile = linears.rows(checkpoint, strips, *shape, matrix, rows)?;
+                    route.observe_rows(facts, matrix, &tile);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An error about the values of a linear.
+pub(super) fn wrong(checkpoint: &Checkpoint, weight: &str, reason: &str) -> Error {
+    Error::tensor(checkpoint.dir(), weight, reason)
+}

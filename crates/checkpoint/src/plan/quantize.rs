@@ -1,0 +1,115 @@
+//! The plan of a job that quantizes plain weights.
+
+use super::{Draft, Job, Linears, OnNonFinite, Plan, Title, paths, recipes, select, units};
+use crate::layout::{self, Quantized, QuantizedModule, Scheme};
+use crate::{CONFIG, Checkpoint, Error, Progress, Result};
+use lowbit_blocks::{Block, Dtype, Format};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+impl Job {
+    /// Works out the plan. Nothing is written.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the source, the output directory or the job: see [`Error`].
+    pub fn plan(&self) -> Result<Plan> {
+        self.plan_with(&())
+    }
+
+    /// As [`plan`](Self::plan), with progress of the scan that [`OnNonFinite::Keep`] needs.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan), or [`Error::Cancelled`].
+    pub fn plan_with(&self, progress: &dyn Progress) -> Result<Plan> {
+        let checkpoint = Checkpoint::open(&self.source)?;
+        if let Some(reading) = layout::read(&checkpoint)? {
+            let reason = format!("is quantized already ({}); `convert` changes that", reading.layout.name());
+            return Err(Error::file(&self.source, reason));
+        }
+        paths::check(&self.source, &self.out, self.resume)?;
+        let nonfinite = match self.on_nonfinite {
+            OnNonFinite::Error => BTreeSet::new(),
+            OnNonFinite::Keep => {
+                let patterns = (&self.include[..], &self.exclude[..]);
+                let selection = select::select(&checkpoint, self.layout, patterns, &BTreeSet::new())?;
+                let names = selection.picked.into_iter().map(|picked| picked.tensor).collect();
+                crate::run::find_nonfinite(&checkpoint, &names, &self.settings(), progress)?
+            }
+        };
+        self.plan_without(checkpoint, &nonfinite)
+    }
+
+    /// The plan that leaves the tensors in `nonfinite` as they are.
+    fn plan_without(&self, checkpoint: Checkpoint, nonfinite: &BTreeSet<String>) -> Result<Plan> {
+        let config = checkpoint.config();
+        let mut config =
+            config.cloned().ok_or_else(|| Error::file(&self.source, format!("there is no {CONFIG}")))?;
+        let carried = layout::carry(self.layout, &self.format, self.activations)?;
+        let patterns = (&self.include[..], &self.exclude[..]);
+        let selection = select::select(&checkpoint, self.layout, patterns, nonfinite)?;
+        let mut warnings = [checkpoint.warnings(), &selection.warnings].concat();
+        warnings.extend(
+            nonfinite.iter().map(|name| format!("{name} holds NaN or infinity and stays unquantized")),
+        );
+        if selection.picked.iter().any(|p| p.linear.module.rsplit('.').next() == Some("lm_head")) {
+            // A loader that ties would overwrite the quantized head with the embedding; many do where nothing is said.
+            config.insert("tie_word_embeddings".into(), false.into());
+            let text = config.get_mut("text_config").and_then(Value::as_object_mut);
+            if let Some(tie) = text.and_then(|text| text.get_mut("tie_word_embeddings")) {
+                *tie = false.into();
+            }
+        }
+        warnings.extend(short_tiles(&self.format, &selection));
+        let recipes = recipes::recipes(self)?;
+        let units = units::units(&checkpoint, self, carried.activations, &recipes, &selection)?;
+        let dtype = selection.picked.first().map_or(Dtype::Bf16, |p| p.linear.dtype);
+        let scheme =
+            Scheme { format: self.layout.stores(&self.format, dtype), activations: carried.activations };
+        let module = |p: &select::Picked| QuantizedModule {
+            name: p.linear.module.clone(),
+            scheme,
+            permuted: false,
+            smoothed: false,
+        };
+        let mut modules: Vec<_> = selection.picked.iter().map(module).collect();
+        modules.sort_by(|a, b| a.name.cmp(&b.name));
+        let quantized = Quantized {
+            modules: &modules,
+            kept: &selection.kept,
+            embeddings: &selection.embeddings,
+            cache: false,
+            dtype,
+            source: None,
+        };
+        let configs = self.layout.configure(&quantized, &config);
+        Draft {
+            settings: self.settings(),
+            checkpoint,
+            linears: Linears::default(),
+            units,
+            configs,
+            dropped: &[],
+            metadata: self.layout.metadata(),
+            title: Title {
+                format: self.format.name(),
+                layout: self.layout.name(),
+                scheme: carried.scheme,
+                activations: carried.activations,
+            },
+            warnings,
+        }
+        .finish()
+    }
+}
+
+/// Says which linears end within a tile: their bytes are the producers', but engines whose kernels want whole tiles refuse them.
+fn short_tiles(format: &Format, selection: &select::Selection) -> Option<String> {
+    let Block::Tile { rows, cols } = format.block else { return None };
+    let short = selection.picked.iter().map(|p| &p.linear);
+    let short: Vec<_> = short.filter(|l| l.shape.rows % rows != 0 || l.shape.cols % cols != 0).collect();
+    let (first, count) = (short.first()?, short.len());
+    Some(format!(
+        "{count} linears do not divide into tiles of {rows} x {cols}, {} ({}) first: some engines refuse them",
+        first.module, first.shape
+    ))
+}
