@@ -18,6 +18,7 @@
 mod cache;
 pub(crate) mod columns;
 mod compressed_tensors;
+mod conversion;
 mod decode;
 mod detect;
 mod modelopt;
@@ -29,6 +30,7 @@ mod stored;
 
 pub(crate) use cache::CacheTensor;
 pub use cache::{Cache, CacheNumber};
+pub use conversion::{Verdict, carried, conversion, counterpart};
 pub(crate) use decode::Whole;
 pub use detect::{FOREIGN, Foreign, Reading, Survey, read, survey};
 pub use packing::Packing;

@@ -9,7 +9,7 @@ use super::{carry, natural, paths, select};
 use crate::arch::{Arch, Role};
 use crate::layout::{self, Layout, Linear, Quantized, QuantizedModule, Reading, Scheme, quantum};
 use crate::{Checkpoint, Error, Result};
-use lowbit_blocks::{Format, Shape, TensorScale, Zero};
+use lowbit_blocks::{Format, Shape, TensorScale};
 use lowbit_calib::{Activations, Recipe, ScaleRule, TensorScaleRule, recipes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -108,6 +108,7 @@ impl ConvertJob {
         };
         let configs = self.layout.configure(&quantized, &base);
         warnings.extend(carried.left);
+        warnings.extend(self.other_activations(&linears, &targets));
         let formats: BTreeSet<String> = modules.iter().map(|m| m.scheme.format.name()).collect();
         let title = Title {
             format: formats.into_iter().collect::<Vec<_>>().join(", "),
@@ -164,7 +165,7 @@ impl ConvertJob {
     fn scheme(&self, from: &Format, activations: Activations, dtype: lowbit_blocks::Dtype) -> Result<Scheme> {
         let format = match self.format {
             Some(format) => format,
-            None => counterpart(self.layout, from),
+            None => layout::counterpart(self.layout, from),
         };
         let ways = self.layout.carries(&format);
         let same = ways.iter().any(|way| way.activations == activations);
@@ -331,6 +332,23 @@ impl ConvertJob {
         }
     }
 
+    /// Says where engines are told another thing about activations than before.
+    fn other_activations(&self, linears: &Linears, targets: &[Target]) -> Option<String> {
+        let was = |target: &Target| linears.stored[target.strips[0].linear].activations;
+        let changed: Vec<_> = targets.iter().filter(|t| was(t) != t.scheme.activations).collect();
+        let first = changed.first()?;
+        let words = |activations: Activations| format!("{activations:?}").to_lowercase();
+        Some(format!(
+            "activations of {} linears, {} first, are `{}` where they were `{}`: layout {} has no other way for {}",
+            changed.len(),
+            first.linear.module,
+            words(first.scheme.activations),
+            words(was(first)),
+            self.layout.name(),
+            first.scheme.format
+        ))
+    }
+
     fn refuse_inexact(&self, plan: &Plan, lost: usize) -> Result<()> {
         let lines = plan.conversions();
         let inexact: Vec<_> = lines.iter().filter(|line| !line.exact).collect();
@@ -361,21 +379,6 @@ struct Ready {
     perm: Option<Vec<u32>>,
     /// Why the stored numbers cannot stay, as far as order and factors of columns go.
     unkept: Option<String>,
-}
-
-/// The format of the layout that says the same as this one: itself, or the same integers with a zero point of another kind.
-fn counterpart(layout: &dyn Layout, from: &Format) -> Format {
-    let bits = from.element.bits() as u8;
-    let whole = matches!(from.zero, Zero::Int | Zero::Bias | Zero::Float) || from.is_integer();
-    let unsigned = Format::uint(bits, from.block).with_scale(from.scale);
-    let others = [
-        Format::int(bits, from.block).with_scale(from.scale),
-        Format { zero: Zero::Int, ..unsigned },
-        Format { zero: Zero::Bias, ..unsigned },
-        Format { zero: Zero::Float, ..unsigned },
-    ];
-    let candidates = [*from].into_iter().chain(others.into_iter().filter(|_| whole));
-    candidates.into_iter().find(|format| !layout.carries(format).is_empty()).unwrap_or(*from)
 }
 
 /// The linears that one linear becomes: itself, or the experts of its stack where the layout wants them apart and they have names.

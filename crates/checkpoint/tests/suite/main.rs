@@ -7,6 +7,7 @@ mod faults;
 mod kill;
 mod layouts;
 mod looking;
+mod matrix;
 mod memory;
 mod model;
 mod parity;
