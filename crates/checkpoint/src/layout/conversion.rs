@@ -73,7 +73,9 @@ pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout) -> Verdic
     };
     let divides = if to.keeps_direction() { from.divides() } else { to.divides() };
     let shape = Shape::matrix(256, 512);
-    let Ok(route) = Route::new(stored, target, shape, &tensor_scale, divides) else { return Verdict::Requantized };
+    let Ok(route) = Route::new(stored, target, shape, &tensor_scale, divides) else {
+        return Verdict::Requantized;
+    };
     if stored.tensor_scale && target.tensor_scale && from.divides() != divides {
         return Verdict::Reciprocal;
     }

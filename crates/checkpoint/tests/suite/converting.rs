@@ -1,10 +1,12 @@
 //! Quantized checkpoints brought into other layouts, and back; and their plain weights.
 
-use crate::model::{contents, plan, write_llama};
+use crate::model::{austen, contents, plan, write_file, write_llama};
 use lowbit_blocks::{Dtype, FORMATS, FP8_BLOCK, Format, INT8, MXFP4, NVFP4};
 use lowbit_checkpoint::layout::{self, COMPRESSED_TENSORS, LAYOUTS, Layout, MODELOPT, PLAIN};
-use lowbit_checkpoint::{Checkpoint, Conversion, ConvertJob, DequantizeJob, Report};
+use lowbit_checkpoint::safetensors::TensorFile;
+use lowbit_checkpoint::{Checkpoint, Conversion, ConvertJob, DequantizeJob, Progress, Report, Step};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::{TempDir, tempdir};
 
 /// The small Llama quantized.
@@ -176,4 +178,67 @@ fn what_is_not_quantized_is_copied_and_the_configuration_speaks_of_the_new_layou
     assert_eq!(config["quant_method"], "compressed-tensors");
     assert_eq!(config["ignore"], serde_json::json!(["lm_head"]));
     assert!(!out.path().join("hf_quant_config.json").exists(), "it speaks of the old layout");
+}
+
+/// Says stop after so many tiles.
+struct Impatient(AtomicUsize);
+
+impl Progress for Impatient {
+    fn step(&self, _: Step<'_>) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
+}
+
+#[test]
+fn an_interrupted_conversion_goes_on_to_the_same_bytes() {
+    let source = tempdir().unwrap();
+    plan(&austen(), source.path(), |job| job.layout = MODELOPT).run(&()).unwrap();
+    // Requantized, so that scales are looked at first; every tile goes into the journal.
+    let job = |out: &Path, resume| {
+        let mut job = job(source.path(), out, COMPRESSED_TENSORS, Some(FP8_BLOCK));
+        (job.settings.jobs, job.settings.resume, job.settings.journal_bytes) = (1, resume, 1);
+        job
+    };
+    let (whole, parts) = (tempdir().unwrap(), tempdir().unwrap());
+    job(whole.path(), false).plan().unwrap().run(&()).unwrap();
+    let stop = Impatient(AtomicUsize::new(9));
+    let error = job(parts.path(), false).plan().unwrap().run(&stop).expect_err("it was cancelled");
+    assert!(error.to_string().starts_with("cancelled after "), "{error}");
+    assert!(!parts.path().join("config.json").exists());
+    let report = job(parts.path(), true).plan().unwrap().run(&()).unwrap();
+    assert_eq!(report.resumed_tiles, 9);
+    assert!(contents(parts.path()) == contents(whole.path()));
+    // What was done before is not measured again, and no figure is made up for it.
+    let measured = report.conversions.iter().filter(|line| line.sqnr_db.is_some()).count();
+    assert!((1..21).contains(&measured), "{measured}");
+}
+
+#[test]
+fn codes_and_scales_may_lie_in_different_shards() {
+    let whole = quantized(NVFP4, MODELOPT);
+    let split = tempdir().unwrap();
+    let file = TensorFile::open(whole.path().join("model.safetensors")).unwrap();
+    let mut shards = [Vec::new(), Vec::new()];
+    for entry in &file.header().entries {
+        let mut bytes = vec![0; entry.len() as usize];
+        file.read(entry, 0, &mut bytes).unwrap();
+        let scale = usize::from(entry.name.ends_with("_scale") || entry.name.ends_with("_scale_2"));
+        shards[scale].push((entry.name.clone(), entry.dtype, entry.shape.clone(), bytes));
+    }
+    let mut map = serde_json::Map::new();
+    for (at, tensors) in shards.into_iter().enumerate() {
+        let name = format!("model-{:05}-of-00002.safetensors", at + 1);
+        tensors.iter().for_each(|tensor| _ = map.insert(tensor.0.clone(), name.clone().into()));
+        write_file(&split.path().join(name), tensors);
+    }
+    let index = serde_json::json!({"metadata": {"total_size": 0}, "weight_map": map});
+    std::fs::write(split.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
+    std::fs::copy(whole.path().join("config.json"), split.path().join("config.json")).unwrap();
+    let (a, _) = convert(whole.path(), COMPRESSED_TENSORS, None);
+    let (b, _) = convert(split.path(), COMPRESSED_TENSORS, None);
+    assert!(contents(a.path()) == contents(b.path()));
 }

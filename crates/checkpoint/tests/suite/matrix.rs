@@ -1,6 +1,6 @@
 //! The matrix of conversions in docs/checkpoints.md is what the code says, and what the code says is what happens. `LOWBIT_BLESS=1` rewrites it.
 
-use crate::model::{contents, plan, write_model, weights};
+use crate::model::{contents, plan, weights, write_model};
 use lowbit_blocks::Format;
 use lowbit_checkpoint::layout::{self, LAYOUTS, Layout, PLAIN, Verdict, carried, conversion};
 use lowbit_checkpoint::{ConvertJob, Error};
@@ -81,7 +81,9 @@ fn the_matrix_is_what_happens() {
     let weights = Path::new("model.safetensors");
     let mut there_and_back = 0;
     for from in written() {
-        for (name, format, ways) in carried(from).filter(|(name, ..)| from.name() != PLAIN.name() || *name == "nvfp4") {
+        for (name, format, ways) in
+            carried(from).filter(|(name, ..)| from.name() != PLAIN.name() || *name == "nvfp4")
+        {
             // Formats that are taken as one kind are tried once for each kind.
             let first = tempdir().unwrap();
             plan(source.path(), first.path(), |job| {
@@ -109,7 +111,9 @@ fn the_matrix_is_what_happens() {
                 }
                 let keeps_activations =
                     to.carries(&format).iter().any(|way| way.activations == ways[0].activations);
-                if how.iter().all(|how| how == "exact") && keeps_activations && back_is_exact(from, &format, to)
+                if how.iter().all(|how| how == "exact")
+                    && keeps_activations
+                    && back_is_exact(from, &format, to)
                 {
                     let (third, how) = convert(second.path(), from).unwrap();
                     assert!(how.iter().all(|how| how == "exact"), "{context} and back: {how:?}");
