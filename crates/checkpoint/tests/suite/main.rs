@@ -4,6 +4,7 @@
 mod arch;
 mod converting;
 mod faults;
+mod hostile;
 mod kill;
 mod layouts;
 mod looking;
