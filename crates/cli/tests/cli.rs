@@ -190,6 +190,31 @@ fn a_failure_is_told_once_with_what_to_do_next() {
 }
 
 #[test]
+fn a_checkpoint_is_verified_and_what_is_wrong_is_said_with_a_code() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (source, out) = (model(), temp.path().join("out"));
+    answer(&["quantize", text(&source), "-o", text(&out), "--format", "nvfp4", "--quiet"]);
+    let good = answer(&["verify", text(&out), "--against", text(&source)]);
+    assert!(good.ends_with("out: nothing wrong (71 tensors, 21 quantized linears, 1.52 MB).\n"), "{good}");
+    assert_eq!(json(&["verify", text(&out), "--json"])["errors"], 0);
+
+    // A file beside the model is odd and no error; a configuration that is lost is one.
+    std::fs::copy(out.join("model.safetensors"), out.join("consolidated.safetensors")).expect("a copy");
+    assert!(answer(&["verify", text(&out), "-q"]).contains("warning LB-F12 stray-file: "));
+    std::fs::remove_file(out.join("config.json")).expect("no configuration");
+    let output = lowbit(&["verify", text(&out), "--quiet"]);
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error LB-F01 no-config: ") && said.contains("\n  fix: "), "{said}");
+    assert!(said.contains("out: 2 errors, 1 warning (71 tensors"), "{said}");
+    assert!(output.stderr.is_empty(), "what is wrong is the answer");
+    let output = lowbit(&["verify", text(&out), "--json"]);
+    let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((output.status.code(), &said["findings"][0]["code"]), (Some(1), &"LB-F01".into()));
+    assert!(refusal(&["verify", text(&temp.path().join("missing"))]).contains("missing"));
+}
+
+#[test]
 fn help_teaches() {
     let help = answer(&["--help"]);
     assert!(help.contains("lowbit quantize MODEL_DIR -o OUT_DIR --format nvfp4"), "{help}");

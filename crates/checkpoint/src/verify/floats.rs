@@ -8,11 +8,15 @@ use std::ops::Range;
 /// Bytes of a chunk, whole numbers of every type.
 pub(super) const CHUNK: u64 = 1 << 20;
 
-/// Looks at some bytes of a tensor of floats; they start and end between numbers.
-pub(super) fn scan(tensor: Tensor<'_>, bytes: Range<u64>) -> crate::Result<Numbers> {
+/// Looks at some bytes of a tensor of floats; they start and end between numbers. Of `weights` it matters only whether they are finite, and where all are
+/// nothing is counted.
+pub(super) fn scan(tensor: Tensor<'_>, bytes: Range<u64>, weights: bool) -> crate::Result<Numbers> {
     let mut buffer = vec![0; (bytes.end - bytes.start) as usize];
     tensor.read(bytes.start, &mut buffer)?;
     let mut numbers = Numbers::default();
+    if weights && all_finite(tensor.entry.dtype, &buffer) {
+        return Ok(numbers);
+    }
     let mut see = |values: &mut dyn Iterator<Item = f64>, size: u64| {
         values.zip(bytes.start / size..).for_each(|(value, at)| numbers.observe(at, value));
     };
@@ -27,11 +31,22 @@ pub(super) fn scan(tensor: Tensor<'_>, bytes: Range<u64>) -> crate::Result<Numbe
     Ok(numbers)
 }
 
+/// Whether no exponent is all ones.
+fn all_finite(dtype: Dtype, bytes: &[u8]) -> bool {
+    let halves = |mask: u16| bytes.as_chunks().0.iter().all(|b| u16::from_le_bytes(*b) & mask != mask);
+    match dtype {
+        Dtype::F16 => halves(0x7c00),
+        Dtype::BF16 => halves(0x7f80),
+        Dtype::F32 => bytes.as_chunks().0.iter().all(|b| u32::from_le_bytes(*b) & 0x7f80_0000 != 0x7f80_0000),
+        _ => false,
+    }
+}
+
 /// A whole tensor, chunk by chunk.
 pub(super) fn scan_all(tensor: Tensor<'_>) -> crate::Result<Numbers> {
     let mut numbers = Numbers::default();
     for chunk in chunks(tensor.entry.len()) {
-        numbers.merge(&scan(tensor, chunk)?);
+        numbers.merge(&scan(tensor, chunk, false)?);
     }
     Ok(numbers)
 }

@@ -13,13 +13,12 @@ use super::checks::Code;
 use super::config::Claim;
 use super::finding::Finding;
 use super::floats::CHUNK;
-use super::layers::Layers;
 use crate::checkpoint::Tensor;
 use crate::layout::any_quantization_config;
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How codes lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,9 +40,11 @@ struct Layer<'a> {
     zeros: Tensor<'a>,
 }
 
-/// Checks every layer that has `qweight`, `qzeros` and `scales`.
-pub(super) fn check(checkpoint: &Checkpoint, layers: &mut Layers, findings: &mut Vec<Finding>) -> Result<()> {
-    let Some(config) = any_quantization_config(checkpoint) else { return Ok(()) };
+/// Checks every layer that has `qweight`, `qzeros` and `scales`. The result are modules of which a reader that trusts the configuration would only say
+/// the same in other words.
+pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Result<BTreeSet<String>> {
+    let mut told = BTreeSet::new();
+    let Some(config) = any_quantization_config(checkpoint) else { return Ok(told) };
     let text = |key: &str| config.get(key).and_then(Value::as_str);
     let format = text("checkpoint_format").or(text("format")).or(text("version")).unwrap_or("gptq");
     let packed = match (text("quant_method"), text("packing_format").unwrap_or_default()) {
@@ -52,7 +53,7 @@ pub(super) fn check(checkpoint: &Checkpoint, layers: &mut Layers, findings: &mut
         (Some("gptq"), _) if format == "gptq_v2" => Packed::GptqV2,
         (Some("gptq"), _) if format == "gptq" => Packed::GptqV1,
         (Some("auto-round" | "intel/auto-round"), packing) if packing.contains("gptq") => Packed::GptqV1,
-        _ => return Ok(()),
+        _ => return Ok(told),
     };
     let claim = Claim::of(config);
     let mut same: BTreeMap<(Code, String), Vec<String>> = BTreeMap::new();
@@ -81,10 +82,11 @@ pub(super) fn check(checkpoint: &Checkpoint, layers: &mut Layers, findings: &mut
         let detail =
             if modules.len() > 1 { format!("{detail}, in {} layers", modules.len()) } else { detail };
         findings.push(Finding::new(code, detail).with("count", modules.len()).about(&modules[0]));
-        // A reader that trusts the configuration would say the same again in other words.
-        layers.broken.extend(modules);
+        if matches!(code, Code::ConfigBits | Code::ConfigGroup | Code::OrderRange) {
+            told.extend(modules);
+        }
     }
-    Ok(())
+    Ok(told)
 }
 
 impl<'a> Layer<'a> {

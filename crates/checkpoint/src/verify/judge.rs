@@ -28,8 +28,13 @@ pub(super) fn linear(
         (part(|h| matches!(h, Holds::Scales(_))), part(|h| matches!(h, Holds::TensorScale)));
     let grid = stored.format.scale_grid(stored.shape()).1.max(1) as u64;
     let at = |count: &Count| format!("block {} of row {}", count.first % grid, count.first / grid);
-    let free = matches!(stored.format.element, Element::Int { .. } | Element::Uint { .. })
-        && matches!(stored.format.block, Block::Group(_));
+    // Producers of weight-only integers choose the sign that spends the code of -2^(bits-1) well.
+    let free = match stored.format.element {
+        Element::Int { bits } | Element::Uint { bits } => {
+            bits < 8 || matches!(stored.format.block, Block::Group(_))
+        }
+        _ => false,
+    };
     let mut found: Vec<Finding> = Vec::new();
     found.extend(of_scales(&seen.scales, free, at).into_iter().map(|f| place(f, checkpoint, stored, scales)));
     let second = of_scales(&seen.tensor_scales, false, |count| format!("matrix {}", count.first));

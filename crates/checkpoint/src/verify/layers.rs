@@ -22,9 +22,13 @@ pub(super) struct Layers {
     pub(super) understood: bool,
 }
 
-/// Reads all layers and says what is wrong with those that cannot be read.
-pub(super) fn read(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Result<Layers> {
-    let mut layers = Layers { understood: true, ..Layers::default() };
+/// Reads all layers and says what is wrong with those that cannot be read, but for modules of which it was `told`.
+pub(super) fn read(
+    checkpoint: &Checkpoint,
+    told: BTreeSet<String>,
+    findings: &mut Vec<Finding>,
+) -> Result<Layers> {
+    let mut layers = Layers { understood: true, broken: told, ..Layers::default() };
     let survey = match crate::layout::survey(checkpoint) {
         Ok(survey) => survey,
         Err(error @ Error::Convention { .. }) => {
@@ -60,16 +64,18 @@ pub(super) fn read(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Resu
     }
     let mut found = Vec::new();
     let mut modules = Modules::new();
-    for tensor in checkpoint.tensors().filter(|_| !errors.is_empty()) {
+    for tensor in checkpoint.tensors() {
         modules.entry(names::module_of(&tensor.entry.name)).or_default().push(tensor);
     }
     for error in &errors {
         let (code, module) = sort(&modules, error)?;
+        if module.is_none_or(|module| !layers.broken.contains(module)) {
+            found.push((code, error));
+        }
         layers.broken.extend(module.map(ToOwned::to_owned));
-        found.push((code, error));
     }
     findings.extend(together(&layers, found));
-    unclaimed(checkpoint, &mut layers, findings);
+    unclaimed(&modules, &mut layers, findings);
     Ok(layers)
 }
 
@@ -102,7 +108,6 @@ fn sort<'a>(modules: &Modules<'_>, error: &'a Error) -> Result<(Code, Option<&'a
     };
     let (module, kind) = (names::module_of(name), names::part_of(name).map(|(_, kind)| kind));
     let own = || modules.get(module).into_iter().flatten();
-    let is = |t: &Tensor<'_>, kind| names::part_of(&t.entry.name).is_some_and(|(_, k)| k == kind);
     // Two things that readers say in many ways: exponents that were stored as numbers, and scales of nothing.
     for scale in own().filter(|t| is(t, Kind::Scale) && names::is_float(t.entry.dtype)) {
         if floats::scan_all(*scale)?.are_exponents() {
@@ -125,6 +130,11 @@ fn sort<'a>(modules: &Modules<'_>, error: &'a Error) -> Result<(Code, Option<&'a
         _ => Code::LayerUnreadable,
     };
     Ok((code, Some(module)))
+}
+
+/// Whether a tensor is of this kind by its name.
+fn is(tensor: &Tensor<'_>, kind: Kind) -> bool {
+    names::part_of(&tensor.entry.name).is_some_and(|(_, of)| of == kind)
 }
 
 /// What all layers of a format say alike is said once, of the configuration: that is where their format comes from.
@@ -191,43 +201,39 @@ fn implied(code: Code, error: &Error) -> Option<(Code, String)> {
 }
 
 /// Tensors that look quantized and that no layer has.
-fn unclaimed(checkpoint: &Checkpoint, layers: &mut Layers, findings: &mut Vec<Finding>) {
+fn unclaimed(modules: &Modules<'_>, layers: &mut Layers, findings: &mut Vec<Finding>) {
     let parts = layers.linears.iter().flat_map(|l| l.parts.iter().map(|p| p.name.as_str()));
     let mut claimed: BTreeSet<&str> = parts.collect();
     claimed.extend(layers.linears.iter().flat_map(Stored::companions));
-    let modules: BTreeMap<&str, &Stored> =
+    let linears: BTreeMap<&str, &Stored> =
         layers.linears.iter().map(|l| (l.linear.module.as_str(), l)).collect();
     let (mut unsaid, mut zeros, mut broken) = (Vec::new(), Vec::new(), Vec::new());
-    for tensor in checkpoint.tensors() {
-        let name = tensor.entry.name.as_str();
-        let module = names::module_of(name);
-        if claimed.contains(name) || layers.broken.contains(module) {
-            continue;
-        }
-        let finding = |code, detail: &str| Finding::new(code, detail).in_file(tensor.file.path()).about(name);
-        let kind = names::part_of(name).map(|(_, kind)| kind);
-        match (kind, modules.get(module)) {
-            (Some(Kind::Zero), Some(_)) => zeros.push(name),
-            (None, Some(stored)) if name == stored.linear.weight => {
-                findings.push(finding(Code::WeightTwice, "is there besides the codes"));
-            }
-            (_, None) if names::is_codes(tensor.entry) => {
-                let text = format!("is {} {:?}", tensor.entry.dtype, tensor.entry.shape);
-                if layers.layout.is_some() {
-                    findings.push(finding(Code::ScaleMissing, &format!("{text} and has no scales")));
-                    broken.push(module.to_owned());
-                } else {
-                    unsaid.push(name);
+    for (&module, tensors) in modules.iter().filter(|(module, _)| !layers.broken.contains(**module)) {
+        let scaled = tensors.iter().any(|t| is(t, Kind::Scale));
+        let coded = tensors.iter().any(|t| names::is_codes(t.entry));
+        for tensor in tensors.iter().filter(|t| !claimed.contains(t.entry.name.as_str())) {
+            let name = tensor.entry.name.as_str();
+            let mut found = |code, detail: &str| {
+                findings.push(Finding::new(code, detail).in_file(tensor.file.path()).about(name));
+            };
+            match (names::part_of(name).map(|(_, kind)| kind), linears.get(module)) {
+                (Some(Kind::Zero), Some(_)) => zeros.push(name),
+                (None, Some(stored)) if name == stored.linear.weight => {
+                    found(Code::WeightTwice, "is there besides the codes");
                 }
-            }
-            (Some(Kind::Scale | Kind::TensorScale), None) if layers.layout.is_some() => {
-                let codes = format!("{module}.weight");
-                if checkpoint.tensor(&codes).is_none_or(|t| names::is_float(t.entry.dtype)) {
-                    findings.push(finding(Code::CodesMissing, "scales nothing"));
+                (_, None) if names::is_codes(tensor.entry) && layers.layout.is_none() => unsaid.push(name),
+                // What has both is a layer that this version does not know, and that is told.
+                (_, None) if names::is_codes(tensor.entry) && !scaled => {
+                    let (dtype, shape) = (tensor.entry.dtype, &tensor.entry.shape);
+                    found(Code::ScaleMissing, &format!("is {dtype} {shape:?} and has no scales"));
                     broken.push(module.to_owned());
                 }
+                (Some(Kind::Scale), None) if layers.layout.is_some() && !coded => {
+                    found(Code::CodesMissing, "scales nothing");
+                    broken.push(module.to_owned());
+                }
+                _ => {}
             }
-            _ => {}
         }
     }
     if let Some(first) = unsaid.first() {

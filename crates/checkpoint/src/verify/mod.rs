@@ -84,9 +84,9 @@ pub fn verify(path: &Path, options: &VerifyOptions, progress: &dyn Progress) -> 
     let mut findings = Vec::new();
     let checkpoint = files::open(path, &mut findings)?;
     let side = config::side(&checkpoint, &mut findings);
-    let mut layers = layers::read(&checkpoint, &mut findings)?;
+    let told = gptq::check(&checkpoint, &mut findings)?;
+    let layers = layers::read(&checkpoint, told, &mut findings)?;
     config::check(&checkpoint, side.as_ref(), &layers, &mut findings);
-    gptq::check(&checkpoint, &mut layers, &mut findings)?;
     ignore::check(&checkpoint, side.as_ref(), &layers, &mut findings);
     fused::check(&checkpoint, &layers, &mut findings)?;
     experts::check(&checkpoint, &mut findings);

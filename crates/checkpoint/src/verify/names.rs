@@ -51,6 +51,7 @@ const ENDS: &[(&str, Kind)] = &[
     (".weight_g_idx", Kind::Order),
     (".input_scale", Kind::InputScale),
     (".input_global_scale", Kind::InputScale),
+    (".output_scale", Kind::InputScale),
     (".k_scale", Kind::CacheScale),
     (".v_scale", Kind::CacheScale),
     (".q_scale", Kind::CacheScale),

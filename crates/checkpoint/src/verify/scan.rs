@@ -105,7 +105,8 @@ pub(super) fn scan(
                 &stored.linear.weight
             }
             Unit::Bytes(at, bytes) => {
-                let seen = floats::scan(tensors[*at], bytes.clone())?;
+                let weights = names::part_of(&tensors[*at].entry.name).is_none();
+                let seen = floats::scan(tensors[*at], bytes.clone(), weights)?;
                 lock(&of_tensors[*at]).merge(&seen);
                 &tensors[*at].entry.name
             }

@@ -2,6 +2,8 @@
 
 use crate::model::{llama_config, plan};
 use lowbit_checkpoint::safetensors::{Dtype, header_bytes};
+use lowbit_checkpoint::verify;
+use lowbit_checkpoint::verify::VerifyOptions;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::process::Command;
@@ -18,7 +20,7 @@ fn peak() -> u64 {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
-fn a_tensor_of_160_mb_is_quantized_and_another_copied_in_64_mb() {
+fn a_tensor_of_160_mb_is_quantized_another_copied_and_both_verified_in_64_mb() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let len = 2 * (SHAPE[0] * SHAPE[1]) as u64;
     let names = ["model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight"];
@@ -54,4 +56,9 @@ fn child_that_measures() {
     .run(&())
     .unwrap();
     assert!(peak() < 64 << 20, "peak {} bytes", peak());
+    let mut options = VerifyOptions::default();
+    (options.jobs, options.against) = (2, Some(source.into()));
+    let found = verify(out.as_ref(), &options, &()).unwrap();
+    assert_eq!((found.findings, found.linears), (vec![], 1));
+    assert!(peak() < 64 << 20, "peak {} bytes with verifying", peak());
 }

@@ -279,6 +279,40 @@ fn whatever_is_written_is_good_also_beside_its_original() {
 }
 
 #[test]
+fn what_is_legal_is_not_told() {
+    type Change = fn(&Path);
+    const O: &str = "model.layers.0.self_attn.o_proj";
+    let legal: [(&str, &str, &dyn Layout, Change); 4] = [
+        ("int4-g128", "a negative scale of an integer group", layout::COMPRESSED_TENSORS, |dir| {
+            tensor(dir, &format!("{O}.weight_scale"), |t| t.3[1] ^= 0x80);
+        }),
+        ("nvfp4", "a zero scale over zeros", layout::COMPRESSED_TENSORS, |dir| {
+            tensor(dir, &format!("{O}.weight_packed"), |t| {
+                t.3[..8].copy_from_slice(&[0, 8, 0x80, 0x88, 0, 0, 0, 0])
+            });
+            tensor(dir, &format!("{O}.weight_scale"), |t| t.3[0] = 0);
+        }),
+        ("nf4", "an absmax of zero over any codes", layout::PLAIN, |dir| {
+            tensor(dir, &format!("{O}.weight.scales"), |t| t.3[..4].fill(0));
+        }),
+        ("fp8", "a scale of exactly one", layout::PLAIN, |dir| {
+            tensor(dir, &format!("{O}.weight.scales"), |t| t.3[..4].copy_from_slice(&1f32.to_le_bytes()));
+        }),
+    ];
+    let original = tempfile::tempdir().unwrap();
+    write_original(original.path());
+    for (format, what, layout, change) in legal {
+        let out = tempfile::tempdir().unwrap();
+        let format = Format::named(format).unwrap();
+        plan(original.path(), out.path(), |job| (job.format, job.layout) = (format, layout))
+            .run(&())
+            .unwrap();
+        change(out.path());
+        assert_eq!(look(out.path(), None).findings, [], "{what}");
+    }
+}
+
+#[test]
 fn a_finding_says_where_how_much_and_what_to_do() {
     let (dir, original) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_base(Base::Nvfp4, dir.path(), original.path());
