@@ -71,7 +71,14 @@ pub(super) fn check(
     }
     let Some(config) = side.or(main) else { return };
     let broken = findings.iter().any(|f| f.code.starts_with("LB-F"));
-    if names::quantized(checkpoint).is_empty() && layers.linears.is_empty() && layers.understood && !broken {
+    // compressed-tensors has a configuration also where it only leaves out zeros.
+    let means_it = config.get("config_groups").and_then(Value::as_object).is_none_or(|g| !g.is_empty());
+    if means_it
+        && names::quantized(checkpoint).is_empty()
+        && layers.linears.is_empty()
+        && layers.understood
+        && !broken
+    {
         let detail = format!("none of {} tensors", checkpoint.tensors().len());
         findings.push(Finding::new(Code::NothingQuantized, detail).in_file(&checkpoint.dir().join(CONFIG)));
     }

@@ -64,8 +64,7 @@ pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Res
             |code, detail: String| same.entry((code, detail)).or_default().push(module.to_owned());
         if let Some(said) = claim.bits.filter(|&said| said != layer.bits as u64) {
             found(Code::ConfigBits, format!("{said} bits are said, codes have {}", layer.bits));
-        } else if let Some(said) = claim.group.filter(|&said| said.min(layer.inputs as u64) != layer.group())
-        {
+        } else if let Some(said) = claim.group.filter(|&said| !layer.fits(said)) {
             found(Code::ConfigGroup, format!("group size {said} is said, scales are of {}", layer.group()));
         } else if claim.symmetric == Some(true)
             && let Some((code, detail)) = layer.symmetric(packed)?
@@ -74,6 +73,7 @@ pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Res
         }
         let Some(order) = checkpoint.tensor(&format!("{module}.g_idx")) else { continue };
         let kept = config.get("desc_act") == Some(&false.into());
+        let kept = claim.group.filter(|&said| kept && layer.fits(said));
         if let Some((code, detail)) = layer.order(order, kept)? {
             found(code, detail);
         }
@@ -106,6 +106,11 @@ impl<'a> Layer<'a> {
         let fits = words(codes) && words(zeros) && across && zero_rows == groups && (1..=8).contains(&bits);
         let inputs = if packed == Packed::Awq { high } else { high.checked_mul(32)? / bits.max(1) };
         (fits && groups <= inputs).then_some(Self { module, bits, inputs, groups, zeros })
+    }
+
+    /// Whether groups of this size are as many as there are scales; the last may be short.
+    fn fits(&self, group: u64) -> bool {
+        (self.inputs as u64).div_ceil(group) == self.groups as u64
     }
 
     fn group(&self) -> u64 {
@@ -156,13 +161,15 @@ impl<'a> Layer<'a> {
         Ok((low, high))
     }
 
-    /// What is wrong with the order of columns. `kept` says that there should be none.
-    fn order(&self, order: Tensor<'_>, kept: bool) -> Result<Option<(Code, String)>> {
+    /// What is wrong with the order of columns. `kept` is the group size of columns that should be in their own order.
+    fn order(&self, order: Tensor<'_>, kept: Option<u64>) -> Result<Option<(Code, String)>> {
         if order.entry.dtype != Dtype::I32 || order.entry.elements() != self.inputs as u64 {
             return Ok(None);
         }
-        let (bytes, group) = (order.read_all()?, self.group() as usize);
+        let bytes = order.read_all()?;
         let groups: Vec<i32> = bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect();
+        let moved =
+            |group: u64| (0u64..).zip(&groups).any(|(at, &g)| i64::try_from(at / group) != Ok(g.into()));
         let known = |g: i32| usize::try_from(g).is_ok_and(|g| g < self.groups);
         let wrong = groups.iter().filter(|g| !known(**g)).count();
         let first = groups.iter().position(|g| !known(*g));
@@ -172,7 +179,7 @@ impl<'a> Layer<'a> {
                 self.module, self.groups, groups[first]
             );
             Some((Code::OrderRange, detail))
-        } else if kept && groups.iter().enumerate().any(|(at, &g)| at / group != g as usize) {
+        } else if kept.is_some_and(moved) {
             Some((Code::ConfigOrder, "desc_act is false, and g_idx reorders columns".into()))
         } else {
             None

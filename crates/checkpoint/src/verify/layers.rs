@@ -75,7 +75,10 @@ pub(super) fn read(
         layers.broken.extend(module.map(ToOwned::to_owned));
     }
     findings.extend(together(&layers, found));
-    unclaimed(&modules, &mut layers, findings);
+    // MLX has a key of its own.
+    let said = any_quantization_config(checkpoint).is_some()
+        || checkpoint.config().is_some_and(|config| config.contains_key("quantization"));
+    unclaimed(&modules, said, &mut layers, findings);
     Ok(layers)
 }
 
@@ -201,7 +204,9 @@ fn implied(code: Code, error: &Error) -> Option<(Code, String)> {
 }
 
 /// Tensors that look quantized and that no layer has.
-fn unclaimed(modules: &Modules<'_>, layers: &mut Layers, findings: &mut Vec<Finding>) {
+///
+/// `said` is whether some configuration speaks of quantization.
+fn unclaimed(modules: &Modules<'_>, said: bool, layers: &mut Layers, findings: &mut Vec<Finding>) {
     let parts = layers.linears.iter().flat_map(|l| l.parts.iter().map(|p| p.name.as_str()));
     let mut claimed: BTreeSet<&str> = parts.collect();
     claimed.extend(layers.linears.iter().flat_map(Stored::companions));
@@ -236,7 +241,7 @@ fn unclaimed(modules: &Modules<'_>, layers: &mut Layers, findings: &mut Vec<Find
             }
         }
     }
-    if let Some(first) = unsaid.first() {
+    if let Some(first) = unsaid.first().filter(|_| !said) {
         let detail = format!("{} tensors look quantized", unsaid.len());
         let finding = Finding::new(Code::QuantizationUnsaid, detail).with("count", unsaid.len());
         findings.push(finding.about(first));

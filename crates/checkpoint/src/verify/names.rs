@@ -59,6 +59,10 @@ const ENDS: &[(&str, Kind)] = &[
     (".pre_quant_scale", Kind::PreScale),
     (".weight_shape", Kind::Constant),
     (".weight_format", Kind::Constant),
+    (".compressed", Kind::Constant),
+    (".bitmask", Kind::Constant),
+    (".row_offsets", Kind::Constant),
+    (".shape", Kind::Constant),
     (".quant_map", Kind::Constant),
     (".nested_quant_map", Kind::Constant),
     (".quant_state.bitsandbytes__nf4", Kind::Constant),
@@ -84,7 +88,11 @@ pub(super) const fn is_float(dtype: Dtype) -> bool {
 /// Whether a tensor holds codes of a weight: its name says so, or it is a weight of a type that needs scales.
 pub(super) fn is_codes(entry: &Entry) -> bool {
     let named = part_of(&entry.name).is_some_and(|(_, kind)| kind == Kind::Codes);
-    named || entry.name.ends_with(".weight") && !is_float(entry.dtype) && entry.dtype != Dtype::BOOL
+    // What sparse compression keeps of a weight are codes if they are no numbers.
+    named
+        || [".weight", ".compressed"].iter().any(|end| entry.name.ends_with(end))
+            && !is_float(entry.dtype)
+            && entry.dtype != Dtype::BOOL
 }
 
 /// Modules that have codes.

@@ -165,7 +165,9 @@ pub(crate) const FAULTS: &[Fault] = faults! {
     "LB-C08" Nvfp4 "config.json of the original": |dir| config(dir, |c| _ = c.as_object_mut().unwrap().remove("quantization_config"));
     "LB-C08" Fp8Block "config.json of the original": |dir| config(dir, |c| _ = c.as_object_mut().unwrap().remove("quantization_config"));
     "LB-C09" Original "config.json of a quantized one": |dir| config(dir, |c| {
-        c["quantization_config"] = json!({"quant_method": "compressed-tensors", "config_groups": {}});
+        c["quantization_config"] = json!({"quant_method": "compressed-tensors", "config_groups": {
+            "group_0": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "int", "strategy": "channel"}},
+        }});
     });
     "LB-C10" Original "a method that nobody knows": |dir| config(dir, |c| {
         c["quantization_config"] = json!({"quant_method": "aqlm"});
