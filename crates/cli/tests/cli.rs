@@ -223,3 +223,57 @@ fn help_teaches() {
         assert!(quantize.contains(word), "{word} in {quantize}");
     }
 }
+
+#[test]
+fn a_checkpoint_goes_into_another_layout_and_back_to_plain_weights() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let [first, second, plain] = ["mxfp4", "nvfp4", "plain"].map(|name| temp.path().join(name));
+    answer(&["quantize", text(&model()), "-o", text(&first), "--format", "mxfp4"]);
+    let said =
+        answer(&["convert", text(&first), "-o", text(&second), "--layout", "modelopt", "--format", "nvfp4"]);
+    assert!(said.contains("linears    21 of 1.77M weights, 21 exact"), "{said}");
+    let same = answer(&["compare", text(&first), text(&second)]);
+    assert!(same.contains("0 tensors differ, 29 are equal."), "{same}");
+
+    let said = answer(&["dequantize", text(&second), "-o", text(&plain), "--dtype", "f32"]);
+    assert!(said.contains("21 exact"), "{said}");
+    assert!(answer(&["compare", text(&first), text(&plain)]).contains("0 tensors differ"));
+
+    let dry = json(&[
+        "convert",
+        text(&second),
+        "-o",
+        text(&temp.path().join("dry")),
+        "--layout",
+        "plain",
+        "--dry-run",
+        "--json",
+    ]);
+    assert_eq!(dry["conversions"].as_array().expect("lines").len(), 21);
+    assert!(!temp.path().join("dry").exists());
+}
+
+#[test]
+fn conversions_that_cannot_be_are_refused_in_one_line() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (quantized, out) = (temp.path().join("int8"), temp.path().join("out"));
+    answer(&["quantize", text(&model()), "-o", text(&quantized), "--format", "int8"]);
+    let convert = |more: &[&str]| refusal(&[&["convert", text(&quantized), "-o", text(&out)], more].concat());
+    let line = convert(&["--layout", "modelopt", "--format", "mxfp4", "--exact-only"]);
+    assert!(
+        line.contains("21 of 21 linears would not be exact") && line.contains("nothing was written"),
+        "{line}"
+    );
+    assert!(
+        convert(&["--layout", "nonsense"])
+            .contains("no layout is called nonsense; there are compressed-tensors")
+    );
+    assert!(convert(&["--layout", "plain", "--format", "fp5"]).contains("no format is called `fp5`"));
+    assert!(
+        refusal(&["convert", text(&model()), "-o", text(&out), "--layout", "plain"])
+            .contains("is not quantized")
+    );
+    assert!(refusal(&["dequantize", text(&model()), "-o", text(&out)]).contains("is not quantized"));
+    assert!(refusal(&["quantize", text(&quantized), "-o", text(&out)]).contains("`convert` changes that"));
+    assert!(!out.exists());
+}
