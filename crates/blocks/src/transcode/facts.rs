@@ -10,6 +10,7 @@ use super::extent::{Choice, Extent};
 use super::powers::{Reach, holds, same};
 use super::route::{Level, Rounding, Route};
 use super::tile::{Judge, Tile};
+use super::zeros;
 use crate::format::{Block, Zero};
 use crate::shape::Shape;
 use crate::tensor::QTensor;
@@ -183,12 +184,47 @@ struct Observer<'a> {
 impl Observer<'_> {
     fn observe(&mut self, maps: &mut Maps, matrix: usize, part: &Part<'_>) -> Result<(), Obstacle> {
         let tile = Tile::new(self.route, maps, matrix, part)?;
-        let zeros = tile.target_zeros()?;
+        let always = self.route.refined && zeros::always(&self.route.from, &self.route.to);
+        let zeros = if always { Vec::new() } else { tile.target_zeros()? };
         if self.route.to.block != Block::Tensor {
+            let keeps = match self.route.level {
+                Level::Added => tile.straight && self.reach(&tile),
+                _ => tile.kept_scales(0).is_some(),
+            };
+            if keeps {
+                self.rounding.of += self.route.to.scales_per_matrix(tile.shape);
+                return Ok(());
+            }
             return tile.choose(maps, self);
         }
         zeros.first().map_or(Ok(()), |&zero| self.of.meet(zero))?;
         self.whole(maps, &tile)
+    }
+
+    /// How far scales reach that stay what they are; false where one is zero and the target has none.
+    fn reach(&mut self, tile: &Tile<'_>) -> bool {
+        if tile.scales.contains(&0.0) && !holds(self.route.to.scale, 0.0) {
+            return false;
+        }
+        let [all, some] = &mut self.of.reach;
+        // The one that was covered last: neighbours are often alike.
+        let mut last = None;
+        tile.runs(0..tile.shape.rows, |run| {
+            let scale = tile.scales[run.source];
+            if last == Some(scale.to_bits()) {
+                return;
+            }
+            let reach = Reach::of(scale);
+            all.merge(&reach);
+            if !some.covers(&reach) {
+                if tile.is_free(&run) {
+                    return;
+                }
+                some.merge(&reach);
+            }
+            last = Some(scale.to_bits());
+        });
+        true
     }
 
     /// The one block of the target goes through all tiles.

@@ -43,6 +43,7 @@ mod codes;
 mod exactness;
 mod extent;
 mod facts;
+mod kept;
 mod level;
 mod powers;
 mod route;

@@ -44,7 +44,9 @@ pub struct Route {
     pub(super) level: Level,
     pub(super) rule: CodeRule,
     /// Of codes, where zero points are not subtracted.
-    shifts: Option<Shifts>,
+    pub(super) shifts: Option<Shifts>,
+    /// Whether blocks of the target lie in blocks of the source.
+    pub(super) refined: bool,
     certain: bool,
 }
 
@@ -86,6 +88,7 @@ impl Route {
             level,
             rule,
             shifts: None,
+            refined: runs::refines(from.block, to.block, shape.cols),
             certain: false,
         };
         let biased = |format: &Format| format.zero == Zero::Bias;
@@ -106,8 +109,7 @@ impl Route {
                 Level::Folded => to.scale == ScaleKind::F32,
                 _ => contains(to.scale, from.scale),
             };
-            let refined = runs::refines(from.block, to.block, shape.cols);
-            route.certain = shifts.contains(0) && scales && refined && zeros::always(&from, &to);
+            route.certain = shifts.contains(0) && scales && route.refined && zeros::always(&from, &to);
         }
         Ok(route)
     }

@@ -11,7 +11,8 @@ use super::extent::Choice;
 use super::level::power;
 use super::powers::{holds, shifted};
 use super::route::{Level, Route};
-use super::stream::Stream;
+use super::runs::{self, Run};
+use super::stream::{self, Stream};
 use super::tile::{Judge, Tile};
 use crate::error::Error;
 use crate::format::Zero;
@@ -79,7 +80,7 @@ impl Transcoder {
     }
 
     fn parts<'t>(&self, matrix: usize, tile: &'t QTensor<'_>) -> Result<Parts<'t>, Obstacle> {
-        let Route { from, to, rule, level, shape, .. } = &self.route;
+        let Route { from, to, rule, level, .. } = &self.route;
         let mut maps = self.route.maps();
         let one_map = !rule.subtracts && maps.shifts(0)?.contains(0);
         let same_grid = from.block == to.block && from.scale == to.scale;
@@ -98,20 +99,7 @@ impl Transcoder {
             (Some(zeros), _) => Some(Cow::Borrowed(zeros)),
             (None, _) => Some(vec![rule.added; to.zeros_len(tile.shape())].into()),
         };
-        let codes = if self.route.keeps_code_bytes() {
-            Cow::Borrowed(tile.codes())
-        } else {
-            let table = maps.table(0, Key::By(0))?;
-            let (read, write) = (Stream::new(from, shape.cols), Stream::new(to, shape.cols));
-            let mut out = Vec::with_capacity(to.codes_len(tile.shape()));
-            let mut codes = Vec::new();
-            for rows in super::runs::strips(self.route.row_quantum(), tile.shape()) {
-                read.read(tile.codes(), rows, &mut codes);
-                codes.iter_mut().for_each(|code| *code = table[usize::from(*code)]);
-                write.write(&codes, &mut out);
-            }
-            out.into()
-        };
+        let codes = self.all_codes(&mut maps, tile, 0, Key::By(0))?;
         Ok((codes, Cow::Borrowed(tile.scales()), zeros))
     }
 
@@ -126,27 +114,12 @@ impl Transcoder {
         let maps = &mut maps;
         let source = Tile::new(&self.route, maps, matrix, &Part::of(tile))?;
         let exponent = self.exponents.get(matrix).copied().unwrap_or(0);
-        let mut scales = Scales {
-            kind: to.scale,
-            exponent,
-            rounds: matches!(self.exactness, Exactness::ScalesRounded { .. }),
-            chosen: vec![power(exponent); to.scales_per_matrix(tile.shape())],
-            obstacle: None,
+        let kept = if self.route.chooses_whole() { None } else { source.kept_scales(exponent) };
+        let (codes, scales) = match (kept, source.one_offset()) {
+            (Some(kept), Some(offset)) => (self.all_codes(maps, tile, offset, Key::By(0))?, kept),
+            (Some(kept), None) => (self.codes(maps, &source, tile, |_, _| Ok(Key::By(0)))?, kept),
+            (None, _) => self.chosen(maps, &source, tile, matrix, exponent)?,
         };
-        if self.route.chooses_whole() {
-            scales.chosen.copy_from_slice(&self.whole[matrix..=matrix]);
-        } else {
-            source.choose(maps, &mut scales)?;
-        }
-        if let Some(obstacle) = scales.obstacle {
-            return Err(obstacle);
-        }
-        let chosen = scales.chosen;
-        let codes = self.codes(maps, &source, tile, &chosen)?;
-        let lowered: Vec<f32> =
-            chosen.iter().map(|&scale| shifted(scale, -exponent).unwrap_or(f32::NAN)).collect();
-        let mut bytes = vec![0; to.scales_len(tile.shape())];
-        to.scale.encode_into(&lowered, &mut bytes);
         let zeros = source.target_zeros()?;
         let zeros = match to.zero {
             Zero::None => None,
@@ -157,36 +130,98 @@ impl Transcoder {
                 Some(bytes.into())
             }
         };
-        Ok((codes, bytes.into(), zeros))
+        Ok((codes, scales.into(), zeros))
     }
 
+    /// Codes, and the scales that were chosen for blocks in which several of the source meet, or that have to be rounded.
+    fn chosen<'t>(
+        &self,
+        maps: &mut Maps,
+        source: &Tile<'_>,
+        tile: &'t QTensor<'_>,
+        matrix: usize,
+        exponent: i32,
+    ) -> Result<(Cow<'t, [u8]>, Vec<u8>), Obstacle> {
+        let kind = self.route.to.scale;
+        let mut scales = Scales {
+            kind,
+            exponent,
+            rounds: matches!(self.exactness, Exactness::ScalesRounded { .. }),
+            chosen: vec![power(exponent); self.route.to.scales_per_matrix(tile.shape())],
+            obstacle: None,
+        };
+        if self.route.chooses_whole() {
+            scales.chosen.copy_from_slice(&self.whole[matrix..=matrix]);
+        } else {
+            source.choose(maps, &mut scales)?;
+        }
+        let Scales { chosen, obstacle: None, .. } = scales else {
+            return Err(scales.obstacle.unwrap_or(Obstacle::Special));
+        };
+        let codes = self.codes(maps, source, tile, |maps, run| source.key(maps, run, chosen[run.target]))?;
+        let lowered: Vec<f32> =
+            chosen.iter().map(|&scale| shifted(scale, -exponent).unwrap_or(f32::NAN)).collect();
+        let mut bytes = vec![0; lowered.len() * kind.bytes()];
+        kind.encode_into(&lowered, &mut bytes);
+        Ok((codes, bytes))
+    }
+
+    /// All codes by one table.
+    fn all_codes<'t>(
+        &self,
+        maps: &mut Maps,
+        tile: &'t QTensor<'_>,
+        offset: u8,
+        key: Key,
+    ) -> Result<Cow<'t, [u8]>, Obstacle> {
+        if tile.is_empty() || self.route.keeps_code_bytes() && key == Key::By(0) {
+            return Ok(Cow::Borrowed(tile.codes()));
+        }
+        let (from, to, shape) = (&self.route.from, &self.route.to, tile.shape());
+        let table = maps.table(offset, key)?;
+        let (read, write) = (Stream::new(from, shape.cols), Stream::new(to, shape.cols));
+        if let Some(codes) = stream::mapped_bytes(&read, &write, tile.codes(), table) {
+            return Ok(codes.into());
+        }
+        let (mut out, mut codes) = (Vec::with_capacity(to.codes_len(shape)), Vec::new());
+        for rows in runs::strips(self.route.row_quantum(), shape) {
+            read.read(tile.codes(), rows, &mut codes);
+            codes.iter_mut().for_each(|code| *code = table[usize::from(*code)]);
+            write.write(&codes, &mut out);
+        }
+        Ok(out.into())
+    }
+
+    /// Codes by the table that `key` names for each run.
     fn codes<'t>(
         &self,
         maps: &mut Maps,
         source: &Tile<'_>,
         tile: &'t QTensor<'_>,
-        scales: &[f32],
+        key: impl Fn(&mut Maps, &Run) -> Result<Key, Obstacle>,
     ) -> Result<Cow<'t, [u8]>, Obstacle> {
         let mut obstacle = None;
-        if self.route.keeps_code_bytes() {
-            let mut stay = true;
-            source.runs(0..source.shape.rows, |run| match source.key(maps, &run, scales[run.target]) {
-                Ok(key) => stay &= key == Key::By(0),
-                Err(why) => obstacle = Some(why),
-            });
-            if obstacle.is_none() && stay {
-                return Ok(Cow::Borrowed(tile.codes()));
+        let (mut one, mut differ) = (None, false);
+        source.runs(0..source.shape.rows, |run| {
+            if !differ {
+                match key(maps, &run) {
+                    Ok(key) => {
+                        differ = *one.get_or_insert((source.offset(&run), key)) != (source.offset(&run), key)
+                    }
+                    Err(why) => obstacle = Some(why),
+                }
             }
+        });
+        if let (Some((offset, key)), false, None) = (one, differ, obstacle) {
+            return self.all_codes(maps, tile, offset, key);
         }
         let write = Stream::new(&self.route.to, source.shape.cols);
-        let mut out = Vec::with_capacity(self.route.to.codes_len(source.shape));
-        let mut codes = Vec::new();
+        let (mut out, mut codes) = (Vec::with_capacity(self.route.to.codes_len(source.shape)), Vec::new());
         for rows in source.strips() {
             source.stream.read(tile.codes(), rows.clone(), &mut codes);
             let first = rows.start;
             source.runs(rows, |run| {
-                let key = source.key(maps, &run, scales[run.target]);
-                match key.and_then(|key| maps.table(source.offset(&run), key)) {
+                match key(maps, &run).and_then(|key| maps.table(source.offset(&run), key)) {
                     Ok(table) => {
                         let row = &mut codes[(run.row - first) * source.shape.cols..];
                         row[run.start..run.end].iter_mut().for_each(|code| *code = table[usize::from(*code)]);

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::codes::Table;
 use lowbit_scalar::pack;
 use lowbit_scalar::pack::NibbleOrder::LowFirst;
 
@@ -74,6 +75,29 @@ impl Stream {
             row * pack::packed_len(self.bits, self.cols)
         }
     }
+}
+
+/// All codes of a tile by one table, where bytes hold whole codes on both sides: one look-up for each byte of the source.
+pub(super) fn mapped_bytes(from: &Stream, to: &Stream, codes: &[u8], table: &Table) -> Option<Vec<u8>> {
+    if !from.whole_rows() || !to.whole_rows() {
+        return None;
+    }
+    let pair = |byte: u8| [table[usize::from(byte & 0xf)], table[usize::from(byte >> 4)]];
+    Some(match (from.bits, to.bits) {
+        (8, 8) => codes.iter().map(|&code| table[usize::from(code)]).collect(),
+        (4, 4) => {
+            let bytes: Table = core::array::from_fn(|byte| {
+                let [low, high] = pair(byte as u8);
+                low | high << 4
+            });
+            codes.iter().map(|&code| bytes[usize::from(code)]).collect()
+        }
+        (4, 8) => {
+            let pairs: [[u8; 2]; 256] = core::array::from_fn(|byte| pair(byte as u8));
+            codes.iter().map(|&code| pairs[usize::from(code)]).collect::<Vec<_>>().into_flattened()
+        }
+        _ => return None,
+    })
 }
 
 fn unpack(bits: u32, bytes: &[u8], out: &mut [u8]) {

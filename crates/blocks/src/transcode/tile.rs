@@ -25,14 +25,16 @@ pub(super) trait Judge {
 
 /// A tile with its scales and zero points read.
 pub(super) struct Tile<'a> {
-    route: &'a Route,
+    pub(super) route: &'a Route,
+    pub(super) part: Part<'a>,
     pub(super) shape: Shape,
+    /// Whether blocks of the target lie in blocks of the source, and codes need no shift.
+    pub(super) straight: bool,
     /// Of blocks of the source: what times code gives the value, or (where both sides have tensor scales) as stored.
-    scales: Vec<f32>,
+    pub(super) scales: Vec<f32>,
     zeros: Vec<f32>,
     /// Zero points that the code map subtracts.
     offsets: Vec<u8>,
-    codes: Option<&'a [u8]>,
     pub(super) stream: Stream,
 }
 
@@ -60,16 +62,17 @@ impl<'a> Tile<'a> {
             }
         }
         let mut offsets = Vec::new();
+        let mut straight = route.refined && route.shifts.is_none_or(|shifts| shifts.contains(0));
         if route.rule.subtracts && !shape.is_empty() {
             offsets.reserve_exact(blocks);
             for (&zero, &scale) in zeros.iter().zip(&scales) {
                 let offset = zeros::subtracted(from, zero, scale)?;
-                maps.shifts(offset)?;
+                straight &= maps.shifts(offset)?.contains(0);
                 offsets.push(offset);
             }
         }
         let stream = Stream::new(from, shape.cols);
-        Ok(Self { route, shape, scales, zeros, offsets, codes: part.codes, stream })
+        Ok(Self { route, part: *part, shape, straight, scales, zeros, offsets, stream })
     }
 
     pub(super) fn runs(&self, rows: Range<usize>, visit: impl FnMut(Run)) {
@@ -78,6 +81,12 @@ impl<'a> Tile<'a> {
 
     pub(super) fn strips(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         runs::strips(self.route.row_quantum(), self.shape)
+    }
+
+    /// The zero point that the code map subtracts in all blocks.
+    pub(super) fn one_offset(&self) -> Option<u8> {
+        let first = self.offsets.first().copied().unwrap_or(0);
+        self.offsets.iter().all(|&offset| offset == first).then_some(first)
     }
 
     pub(super) fn offset(&self, run: &Run) -> u8 {
@@ -93,7 +102,7 @@ impl<'a> Tile<'a> {
     /// Whether all values of a run are zeros, because its codes are: they are the same zeros under any scale.
     pub(super) fn is_free(&self, run: &Run) -> bool {
         let (scale, element) = (self.scales[run.source], self.route.from.element);
-        let Some(codes) = self.codes else { return false };
+        let Some(codes) = self.part.codes else { return false };
         self.route.from.zero == Zero::None
             && scale > 0.0
             && scale.is_finite()
@@ -131,7 +140,7 @@ impl<'a> Tile<'a> {
             choices.clear();
             choices.extend(extents.iter().map(|extent| extent.choose(|scale| judge.accepts(scale))));
             let settled = |choice: &Choice| matches!(choice, Choice::Accepted(_) | Choice::Any);
-            if self.codes.is_some() && !choices.iter().all(settled) {
+            if self.part.codes.is_some() && !choices.iter().all(settled) {
                 let asked: Vec<bool> = choices.iter().map(|choice| !settled(choice)).collect();
                 self.gather(maps, rows, &blocks, &mut extents, &asked)?;
             }

@@ -230,3 +230,22 @@ fn a_scale_of_zero_joins_others_where_there_are_signed_zeros() {
     let int8 = counting(INT8, Shape::matrix(2, 16), &[0.0, 1.0]);
     exact(&int8, Format::int(8, Block::Group(8)), false);
 }
+
+/// Rows are worked on some at a time; here they are several times as many, with codes that differ from block to block.
+#[test]
+fn large_tensors_are_worked_on_strip_by_strip() {
+    let shape = Shape { matrices: 2, rows: 300, cols: 512 };
+    let scales: Vec<f32> = (0..2 * 300 * 16).map(|i| power(i * 7 % 13 - 5)).collect();
+    let mxfp4 = counting(MXFP4, shape, &scales);
+    there_and_back(&mxfp4, NVFP4);
+    for to in [FP8_BLOCK, FP8, named("e4m3-flat96"), named("e5m2-2x384")] {
+        exact(&mxfp4, to, false);
+    }
+    // 3-bit codes across row ends, in rows that are padded, and signed ones.
+    let flat = Format { block: Block::Flat(50), ..named("int3-channel") };
+    let shape = Shape::matrix(500, 333);
+    let tensor = counting(flat, shape, &vec![0.75; flat.scales_per_matrix(shape)]);
+    let rows = exact(&tensor, named("int3-channel"), false);
+    assert_eq!(exact(&rows, flat, false).codes()[..62437], tensor.codes()[..62437]); // the last byte has room
+    exact(&exact(&rows, named("int3-channel-asym"), false), flat, false);
+}

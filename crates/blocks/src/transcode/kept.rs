@@ -1,0 +1,77 @@
+//! Scales that stay the numbers they are, perhaps in another type and for smaller blocks: what most tensors have, looked at in bulk.
+//!
+//! ```text
+//! one byte each      a table of 256 entries, made once for a tile
+//! others             encoded together, read back, and compared
+//! ```
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::level::power;
+use super::powers::{holds, same, shifted};
+use super::route::Level;
+use super::tile::Tile;
+use crate::scale::ScaleKind;
+
+impl Tile<'_> {
+    /// The target's scales, if each is the source's divided by `2^exponent`, and no code has to be shifted.
+    pub(super) fn kept_scales(&self, exponent: i32) -> Option<Vec<u8>> {
+        let (from, to) = (self.route.from.scale, self.route.to.scale);
+        if !self.straight {
+            return None;
+        }
+        let bytes = if from.bytes() == 1 && self.route.level != Level::Folded {
+            let table = table(from, to, exponent);
+            let mut bytes = Vec::with_capacity(self.scales.len() * to.bytes());
+            for &byte in self.part.scales {
+                bytes.extend_from_slice(&table[usize::from(byte)]?[..to.bytes()]);
+            }
+            bytes
+        } else {
+            encoded(to, &self.scales, exponent)?
+        };
+        Some(self.spread(&bytes, to.bytes()))
+    }
+
+    /// What belongs to blocks of the source, `size` bytes each, repeated for those of the target.
+    fn spread(&self, bytes: &[u8], size: usize) -> Vec<u8> {
+        if self.route.from.block == self.route.to.block {
+            return bytes.to_vec();
+        }
+        match size {
+            1 => self.spread_of::<1>(bytes),
+            2 => self.spread_of::<2>(bytes),
+            _ => self.spread_of::<4>(bytes),
+        }
+    }
+
+    fn spread_of<const N: usize>(&self, bytes: &[u8]) -> Vec<u8> {
+        let (sources, _) = bytes.as_chunks::<N>();
+        // A block without values is in no run; what it stores is one of the scales.
+        let first = sources.first().copied().unwrap_or([0; N]);
+        let mut targets = vec![first; self.route.to.scales_per_matrix(self.shape)];
+        self.runs(0..self.shape.rows, |run| targets[run.target] = sources[run.source]);
+        targets.into_flattened()
+    }
+}
+
+/// For each byte of a scale, the bytes of the target's.
+fn table(from: ScaleKind, to: ScaleKind, exponent: i32) -> [Option<[u8; 4]>; 256] {
+    core::array::from_fn(|byte| {
+        let mut scale = [0.0];
+        from.decode_into(&[byte as u8], &mut scale);
+        shifted(scale[0], -exponent).filter(|&lowered| holds(to, lowered)).map(|lowered| to.encode(lowered))
+    })
+}
+
+fn encoded(to: ScaleKind, scales: &[f32], exponent: i32) -> Option<Vec<u8>> {
+    let (down, up) = (power(-exponent), power(exponent));
+    let lowered: Vec<f32> = scales.iter().map(|scale| scale * down).collect();
+    let exact = scales.iter().zip(&lowered).all(|(&scale, &lowered)| same(lowered * up, scale));
+    let mut bytes = vec![0; scales.len() * to.bytes()];
+    to.encode_into(&lowered, &mut bytes);
+    let mut read = vec![0.0; scales.len()];
+    to.decode_into(&bytes, &mut read);
+    (exact && read.iter().zip(&lowered).all(|(&read, &lowered)| same(read, lowered))).then_some(bytes)
+}
