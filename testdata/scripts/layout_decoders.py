@@ -179,6 +179,67 @@ def bitsandbytes(config, tensors):
     return values
 
 
+# ---------------------------------------------------------------- fp8, mxfp8, fbgemm_fp8, mxfp4
+
+
+def fp8(config, tensors):
+    """transformers' dequantizer, which derives blocks from the grid of scales; compressed-tensors' where the grid does not divide the weight."""
+    from compressed_tensors.entrypoints.convert.converters import FP8BlockDequantizer
+    from transformers.integrations.finegrained_fp8 import Fp8Dequantize
+
+    values, dtype = {}, dtype_of(config)
+    for name in [n for n in tensors if n.endswith((".weight_scale_inv", ".scale"))]:
+        module = name.rsplit(".", 1)[0]
+        w, scale = tensors[f"{module}.weight"], tensors[name]
+        rows, columns = w.shape[0], w.shape[1] * (2 if w.dtype == torch.int8 else 1)
+        high, wide = scale.shape if scale.dim() == 2 else (1, 1)
+        if rows % high == 0 and columns % wide == 0:
+            made, how = Fp8Dequantize(None)._dequantize_one(w, scale, dtype), f"{version('transformers')}: Fp8Dequantize"
+        else:
+            made, how = FP8BlockDequantizer()._create_dequantized_weight(w, scale), f"{version('compressed-tensors')}: FP8BlockDequantizer"
+        values[f"{module}.weight"] = digest(made, how)
+    return values
+
+
+def fbgemm_fp8(config, tensors):
+    """FBGEMM's reader is a CUDA kernel."""
+    values = {}
+    for name in modules(tensors, "weight_scale"):
+        t = of_module(tensors, name)
+        made = (t["weight"].float() * t["weight_scale"]).to(dtype_of(config))
+        values[f"{name}.weight"] = digest(made, "codes times weight_scale in float32, rounded once (torch; the reader is a CUDA kernel)")
+    return values
+
+
+def mxfp4(config, tensors):
+    """gpt-oss. transformers gives [experts, in, out]."""
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+
+    values = {}
+    for name in [n.removesuffix("_blocks") for n in tensors if n.endswith("_blocks")]:
+        made = convert_moe_packed_tensors(tensors[f"{name}_blocks"], tensors[f"{name}_scales"], dtype=dtype_of(config))
+        values[name] = digest(made.transpose(-1, -2), f"{version('transformers')}: convert_moe_packed_tensors, last two axes transposed back")
+    return values
+
+
+# ---------------------------------------------------------------- MLX
+
+
+def mlx(config, tensors):
+    import mlx.core as mx
+    from make_layouts_mlx import to_mlx, to_torch
+
+    values, numbers, dtype = {}, config["quantization"], dtype_of(config)
+    for name in modules(tensors, "scales"):
+        t = of_module(tensors, name)
+        chosen = {k: v for k, v in {**numbers, **numbers.get(name, {})}.items() if k in ["group_size", "bits", "mode"]}
+        parts = [to_mlx(t[part]) for part in ["weight", "scales", "biases"] if part in t]
+        kind = t["scales"].dtype if t["scales"].is_floating_point() else dtype
+        made = mx.dequantize(*parts, **chosen, dtype=getattr(mx, str(kind).removeprefix("torch.")))
+        values[f"{name}.weight"] = digest(to_torch(made, kind), f"{version('mlx')}: dequantize, CPU")
+    return values
+
+
 METHODS = {
     "compressed-tensors": compressed_tensors,
     "modelopt": modelopt,
@@ -186,8 +247,13 @@ METHODS = {
     "awq": awq,
     "auto-round": auto_round,
     "bitsandbytes": bitsandbytes,
+    "fp8": fp8,
+    "mxfp8": fp8,
+    "fbgemm_fp8": fbgemm_fp8,
+    "mxfp4": mxfp4,
+    "mlx": mlx,
 }
 
 
 def decode(config, tensors):
-    return METHODS[config["quantization_config"]["quant_method"]](config, tensors)
+    return METHODS[config["quantization_config"].get("quant_method", "mlx")](config, tensors)

@@ -224,6 +224,9 @@ fn choose_tensor_scales(
     if recipe.tensor_scale == TensorScaleRule::None {
         return Ok(TensorScale::None);
     }
+    if let TensorScaleRule::Fixed { factor } = recipe.tensor_scale {
+        return Ok(TensorScale::Multiply(vec![factor; shape.matrices]));
+    }
     let d = recipe.scale_arithmetic.dtype(dtype);
     let scales = (0..shape.matrices).map(|matrix| {
         let amax = of_matrix(stats, matrix, shape)?.amax();
@@ -236,7 +239,7 @@ fn check_given(recipe: &Recipe, shape: Shape, given: &TensorScale) -> Result<Ten
     let same_direction = matches!(
         (recipe.tensor_scale, given),
         (TensorScaleRule::None, TensorScale::None)
-            | (TensorScaleRule::Multiply { .. }, TensorScale::Multiply(_))
+            | (TensorScaleRule::Multiply { .. } | TensorScaleRule::Fixed { .. }, TensorScale::Multiply(_))
             | (TensorScaleRule::Divide { .. }, TensorScale::Divide(_))
     );
     let want = if recipe.format.tensor_scale { shape.matrices } else { 0 };

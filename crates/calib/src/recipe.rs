@@ -143,8 +143,13 @@ impl Recipe {
         if matches!(self.format.zero, Zero::Float | Zero::Bias) {
             return refuse("float zero points and biases are read, not chosen");
         }
-        if self.format.tensor_scale && self.format.scale != ScaleKind::E4m3 {
-            return refuse("a tensor scale goes with e4m3 block scales");
+        if self.tensor_scale.looks() && self.format.scale != ScaleKind::E4m3 {
+            return refuse("a tensor scale that is chosen goes with e4m3 block scales");
+        }
+        if let TensorScaleRule::Fixed { factor } = self.tensor_scale
+            && !(factor > 0.0 && factor.is_finite() && self.format.scale.is_float())
+        {
+            return refuse("a fixed tensor scale is a positive number and goes with float block scales");
         }
         if self.format.tensor_scale != (self.tensor_scale != TensorScaleRule::None) {
             return refuse(
@@ -178,7 +183,7 @@ impl Recipe {
     /// blocks stand alone.
     #[must_use]
     pub fn stats(&self) -> Option<TensorStats> {
-        let needed = self.format.tensor_scale || self.format.block == Block::Tensor;
+        let needed = self.tensor_scale.looks() || self.format.block == Block::Tensor;
         needed.then(|| TensorStats::new(self.scale_rule.needs_histogram(&self.format)))
     }
 

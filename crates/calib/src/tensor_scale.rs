@@ -4,6 +4,7 @@
 //! Multiply   t = amax / (element max * scale max)                      effective scale = s * t     ModelOpt, ours
 //! Divide     t = RN_d(RN_d(1 / amax) * (element max * scale max))      effective scale = s / t     compressed-tensors
 //!            d: see Recipe::scale_arithmetic; amax is raised to the smallest normal of d; infinite t becomes 1
+//! Fixed      t as the convention has it, for every tensor             effective scale = s * t     bitsandbytes INT8: 1/127
 //! scale max  448, the largest E4M3; 256 for four-over-six, so that 1.5 times the largest block scale, 384, is still an E4M3
 //! ```
 //!
@@ -36,13 +37,18 @@ pub enum TensorScaleRule {
         /// The block scale of the block that holds the tensor's amax.
         scale_max: f32,
     },
+    /// The same number for every tensor, which multiplies block scales of any float type.
+    Fixed {
+        /// The number.
+        factor: f32,
+    },
 }
 
 impl TensorScaleRule {
     /// The same rule with another largest block scale.
     pub(crate) fn with_scale_max(self, scale_max: f32) -> Self {
         match self {
-            Self::None => Self::None,
+            Self::None | Self::Fixed { .. } => self,
             Self::Multiply { .. } => Self::Multiply { scale_max },
             Self::Divide { .. } => Self::Divide { scale_max },
         }
@@ -52,6 +58,7 @@ impl TensorScaleRule {
     pub(crate) fn choose(self, element: Element, amax: f32, d: Dtype) -> f32 {
         match self {
             Self::None => 1.0,
+            Self::Fixed { factor } => factor,
             Self::Multiply { .. } if amax == 0.0 => 1.0,
             // A matrix of the smallest subnormals would get 0.
             Self::Multiply { scale_max } => (amax / (element.max() * scale_max)).max(f32::from_bits(1)),
@@ -63,11 +70,16 @@ impl TensorScaleRule {
         }
     }
 
+    /// Whether it depends on what is in the matrix.
+    pub(crate) const fn looks(self) -> bool {
+        matches!(self, Self::Multiply { .. } | Self::Divide { .. })
+    }
+
     /// Tensor scales in the direction of this rule.
     pub(crate) fn tag(self, scales: Vec<f32>) -> TensorScale {
         match self {
             Self::None => TensorScale::None,
-            Self::Multiply { .. } => TensorScale::Multiply(scales),
+            Self::Multiply { .. } | Self::Fixed { .. } => TensorScale::Multiply(scales),
             Self::Divide { .. } => TensorScale::Divide(scales),
         }
     }

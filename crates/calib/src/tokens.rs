@@ -56,7 +56,7 @@ pub fn quantize_tokens(
     }
     let matrix = Shape::matrix(tokens, width);
     match (recipe.tensor_scale, scale) {
-        (TensorScaleRule::None, _) => recipe.quantize(matrix, values),
+        (TensorScaleRule::None | TensorScaleRule::Fixed { .. }, _) => recipe.quantize(matrix, values),
         (_, TokenScale::PerToken) => {
             recipe.quantize(Shape { matrices: tokens, rows: 1, cols: width }, values)
         }

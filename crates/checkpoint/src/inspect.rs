@@ -94,6 +94,7 @@ fn describe(path: &Path, weights: &Weights) -> Inspection {
             roles.insert(part.name.as_str(), role_of(&part.holds));
         }
         roles.extend(linear.companions().map(|name| (name, "activation scale")));
+        roles.extend(linear.extras.iter().map(|extra| (extra.tensor.as_str(), extra.kind.words())));
         let (shape, bytes) = (linear.shape(), linear.size_bytes());
         let values = shape.len().unwrap_or(0) as u64;
         *formats.entry(linear.format.name()).or_default() += 1;

@@ -37,8 +37,9 @@ pub(crate) struct Weight<'a> {
     name: &'a str,
     source: Source,
     pub(crate) shape: Shape,
-    /// First row in the tensor that holds it; not 0 for an expert of a stack.
+    /// First row in the tensor that holds it, and from one of its rows to the next; not 0 and 1 for an expert of a stack.
     first_row: usize,
+    step: usize,
 }
 
 impl Weights {
@@ -87,7 +88,7 @@ impl Weights {
             (Source::Quantized(_), Some(stored)) => stored.shape(),
             _ => shape_of(&self.checkpoint.tensor(name)?.entry.shape),
         };
-        Some(Weight { weights: self, name, source: *source, shape, first_row: 0 })
+        Some(Weight { weights: self, name, source: *source, shape, first_row: 0, step: 1 })
     }
 
     /// Per-expert weights, by the names they would have, of the 3-D stacks in this checkpoint.
@@ -99,12 +100,12 @@ impl Weights {
                 continue;
             };
             let Shape { matrices, rows, cols } = whole.shape;
-            for Expert { module, matrix, first_row, rows: own } in
+            for Expert { module, matrix, first_row, step, rows: own } in
                 arch.split_experts(name, &[matrices, rows, cols]).into_iter().flatten()
             {
                 let (source, shape) = (*source, Shape::matrix(own, cols));
-                let weight =
-                    Weight { weights: self, name, source, shape, first_row: matrix * rows + first_row };
+                let first_row = matrix * rows + first_row;
+                let weight = Weight { weights: self, name, source, shape, first_row, step };
                 experts.insert(format!("{module}.weight"), weight);
             }
         }
@@ -132,6 +133,17 @@ impl Weight<'_> {
     /// Reads rows, counted over all matrices, as f32.
     pub(crate) fn read(&self, rows: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
         let cols = self.shape.cols;
+        if self.step > 1 && !rows.is_empty() {
+            // All rows from the first to the last, and those between them dropped.
+            let first = self.first_row + rows.start * self.step;
+            let all = Self { first_row: first, step: 1, ..self.clone() };
+            all.read(0..(rows.len() - 1) * self.step + 1, out)?;
+            for row in 1..rows.len() {
+                out.copy_within(row * self.step * cols..(row * self.step + 1) * cols, row * cols);
+            }
+            out.truncate(rows.len() * cols);
+            return Ok(());
+        }
         out.resize(rows.len() * cols, 0.0);
         let rows = self.first_row + rows.start..self.first_row + rows.end;
         if let (Source::Quantized(_), Some(stored)) = (self.source, self.weights.stored(self.name)) {

@@ -144,6 +144,7 @@ fn recipe_line(Entry { format, parity, recipe, .. }: &Entry) -> Vec<String> {
             TensorScaleRule::None => "-".to_owned(),
             TensorScaleRule::Multiply { scale_max } => format!("* amax/{}", top(scale_max)),
             TensorScaleRule::Divide { scale_max } => format!("/ ({}/amax)", top(scale_max)),
+            TensorScaleRule::Fixed { factor } => format!("* {factor}"),
         },
         word(&recipe.zero_block),
         arithmetic(recipe),

@@ -122,7 +122,7 @@ fn wrong_input_is_one_line_that_says_what_is_wrong() {
     assert!(quantize(&["--format", "fp3"]).contains("no format is called `fp3`"));
     assert!(
         quantize(&["--layout", "gguf"])
-            .contains("no layout is called gguf; there are compressed-tensors, modelopt, plain")
+            .contains("no layout is called gguf; there are compressed-tensors, modelopt, ")
     );
     let carried = quantize(&["--format", "nf4"]);
     assert!(

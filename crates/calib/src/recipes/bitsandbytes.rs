@@ -1,4 +1,4 @@
-//! Recipes of bitsandbytes 0.50 on a CPU: NF4 and FP4 over the flat matrix.
+//! Recipes of bitsandbytes 0.50 on a CPU: NF4 and FP4 over the flat matrix, INT8 in rows.
 //!
 //! ```text
 //! scale      amax of the block, f32; zero stays zero
@@ -6,19 +6,34 @@
 //! ties       to the lower value; FP4: among its two zeros, code 8 for (0, 1/384] and code 0 for (-1/384, 0]
 //! ```
 //!
+//! INT8 stores the amax of a row, and a step is amax / 127: amax * (1/127 rounded to f32). Quotients are ours, x / step in f32 from the weight as it is, with ties to
+//! even; bitsandbytes takes the weight in f16 times 127/amax, which differs at ties only, and turns rows of zeros into undefined numbers, where ours store 1.
+//!
 //! NF4 has one recipe. For FP4 the default is the rule of the CUDA kernel, cuts on |x| and the sign of x; parity is the CPU's search.
 //!
 //! Sources: `bitsandbytes/backends/default/ops.py` (`quantize_4bit`), `csrc/kernels.cu`.
 
-use lowbit_blocks::{Block, Element, Format, ScaleKind, Zero};
+use lowbit_blocks::{Block, Element, Format, INT8, ScaleKind, Zero};
 
 use crate::arithmetic::{Quotient, Ties};
 use crate::recipe::Recipe;
+use crate::rules::ScaleRule;
+use crate::tensor_scale::TensorScaleRule;
 use crate::zero_block::ZeroBlock;
+
+/// A step of INT8, as a part of what is stored for the row.
+pub const STEP: f32 = 1.0 / 127.0;
 
 /// The recipe of a format that bitsandbytes writes.
 #[must_use]
 pub fn recipe(format: &Format, parity: bool) -> Option<Recipe> {
+    let int8 = Format { scale: INT8.scale, tensor_scale: false, ..*format };
+    if int8 == INT8 && format.scale.is_float() {
+        let ours = Recipe::new(INT8).ok()?;
+        let format = Format { tensor_scale: true, ..INT8 };
+        let tensor_scale = TensorScaleRule::Fixed { factor: STEP };
+        return Some(Recipe { format, tensor_scale, scale_rule: ScaleRule::Narrow, ..ours });
+    }
     let flat = matches!(format.block, Block::Flat(_)) && format.scale.is_float() && format.zero == Zero::None;
     if !flat || !matches!(format.element, Element::Nf4 | Element::Fp4) {
         return None;

@@ -56,7 +56,13 @@ impl Chooser {
             kind: format.scale,
             zero: format.zero,
             zero_block: recipe.zero_block,
-            divisor: recipe.scale_rule.divisor(format.element),
+            divisor: match second_level {
+                // What is stored is that much larger than a step.
+                SecondLevel::Multiply(factor) if format.scale.is_float() => {
+                    recipe.scale_rule.divisor(format.element) * factor
+                }
+                _ => recipe.scale_rule.divisor(format.element),
+            },
             scale_dtype: recipe.scale_arithmetic.dtype(weight),
             weight,
             second_level,
@@ -92,7 +98,12 @@ impl Chooser {
         match self.kind {
             ScaleKind::E8m0 => self.mx_scales(&seen.amax, chosen.stored, chosen.scales),
             ScaleKind::E4m3 => self.two_level_scales(&seen.amax, chosen.stored, chosen.scales),
-            _ => self.float_scales(&seen.amax, chosen.stored, chosen.scales),
+            _ => {
+                self.float_scales(&seen.amax, chosen.stored, chosen.scales);
+                if let SecondLevel::Multiply(factor) = self.second_level {
+                    chosen.scales.iter_mut().for_each(|scale| *scale *= factor);
+                }
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! mlp.experts.gate_up_proj [E, 2 I, H]   ->  mlp.experts.e.gate_proj [I, H], mlp.experts.e.up_proj [I, H]
+//!     one after the other                    rows 0 .. I                      rows I .. 2 I
+//!     interleaved (gpt-oss)                  rows 0, 2, 4 ..                  rows 1, 3, 5 ..
 //! mlp.experts.down_proj    [E, H, I]     ->  mlp.experts.e.down_proj [H, I]
 //! ```
 //!
@@ -16,7 +18,17 @@ pub enum Orientation {
     InOut,
 }
 
-/// One expert's linear inside a 3-D stack: whole rows of one matrix.
+/// How the rows of gate and up lie in a stack of both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum GateUp {
+    /// All of the gate's, then all of up's.
+    #[default]
+    Apart,
+    /// One of the gate's, one of up's, and so on.
+    Interleaved,
+}
+
+/// One expert's linear inside a 3-D stack: whole rows of one matrix, every [`step`](Self::step)th.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Expert {
     /// Module name of the linear, `….experts.7.up_proj`.
@@ -25,8 +37,48 @@ pub struct Expert {
     pub matrix: usize,
     /// First row in that matrix.
     pub first_row: usize,
+    /// From one of its rows to the next.
+    pub step: usize,
     /// Number of rows.
     pub rows: usize,
+}
+
+/// Where an expert's linear goes in a stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Name of the stack, `….experts.gate_up_proj`.
+    pub stack: String,
+    /// Which matrix of it.
+    pub matrix: usize,
+    /// Which of the linears that a matrix is made of, and how many these are.
+    pub part: usize,
+    /// See `part`.
+    pub parts: usize,
+}
+
+/// The place of a linear that stands apart; `None` if it is no expert with a stack of its own.
+pub(super) fn place(module: &str) -> Option<Place> {
+    let (parent, last) = module.rsplit_once('.')?;
+    let (experts, matrix) = parent.rsplit_once('.')?;
+    let (stack, part, parts) = match last {
+        "gate_proj" => ("gate_up_proj", 0, 2),
+        "up_proj" => ("gate_up_proj", 1, 2),
+        "down_proj" => ("down_proj", 0, 1),
+        _ => return None,
+    };
+    let named = experts.rsplit('.').next() == Some("experts");
+    let matrix = matrix.parse().ok().filter(|_| named)?;
+    Some(Place { stack: format!("{experts}.{stack}"), matrix, part, parts })
+}
+
+impl GateUp {
+    /// The first of the rows of one of so many linears of this height, and from one of them to the next.
+    pub(super) const fn rows(self, part: usize, parts: usize, rows: usize) -> (usize, usize) {
+        match self {
+            Self::Apart => (part * rows, 1),
+            Self::Interleaved => (part, parts),
+        }
+    }
 }
 
 /// Whether a 3-D tensor of this name is a stack of experts.
@@ -47,7 +99,7 @@ pub(super) fn by_shape(module: &str, rows: usize, cols: usize, hidden: Option<us
 }
 
 /// Cuts a stack `[experts, out, in]` into per-expert linears; `None` where no names for them are known.
-pub(super) fn split(module: &str, shape: &[usize]) -> Option<Vec<Expert>> {
+pub(super) fn split(module: &str, shape: &[usize], gate_up: GateUp) -> Option<Vec<Expert>> {
     let &[experts, rows, _] = shape else { return None };
     let (parent, last) = module.rsplit_once('.')?;
     let parts: &[&str] = match last {
@@ -56,11 +108,9 @@ pub(super) fn split(module: &str, shape: &[usize]) -> Option<Vec<Expert>> {
         _ => return None,
     };
     let rows = rows / parts.len();
-    let linear = |matrix: usize, part: usize| Expert {
-        module: format!("{parent}.{matrix}.{}", parts[part]),
-        matrix,
-        first_row: part * rows,
-        rows,
+    let linear = |matrix: usize, part: usize| {
+        let (first_row, step) = gate_up.rows(part, parts.len(), rows);
+        Expert { module: format!("{parent}.{matrix}.{}", parts[part]), matrix, first_row, step, rows }
     };
     Some(
         (0..experts).flat_map(|m| (0..parts.len()).map(move |p| (m, p))).map(|(m, p)| linear(m, p)).collect(),

@@ -1,6 +1,6 @@
 //! What families of models do differently from the generic rules: one row each.
 
-use super::{At, Is, Orientation, Role, Rule};
+use super::{At, GateUp, Is, Orientation, Role, Rule};
 
 /// One family of architectures.
 #[derive(Clone, Copy, Debug)]
@@ -13,13 +13,22 @@ pub struct Family {
     pub rules: &'static [Rule],
     /// How its 3-D expert tensors are stored, where shapes alone cannot say it.
     pub experts: Option<Orientation>,
+    /// How its stacks of gate and up are made of both.
+    pub gate_up: GateUp,
     /// Module of the output head in engines, for models without a tensor of that name: its weight is the embedding's, or has another name.
     pub head: &'static str,
 }
 
 /// Everything that has no row of its own: Llama, Qwen, Mistral, Mixtral, DeepSeek, Gemma, Phi, BERT, Whisper …
 pub(super) const GENERIC: Family =
-    Family { name: "generic", model_types: &[], rules: &[], experts: None, head: "lm_head" };
+    Family {
+        name: "generic",
+        model_types: &[],
+        rules: &[],
+        experts: None,
+        gate_up: GateUp::Apart,
+        head: "lm_head",
+    };
 
 /// The rows; the first whose `model_types` has the model's decides.
 pub const FAMILIES: &[Family] = &[
@@ -39,6 +48,7 @@ pub const FAMILIES: &[Family] = &[
         model_types: &["gpt_oss"],
         // Hidden and intermediate size are both 2880: no shape can tell.
         experts: Some(Orientation::InOut),
+        gate_up: GateUp::Interleaved,
         ..GENERIC
     },
     Family {

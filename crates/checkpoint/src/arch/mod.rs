@@ -16,7 +16,7 @@ mod experts;
 mod families;
 mod rules;
 
-pub use experts::{Expert, Orientation};
+pub use experts::{Expert, GateUp, Orientation, Place};
 pub use families::{FAMILIES, Family};
 pub use rules::{At, Is, RULES, Rule, SHARED};
 
@@ -153,7 +153,27 @@ impl Arch {
 
     /// The per-expert linears that a 3-D stack of experts is cut into; `None` if it has no such names.
     pub fn split_experts(&self, name: &str, shape: &[usize]) -> Option<Vec<Expert>> {
-        experts::split(module_of(name), shape)
+        experts::split(module_of(name), shape, self.family.gate_up)
+    }
+
+    /// Where the linear of an expert goes in a stack; `None` if it is no such linear.
+    ///
+    /// ```
+    /// let place = lowbit_checkpoint::arch::Arch::new(None).place_in_stack("l.0.mlp.experts.7.up_proj").unwrap();
+    /// assert_eq!((&place.stack[..], place.matrix, place.part, place.parts), ("l.0.mlp.experts.gate_up_proj", 7, 1, 2));
+    /// ```
+    pub fn place_in_stack(&self, module: &str) -> Option<Place> {
+        experts::place(module)
+    }
+
+    /// The first row in its matrix of a linear with so many rows, and from one of its rows to the next.
+    pub fn rows_in_stack(&self, place: &Place, rows: usize) -> (usize, usize) {
+        self.family.gate_up.rows(place.part, place.parts, rows)
+    }
+
+    /// How stacks of this family lie in an unquantized checkpoint, where shapes need not be asked.
+    pub fn stacks(&self) -> Orientation {
+        self.family.experts.unwrap_or(Orientation::OutIn)
     }
 }
 

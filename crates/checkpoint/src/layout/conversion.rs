@@ -64,6 +64,9 @@ pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout) -> Verdic
         return Verdict::Refused;
     }
     let target = to.stores(&target, Dtype::Bf16);
+    if to.rounds_scales() || to.implied_scale(&target).is_some() && to.name() != from.name() {
+        return Verdict::Requantized;
+    }
     // A scale whose reciprocal is rounded, as most are.
     let number = vec![3.0];
     let tensor_scale = match (stored.tensor_scale, from.divides()) {

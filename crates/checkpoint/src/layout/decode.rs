@@ -47,7 +47,7 @@ impl Stored {
                 format!("was put together as {} of {}, not {} of {shape}", got.0, got.1, self.format);
             return Err(Error::tensor(checkpoint.dir(), &self.linear.weight, reason));
         }
-        tensor.dequantize_rows(0, rows.start - tile.start..rows.end - tile.start, out);
+        self.formula.dequantize_rows(&tensor, rows.start - tile.start..rows.end - tile.start, out);
         let mut stored = vec![0.0; shape.cols];
         for row in out.chunks_exact_mut(shape.cols.max(1)) {
             if let Some(perm) = &whole.perm {

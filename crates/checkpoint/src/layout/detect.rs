@@ -82,11 +82,6 @@ pub const FOREIGN: &[Foreign] = &[
 /// Tensors that only one convention has, by the end of their names. For directories without a telling configuration.
 const TELLTALES: &[(&str, &str)] = &[
     (".qweight", "gptq or awq"),
-    (".SCB", "bitsandbytes int8"),
-    (".weight.quant_state.bitsandbytes__nf4", "bitsandbytes nf4"),
-    (".weight.quant_state.bitsandbytes__fp4", "bitsandbytes fp4"),
-    (".weight_scale_inv", "fp8 blocks of DeepSeek's kind"),
-    ("_blocks", "mxfp4 of gpt-oss's kind"),
     (".weight_packed", "compressed-tensors without its configuration"),
     (".weight_scale_2", "modelopt without its configuration"),
     (".W_q", "hqq"),
@@ -120,12 +115,8 @@ pub fn survey(checkpoint: &Checkpoint) -> Result<Option<Survey>> {
     };
     if let Some(config) = stored::any_quantization_config(checkpoint) {
         let method = config.get("quant_method").and_then(Value::as_str);
-        let bitsandbytes =
-            ["load_in_4bit", "load_in_8bit"].iter().any(|key| config.get(*key) == Some(&true.into()));
-        match method {
-            Some(method) => return foreign(method),
-            None if bitsandbytes => return foreign("bitsandbytes"),
-            None => {}
+        if let Some(method) = method {
+            return foreign(method);
         }
     }
     let foreigners = FOREIGN.iter().filter(|f| !f.tensor.is_empty()).map(|f| (f.tensor, f.method));

@@ -5,6 +5,12 @@
 //! | [`plain`](PLAIN) | lowbit | every format |
 //! | [`compressed-tensors`](COMPRESSED_TENSORS) | llm-compressor, vLLM | what its presets say: NVFP4, MXFP4/8, FP8, INT8, packed INT2-8 |
 //! | [`modelopt`](MODELOPT) | NVIDIA Model Optimizer | what it exports: NVFP4, MXFP4/8, FP8, INT8, INT4 in row pairs |
+//! | [`bitsandbytes`](BITSANDBYTES), [`bitsandbytes-nested`](BITSANDBYTES_NESTED) | bitsandbytes, transformers | NF4, FP4; INT8 rows |
+//! | [`fp8`](FP8) | DeepSeek-V3, transformers | FP8 in tiles, per tensor; MXFP8 |
+//! | [`deepseek-v4`](DEEPSEEK_V4) | DeepSeek-V4 | FP8 in tiles of 128, MXFP4 |
+//! | [`fbgemm-fp8`](FBGEMM_FP8) | FBGEMM, transformers | FP8 in rows |
+//! | [`gpt-oss`](GPT_OSS) | OpenAI | stacks of experts in MXFP4 |
+//! | [`mlx`](MLX) | mlx-lm | affine codes with biases, MXFP4, MXFP8, NVFP4 without tensor scale |
 //!
 //! To add one: a file with a type that implements [`Layout`], and its line in [`LAYOUTS`]. A layout says what the parts of a linear are
 //! ([`Part`], with a [`Packing`] where the file arranges codes, scales or zero points differently) and what else belongs to it ([`Stored`]); the pipeline and
@@ -15,12 +21,17 @@
 //! 3. What is no part of the weight (scales of the input, factors, zero points of activations) is a field of [`Stored`] or an [`Extra`]: converting
 //!    carries it over, or says that it cannot.
 
+mod bitsandbytes;
 mod cache;
 pub(crate) mod columns;
 mod compressed_tensors;
 mod conversion;
 mod decode;
 mod detect;
+mod formula;
+mod fp8;
+mod gpt_oss;
+mod mlx;
 mod modelopt;
 mod packing;
 mod part;
@@ -33,6 +44,7 @@ pub use cache::{Cache, CacheNumber};
 pub use conversion::{Verdict, carried, conversion, counterpart};
 pub(crate) use decode::Whole;
 pub use detect::{FOREIGN, Foreign, Reading, Survey, read, survey};
+pub use formula::Formula;
 pub use packing::Packing;
 pub(crate) use part::together;
 pub use part::{Holds, Linear, Make, Part, quantum};
@@ -54,8 +66,35 @@ pub const COMPRESSED_TENSORS: &dyn Layout = &compressed_tensors::CompressedTenso
 /// ModelOpt 0.47's unified Hugging Face export.
 pub const MODELOPT: &dyn Layout = &modelopt::ModelOpt;
 
+/// bitsandbytes 0.50: NF4, FP4, INT8.
+pub const BITSANDBYTES: &dyn Layout = &bitsandbytes::BitsAndBytes { nested: false };
+/// The same with absmax that are quantized themselves: NF4, FP4.
+pub const BITSANDBYTES_NESTED: &dyn Layout = &bitsandbytes::BitsAndBytes { nested: true };
+
+/// `quant_method` `fp8`: FP8 in tiles with `weight_scale_inv`, as DeepSeek-V3 has it, or per tensor; MXFP8.
+pub const FP8: &dyn Layout = &fp8::Fp8::Blocks;
+/// DeepSeek-V4: FP8 in tiles and experts in MXFP4, with scales under the name `scale`.
+pub const DEEPSEEK_V4: &dyn Layout = &fp8::Fp8::DeepSeekV4;
+/// FBGEMM: FP8 in rows.
+pub const FBGEMM_FP8: &dyn Layout = &fp8::Fp8::Fbgemm;
+/// gpt-oss: stacks of experts in MXFP4.
+pub const GPT_OSS: &dyn Layout = &gpt_oss::GptOss;
+/// MLX: affine codes, MXFP4, MXFP8, NVFP4.
+pub const MLX: &dyn Layout = &mlx::Mlx;
+
 /// Every layout; the first is the default.
-pub const LAYOUTS: &[&dyn Layout] = &[COMPRESSED_TENSORS, MODELOPT, PLAIN];
+pub const LAYOUTS: &[&dyn Layout] = &[
+    COMPRESSED_TENSORS,
+    MODELOPT,
+    BITSANDBYTES,
+    BITSANDBYTES_NESTED,
+    FP8,
+    DEEPSEEK_V4,
+    FBGEMM_FP8,
+    GPT_OSS,
+    MLX,
+    PLAIN,
+];
 
 /// How a layout carries a format.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,6 +168,17 @@ pub trait Layout: fmt::Debug + Sync {
 
     /// Whether experts have to be 3-D stacks, so that those which stand apart are put together.
     fn needs_stacks(&self) -> bool {
+        false
+    }
+
+    /// The tensor scale of written files in this format, where no tensor holds it: it multiplies, and is the same for every linear.
+    fn implied_scale(&self, format: &Format) -> Option<f32> {
+        let _ = format;
+        None
+    }
+
+    /// Whether block scales are rounded once more on their way into the file, so that they do not come back as they were.
+    fn rounds_scales(&self) -> bool {
         false
     }
 

@@ -88,8 +88,8 @@ pub enum Holds {
     Made(Make),
 }
 
-/// Works out the bytes of a part from the whole linear; the result has the part's length.
-pub type Make = fn(&QLinear<'_>, &Part) -> Vec<u8>;
+/// Works out the bytes of a part from the whole linear, which is a single matrix; the result has the part's length.
+pub type Make = fn(&Linear, &QLinear<'_>, &Part) -> Vec<u8>;
 
 impl PartialEq for Holds {
     /// Whether both hold the same; of what is worked out, whether it is worked out the same way.

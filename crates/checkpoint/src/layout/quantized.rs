@@ -66,6 +66,13 @@ impl Quantized<'_> {
         self.schemes()[0].0
     }
 
+    /// The modules that are not quantized, as patterns of transformers' `modules_to_not_convert`: each takes the modules whose names begin with it, so
+    /// one that a quantized module begins with (`mlp.gate`, `mlp.gate_proj`) says where it ends.
+    pub fn left_out(&self) -> Vec<String> {
+        let taken = |name: &str| self.names().any(|quantized| quantized.starts_with(name));
+        self.kept.iter().map(|name| if taken(name) { format!("{name}$") } else { name.clone() }).collect()
+    }
+
     /// Names of the quantized modules, in name order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.modules.iter().map(|module| module.name.as_str())

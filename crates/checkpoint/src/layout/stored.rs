@@ -1,6 +1,6 @@
 //! A quantized linear that lies in a checkpoint: its parts, found and checked, read by rows or whole.
 
-use super::{Holds, Linear, Part, columns};
+use super::{Formula, Holds, Linear, Part, columns};
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::error::Mismatch;
 use crate::safetensors::Dtype;
@@ -26,6 +26,8 @@ pub struct Stored {
     pub divides: bool,
     /// The tensor scale that no file states: bitsandbytes' INT8 rows are steps of absmax / 127.
     pub implied_scale: Option<f32>,
+    /// In which operations its values come out.
+    pub formula: Formula,
     /// Tensor with the group of each input column (`g_idx`), where columns do not stand in the order of their groups. Read columns do.
     pub groups: Option<String>,
     /// Tensor with the static scale of the input, and whether the reciprocal is stored.
@@ -59,6 +61,8 @@ pub struct Extra {
 pub enum ExtraKind {
     /// Zero point of the quantized input.
     InputZeroPoint,
+    /// Static scales of the quantized input, one for each expert.
+    InputScales,
     /// Static scale of the quantized output.
     OutputScale,
     /// A rotation of the input or the output, applied when the model runs.
@@ -74,6 +78,7 @@ impl ExtraKind {
     pub const fn words(self) -> &'static str {
         match self {
             Self::InputZeroPoint => "zero point of the input",
+            Self::InputScales => "scales of the inputs",
             Self::OutputScale => "scale of the output",
             Self::Transform => "transform",
             Self::LowRank => "low-rank correction",
@@ -109,6 +114,7 @@ impl Stored {
             activations: Activations::None,
             divides: false,
             implied_scale: None,
+            formula: Formula::Format,
             groups: None,
             input_scale: None,
             pre_quant_scale: None,
@@ -196,7 +202,7 @@ impl Stored {
     }
 
     /// One part's share of some rows, arranged as in memory.
-    fn read_part(
+    pub(super) fn read_part(
         &self,
         checkpoint: &Checkpoint,
         part: &Part,

@@ -5,7 +5,7 @@ use super::exact::{self, Candidate};
 use super::source::Strip;
 use super::units::{Copied, Way};
 use super::{Decoded, Draft, Linears, Placed, Plan, QuantizedUnit, Settings, Source, Title, Unit};
-use super::{carry, natural, paths, select};
+use super::{carry, natural, paths, select, stacks};
 use crate::arch::{Arch, Role};
 use crate::layout::{self, Layout, Linear, Quantized, QuantizedModule, Reading, Scheme, quantum};
 use crate::{Checkpoint, Error, Result};
@@ -41,10 +41,10 @@ pub struct ConvertJob {
 }
 
 /// A linear of the output: what it is, and where its rows come from.
-struct Target {
-    linear: Linear,
-    strips: Vec<Strip>,
-    scheme: Scheme,
+pub(super) struct Target {
+    pub(super) linear: Linear,
+    pub(super) strips: Vec<Strip>,
+    pub(super) scheme: Scheme,
 }
 
 /// Files that speak of a layout and are not copied into another.
@@ -156,7 +156,7 @@ impl ConvertJob {
             }
         }
         if self.layout.needs_stacks() {
-            targets = stack(arch, targets)?;
+            targets = stacks::stack(arch, targets);
         }
         Ok((targets, decoded))
     }
@@ -268,10 +268,22 @@ impl ConvertJob {
         let parts = of(permuted)?;
         let has_place = parts.iter().any(|part| matches!(part.holds, layout::Holds::Groups));
         let smoothed = target.strips.iter().any(|s| linears.stored[s.linear].pre_quant_scale.is_some());
+        let mut implied = true;
+        if let Some(scale) = self.layout.implied_scale(format) {
+            for strip in &target.strips {
+                let stored = &linears.stored[strip.linear];
+                let own = stored.tensor_scale(checkpoint)?;
+                implied &= own == TensorScale::Multiply(vec![scale; stored.shape().matrices]);
+            }
+        }
         let unkept = if permuted && !(has_place && direct.is_some()) {
             Some("columns are out of the order of their groups, and there is no g_idx".to_owned())
         } else if smoothed && !(self.layout.pre_quant_scale().is_some() && direct.is_some()) {
             Some("there is no place for pre_quant_scale, which is multiplied in".into())
+        } else if self.layout.rounds_scales() {
+            Some("the layout rounds block scales once more".into())
+        } else if !implied {
+            Some("the layout's tensor scale is a fixed number, and not this".into())
         } else {
             None
         };
@@ -404,9 +416,4 @@ fn cut(arch: &Arch, layout: &dyn Layout, linear: &Linear, at: usize) -> Vec<(Lin
         (own, vec![strip])
     };
     experts.into_iter().map(cut).collect()
-}
-
-/// Experts that stand apart put together into the stacks that the layout keeps.
-fn stack(_arch: &Arch, targets: Vec<Target>) -> Result<Vec<Target>> {
-    Ok(targets)
 }

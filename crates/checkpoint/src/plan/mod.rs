@@ -22,6 +22,7 @@ mod recipes;
 mod select;
 mod settings;
 mod source;
+mod stacks;
 mod summary;
 mod units;
 

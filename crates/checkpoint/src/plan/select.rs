@@ -191,9 +191,17 @@ fn cut(arch: &Arch, layout: &dyn Layout, tensor: Tensor<'_>) -> Option<Vec<Picke
     let whole = |shape| picked(module_of(&entry.name).to_owned(), entry.name.clone(), shape, 0);
     match entry.shape[..] {
         [rows, cols] => Some(vec![whole(Shape::matrix(rows, cols))]),
-        [matrices, rows, cols] if layout.keeps_stacks() => Some(vec![whole(Shape { matrices, rows, cols })]),
+        [matrices, rows, cols] if layout.keeps_stacks() => {
+            let mut stack = whole(Shape { matrices, rows, cols });
+            stack.linear.stacked = true;
+            Some(vec![stack])
+        }
         [_, rows, cols] => {
             let experts = arch.split_experts(&entry.name, &entry.shape)?;
+            // The values of a picked linear follow without a gap.
+            if experts.iter().any(|expert| expert.step != 1) {
+                return None;
+            }
             let linear = |e: crate::arch::Expert| {
                 let weight = format!("{}.weight", e.module);
                 picked(e.module, weight, Shape::matrix(e.rows, cols), (e.matrix * rows + e.first_row) * cols)

@@ -47,7 +47,7 @@ impl Strip {
 
     /// The rows of one expert of a stack.
     pub(super) const fn of_expert(linear: usize, expert: &Expert) -> Self {
-        let from = Comb { matrix: expert.matrix, first: expert.first_row, step: 1 };
+        let from = Comb { matrix: expert.matrix, first: expert.first_row, step: expert.step };
         Self { linear, from, to: Comb { matrix: 0, first: 0, step: 1 }, rows: expert.rows }
     }
 

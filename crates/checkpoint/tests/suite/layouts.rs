@@ -36,7 +36,8 @@ fn what_is_written_is_what_the_recipe_makes_in_memory() {
     write_llama(dir.path());
     let original = Checkpoint::open(dir.path()).unwrap();
     let mut pairs = 0;
-    for &layout in LAYOUTS {
+    // gpt-oss has stacks of experts only.
+    for &layout in LAYOUTS.iter().filter(|layout| layout.name() != "gpt-oss") {
         for format in formats() {
             for way in layout.carries(&format) {
                 let out = tempfile::tempdir().unwrap();
@@ -54,15 +55,14 @@ fn what_is_written_is_what_the_recipe_makes_in_memory() {
                 // SAFETY: nothing writes into this test's directory any more.
                 let mapped = unsafe { Mapped::open(out.path()) }.unwrap();
                 for stored in &reading.linears {
-                    assert_eq!(stored.format.name(), format.name(), "{context}");
+                    let files = layout.stores(&format, Dtype::Bf16);
+                    assert_eq!(stored.format.name(), files.name(), "{context}");
                     let got = stored.read(&written).unwrap().weight;
                     let want = in_memory(&original, layout, &format, &stored.linear.weight);
-                    assert_eq!(
-                        (got.codes(), got.scales()),
-                        (want.codes(), want.scales()),
-                        "{context} {}",
-                        stored.linear.module
-                    );
+                    assert_eq!(got.codes(), want.codes(), "{context} {}", stored.linear.module);
+                    if !layout.rounds_scales() {
+                        assert_eq!(got.scales(), want.scales(), "{context} {}", stored.linear.module);
+                    }
                     assert_eq!(
                         (got.zeros(), got.tensor_scale()),
                         (want.zeros(), want.tensor_scale()),
@@ -136,7 +136,7 @@ fn a_layout_that_cannot_carry_a_format_says_which_can() {
     };
     assert_eq!(
         say("nf4", layout::COMPRESSED_TENSORS, None),
-        "layout compressed-tensors cannot carry nf4; layouts that can: plain"
+        "layout compressed-tensors cannot carry nf4; layouts that can: bitsandbytes, bitsandbytes-nested, plain"
     );
     assert_eq!(
         say("int4-g128-asym", layout::MODELOPT, None),
@@ -220,21 +220,12 @@ fn other_conventions_are_named() {
         write_model(dir.path(), config, vec![weights(tensor, &[2, 8])]);
         layout::read(&Checkpoint::open(dir.path()).unwrap()).unwrap_err().to_string()
     };
-    for method in ["gptq", "awq", "fp8", "mxfp4", "quark", "auto-round"] {
+    let readable = LAYOUTS.iter().map(|l| l.name()).collect::<Vec<_>>().join(", ");
+    for method in ["gptq", "awq", "quark", "auto-round"] {
         let error = name(json!({"quantization_config": {"quant_method": method}}), "a.weight");
-        assert!(error.contains(&format!(
-            "quantized with {method}, which is not read yet; read are: compressed-tensors, modelopt, plain"
-        )));
+        assert!(error.contains(&format!("quantized with {method}, which is not read yet; read are: {readable}")));
     }
-    assert!(
-        name(json!({"quantization_config": {"load_in_4bit": true}}), "a.weight")
-            .contains("quantized with bitsandbytes")
-    );
     assert!(name(json!({}), "model.layers.0.mlp.up_proj.qweight").contains("quantized with gptq or awq"));
-    assert!(
-        name(json!({}), "model.layers.0.mlp.up_proj.weight_scale_inv")
-            .contains("fp8 blocks of DeepSeek's kind")
-    );
 }
 
 #[test]

@@ -3,9 +3,14 @@
 
 mod arch;
 mod converting;
+mod digests;
 mod faults;
 mod hostile;
 mod kill;
+mod layout_bitsandbytes;
+mod layout_fp8;
+mod layout_gpt_oss;
+mod layout_mlx;
 mod layouts;
 mod looking;
 mod matrix;

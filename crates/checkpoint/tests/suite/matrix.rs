@@ -80,6 +80,8 @@ fn the_matrix_is_what_happens() {
     let source = source();
     let weights = Path::new("model.safetensors");
     let mut there_and_back = 0;
+    // gpt-oss has stacks of experts and no other linear: layout_gpt_oss.rs has them go there and back.
+    let written = || written().filter(|layout| layout.name() != "gpt-oss");
     for from in written() {
         for (name, format, ways) in
             carried(from).filter(|(name, ..)| from.name() != PLAIN.name() || *name == "nvfp4")

@@ -40,7 +40,7 @@ impl Worker {
                     continue;
                 }
                 Holds::Made(make) => {
-                    let made = make(&self.linear(q, tensor_scale.clone())?, part);
+                    let made = make(&q.linear, &self.linear(q, tensor_scale.clone())?, part);
                     if made.len() as u64 != part.len() {
                         let reason = format!("{} bytes were made for {}", made.len(), part.len());
                         return Err(Error::tensor(&outputs[place.file].path, &part.name, reason));

@@ -1,0 +1,75 @@
+//! In which operations the values of a linear come out, where its tool rounds otherwise than the format says.
+//!
+//! ```text
+//! Format       value = code * (scale * tensor scale)             f32, every operation rounded: what the format says
+//! FactorLast   value = (code * scale) * tensor scale             bitsandbytes INT8
+//! PositiveZero value = code * scale + 0.0                        bitsandbytes FP4, whose table has two zeros and both are positive
+//! Rounded(d)   value = RN_d(RN_d(code * scale) + bias)           MLX, d the type of its scales
+//! ```
+//!
+//! The codes and scales are the same; only the last bit of a value, or the sign of a zero, can differ.
+
+use lowbit_blocks::{Block, Dtype, Format, QTensor, TensorScale, Zero};
+use std::ops::Range;
+
+/// The operations that give a linear's values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Formula {
+    /// Those of the format.
+    #[default]
+    Format,
+    /// The tensor scale multiplies the product of code and block scale.
+    FactorLast,
+    /// Zeros are positive.
+    PositiveZero,
+    /// Product and sum are each rounded to this type.
+    Rounded(Dtype),
+}
+
+impl Formula {
+    /// Writes the values of some rows of a tensor of one matrix.
+    ///
+    /// # Panics
+    /// As [`QTensor::dequantize_rows`].
+    pub fn dequantize_rows(self, tensor: &QTensor<'_>, rows: Range<usize>, out: &mut [f32]) {
+        let format = tensor.format();
+        match (self, tensor.tensor_scale(), format.block) {
+            (Self::FactorLast, TensorScale::Multiply(factor), _) => {
+                let bare = Format { tensor_scale: false, ..format };
+                with(tensor, bare, TensorScale::None).dequantize_rows(0, rows, out);
+                out.iter_mut().for_each(|value| *value *= factor[0]);
+            }
+            (Self::PositiveZero, ..) => {
+                tensor.dequantize_rows(0, rows, out);
+                out.iter_mut().for_each(|value| *value += 0.0);
+            }
+            (Self::Rounded(dtype), scale, Block::Group(group)) if format.zero == Zero::Bias => {
+                let bare = Format { zero: Zero::None, ..format };
+                with(tensor, bare, scale.clone()).dequantize_rows(0, rows.clone(), out);
+                let stored = &tensor.zeros().unwrap_or_default()[format.zeros_range(tensor.shape(), 0, rows)];
+                let mut biases = vec![0.0; stored.len() / format.scale.bytes()];
+                format.scale.decode_into(stored, &mut biases);
+                for (values, bias) in out.chunks_exact_mut(group).zip(biases) {
+                    // An f32 has twice the digits of the smaller types and two more: rounding it again rounds the sum once.
+                    values.iter_mut().for_each(|value| *value = round(dtype, round(dtype, *value) + bias));
+                }
+            }
+            _ => tensor.dequantize_rows(0, rows, out),
+        }
+    }
+}
+
+/// The same codes and scales in another format, without zero points.
+fn with<'a>(tensor: &'a QTensor<'_>, format: Format, scale: TensorScale) -> QTensor<'a> {
+    QTensor::new(format, tensor.shape(), tensor.codes(), tensor.scales(), None, scale)
+        .expect("a format with less in it has the same codes and scales")
+}
+
+fn round(dtype: Dtype, x: f32) -> f32 {
+    match dtype {
+        Dtype::F32 => x,
+        Dtype::F16 => half::f16::from_f32(x).to_f32(),
+        Dtype::Bf16 => half::bf16::from_f32(x).to_f32(),
+    }
+}
