@@ -4,6 +4,9 @@
 //! |---|---|---|
 //! | [`plain`](PLAIN) | lowbit | every format |
 //! | [`compressed-tensors`](COMPRESSED_TENSORS) | llm-compressor, vLLM | what its presets say: NVFP4, MXFP4/8, FP8, INT8, packed INT2-8 |
+//! | [`gptq`](GPTQ), [`gptq-v2`](GPTQ_V2) | GPTQModel, AutoGPTQ | INT2, 3, 4, 8 in groups or rows, with and without zero points |
+//! | [`awq`](AWQ) | AutoAWQ, GPTQModel | INT4 in groups or rows, with and without zero points |
+//! | [`gptq-p`](GPTQ_PLANAR), [`awq-gemv`](AWQ_GEMV), [`awq-gemv-fast`](AWQ_GEMV_FAST), [`auto-round`](AUTO_ROUND) | GPTQModel, AutoAWQ, AutoRound | read only |
 //! | [`modelopt`](MODELOPT) | NVIDIA Model Optimizer | what it exports: NVFP4, MXFP4/8, FP8, INT8, INT4 in row pairs |
 //! | [`bitsandbytes`](BITSANDBYTES), [`bitsandbytes-nested`](BITSANDBYTES_NESTED) | bitsandbytes, transformers | NF4, FP4; INT8 rows |
 //! | [`fp8`](FP8) | DeepSeek-V3, transformers | FP8 in tiles, per tensor; MXFP8 |
@@ -21,6 +24,8 @@
 //! 3. What is no part of the weight (scales of the input, factors, zero points of activations) is a field of [`Stored`] or an [`Extra`]: converting
 //!    carries it over, or says that it cannot.
 
+mod auto_round;
+mod awq;
 mod bitsandbytes;
 mod cache;
 pub(crate) mod columns;
@@ -31,12 +36,14 @@ mod detect;
 mod formula;
 mod fp8;
 mod gpt_oss;
+mod gptq;
 mod mlx;
 mod modelopt;
 mod packing;
 mod part;
 mod plain;
 mod quantized;
+mod qweight;
 mod stored;
 
 pub(crate) use cache::CacheTensor;
@@ -65,6 +72,20 @@ pub const PLAIN: &dyn Layout = &plain::Plain;
 pub const COMPRESSED_TENSORS: &dyn Layout = &compressed_tensors::CompressedTensors;
 /// ModelOpt 0.47's unified Hugging Face export.
 pub const MODELOPT: &dyn Layout = &modelopt::ModelOpt;
+/// GPTQ with zero points less one.
+pub const GPTQ: &dyn Layout = &gptq::Gptq(qweight::Convention::Gptq);
+/// GPTQ with zero points as they are.
+pub const GPTQ_V2: &dyn Layout = &gptq::Gptq(qweight::Convention::GptqV2);
+/// GPTQModel's planar GPTQ; read only.
+pub const GPTQ_PLANAR: &dyn Layout = &gptq::Gptq(qweight::Convention::GptqPlanar);
+/// AWQ in the arrangement of its GEMM kernel.
+pub const AWQ: &dyn Layout = &awq::Awq(qweight::Convention::AwqGemm);
+/// AWQ in the arrangement of its GEMV kernel; read only.
+pub const AWQ_GEMV: &dyn Layout = &awq::Awq(qweight::Convention::AwqGemv);
+/// AWQ in the arrangement of its faster GEMV kernel; read only.
+pub const AWQ_GEMV_FAST: &dyn Layout = &awq::Awq(qweight::Convention::AwqGemvFast);
+/// AutoRound's label on GPTQ and AWQ; read only.
+pub const AUTO_ROUND: &dyn Layout = &auto_round::AutoRound;
 
 /// bitsandbytes 0.50: NF4, FP4, INT8.
 pub const BITSANDBYTES: &dyn Layout = &bitsandbytes::BitsAndBytes { nested: false };
@@ -86,6 +107,13 @@ pub const MLX: &dyn Layout = &mlx::Mlx;
 pub const LAYOUTS: &[&dyn Layout] = &[
     COMPRESSED_TENSORS,
     MODELOPT,
+    GPTQ,
+    GPTQ_V2,
+    GPTQ_PLANAR,
+    AWQ,
+    AWQ_GEMV,
+    AWQ_GEMV_FAST,
+    AUTO_ROUND,
     BITSANDBYTES,
     BITSANDBYTES_NESTED,
     FP8,
@@ -189,6 +217,12 @@ pub trait Layout: fmt::Debug + Sync {
     fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String> {
         let _ = (linear, activations);
         Err(format!("{} is not written, and {format} is nothing that it has", self.name()))
+    }
+
+    /// Why zero points of a linear in this format cannot be stored, whatever their shape: only the values tell.
+    fn refuses(&self, format: &Format, zeros: &[u8]) -> Option<String> {
+        let _ = (format, zeros);
+        None
     }
 
     /// Where a static scale of the input goes; `None` if the files have no place for it.

@@ -314,6 +314,7 @@ impl ConvertJob {
             parts: ready.parts.iter().map(|part| (part.clone(), Placed::default())).collect(),
             linear,
             format,
+            layout: self.layout,
             way,
             why,
             source: Source::Quantized(target.strips.clone()),

@@ -2,9 +2,9 @@
 
 use crate::model::testdata;
 use half::{bf16, f16};
-use lowbit_checkpoint::layout::{self, Reading, Stored};
-use lowbit_checkpoint::Checkpoint;
 use lowbit_blocks::Shape;
+use lowbit_checkpoint::Checkpoint;
+use lowbit_checkpoint::layout::{self, Reading, Stored};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -68,7 +68,12 @@ pub(crate) fn assert_digests(folder: &Path) -> (Checkpoint, Reading) {
         let values = decoded(&checkpoint, stored);
         let text = |key: &str| want[key].as_str().unwrap();
         let head = &values[..values.len().min(4)];
-        assert_eq!(digest(&values, text("dtype")), text("sha256"), "{name} {weight}: {head:?}, {}", want["head"]);
+        assert_eq!(
+            digest(&values, text("dtype")),
+            text("sha256"),
+            "{name} {weight}: {head:?}, {}",
+            want["head"]
+        );
     }
     assert_eq!(names.len(), values.len(), "{name}: {names:?}");
     (checkpoint, reading)

@@ -9,6 +9,13 @@
 //!              holds bits 32w .. 32w+31 of column j
 //! RowPairs     byte [j, c] = code (2j, c) in the low nibble, code (2j+1, c) in the high    ModelOpt INT4
 //! Across       the words of Words, column by column: [words of a row, rows]                GPTQ, weights
+//! Columns      one stream per column, in words; one column's words after the other          GPTQ, zero points
+//! Interleaved  words of eight rows in the order 0 2 4 6 1 3 5 7, column by column           AWQ, weights and zero points
+//! Planes       the words of Across, 32 codes at a time cut into planes of bits             GPTQ planar, weights
+//! PlaneColumns the same of Columns                                                        GPTQ planar, zero points
+//! FourRows     four rows together, 64 columns of each in turn, shuffled                    AWQ GEMV-fast, weights
+//! Nibbles      rows of u32 words of values, longer than need be                            AWQ GEMV, zero points
+//! Wider        rows of elements, longer than need be                                       AWQ GEMV, scales
 //! Turned       elements of whole bytes, column by column: [cols, rows]                     GPTQ and AWQ, scales
 //! HighFirst    the first of two 4-bit codes in the high nibble                             bitsandbytes
 //! ```
@@ -16,10 +23,15 @@
 //! What works on tiles of whole rows never needs a tensor in memory: [`Packing::quantum`] says how many rows go together. What turns a matrix takes it whole.
 
 mod across;
+mod columns;
 mod down;
+mod four_rows;
 mod high_first;
+mod interleaved;
+mod planes;
 mod row_pairs;
 mod turned;
+mod wider;
 mod words;
 
 /// How a file arranges codes, scales or zero points, where that is not as in memory.
@@ -46,6 +58,46 @@ pub enum Packing {
         /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
         signed: bool,
     },
+    /// Streams of words down the columns, one column after the other, of values that are one byte each in memory.
+    Columns {
+        /// Bits of a value.
+        bits: u32,
+        /// Whether the file has each value less one, modulo 2^bits.
+        less_one: bool,
+    },
+    /// The words of [`Across`](Self::Across), those of 32 codes cut into planes of bits. There must be a multiple of 32 columns.
+    Planes {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        signed: bool,
+    },
+    /// The words of [`Columns`](Self::Columns), those of 32 values cut into planes of bits. There must be a multiple of 32 rows.
+    PlaneColumns {
+        /// Bits of a value.
+        bits: u32,
+    },
+    /// Four rows of 4-bit codes together. There must be a multiple of four rows and of 64 columns.
+    FourRows,
+    /// Rows of u32 words of 4-bit values, which are one byte each in memory.
+    Nibbles {
+        /// Words of a row, enough of them.
+        words: usize,
+    },
+    /// Rows of more elements than there are in memory.
+    Wider {
+        /// Bytes of an element.
+        bytes: usize,
+        /// Elements of a row in the file, enough of them.
+        cols: usize,
+    },
+    /// Words of eight rows of 4-bit codes, one of all rows after the other. There must be a multiple of eight rows.
+    Interleaved {
+        /// Whether codes are two's complement in memory; the file stores them plus 8.
+        signed: bool,
+    },
+    /// The same of zero points, which are one byte each in memory.
+    InterleavedZeros,
     /// Elements of so many bytes, one of all rows after the other.
     Turned {
         /// Bytes of an element.
@@ -65,21 +117,34 @@ impl Packing {
     /// Rows that go together: a tile starts at a multiple of it, and ends at one or at the last row. `usize::MAX` is the whole matrix.
     pub const fn quantum(self) -> usize {
         match self {
-            Self::Words { .. } | Self::HighFirst => 1,
+            Self::Words { .. } | Self::HighFirst | Self::Nibbles { .. } | Self::Wider { .. } => 1,
             // 32 values of any width fill whole words.
             Self::Down { .. } => 32,
             Self::RowPairs => 2,
-            Self::Across { .. } | Self::Turned { .. } => WHOLE,
+            Self::FourRows => 4,
+            Self::Across { .. }
+            | Self::Columns { .. }
+            | Self::Planes { .. }
+            | Self::PlaneColumns { .. }
+            | Self::Interleaved { .. }
+            | Self::InterleavedZeros
+            | Self::Turned { .. } => WHOLE,
         }
     }
 
     /// Bytes in memory of a row of `cols` values.
     pub const fn row_bytes(self, cols: usize) -> usize {
         match self {
-            Self::Words { bits, .. } | Self::Across { bits, .. } => (cols * bits as usize).div_ceil(8),
-            Self::Down { .. } => cols,
-            Self::RowPairs | Self::HighFirst => cols.div_ceil(2),
-            Self::Turned { bytes } => cols * bytes,
+            Self::Words { bits, .. } | Self::Across { bits, .. } | Self::Planes { bits, .. } => {
+                (cols * bits as usize).div_ceil(8)
+            }
+            Self::Down { .. }
+            | Self::Columns { .. }
+            | Self::PlaneColumns { .. }
+            | Self::Nibbles { .. }
+            | Self::InterleavedZeros => cols,
+            Self::RowPairs | Self::FourRows | Self::HighFirst | Self::Interleaved { .. } => cols.div_ceil(2),
+            Self::Turned { bytes } | Self::Wider { bytes, .. } => cols * bytes,
         }
     }
 
@@ -94,9 +159,18 @@ impl Packing {
     /// ```
     pub const fn packed_len(self, rows: usize, cols: usize) -> usize {
         match self {
-            Self::Words { .. } | Self::Across { .. } => rows * self.row_bytes(cols).next_multiple_of(WORD),
-            Self::Down { bits } => (rows * bits as usize).div_ceil(32) * cols * WORD,
-            Self::RowPairs | Self::Turned { .. } | Self::HighFirst => rows * self.row_bytes(cols),
+            Self::Words { .. } | Self::Across { .. } | Self::Planes { .. } => {
+                rows * self.row_bytes(cols).next_multiple_of(WORD)
+            }
+            Self::Nibbles { words } => rows * words * WORD,
+            Self::Wider { bytes, cols } => rows * cols * bytes,
+            Self::Down { bits } | Self::Columns { bits, .. } | Self::PlaneColumns { bits } => {
+                (rows * bits as usize).div_ceil(32) * cols * WORD
+            }
+            Self::Interleaved { .. } | Self::InterleavedZeros => rows / 8 * cols * WORD,
+            Self::RowPairs | Self::FourRows | Self::Turned { .. } | Self::HighFirst => {
+                rows * self.row_bytes(cols)
+            }
         }
     }
 
@@ -111,6 +185,19 @@ impl Packing {
             Self::Down { bits } => down::pack(bits, rows, cols, memory, file),
             Self::RowPairs => row_pairs::pack(width, memory, file),
             Self::Across { bits, signed } => across::pack((bits, signed), rows, cols, memory, file),
+            Self::Planes { bits, signed } => planes::pack((bits, signed), rows, cols, memory, file),
+            Self::PlaneColumns { bits } => planes::pack_columns(bits, cols, memory, file),
+            Self::FourRows => four_rows::pack(width, memory, file),
+            Self::Nibbles { words } => wider::pack_nibbles(words, cols, memory, file),
+            Self::Wider { bytes, cols } => wider::pack(width, cols * bytes, memory, file),
+            Self::Columns { bits, less_one } => columns::pack((bits, less_one), cols, memory, file),
+            Self::Interleaved { signed } => {
+                let values = interleaved::Values::Nibbles(if signed { 8 } else { 0 });
+                interleaved::pack(values, (rows, cols), memory, file);
+            }
+            Self::InterleavedZeros => {
+                interleaved::pack(interleaved::Values::Bytes, (rows, cols), memory, file);
+            }
             Self::Turned { bytes } => turned::turn((rows, cols), bytes, memory, file),
             Self::HighFirst => high_first::swap(memory, file),
         }
@@ -127,6 +214,19 @@ impl Packing {
             Self::Down { bits } => down::unpack(bits, rows, cols, file, memory),
             Self::RowPairs => row_pairs::unpack(width, file, memory),
             Self::Across { bits, signed } => across::unpack((bits, signed), rows, cols, file, memory),
+            Self::Planes { bits, signed } => planes::unpack((bits, signed), rows, cols, file, memory),
+            Self::PlaneColumns { bits } => planes::unpack_columns(bits, cols, file, memory),
+            Self::FourRows => four_rows::unpack(width, file, memory),
+            Self::Nibbles { words } => wider::unpack_nibbles(words, cols, file, memory),
+            Self::Wider { bytes, cols } => wider::unpack(width, cols * bytes, file, memory),
+            Self::Columns { bits, less_one } => columns::unpack((bits, less_one), cols, file, memory),
+            Self::Interleaved { signed } => {
+                let values = interleaved::Values::Nibbles(if signed { 8 } else { 0 });
+                interleaved::unpack(values, (rows, cols), file, memory);
+            }
+            Self::InterleavedZeros => {
+                interleaved::unpack(interleaved::Values::Bytes, (rows, cols), file, memory);
+            }
             Self::Turned { bytes } => turned::turn((cols, rows), bytes, file, memory),
             Self::HighFirst => high_first::swap(file, memory),
         }

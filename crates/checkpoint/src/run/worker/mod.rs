@@ -71,6 +71,9 @@ impl Worker {
                     (Way::Transcode(way), _) => self.transcode(plan, q, way, *matrix, rows)?,
                     (Way::Quantize(_), None) => return Ok(()),
                 }
+                if let Some(reason) = q.layout.refuses(&q.format, &self.zeros) {
+                    return Err(Error::tensor(plan.source().dir(), q.from(), reason));
+                }
                 if *first {
                     self.write_constants(q, quantizer, outputs)?;
                 }

@@ -1,0 +1,64 @@
+//! Columns of values packed into words, one column's words after the other; a value is one byte in memory. GPTQ's `qzeros` `[groups, out * b / 32]`.
+//!
+//! ```text
+//! memory  value (i, j), a byte         file  bits i*b .. of stream j; streams are padded to words
+//! ```
+//!
+//! Version 1 of GPTQ stores each zero point less one. Its tools subtract 1 from all fields of a word at once, so a zero point of 0 borrows from the field
+//! above it, and adding 1 to all fields at once brings every zero point back; 3-bit fields cross word ends, and are each taken modulo 8.
+
+use super::WORD;
+use lowbit_scalar::pack::{pack_bits, unpack_bits};
+
+pub(super) fn pack((bits, less_one): (u32, bool), cols: usize, memory: &[u8], file: &mut [u8]) {
+    let (rows, width) = sizes(cols, memory.len(), file.len());
+    let mut column = vec![0; rows];
+    for (col, words) in file.chunks_exact_mut(width.max(1)).enumerate().take(cols) {
+        for (value, from) in column.iter_mut().zip(memory[col..].iter().step_by(cols)) {
+            *value = if less_one && !divides(bits) { from.wrapping_sub(1) } else { *from };
+        }
+        let (stream, padding) = words.split_at_mut((rows * bits as usize).div_ceil(8));
+        pack_bits(bits, &column, stream);
+        padding.fill(0);
+        if less_one && divides(bits) {
+            each_word(words, |word| word.wrapping_sub(ones(bits)));
+        }
+    }
+}
+
+pub(super) fn unpack((bits, less_one): (u32, bool), cols: usize, file: &[u8], memory: &mut [u8]) {
+    let (rows, width) = sizes(cols, memory.len(), file.len());
+    let mask = 0xff_u8 >> (8 - bits);
+    let (mut column, mut words) = (vec![0; rows], vec![0; width]);
+    for (col, from) in file.chunks_exact(width.max(1)).enumerate().take(cols) {
+        words.copy_from_slice(from);
+        if less_one && divides(bits) {
+            each_word(&mut words, |word| word.wrapping_add(ones(bits)));
+        }
+        unpack_bits(bits, &words[..(rows * bits as usize).div_ceil(8)], &mut column);
+        for (value, to) in column.iter().zip(memory[col..].iter_mut().step_by(cols)) {
+            *to = if less_one && !divides(bits) { value.wrapping_add(1) & mask } else { *value };
+        }
+    }
+}
+
+/// Values of a column, and bytes of its words.
+fn sizes(cols: usize, memory: usize, file: usize) -> (usize, usize) {
+    (memory.checked_div(cols).unwrap_or(0), file.checked_div(cols).unwrap_or(0))
+}
+
+/// Whether fields end with their words.
+const fn divides(bits: u32) -> bool {
+    32 % bits == 0
+}
+
+/// A word with 1 in every field.
+fn ones(bits: u32) -> u32 {
+    (0..32 / bits).fold(0, |word, field| word | 1 << (field * bits))
+}
+
+fn each_word(words: &mut [u8], change: impl Fn(u32) -> u32) {
+    for word in words.as_chunks_mut::<WORD>().0 {
+        *word = change(u32::from_le_bytes(*word)).to_le_bytes();
+    }
+}
