@@ -1,6 +1,7 @@
 //! The weights of a checkpoint as numbers, quantized or not, read by rows: what inspecting and comparing share.
 
 use crate::arch::{Arch, Expert};
+use crate::layout::sparse::Sparse;
 use crate::layout::{Reading, Stored, read};
 use crate::plan::value_dtype;
 use crate::run::values;
@@ -28,6 +29,8 @@ enum Source {
     Floats,
     /// A quantized linear, by its place in the reading.
     Quantized(usize),
+    /// Floats that are stored without their zeros, by their place in the reading.
+    Sparse(usize),
 }
 
 /// Some rows, with the shape of the whole.
@@ -55,10 +58,15 @@ impl Weights {
         for (at, stored) in reading.iter().flat_map(|r| &r.linears).enumerate() {
             by_name.insert(stored.linear.weight.clone(), Source::Quantized(at));
         }
+        let sparse = reading.iter().flat_map(|r| &r.sparse);
+        by_name.extend(
+            sparse.clone().enumerate().map(|(at, matrix)| (matrix.weight.clone(), Source::Sparse(at))),
+        );
         let linears = || reading.iter().flat_map(|r| &r.linears);
         let mut parts: BTreeSet<_> =
             linears().flat_map(|l| l.parts.iter().map(|p| p.name.as_str())).collect();
         parts.extend(linears().flat_map(Stored::companions));
+        parts.extend(sparse.flat_map(Sparse::tensors));
         let floats = checkpoint.tensors().map(|t| t.entry);
         let floats = floats.filter(|e| value_dtype(e.dtype).is_some() && !parts.contains(e.name.as_str()));
         let floats: Vec<_> = floats.map(|e| (e.name.clone(), Source::Floats)).collect();
@@ -77,8 +85,13 @@ impl Weights {
     pub(crate) fn stored(&self, name: &str) -> Option<&Stored> {
         match self.by_name.get(name)? {
             Source::Quantized(at) => self.reading.as_ref()?.linears.get(*at),
-            Source::Floats => None,
+            Source::Floats | Source::Sparse(_) => None,
         }
+    }
+
+    /// The matrix at this place in the reading.
+    fn sparse(&self, at: usize) -> Option<&Sparse> {
+        self.reading.as_ref()?.sparse.get(at)
     }
 
     /// The weight of this name.
@@ -86,6 +99,7 @@ impl Weights {
         let (name, source) = self.by_name.get_key_value(name)?;
         let shape = match (source, self.stored(name)) {
             (Source::Quantized(_), Some(stored)) => stored.shape(),
+            (Source::Sparse(at), _) => self.sparse(*at)?.shape,
             _ => shape_of(&self.checkpoint.tensor(name)?.entry.shape),
         };
         Some(Weight { weights: self, name, source: *source, shape, first_row: 0, step: 1 })
@@ -149,13 +163,20 @@ impl Weight<'_> {
         if let (Source::Quantized(_), Some(stored)) = (self.source, self.weights.stored(self.name)) {
             return self.read_quantized(stored, rows, out);
         }
-        let tensor = self.weights.checkpoint.require(self.name)?;
+        let sparse = match self.source {
+            Source::Sparse(at) => self.weights.sparse(at),
+            _ => None,
+        };
+        let tensor = self.weights.checkpoint.require(sparse.map_or(self.name, |s| &s.compressed))?;
         let dtype = value_dtype(tensor.entry.dtype)
             .ok_or_else(|| tensor.error(format!("is {}", tensor.entry.dtype)))?;
         let size = dtype.bytes();
         let mut words = vec![0u32; (out.len() * size).div_ceil(4)];
         let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..out.len() * size];
-        tensor.read((rows.start * cols * size) as u64, bytes)?;
+        match sparse {
+            Some(sparse) => bytes.copy_from_slice(&sparse.rows(&self.weights.checkpoint, rows)?),
+            None => tensor.read((rows.start * cols * size) as u64, bytes)?,
+        }
         let values = values(bytes, dtype);
         values.widen_into(0..values.len(), out);
         Ok(())

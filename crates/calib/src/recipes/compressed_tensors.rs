@@ -57,13 +57,13 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
         }
         Format {
             element: Element::Int { bits: 1.. },
-            block: Block::Channel | Block::Group(_),
+            block: Block::Tensor | Block::Channel | Block::Group(_),
             scale,
             ..
         } if float(scale) => Activations::None,
         Format {
             element: Element::Uint { bits: 1.. },
-            block: Block::Channel | Block::Group(_),
+            block: Block::Tensor | Block::Channel | Block::Group(_),
             zero: Zero::Int,
             scale,
             ..

@@ -20,15 +20,14 @@ pub struct Family {
 }
 
 /// Everything that has no row of its own: Llama, Qwen, Mistral, Mixtral, DeepSeek, Gemma, Phi, BERT, Whisper …
-pub(super) const GENERIC: Family =
-    Family {
-        name: "generic",
-        model_types: &[],
-        rules: &[],
-        experts: None,
-        gate_up: GateUp::Apart,
-        head: "lm_head",
-    };
+pub(super) const GENERIC: Family = Family {
+    name: "generic",
+    model_types: &[],
+    rules: &[],
+    experts: None,
+    gate_up: GateUp::Apart,
+    head: "lm_head",
+};
 
 /// The rows; the first whose `model_types` has the model's decides.
 pub const FAMILIES: &[Family] = &[

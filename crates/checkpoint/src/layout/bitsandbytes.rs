@@ -109,7 +109,8 @@ impl Layout for BitsAndBytes {
             holds: Holds::Codes(Some(Packing::HighFirst)),
         };
         let (_, blocks) = format.scale_grid(linear.shape);
-        let mut parts = vec![codes, part("quant_map", Dtype::F32, vec![16], Holds::Fixed(table(format.element)))];
+        let mut parts =
+            vec![codes, part("quant_map", Dtype::F32, vec![16], Holds::Fixed(table(format.element)))];
         if self.nested {
             parts.extend(nested::parts(weight, blocks, nested::BLOCKSIZE));
         } else {
@@ -117,7 +118,8 @@ impl Layout for BitsAndBytes {
         }
         // The length of the text does not depend on the offset.
         let text = state::text(linear, format, self.nested.then_some(0.0)).into_bytes();
-        let (shape, suffix) = (vec![text.len()], format!("quant_state.bitsandbytes__{}", format.element.name()));
+        let (shape, suffix) =
+            (vec![text.len()], format!("quant_state.bitsandbytes__{}", format.element.name()));
         let holds = if self.nested { Holds::Made(nested::write) } else { Holds::Fixed(text) };
         parts.push(part(&suffix, Dtype::U8, shape, holds));
         Ok(parts)

@@ -1,6 +1,7 @@
 //! What a checkpoint is quantized with, if with anything: the configuration says it first, then the names of tensors.
 
 use super::cache::{self, CacheTensor};
+use super::sparse::{self, Sparse};
 use super::{Found, LAYOUTS, Layout, Stored, stored};
 use crate::{Checkpoint, Error, Result};
 use serde_json::Value;
@@ -14,6 +15,8 @@ pub struct Reading {
     pub linears: Vec<Stored>,
     /// Scales and biases of the key-value cache.
     pub(crate) caches: Vec<CacheTensor>,
+    /// Weights of floats that are stored without their zeros.
+    pub(crate) sparse: Vec<Sparse>,
 }
 
 /// The same with what cannot be read of it.
@@ -93,8 +96,9 @@ const TELLTALES: &[(&str, &str)] = &[
 /// [`Error::Convention`] naming a convention that is not read yet, or what the layout has to say against the checkpoint.
 pub fn read(checkpoint: &Checkpoint) -> Result<Option<Reading>> {
     let Some(Survey { layout, linears }) = survey(checkpoint)? else { return Ok(None) };
-    let linears = linears.into_iter().collect::<Result<_>>()?;
-    Ok(Some(Reading { layout, linears, caches: cache::find(checkpoint) }))
+    let linears: Vec<Stored> = linears.into_iter().collect::<Result<_>>()?;
+    let sparse = sparse::beside(checkpoint, &linears)?;
+    Ok(Some(Reading { layout, linears, caches: cache::find(checkpoint), sparse }))
 }
 
 /// Finds out how a checkpoint is quantized, going on where a linear cannot be read; `None` if it is not quantized.
@@ -114,8 +118,9 @@ pub fn survey(checkpoint: &Checkpoint) -> Result<Option<Survey>> {
         Err(Error::Convention { dir: checkpoint.dir().to_owned(), method, readable })
     };
     if let Some(config) = stored::any_quantization_config(checkpoint) {
-        let method = config.get("quant_method").and_then(Value::as_str);
-        if let Some(method) = method {
+        let text = |key: &str| config.get(key).and_then(Value::as_str);
+        let format = text("format").filter(|format| FOREIGN.iter().any(|f| f.method == *format));
+        if let Some(method) = format.or(text("quant_method")) {
             return foreign(method);
         }
     }

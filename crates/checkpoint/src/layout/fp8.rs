@@ -57,7 +57,9 @@ impl Layout for Fp8 {
             (Self::Blocks, Block::Tile { .. }) if float => "FP8 blocks",
             (Self::Blocks, _) if *format == MXFP8 => "MXFP8",
             (Self::DeepSeekV4, Block::Tile { rows: 128, cols: 128 }) if float => "FP8 blocks",
-            (Self::DeepSeekV4, Block::Tile { rows: 128, cols: 128 }) if is_ue8m0(format) => "FP8 blocks, ue8m0",
+            (Self::DeepSeekV4, Block::Tile { rows: 128, cols: 128 }) if is_ue8m0(format) => {
+                "FP8 blocks, ue8m0"
+            }
             (Self::DeepSeekV4, _) if *format == MXFP4 => "MXFP4 experts",
             (Self::Fbgemm, Block::Channel) if float => "FP8 rows",
             _ => return Vec::new(),
@@ -82,8 +84,12 @@ impl Layout for Fp8 {
     }
 
     fn input_scale(&self, _: &Format) -> Option<Companion> {
-        let companion =
-            Companion { suffix: "activation_scale", dtype: Some(Dtype::F32), listed: false, reciprocal: false };
+        let companion = Companion {
+            suffix: "activation_scale",
+            dtype: Some(Dtype::F32),
+            listed: false,
+            reciprocal: false,
+        };
         (*self == Self::Blocks).then_some(companion)
     }
 
@@ -122,7 +128,11 @@ impl Fp8 {
         let (dtypes, cols) = (
             found.unwrap_or((if packed { Dtype::I8 } else { Dtype::F8_E4M3 }, self.scale_dtype(format))),
             // F4 counts values, bytes count pairs.
-            if packed && found.is_none_or(|(codes, _)| codes != Dtype::F4) { shape.cols / 2 } else { shape.cols },
+            if packed && found.is_none_or(|(codes, _)| codes != Dtype::F4) {
+                shape.cols / 2
+            } else {
+                shape.cols
+            },
         );
         let turned = linear.orientation == Orientation::InOut;
         let codes = if turned { stack(&[cols, shape.rows]) } else { stack(&[shape.rows, cols]) };
@@ -131,13 +141,22 @@ impl Fp8 {
         let packing = turned.then_some(Packing::Turned { bytes: 1 });
         vec![
             Part { name: linear.weight.clone(), dtype: dtypes.0, shape: codes, holds: Holds::Codes(packing) },
-            Part { name: self.scale_name(linear), dtype: dtypes.1, shape: scales, holds: Holds::Scales(None) },
+            Part {
+                name: self.scale_name(linear),
+                dtype: dtypes.1,
+                shape: scales,
+                holds: Holds::Scales(None),
+            },
         ]
     }
 
     /// MXFP8's scales are bytes, DeepSeek-V4's have their own type.
     fn scale_dtype(self, format: &Format) -> Dtype {
-        if format.scale == ScaleKind::E8m0 && self == Self::Blocks { Dtype::U8 } else { scale_dtype(format.scale) }
+        if format.scale == ScaleKind::E8m0 && self == Self::Blocks {
+            Dtype::U8
+        } else {
+            scale_dtype(format.scale)
+        }
     }
 }
 

@@ -69,7 +69,8 @@ impl Layout for GptOss {
 
     fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
         let mut config = config.clone();
-        let left_out: Vec<_> = quantized.left_out().into_iter().chain(quantized.embeddings.iter().cloned()).collect();
+        let left_out: Vec<_> =
+            quantized.left_out().into_iter().chain(quantized.embeddings.iter().cloned()).collect();
         config.insert(
             "quantization_config".into(),
             json!({"modules_to_not_convert": left_out, "quant_method": "mxfp4"}),
@@ -97,7 +98,9 @@ impl GptOss {
     /// The stack whose codes these are.
     fn stored(&self, checkpoint: &Checkpoint, blocks: Tensor<'_>, weight: &str) -> Result<Stored> {
         let [matrices, rows, groups, BYTES] = blocks.entry.shape[..] else {
-            return Err(blocks.error(format!("shape {:?} is not [experts, out, in / 32, 16]", blocks.entry.shape)));
+            return Err(
+                blocks.error(format!("shape {:?} is not [experts, out, in / 32, 16]", blocks.entry.shape))
+            );
         };
         let shape = Shape { matrices, rows, cols: groups.saturating_mul(BLOCK) };
         MXFP4.check(shape).map_err(|e| blocks.error(e.to_string()))?;

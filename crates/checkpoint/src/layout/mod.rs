@@ -44,6 +44,7 @@ mod part;
 mod plain;
 mod quantized;
 mod qweight;
+pub(crate) mod sparse;
 mod stored;
 
 pub(crate) use cache::CacheTensor;

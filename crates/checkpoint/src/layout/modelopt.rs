@@ -1,106 +1,58 @@
 //! ModelOpt's unified Hugging Face export, as version 0.47 writes it.
 //!
 //! ```text
-//! quant_algo                  tensors of module M, W = [o, i]
-//! W4A16_NVFP4, NVFP4          M.weight U8 [o, i/2]     M.weight_scale F8_E4M3 [o, i/16]   M.weight_scale_2 F32 [], which multiplies
-//! mxfp4                       M.weight U8 [o, i/2]     M.weight_scale U8 (E8M0) [o, i/32]
-//! MXFP8                       M.weight F8_E4M3 [o, i]  M.weight_scale U8 (E8M0) [o, i/32]
-//! FP8                         M.weight F8_E4M3 [o, i]  M.weight_scale F32 []
-//! FP8_PER_CHANNEL_PER_TOKEN   M.weight F8_E4M3 [o, i]  M.weight_scale F32 [o]
-//! fp8_pb_wo                   M.weight F8_E4M3 [o, i]  M.weight_scale F32 [o/128, 1, i/128, 1]
-//! W8A16                       M.weight I8 [o, i]       M.weight_scale F32 [o]
-//! W4A16_AWQ                   M.weight U8 [o/2, i]     M.weight_scale F32 [o, i/g]        byte [j, c]: rows 2j (low) and 2j+1 (high)
+//! quant_algo                        tensors of module M, W = [o, i]
+//! NVFP4, W4A16_NVFP4, NVFP4_AWQ,    M.weight U8 [o, i/2]     M.weight_scale F8_E4M3 [o, i/16]   M.weight_scale_2 F32 [], which multiplies
+//!   NVFP4_SVD
+//! W4A8_NVFP4_FP8                    the same with [o, i/32]; M.weight_scale_2 is amax / 448, so that code * scale is in the range of E4M3
+//! mxfp4, W4A8_MXFP4_FP8             M.weight U8 [o, i/2]     M.weight_scale U8 (E8M0) [o, i/32]
+//! MXFP8                             M.weight F8_E4M3 [o, i]  M.weight_scale U8 (E8M0) [o, i/32]
+//! FP8                               M.weight F8_E4M3 [o, i]  M.weight_scale F32 []
+//! FP8_PER_CHANNEL_PER_TOKEN         M.weight F8_E4M3 [o, i]  M.weight_scale F32 [o]
+//! fp8_pb_wo                         M.weight F8_E4M3 [o, i]  M.weight_scale F32 [o/128, 1, i/128, 1], or without the ones
+//! W8A16, W8A8_SQ_PER_CHANNEL        M.weight I8 [o, i]       M.weight_scale F32 [o]
+//! W4A16_AWQ                         M.weight U8 [o/2, i]     M.weight_scale F32 [o, i/g]        byte [j, c]: rows 2j (low) and 2j+1 (high)
+//! W4A8_AWQ                          the same, and M.weight_scale_2 F32 []
+//!
+//! static scales of the input        M.input_scale F32 []     NVFP4: amax / 2688, the others amax / 448 or / 127
+//! smoothing                         M.pre_quant_scale [i] in the weight's type, which the input is multiplied with
+//! NVFP4_SVD                         M.svdquant_lora_a [r, i], M.svdquant_lora_b [o, r], or under M.weight_quantizer._svdquant_lora_a and _b
+//! cache of attention module A       A.k_proj.k_scale, A.v_proj.v_scale F32 [] (amax / 448, of NVFP4 too)   affine: A.k_proj.k_bias, A.v_proj.v_bias
+//! stacks of E matrices              the same with E in front
 //! ```
+//!
+//! Of W4A8_AWQ the file has the INT4 stage only: `W = code * weight_scale`. Its second stage is an E4M3 rounding that engines do when they run,
+//! `E4M3(W / weight_scale_2) * weight_scale_2`, with `weight_scale_2 = amax / 448`. What is read here is W, exactly; `weight_scale_2` is kept.
 //!
 //! Of a single tile ModelOpt drops every axis of the scale (`[]`), which a loader that has allocated four may not take: `[1, 1, 1, 1]` is written, both are read.
 //!
-//! Static activation scales are `M.input_scale` F32 [], smoothing is `M.pre_quant_scale` [i]. `hf_quant_config.json` and
-//! `quantization_config` in `config.json` say the same twice, indented by four. The lower case of two algorithms is ModelOpt's.
+//! `hf_quant_config.json` and `quantization_config` in `config.json` say the same twice, indented by four. A checkpoint without either is read by the types and
+//! shapes of its tensors. The lower case of two algorithms is ModelOpt's.
 //! Sources: `torch/export/quant_utils.py`, `unified_export_hf.py`, `convert_hf_config.py`, of ModelOpt 0.47.
 
+mod algorithm;
 mod config;
+mod exclude;
 mod find;
 
-use super::{Carried, Companion, Found, Holds, Layout, Linear, Packing, Part, Quantized};
+use super::{Cache, CacheNumber, Carried, Companion, Found, Holds, Layout, Linear, Part, Quantized};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
-use lowbit_blocks::{Block, FP8, FP8_BLOCK, FP8_CHANNEL, Format, INT8, MXFP4, MXFP8, NVFP4, ScaleKind};
+use algorithm::{ALGORITHMS, Algorithm, Weight, second_stage};
+use lowbit_blocks::{Format, ScaleKind};
 use lowbit_calib::{Activations, recipes::Producer};
 use serde_json::{Map, Value};
+
+/// Name of the layout, and `quant_method` of its configurations.
+const METHOD: &str = "modelopt";
 
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct ModelOpt;
 
-/// One algorithm: a format, what the configuration calls it, and which keys it adds.
-struct Algorithm {
-    name: &'static str,
-    format: Format,
-    activations: Activations,
-    /// Whether `hf_quant_config.json` states the group size.
-    group_size: bool,
-    /// Whether `config.json` has `config_groups`.
-    groups: bool,
-    /// Whether this version writes it: some need calibrated input scales.
-    written: bool,
-}
-
-const PLAIN: Algorithm = Algorithm {
-    name: "",
-    format: FP8,
-    activations: Activations::None,
-    group_size: false,
-    groups: false,
-    written: true,
-};
-
-/// The algorithms whose format is one row; INT4 comes with any group size and is in [`int4`].
-const ALGORITHMS: &[Algorithm] = &[
-    Algorithm { name: "W4A16_NVFP4", format: NVFP4, group_size: true, groups: true, ..PLAIN },
-    Algorithm { name: "mxfp4", format: MXFP4, ..PLAIN },
-    Algorithm { name: "MXFP8", format: MXFP8, group_size: true, activations: Activations::Dynamic, ..PLAIN },
-    Algorithm {
-        name: "FP8_PER_CHANNEL_PER_TOKEN",
-        format: FP8_CHANNEL,
-        activations: Activations::Dynamic,
-        ..PLAIN
-    },
-    Algorithm { name: "fp8_pb_wo", format: FP8_BLOCK, ..PLAIN },
-    Algorithm { name: "W8A16", format: INT8, ..PLAIN },
-    Algorithm { name: "FP8", format: FP8, activations: Activations::Static, written: false, ..PLAIN },
-    Algorithm { name: "NVFP4", format: NVFP4, activations: Activations::Static, written: false, ..PLAIN },
-    Algorithm { name: "NVFP4_AWQ", format: NVFP4, activations: Activations::Static, written: false, ..PLAIN },
-    Algorithm {
-        name: "W8A8_SQ_PER_CHANNEL",
-        format: INT8,
-        activations: Activations::Static,
-        written: false,
-        ..PLAIN
-    },
-];
-
-/// Name of the INT4 algorithm. ModelOpt uses it for plain groups too, where no `pre_quant_scale` is in the file.
-const AWQ: &str = "W4A16_AWQ";
-
-/// INT4 in groups of this size, scales in f32.
-const fn int4(group: usize) -> Algorithm {
-    let format = Format::int(4, Block::Group(group)).with_scale(ScaleKind::F32);
-    Algorithm { name: AWQ, format, group_size: true, ..PLAIN }
-}
-
-/// The algorithm that writes a format.
-fn algorithm(format: &Format) -> Option<Algorithm> {
-    // ModelOpt keeps every float scale in f32.
-    let format = if format.scale.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
-    match format.block {
-        Block::Group(group) if format == int4(group).format => Some(int4(group)),
-        _ => ALGORITHMS.iter().find(|a| a.written && a.format == format).map(|a| Algorithm { ..*a }),
-    }
-}
-
 impl Layout for ModelOpt {
     fn name(&self) -> &'static str {
-        "modelopt"
+        METHOD
     }
 
     fn producer(&self) -> Producer {
@@ -108,52 +60,66 @@ impl Layout for ModelOpt {
     }
 
     fn carries(&self, format: &Format) -> Vec<Carried> {
-        let carried = |a: Algorithm| Carried { scheme: a.name.to_owned(), activations: a.activations };
-        algorithm(format).map(carried).into_iter().collect()
+        let ways = [Activations::None, Activations::Dynamic, Activations::Static];
+        let carried = |activations| {
+            let algorithm = Algorithm::of(format, activations, false)?;
+            Some(Carried { scheme: algorithm.name.to_owned(), activations })
+        };
+        ways.into_iter().filter_map(carried).collect()
     }
 
     fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
         if format.scale.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
     }
 
-    fn input_scale(&self, _: &Format) -> Option<Companion> {
-        Some(Companion { suffix: "input_scale", dtype: Some(Dtype::F32), listed: false, reciprocal: false })
+    fn mixes(&self) -> bool {
+        true
+    }
+
+    fn input_scale(&self, format: &Format) -> Option<Companion> {
+        let companion =
+            Companion { suffix: "input_scale", dtype: Some(Dtype::F32), listed: false, reciprocal: false };
+        let takes = |a: &Algorithm| a.activations == Activations::Static && a.carries(format);
+        ALGORITHMS.iter().any(takes).then_some(companion)
     }
 
     fn pre_quant_scale(&self) -> Option<Companion> {
         Some(Companion { suffix: "pre_quant_scale", dtype: None, listed: true, reciprocal: false })
     }
 
-    fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
-        let (rows, cols) = linear.matrix("ModelOpt")?;
-        let (high, wide) = format.scale_grid(linear.shape);
-        let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
-        let scale = |dtype, shape| part("weight_scale", dtype, shape, Holds::Scales(None));
-        let weight = |dtype, cols| part("weight", dtype, vec![rows, cols], Holds::Codes(None));
-        let float = |shape| scale(Dtype::F32, shape);
-        Ok(match (*format, format.block) {
-            (NVFP4, _) => vec![
-                weight(Dtype::U8, cols / 2),
-                scale(Dtype::F8_E4M3, vec![high, wide]),
-                part("weight_scale_2", Dtype::F32, vec![], Holds::TensorScale),
-            ],
-            (MXFP4, _) => vec![weight(Dtype::U8, cols / 2), scale(Dtype::U8, vec![high, wide])],
-            (MXFP8, _) => vec![weight(Dtype::F8_E4M3, cols), scale(Dtype::U8, vec![high, wide])],
-            (FP8, _) => vec![weight(Dtype::F8_E4M3, cols), float(vec![])],
-            (FP8_CHANNEL, _) => vec![weight(Dtype::F8_E4M3, cols), float(vec![rows])],
-            (FP8_BLOCK, _) => vec![weight(Dtype::F8_E4M3, cols), float(vec![high, 1, wide, 1])],
-            (INT8, _) => vec![weight(Dtype::I8, cols), float(vec![rows])],
-            (_, Block::Group(group)) if *format == int4(group).format => {
-                if rows % 2 != 0 || cols % 2 != 0 {
-                    return Err(format!(
-                        "{rows} rows of {cols}: INT4 in ModelOpt pairs rows, both numbers must be even"
-                    ));
-                }
-                let pairs = Holds::Codes(Some(Packing::RowPairs));
-                vec![part("weight", Dtype::U8, vec![rows / 2, cols], pairs), float(vec![rows, wide])]
-            }
-            _ => return Err(format!("ModelOpt has no {format}")),
-        })
+    fn cache(&self, attention: &str, number: CacheNumber) -> Option<(String, Companion)> {
+        let (projection, suffix, dtype) = match number {
+            CacheNumber::Scale(Cache::Key) => ("k_proj", "k_scale", Some(Dtype::F32)),
+            CacheNumber::Scale(Cache::Value) => ("v_proj", "v_scale", Some(Dtype::F32)),
+            CacheNumber::Bias(Cache::Key) => ("k_proj", "k_bias", None),
+            CacheNumber::Bias(Cache::Value) => ("v_proj", "v_bias", None),
+            CacheNumber::Scale(Cache::Query) | CacheNumber::Bias(Cache::Query) => return None,
+        };
+        let companion = Companion { suffix, dtype, listed: false, reciprocal: false };
+        Some((format!("{attention}.{projection}.{suffix}"), companion))
+    }
+
+    fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String> {
+        linear.matrix("ModelOpt")?;
+        if linear.permuted {
+            return Err("ModelOpt has no place for the order of columns".into());
+        }
+        // Float scales of any type: converting says whether f32 is another number.
+        let algorithm = Algorithm::of(format, activations, false)
+            .or_else(|| ALGORITHMS.iter().find(|a| a.carries(format)).copied())
+            .ok_or_else(|| format!("ModelOpt has no {format}"))?;
+        let stored = if format.scale.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
+        let mut parts = algorithm.weight.parts(linear, &stored)?;
+        if algorithm.weight == Weight::Int4 && activations == Activations::Static {
+            parts.push(Part::new(
+                &linear.module,
+                "weight_scale_2",
+                Dtype::F32,
+                vec![],
+                Holds::Made(second_stage),
+            ));
+        }
+        Ok(parts)
     }
 
     fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {

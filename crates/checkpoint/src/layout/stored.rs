@@ -69,6 +69,8 @@ pub enum ExtraKind {
     Transform,
     /// A low-rank correction (SVDQuant, EoRA).
     LowRank,
+    /// Scale of a second rounding that engines do to the weight (W4A8_AWQ).
+    SecondStage,
     /// A constant of the layout that says nothing about the numbers.
     Marker,
 }
@@ -82,6 +84,7 @@ impl ExtraKind {
             Self::OutputScale => "scale of the output",
             Self::Transform => "transform",
             Self::LowRank => "low-rank correction",
+            Self::SecondStage => "scale of a second stage",
             Self::Marker => "marker",
         }
     }
@@ -355,4 +358,29 @@ pub(super) fn input_scale(
 ) -> Option<(String, bool)> {
     let tensor = checkpoint.tensor(&format!("{module}.{suffix}"))?;
     Some((tensor.entry.name.clone(), reciprocal))
+}
+
+/// The tensors of a module that have these names after it.
+pub(super) fn extras<S: AsRef<str>>(
+    checkpoint: &Checkpoint,
+    module: &str,
+    suffixes: &[(S, ExtraKind)],
+) -> Vec<Extra> {
+    let found = suffixes.iter().filter_map(|(suffix, kind)| {
+        let tensor = checkpoint.tensor(&format!("{module}.{}", suffix.as_ref()))?;
+        Some(Extra { tensor: tensor.entry.name.clone(), kind: *kind })
+    });
+    found.collect()
+}
+
+/// The numbers of a small I64 tensor, which count something.
+pub(super) fn read_numbers(tensor: Tensor<'_>) -> Result<Vec<usize>> {
+    if tensor.entry.dtype != Dtype::I64 {
+        return Err(tensor.error(format!("is {}, not I64", tensor.entry.dtype)));
+    }
+    let bytes = tensor.read_all()?;
+    let numbers = bytes.as_chunks().0.iter().copied().map(i64::from_le_bytes);
+    numbers
+        .map(|n| usize::try_from(n).map_err(|_| tensor.error(format!("{n} is not a number of values"))))
+        .collect()
 }

@@ -5,6 +5,7 @@
 
 use super::units::{Constant, Copied};
 use super::{Linears, Placed, QuantizedUnit, Source, Unit};
+use crate::layout::sparse::Sparse;
 use crate::layout::{CacheNumber, CacheTensor, Companion, ExtraKind, Layout, Stored, read_floats};
 use crate::safetensors::Dtype;
 use crate::{CONFIG, Checkpoint, Error, Result};
@@ -69,6 +70,8 @@ pub(super) fn carry_over(
         for extra in &stored.extras {
             match extra.kind {
                 ExtraKind::Marker => {}
+                // Worked out again with the parts.
+                ExtraKind::SecondStage if to.name() == from.name() => {}
                 _ if to.name() == from.name() => {
                     let entry = checkpoint.require(&extra.tensor)?.entry;
                     carried.units.push(Unit::Copied(Copied::new(entry, extra.kind.words())));
@@ -123,6 +126,21 @@ pub(super) fn carry_over(
 fn quantizes_input(to: &dyn Layout, q: &QuantizedUnit, stored: &Stored) -> bool {
     let ways = to.carries(&q.format);
     stored.activations != Activations::None && ways.iter().any(|way| way.activations == stored.activations)
+}
+
+/// Weights of floats that are stored without their zeros, with them: no layout writes them otherwise.
+pub(super) fn restored(
+    checkpoint: &Checkpoint,
+    sparse: Vec<Sparse>,
+    consumed: &mut BTreeSet<String>,
+) -> Result<Vec<Unit>> {
+    let mut units = Vec::new();
+    for matrix in sparse {
+        consumed.extend(matrix.tensors().map(ToOwned::to_owned));
+        let dtype = checkpoint.require(&matrix.compressed)?.entry.dtype;
+        units.push(Unit::Copied(Copied::restored(matrix, dtype)));
+    }
+    Ok(units)
 }
 
 /// All tensors that linears are made of, and what belongs to them.

@@ -7,7 +7,7 @@ use super::units::{Copied, Way};
 use super::{Decoded, Draft, Linears, Placed, Plan, QuantizedUnit, Settings, Source, Title, Unit};
 use super::{carry, natural, paths, select, stacks};
 use crate::arch::{Arch, Role};
-use crate::layout::{self, Layout, Linear, Quantized, QuantizedModule, Reading, Scheme, quantum};
+use crate::layout::{self, Layout, Linear, Quantized, QuantizedModule, Reading, Scheme, Stored, quantum};
 use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::{Format, Shape, TensorScale};
 use lowbit_calib::{Activations, Recipe, ScaleRule, TensorScaleRule, recipes};
@@ -73,13 +73,14 @@ impl ConvertJob {
         let base = carry::plain_config(&checkpoint)?;
         let arch = Arch::new(Some(&base));
         let mut warnings = checkpoint.warnings().to_vec();
-        let Reading { layout: from, linears, caches } = reading;
+        let Reading { layout: from, linears, caches, sparse } = reading;
         let linears = Linears::new(&checkpoint, linears)?;
         let (targets, decoded) = self.targets(&arch, from, &linears)?;
         self.check_mix(&targets)?;
         let mut units = self.linears(&checkpoint, &arch, &linears, &targets)?;
         units.extend(decoded.into_iter().map(Unit::Decoded));
-        let carried = carry::carry_over(&checkpoint, self.layout, from, &linears, &caches, &units)?;
+        let mut carried = carry::carry_over(&checkpoint, self.layout, from, &linears, &caches, &units)?;
+        units.extend(carry::restored(&checkpoint, sparse, &mut carried.consumed)?);
         units.extend(carried.units);
         let rest = select::rest(&checkpoint, &arch, &carried.consumed);
         for (name, why) in &rest.copied {
@@ -150,7 +151,7 @@ impl ConvertJob {
                 decoded.push(Decoded::new(linear.clone(), at, stored.quantum()));
                 continue;
             }
-            let scheme = self.scheme(&stored.format, stored.activations, linear.dtype)?;
+            let scheme = self.scheme(stored)?;
             for (linear, strips) in cut(arch, self.layout, linear, at) {
                 targets.push(Target { linear, strips, scheme });
             }
@@ -162,14 +163,23 @@ impl ConvertJob {
     }
 
     /// How a linear of this format is carried.
-    fn scheme(&self, from: &Format, activations: Activations, dtype: lowbit_blocks::Dtype) -> Result<Scheme> {
+    fn scheme(&self, stored: &Stored) -> Result<Scheme> {
+        let (activations, dtype) = (stored.activations, stored.linear.dtype);
         let format = match self.format {
             Some(format) => format,
-            None => layout::counterpart(self.layout, from),
+            None => layout::counterpart(self.layout, &stored.format),
         };
         let ways = self.layout.carries(&format);
         let same = ways.iter().any(|way| way.activations == activations);
         let carried = layout::carry(self.layout, &format, same.then_some(activations))?;
+        if carried.activations == Activations::Static && stored.input_scale.is_none() {
+            return Err(Error::CannotCarry {
+                format: format.name(),
+                layout: self.layout.name(),
+                with: format!(" as {}", carried.scheme),
+                can: format!("{} has no static scale of its input", stored.linear.module),
+            });
+        }
         Ok(Scheme { format: self.layout.stores(&format, dtype), activations: carried.activations })
     }
 

@@ -42,11 +42,11 @@ impl DequantizeJob {
         };
         paths::check(&self.settings.source, &self.settings.out, self.settings.resume)?;
         let mut config = carry::plain_config(&checkpoint)?;
-        let Reading { layout: from, linears, caches } = reading;
+        let Reading { layout: from, linears, caches, sparse } = reading;
         let linears = Linears::new(&checkpoint, linears)?;
         let mut consumed = carry::consumed(&linears);
         consumed.extend(caches.iter().map(|cache| cache.tensor.clone()));
-        let mut units = Vec::new();
+        let mut units = carry::restored(&checkpoint, sparse, &mut consumed)?;
         for (at, stored) in linears.stored.iter().enumerate() {
             let needed = [ExtraKind::Transform, ExtraKind::LowRank];
             if let Some(extra) = stored.extras.iter().find(|extra| needed.contains(&extra.kind)) {

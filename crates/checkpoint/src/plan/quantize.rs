@@ -4,6 +4,7 @@ use super::{Draft, Job, Linears, OnNonFinite, Plan, Title, paths, recipes, selec
 use crate::layout::{self, Quantized, QuantizedModule, Scheme};
 use crate::{CONFIG, Checkpoint, Error, Progress, Result};
 use lowbit_blocks::{Block, Dtype, Format};
+use lowbit_calib::Activations;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -45,6 +46,14 @@ impl Job {
         let mut config =
             config.cloned().ok_or_else(|| Error::file(&self.source, format!("there is no {CONFIG}")))?;
         let carried = layout::carry(self.layout, &self.format, self.activations)?;
+        if carried.activations == Activations::Static {
+            return Err(Error::CannotCarry {
+                format: self.format.name(),
+                layout: self.layout.name(),
+                with: format!(" as {}", carried.scheme),
+                can: "static scales of activations come with calibration".into(),
+            });
+        }
         let patterns = (&self.include[..], &self.exclude[..]);
         let selection = select::select(&checkpoint, self.layout, patterns, nonfinite)?;
         let mut warnings = [checkpoint.warnings(), &selection.warnings].concat();

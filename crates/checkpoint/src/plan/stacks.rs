@@ -46,7 +46,11 @@ fn whole(arch: &Arch, name: &str, members: &[(Place, Target)]) -> Option<Target>
     let strips = members.iter().flat_map(|(place, target)| {
         let (start, step) = arch.rows_in_stack(place, rows);
         target.strips.iter().map(move |strip| {
-            let to = Comb { matrix: place.matrix, first: start + strip.to.first * step, step: strip.to.step * step };
+            let to = Comb {
+                matrix: place.matrix,
+                first: start + strip.to.first * step,
+                step: strip.to.step * step,
+            };
             super::source::Strip { to, ..strip.clone() }
         })
     });

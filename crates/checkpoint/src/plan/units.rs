@@ -5,6 +5,7 @@ use super::select::Selection;
 use super::source::{Source, Strip};
 use super::{Job, natural};
 use crate::arch::Orientation;
+use crate::layout::sparse::Sparse;
 use crate::layout::{Layout, Linear, Part, Scheme, quantum};
 use crate::safetensors::{Dtype, Entry};
 use crate::{Checkpoint, Result};
@@ -81,6 +82,8 @@ pub(crate) struct Copied {
     pub(crate) len: u64,
     /// Why it is not quantized.
     pub(crate) why: String,
+    /// Where its bytes are, if its zeros are left out there.
+    pub(crate) sparse: Option<Sparse>,
     pub(crate) place: Placed,
 }
 
@@ -106,6 +109,22 @@ impl Copied {
             shape: entry.shape.clone(),
             len: entry.len(),
             why: why.to_owned(),
+            sparse: None,
+            place: Placed::default(),
+        }
+    }
+
+    /// A matrix with the zeros that its file leaves out.
+    pub(super) fn restored(sparse: Sparse, dtype: Dtype) -> Self {
+        let Shape { rows, cols, .. } = sparse.shape;
+        Self {
+            tensor: sparse.compressed.clone(),
+            name: sparse.weight.clone(),
+            dtype,
+            shape: vec![rows, cols],
+            len: (rows * cols) as u64 * dtype.bitsize() as u64 / 8,
+            why: "stored without its zeros".into(),
+            sparse: Some(sparse),
             place: Placed::default(),
         }
     }

@@ -40,7 +40,9 @@ pub(super) fn check(
 ) -> Result<()> {
     let first = Weights::open(original)?;
     let Layers { layout, linears, broken, understood } = layers;
-    let reading = layout.map(|layout| Reading { layout, linears, caches: Vec::new() });
+    // What is wrong with a bitmask is no matter of the original.
+    let sparse = crate::layout::sparse::beside(&checkpoint, &linears).unwrap_or_default();
+    let reading = layout.map(|layout| Reading { layout, linears, caches: Vec::new(), sparse });
     let second = Weights::new(checkpoint, reading);
     let wanted = |name: &str| names::part_of(name).is_none() && !broken.contains(names::module_of(name));
     let Pairs { mut pairs, only_first, only_second } = pair_up(&first, &second, wanted);

@@ -75,14 +75,16 @@ fn nested_absmax_are_the_nearest_of_the_map() {
             bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect()
         };
         let (map, scales) = (floats("nested_quant_map"), floats("nested_absmax"));
-        let text = nested.tensor(&format!("{name}.quant_state.bitsandbytes__nf4")).unwrap().read_all().unwrap();
+        let text =
+            nested.tensor(&format!("{name}.quant_state.bitsandbytes__nf4")).unwrap().read_all().unwrap();
         let text: serde_json::Value = serde_json::from_slice(&text).unwrap();
         let offset = text["nested_offset"].as_f64().unwrap() as f32;
         let absmax = exact.effective_scales(0);
         let mean = absmax.iter().map(|&x| f64::from(x)).sum::<f64>() / absmax.len() as f64;
         assert_eq!(offset, mean as f32, "{name}");
         for (at, (&exact, &rounded)) in absmax.iter().zip(&rounded.effective_scales(0)).enumerate() {
-            let best = map.iter().map(|m| (m * scales[at / 256] + offset - exact).abs()).fold(f32::MAX, f32::min);
+            let best =
+                map.iter().map(|m| (m * scales[at / 256] + offset - exact).abs()).fold(f32::MAX, f32::min);
             let ulp = f32::EPSILON * exact;
             assert!((rounded - exact).abs() <= best + ulp, "{name} {at}: {exact} became {rounded}, {best}");
         }
@@ -94,13 +96,28 @@ fn floats(values: &[f32]) -> Vec<u8> {
 }
 
 const NF4: [f32; 16] = [
-    -1.0, -0.6961928, -0.52507305, -0.3949175, -0.28444138, -0.18477343, -0.091050036, 0.0, 0.0795803,
-    0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1.0,
+    -1.0,
+    -0.6961928,
+    -0.52507305,
+    -0.3949175,
+    -0.28444138,
+    -0.18477343,
+    -0.091050036,
+    0.0,
+    0.0795803,
+    0.1609302,
+    0.2461123,
+    0.33791524,
+    0.44070983,
+    0.562617,
+    0.72295684,
+    1.0,
 ];
 
 /// Three rows of 3 in blocks of 4, with this text.
 fn by_hand(text: &str) -> Vec<Tensor> {
-    let tensor = |name: &str, dtype, shape: &[usize], bytes| (format!("a.weight{name}"), dtype, shape.to_vec(), bytes);
+    let tensor =
+        |name: &str, dtype, shape: &[usize], bytes| (format!("a.weight{name}"), dtype, shape.to_vec(), bytes);
     vec![
         // -1, 1, 0 | 1, -1, 1 | 0, 0, 1 and a nibble of nothing.
         tensor("", Dtype::U8, &[5, 1], vec![0x0f, 0x7f, 0x0f, 0x77, 0xf0]),
@@ -127,7 +144,8 @@ fn blocks_run_over_row_ends_and_the_first_code_is_the_high_nibble() {
 #[test]
 fn absmax_that_are_quantized_themselves_are_a_product_and_a_sum() {
     let dir = tempfile::tempdir().unwrap();
-    let text = TEXT.replace('}', r#", "nested_blocksize": 2, "nested_dtype": "float32", "nested_offset": 0.5}"#);
+    let text =
+        TEXT.replace('}', r#", "nested_blocksize": 2, "nested_dtype": "float32", "nested_offset": 0.5}"#);
     let mut tensors = by_hand(&text);
     let map: Vec<f32> = (0..256).map(|code| code as f32 / 4.0).collect();
     tensors[1] = ("a.weight.absmax".into(), Dtype::U8, vec![3], vec![4, 8, 255]);

@@ -56,7 +56,10 @@ fn a_scale_may_lie_in_another_shard_than_its_weight() {
     let method = json!({"quant_method": "fp8", "weight_block_size": [2, 3]});
     std::fs::write(dir.path().join("config.json"), config(method).to_string()).unwrap();
     write_file(&dir.path().join("a.safetensors"), vec![ones("m.weight", &[3, 4])]);
-    write_file(&dir.path().join("b.safetensors"), vec![floats("m.weight_scale_inv", &[2, 2], &[1.0, 2.0, 3.0, 4.0])]);
+    write_file(
+        &dir.path().join("b.safetensors"),
+        vec![floats("m.weight_scale_inv", &[2, 2], &[1.0, 2.0, 3.0, 4.0])],
+    );
     let index = json!({"weight_map": {"m.weight": "a.safetensors", "m.weight_scale_inv": "b.safetensors"}});
     std::fs::write(dir.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
     let checkpoint = Checkpoint::open(dir.path()).unwrap();
@@ -129,7 +132,11 @@ fn what_lies_is_refused() {
     };
     let fp8 = || json!({"quant_method": "fp8", "weight_block_size": [0, 18446744073709551615u64]});
     let scale = |shape: &[usize]| floats("m.weight_scale_inv", shape, &vec![1.0; shape.iter().product()]);
-    refused(fp8(), vec![ones("m.weight", &[4, 8]), scale(&[3, 1])], "[3, 1] scales do not divide 4x8 into blocks");
+    refused(
+        fp8(),
+        vec![ones("m.weight", &[4, 8]), scale(&[3, 1])],
+        "[3, 1] scales do not divide 4x8 into blocks",
+    );
     refused(fp8(), vec![ones("m.weight", &[4, 8]), scale(&[2, 2, 2])], "is no grid of scales of 4x8");
     refused(fp8(), vec![ones("m.weight", &[4, 8]), scale(&[0, 0])], "do not divide");
     refused(fp8(), vec![ones("m.weight", &[8]), scale(&[1, 1])], "is no matrix");
@@ -146,7 +153,9 @@ fn deepseek_v4_mixes_tiles_and_packed_experts() {
     model.push(weights("model.layers.0.mlp.gate_proj.weight", &[64, 128]));
     write_model(dir.path(), llama_config(), model);
     let ue8m0 = Format { scale: ScaleKind::E8m0, ..FP8_BLOCK };
-    plan(dir.path(), out.path(), |job| (job.format, job.layout) = (ue8m0, layout::DEEPSEEK_V4)).run(&()).unwrap();
+    plan(dir.path(), out.path(), |job| (job.format, job.layout) = (ue8m0, layout::DEEPSEEK_V4))
+        .run(&())
+        .unwrap();
     let written = Checkpoint::open(out.path()).unwrap();
     let reading = layout::read(&written).unwrap().unwrap();
     assert_eq!(reading.layout.name(), "deepseek-v4");
@@ -154,15 +163,29 @@ fn deepseek_v4_mixes_tiles_and_packed_experts() {
     let scale = written.tensor("model.layers.0.self_attn.q_proj.scale").unwrap().entry;
     assert_eq!((scale.dtype, &scale.shape[..]), (Dtype::F8_E8M0, &[2, 1][..]));
     let config = written.config().unwrap();
-    assert_eq!((&config["expert_dtype"], &config["quantization_config"]["scale_fmt"]), (&json!("fp8"), &json!("ue8m0")));
+    assert_eq!(
+        (&config["expert_dtype"], &config["quantization_config"]["scale_fmt"]),
+        (&json!("fp8"), &json!("ue8m0"))
+    );
     // transformers takes a name for the beginning of others: the router must not take gate_proj with it.
     let left_out = &config["quantization_config"]["modules_to_not_convert"];
     assert_eq!(left_out, &json!(["lm_head", "model.layers.0.mlp.gate$"]));
 
     // An expert as its linear says it is.
-    let expert = Linear { module: "e.0.w1".into(), weight: "e.0.w1.weight".into(), shape: lowbit_blocks::Shape::matrix(32, 64), ..Linear::default() };
+    let expert = Linear {
+        module: "e.0.w1".into(),
+        weight: "e.0.w1.weight".into(),
+        shape: lowbit_blocks::Shape::matrix(32, 64),
+        ..Linear::default()
+    };
     let parts = layout::DEEPSEEK_V4.parts(&expert, &MXFP4, Activations::Dynamic).unwrap();
     let about: Vec<_> = parts.iter().map(|p| (p.name.as_str(), p.dtype, p.shape.clone())).collect();
-    assert_eq!(about, [("e.0.w1.weight", Dtype::I8, vec![32, 32]), ("e.0.w1.scale", Dtype::F8_E8M0, vec![32, 2])]);
-    assert!(error(dir.path(), out.path(), |job| (job.format, job.layout) = (FP8, layout::DEEPSEEK_V4)).contains("layouts that can: "));
+    assert_eq!(
+        about,
+        [("e.0.w1.weight", Dtype::I8, vec![32, 32]), ("e.0.w1.scale", Dtype::F8_E8M0, vec![32, 2])]
+    );
+    assert!(
+        error(dir.path(), out.path(), |job| (job.format, job.layout) = (FP8, layout::DEEPSEEK_V4))
+            .contains("layouts that can: ")
+    );
 }

@@ -34,7 +34,10 @@ fn stacks_are_written_and_nothing_else_can_be() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_moe(dir.path(), "qwen3_moe", weights(STACK, &[3, 64, 32]));
     let reason = error(dir.path(), out.path(), |job| (job.format, job.layout) = (MXFP4, layout::GPT_OSS));
-    assert!(reason.contains("quantizes stacks of experts and nothing else; leave it out with --exclude"), "{reason}");
+    assert!(
+        reason.contains("quantizes stacks of experts and nothing else; leave it out with --exclude"),
+        "{reason}"
+    );
     let experts = plan(dir.path(), out.path(), |job| {
         (job.format, job.layout, job.exclude) = (MXFP4, layout::GPT_OSS, vec!["re:.*self_attn".into()]);
     });
@@ -52,7 +55,10 @@ fn stacks_are_written_and_nothing_else_can_be() {
     let theirs = theirs.linears.iter().find(|linear| linear.linear.weight == STACK).unwrap();
     assert_eq!(reading.linears[0].read(&written).unwrap(), theirs.read(&plain).unwrap());
     let config: &Value = &written.config().unwrap()["quantization_config"];
-    assert_eq!(config, &json!({"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.0.self_attn.q_proj"]}));
+    assert_eq!(
+        config,
+        &json!({"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.0.self_attn.q_proj"]})
+    );
 }
 
 /// Expert 1's gate is rows 0, 2, 4 … of matrix 1, and up is the rows between them.
@@ -60,7 +66,8 @@ fn stacks_are_written_and_nothing_else_can_be() {
 fn rows_of_gate_and_up_are_interleaved() {
     let arch = Arch::new(json!({"model_type": "gpt_oss"}).as_object());
     let experts = arch.split_experts(STACK, &[2, 6, 32]).unwrap();
-    let rows: Vec<_> = experts.iter().map(|e| (e.module.as_str(), e.matrix, e.first_row, e.step, e.rows)).collect();
+    let rows: Vec<_> =
+        experts.iter().map(|e| (e.module.as_str(), e.matrix, e.first_row, e.step, e.rows)).collect();
     let [a, b] = ["0", "1"].map(|e| format!("model.layers.0.mlp.experts.{e}"));
     let want = [
         (format!("{a}.gate_proj"), 0, 0, 2, 3),
@@ -70,7 +77,9 @@ fn rows_of_gate_and_up_are_interleaved() {
     ];
     assert_eq!(rows, want.each_ref().map(|(name, m, f, s, r)| (name.as_str(), *m, *f, *s, *r)));
     let apart = Arch::new(None).split_experts(STACK, &[2, 6, 32]).unwrap();
-    assert!(apart.iter().all(|e| e.step == 1 && e.first_row == if e.module.ends_with("up_proj") { 3 } else { 0 }));
+    assert!(
+        apart.iter().all(|e| e.step == 1 && e.first_row == if e.module.ends_with("up_proj") { 3 } else { 0 })
+    );
 }
 
 /// A stack of gpt-oss against the same experts apart: comparing finds each row in its place, or it would not be exact.
@@ -85,7 +94,8 @@ fn a_stack_compares_with_its_experts_apart() {
     for expert in 0..matrices {
         for (first, name) in ["gate_proj", "up_proj"].into_iter().enumerate() {
             let rows = (first..rows).step_by(2).map(|row| (expert * rows + row) * cols);
-            let bytes: Vec<u8> = rows.clone().flat_map(|at| &values[at..at + cols]).flat_map(|x| x.to_le_bytes()).collect();
+            let bytes: Vec<u8> =
+                rows.clone().flat_map(|at| &values[at..at + cols]).flat_map(|x| x.to_le_bytes()).collect();
             let name = format!("model.layers.0.mlp.experts.{expert}.{name}.weight");
             apart.push((name, Dtype::F32, vec![rows.len(), cols], bytes));
         }
@@ -113,14 +123,21 @@ fn stacks_are_cut_and_put_together_again() {
         let names: Vec<_> = cut.tensors().map(|t| t.entry.name.clone()).collect();
         if !layout.keeps_stacks() {
             let up = names.iter().any(|name| name.starts_with("model.layers.0.mlp.experts.1.up_proj."));
-            assert!(up && names.contains(&"model.layers.0.mlp.experts.1.up_proj.bias".to_owned()), "{names:?}");
+            assert!(
+                up && names.contains(&"model.layers.0.mlp.experts.1.up_proj.bias".to_owned()),
+                "{names:?}"
+            );
         }
         convert(apart.path(), again.path(), layout::GPT_OSS);
         let (first, last) = (Checkpoint::open(&oss).unwrap(), Checkpoint::open(again.path()).unwrap());
         for tensor in first.tensors() {
             let name = &tensor.entry.name;
             let other = last.tensor(name).unwrap_or_else(|| panic!("{}: no {name}", layout.name()));
-            assert_eq!((other.entry.dtype, &other.entry.shape), (tensor.entry.dtype, &tensor.entry.shape), "{name}");
+            assert_eq!(
+                (other.entry.dtype, &other.entry.shape),
+                (tensor.entry.dtype, &tensor.entry.shape),
+                "{name}"
+            );
             assert_eq!(other.read_all().unwrap(), tensor.read_all().unwrap(), "{} {name}", layout.name());
         }
     }

@@ -3,10 +3,10 @@
 use crate::digests::{assert_digests, decoded, folders};
 use crate::model::{Tensor, austen, contents, plan, write_model};
 use lowbit_blocks::{Block, Format, MXFP4, MXFP8, NVFP4, ScaleKind, Zero};
+use lowbit_calib::Activations;
 use lowbit_checkpoint::layout::{self, Quantized, QuantizedModule, Scheme};
 use lowbit_checkpoint::safetensors::Dtype;
 use lowbit_checkpoint::{Checkpoint, Mapped};
-use lowbit_calib::Activations;
 use serde_json::{Map, Value, json};
 
 #[test]
@@ -73,8 +73,12 @@ fn files_say_that_they_are_of_mlx() {
     plan(&austen(), out.path(), |job| (job.format, job.layout) = (MXFP8, layout::MLX)).run(&()).unwrap();
     let written = Checkpoint::open(out.path()).unwrap();
     assert_eq!(written.files()[0].header().metadata["format"], "mlx");
-    let config = String::from_utf8(contents(out.path())[std::path::Path::new("config.json")].clone()).unwrap();
-    assert!(config.contains("    \"quantization\": {\n        \"bits\": 8,\n        \"group_size\": 32,\n"), "{config}");
+    let config =
+        String::from_utf8(contents(out.path())[std::path::Path::new("config.json")].clone()).unwrap();
+    assert!(
+        config.contains("    \"quantization\": {\n        \"bits\": 8,\n        \"group_size\": 32,\n"),
+        "{config}"
+    );
 }
 
 fn floats(name: &str, shape: &[usize], values: &[f32]) -> Tensor {
@@ -149,7 +153,12 @@ fn formats_are_carried_whatever_float_their_scales_are() {
             }
         }
     }
-    let no = [Format::uint(7, Block::Group(64)), Format::uint(4, Block::Group(64)), NVFP4, Format::int(4, Block::Group(64))];
+    let no = [
+        Format::uint(7, Block::Group(64)),
+        Format::uint(4, Block::Group(64)),
+        NVFP4,
+        Format::int(4, Block::Group(64)),
+    ];
     assert!(no.iter().all(|format| layout::MLX.carries(format).is_empty()));
     assert_eq!(layout::MLX.carries(&MXFP4).len(), 1);
 }

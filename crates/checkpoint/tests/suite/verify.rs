@@ -4,6 +4,7 @@ use crate::layouts::formats;
 use crate::model::{Tensor, plan, testdata, weights, write_model};
 use crate::verify_faults::FAULTS;
 use lowbit_blocks::Format;
+use lowbit_calib::Activations;
 use lowbit_checkpoint::index::{INDEX, Index};
 use lowbit_checkpoint::layout::{self, LAYOUTS, Layout};
 use lowbit_checkpoint::safetensors::{Dtype, TensorFile, header_bytes, order};
@@ -261,7 +262,7 @@ fn whatever_is_written_is_good_also_beside_its_original() {
     let mut written = 0;
     for &layout in LAYOUTS {
         for format in formats() {
-            for way in layout.carries(&format) {
+            for way in layout.carries(&format).into_iter().filter(|w| w.activations != Activations::Static) {
                 let out = tempfile::tempdir().unwrap();
                 plan(original.path(), out.path(), |job| {
                     (job.format, job.layout, job.activations) = (format, layout, Some(way.activations));

@@ -1,6 +1,6 @@
 //! Quantized linears of a bitsandbytes checkpoint: every parameter with a quant state, every module with an SCB.
 
-use super::super::{Extra, Found, ExtraKind, Formula, Holds, Linear, Packing, Part, Stored, stored};
+use super::super::{Extra, ExtraKind, Formula, Found, Holds, Linear, Packing, Part, Stored, stored};
 use super::state::{SUFFIXES, State};
 use super::{STEP, nested, table};
 use crate::arch::module_of;
@@ -49,7 +49,9 @@ fn four_bits(checkpoint: &Checkpoint, text: Tensor<'_>, weight: &str, element: E
     let codes = checkpoint.require(weight)?;
     if codes.entry.len() != format.codes_len(shape) as u64 {
         let (dtype, have, want) = (codes.entry.dtype, &codes.entry.shape, format.codes_len(shape));
-        return Err(codes.error(format!("is {dtype} {have:?}, but {format} of {shape} has {want} bytes there")));
+        return Err(
+            codes.error(format!("is {dtype} {have:?}, but {format} of {shape} has {want} bytes there"))
+        );
     }
     let blocks = format.scales_len(shape) / format.scale.bytes();
     let part = |suffix, dtype, shape, holds| Part::new(weight, suffix, dtype, shape, holds);
@@ -103,7 +105,9 @@ fn eight_bits(checkpoint: &Checkpoint, scb: Tensor<'_>, module: &str) -> Result<
     let marker = checkpoint.tensor(&format!("{module}.weight_format"));
     if let Some(marker) = marker {
         if marker.entry.len() != 1 || marker.read_all()? != [0] {
-            return Err(marker.error("is not 0: rows in an order for tensor cores, of bitsandbytes before 0.44"));
+            return Err(
+                marker.error("is not 0: rows in an order for tensor cores, of bitsandbytes before 0.44")
+            );
         }
         stored.extras.push(Extra { tensor: marker.entry.name.clone(), kind: ExtraKind::Marker });
     }

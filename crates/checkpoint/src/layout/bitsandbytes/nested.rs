@@ -26,7 +26,9 @@ pub(super) fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) 
     let (format, shape, name) = (&stored.format, stored.linear.shape, &stored.linear.weight);
     let state = SUFFIXES.iter().find(|(_, element)| *element == format.element);
     let text = checkpoint.require(&format!("{name}{}", state.map_or("", |(suffix, _)| suffix)))?;
-    let nested = State::read(text, format.element)?.nested.ok_or_else(|| text.error("says nothing of nested absmax"))?;
+    let nested = State::read(text, format.element)?
+        .nested
+        .ok_or_else(|| text.error("says nothing of nested absmax"))?;
     let absmax = checkpoint.require(&format!("{name}.absmax"))?;
     let scales = read_floats(checkpoint.require(&format!("{name}{ABSMAX}"))?)?;
     let map = read_floats(checkpoint.require(&format!("{name}{MAP}"))?)?;
@@ -42,8 +44,15 @@ pub(super) fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) 
     let rows = 0..shape.rows;
     let mut codes = vec![0; format.codes_range(shape, matrix, rows.clone()).len()];
     stored.read_part(checkpoint, packed, matrix, &rows, &mut codes)?;
-    QTensor::new(*format, Shape { matrices: 1, ..shape }, codes, absmax.collect::<Vec<_>>(), None, TensorScale::None)
-        .map_err(|e| Error::tensor(checkpoint.dir(), name, e.to_string()))
+    QTensor::new(
+        *format,
+        Shape { matrices: 1, ..shape },
+        codes,
+        absmax.collect::<Vec<_>>(),
+        None,
+        TensorScale::None,
+    )
+    .map_err(|e| Error::tensor(checkpoint.dir(), name, e.to_string()))
 }
 
 /// Absmax that share a second scale.

@@ -51,24 +51,36 @@ impl State {
     pub(super) fn read(tensor: Tensor<'_>, element: Element) -> Result<Self> {
         let wrong = |reason: String| tensor.error(reason);
         if tensor.entry.len() > LIMIT {
-            return Err(wrong(format!("is {} bytes long; a quant state is at most {LIMIT}", tensor.entry.len())));
+            return Err(wrong(format!(
+                "is {} bytes long; a quant state is at most {LIMIT}",
+                tensor.entry.len()
+            )));
         }
         let text: Text = serde_json::from_slice(&tensor.read_all()?)
             .map_err(|e| wrong(format!("is not the JSON of a quant state: {e}")))?;
         if text.quant_type != element.name() {
-            return Err(wrong(format!("says quant_type {}, its name says {}", text.quant_type, element.name())));
+            return Err(wrong(format!(
+                "says quant_type {}, its name says {}",
+                text.quant_type,
+                element.name()
+            )));
         }
         let format = Format { element, block: Block::Flat(text.blocksize), ..NF4 };
         let shape = match text.shape[..] {
             [rows, cols] => Shape::matrix(rows, cols),
             [matrices, rows, cols] => Shape { matrices, rows, cols },
-            _ => return Err(wrong(format!("shape {:?} is neither a matrix nor a stack of them", text.shape))),
+            _ => {
+                return Err(wrong(format!("shape {:?} is neither a matrix nor a stack of them", text.shape)));
+            }
         };
         format.check(shape).map_err(|e| wrong(e.to_string()))?;
         // Blocks run over the flat stack; a matrix of its own has to start with one, and on a byte.
         let matrix = shape.rows * shape.cols;
         if shape.matrices > 1 && !(matrix.is_multiple_of(text.blocksize) && matrix.is_multiple_of(2)) {
-            return Err(wrong(format!("{matrix} values of a matrix do not divide into blocks of {}", text.blocksize)));
+            return Err(wrong(format!(
+                "{matrix} values of a matrix do not divide into blocks of {}",
+                text.blocksize
+            )));
         }
         let dtype = match text.dtype.as_str() {
             "float32" => Dtype::F32,

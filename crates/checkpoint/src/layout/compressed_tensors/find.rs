@@ -1,180 +1,205 @@
 //! Quantized linears of a compressed-tensors checkpoint: groups of the configuration matched to modules that have quantized tensors.
 //!
-//! Targets match as in `utils/match.py`: of all targets, sorted with regular expressions last and by text, the first that is the module's name or matches
-//! it decides; class names (`Linear`) come after that and take every module. Which modules are quantized is seen from their tensors.
+//! Which modules are quantized is seen from their tensors, and so is their compression: configurations name it wrongly often enough.
 
-use super::super::part::scale_kind;
-use super::super::{Found, Layout, Linear, Stored, stored};
-use super::{Activations, CompressedTensors, Compression, Format};
+use super::super::{Extra, ExtraKind, Found, Linear, Stored, columns, sparse, stored};
+use super::groups::{Group, Groups};
+use super::{Compression, args};
+use crate::arch::Arch;
 use crate::safetensors::Dtype;
-use crate::{Checkpoint, Error, Pattern, Result, Tensor};
-use lowbit_blocks::{Block, MXFP4, MXFP8, NVFP4, Shape, Zero};
-use lowbit_kernels::Element;
+use crate::{Checkpoint, Error, Result, Tensor};
+use lowbit_blocks::{Block, Format, Shape, Zero};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
+/// Where a transform stands, in the name of its module: `M.GROUP_LOCATION`.
+const LOCATIONS: &[&str] = &["input", "weight_input", "weight_output", "output"];
+
 pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
-    let Some(config) = stored::quantization_config(checkpoint, "compressed-tensors") else { return Ok(None) };
-    let groups = Groups::read(checkpoint, config)?;
-    let mut modules = BTreeSet::new();
-    for tensor in checkpoint.tensors() {
-        if let Some(module) = tensor
-            .entry
-            .name
-            .strip_suffix(".weight_scale")
-            .or(tensor.entry.name.strip_suffix(".weight_packed"))
-        {
-            modules.insert(module);
-        }
+    let Some(config) = stored::quantization_config(checkpoint, super::METHOD) else { return Ok(None) };
+    if config.get("format").and_then(Value::as_str) == Some("marlin-24") {
+        return Ok(None);
     }
-    Ok(Some(modules.into_iter().map(|module| module_of(checkpoint, &groups, module)).collect()))
-}
-
-/// One module: its group says the numbers, its tensors the shape and the scale's type.
-fn module_of(checkpoint: &Checkpoint, groups: &Groups, module: &str) -> Result<Stored> {
-    let scale = checkpoint.require(&format!("{module}.weight_scale"))?;
-    let args = groups.of(module).ok_or_else(|| scale.error("no config group takes its module"))?;
-    let packed = checkpoint.tensor(&format!("{module}.weight_packed"));
-    let codes = packed.or(checkpoint.tensor(&format!("{module}.weight")));
-    let codes = codes
-        .ok_or_else(|| scale.error(format!("there is no {module}.weight_packed and no {module}.weight")))?;
-    let (format, bytes) = format_of(args, scale).ok_or_else(|| {
-        scale
-            .error(format!("its config group is no format that can be read: {}", Value::Object(args.clone())))
+    let names = checkpoint.tensors().map(|tensor| tensor.entry.name.as_str());
+    let module = |name: &'_ str| {
+        [".weight_scale", ".weight_packed"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end).map(ToOwned::to_owned))
+    };
+    let modules: BTreeSet<String> = names.filter_map(module).collect();
+    let groups = Groups::read(config).map_err(|reason| {
+        Error::file(&checkpoint.dir().join(crate::CONFIG), format!("quantization_config: {reason}"))
     })?;
-    let [rows, cols] = codes.entry.shape[..] else {
-        return Err(codes.error(format!("shape {:?} is not a matrix", codes.entry.shape)));
+    let reader = Reader {
+        checkpoint,
+        groups,
+        arch: Arch::new(checkpoint.config()),
+        transforms: transforms(config),
+        padded: is_padded(config),
     };
-    let shape = match checkpoint.tensor(&format!("{module}.weight_shape")) {
-        Some(shape) => read_shape(shape)?,
-        None => Shape::matrix(rows, cols.saturating_mul(bytes)),
-    };
-    if let Some(order) = checkpoint.tensor(&format!("{module}.weight_g_idx")) {
-        return Err(order.error("columns in activation order are not read yet"));
+    Ok(Some(modules.iter().map(|module| reader.module(module)).collect()))
+}
+
+/// Names of the groups of transforms.
+fn transforms(config: &Map<String, Value>) -> Vec<String> {
+    let groups =
+        config.get("transform_config").and_then(|c| c.get("config_groups")).and_then(Value::as_object);
+    groups.into_iter().flat_map(Map::keys).cloned().collect()
+}
+
+/// Whether the version that wrote it leaves bits over in words of 3, 5, 6 and 7 bits. Only asked where the width of the words does not tell.
+fn is_padded(config: &Map<String, Value>) -> bool {
+    config.get("version").and_then(Value::as_str).is_some_and(|version| version.starts_with("0.17."))
+}
+
+struct Reader<'a> {
+    checkpoint: &'a Checkpoint,
+    groups: Groups,
+    arch: Arch,
+    transforms: Vec<String>,
+    padded: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn tensor(&self, module: &str, suffix: &str) -> Option<Tensor<'a>> {
+        self.checkpoint.tensor(&format!("{module}.{suffix}"))
     }
-    let linear = Linear {
-        module: module.to_owned(),
-        weight: format!("{module}.weight"),
-        shape,
-        dtype: stored::weight_dtype(checkpoint),
-        ..Linear::default()
-    };
-    // A float weight without activations and one with have the same tensors; only integers differ, and there the packed name tells.
-    let activations = match (format.element, packed) {
-        (Element::Int { .. } | Element::Uint { .. }, None) => Activations::Dynamic,
-        _ => Activations::None,
-    };
-    if Compression::of(&format, activations).is_none() {
-        return Err(codes.error(format!("{format} is not stored in this way by compressed-tensors")));
-    }
-    format.check(shape).map_err(|e| codes.error(e.to_string()))?;
-    let parts = CompressedTensors.parts(&linear, &format, activations).map_err(|e| codes.error(e))?;
-    let mut stored = Stored::new(checkpoint, linear, format, parts)?;
-    stored.divides = true;
-    stored.activations = activations;
-    // `input_global_scale` divides, as the weight's does; a static `input_scale` multiplies.
-    stored.input_scale = stored::input_scale(checkpoint, module, "input_scale", false)
-        .or(stored::input_scale(checkpoint, module, "input_global_scale", true));
-    Ok(stored)
-}
 
-/// The format of a group's `weights`, with the scale's own type, and how many codes one byte of the stored shape is.
-fn format_of(args: &Map<String, Value>, scale: Tensor<'_>) -> Option<(Format, usize)> {
-    let number = |key: &str| args.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
-    let text = |key: &str| args.get(key).and_then(Value::as_str);
-    let symmetric = args.get("symmetric").and_then(Value::as_bool).unwrap_or(true);
-    let bits = u8::try_from(number("num_bits").unwrap_or(8)).ok()?;
-    let group = number("group_size").filter(|&g| g > 0);
-    let block = match text("strategy") {
-        Some("tensor") => Block::Tensor,
-        Some("channel") => Block::Channel,
-        Some("group" | "tensor_group") => Block::Group(group?),
-        Some("block") => {
-            let structure = args.get("block_structure")?.as_array()?;
-            let size = |at: usize| structure.get(at).and_then(Value::as_u64).map(|n| n as usize);
-            Block::Tile { rows: size(0)?, cols: size(1)? }
-        }
-        Some(_) => return None,
-        None => group.map_or(
-            if args.contains_key("group_size") { Block::Channel } else { Block::Tensor },
-            Block::Group,
-        ),
-    };
-    let kind = scale_kind(scale.entry.dtype)?;
-    match (text("type").unwrap_or("int"), bits) {
-        ("float", 4) => [NVFP4, MXFP4].into_iter().find(|f| f.block == block).map(|f| (f, 2)),
-        ("float", 8) if scale.entry.dtype == Dtype::U8 => (MXFP8.block == block).then_some((MXFP8, 1)),
-        ("float", 8) => Some((
-            Format { element: Element::E4m3, block, scale: kind, tensor_scale: false, zero: Zero::None },
-            1,
-        )),
-        ("int", 2..=8) if symmetric => Some((Format::int(bits, block).with_scale(kind), 1)),
-        ("int", 2..=8) => Some((Format::uint(bits, block).with_scale(kind), 1)),
-        _ => None,
-    }
-}
-
-/// The two numbers of a `weight_shape`.
-fn read_shape(tensor: Tensor<'_>) -> Result<Shape> {
-    if tensor.entry.dtype != Dtype::I64 || tensor.entry.shape != [2] {
-        return Err(tensor.error(format!("is {} {:?}, not two I64", tensor.entry.dtype, tensor.entry.shape)));
-    }
-    let bytes = tensor.read_all()?;
-    let (numbers, _) = bytes.as_chunks::<8>();
-    let number = |at: usize| {
-        let n = i64::from_le_bytes(numbers[at]);
-        usize::try_from(n).map_err(|_| tensor.error(format!("{n} is not a number of values")))
-    };
-    Ok(Shape::matrix(number(0)?, number(1)?))
-}
-
-/// The `weights` arguments of every group, by target.
-struct Groups {
-    targets: Vec<(Target, Map<String, Value>)>,
-}
-
-enum Target {
-    Name(Pattern),
-    Class,
-}
-
-impl Groups {
-    fn read(checkpoint: &Checkpoint, config: &Map<String, Value>) -> Result<Self> {
-        let wrong = |reason: &str| {
-            Error::file(&checkpoint.dir().join(crate::CONFIG), format!("quantization_config: {reason}"))
+    /// One module: its group says the numbers, its tensors the shape and the scale's type.
+    fn module(&self, module: &str) -> Result<Stored> {
+        let scale = self.checkpoint.require(&format!("{module}.weight_scale"))?;
+        let group = self
+            .groups
+            .of(&self.arch, module)
+            .ok_or_else(|| scale.error("no config group takes its module"))?;
+        let compressed = sparse::of(self.checkpoint, module)?;
+        let codes = match &compressed {
+            Some(sparse) => self.checkpoint.require(&sparse.compressed)?,
+            None => {
+                let codes = ["weight_packed", "weight"].iter().find_map(|suffix| self.tensor(module, suffix));
+                codes.ok_or_else(|| {
+                    scale.error(format!("there is no {module}.weight_packed and no {module}.weight"))
+                })?
+            }
         };
-        let groups = config
-            .get("config_groups")
-            .and_then(Value::as_object)
-            .ok_or_else(|| wrong("no config_groups"))?;
-        let mut targets = Vec::new();
-        for (name, group) in groups {
-            let Some(weights) = group.get("weights").and_then(Value::as_object) else { continue };
-            let list = group.get("targets").and_then(Value::as_array);
-            for target in list.ok_or_else(|| wrong(&format!("group {name} has no targets")))? {
-                let target =
-                    target.as_str().ok_or_else(|| wrong(&format!("group {name}: a target is not text")))?;
-                targets.push((target.to_owned(), weights.clone()));
+        let (format, compression) = args::read(&group.weights, scale.entry.dtype, codes.entry.dtype)
+            .ok_or_else(|| {
+                let args = Value::Object(group.weights.clone());
+                let (codes, scale) = (codes.entry.dtype, scale.entry.dtype);
+                let reason = format!("is no format that can be read of {codes} codes and {scale} scales");
+                self.checkpoint_error(module, format!("its config group {reason}: {args}"))
+            })?;
+        let (shape, compression) = match &compressed {
+            Some(sparse) => (sparse.shape, compression),
+            None => self.shape(module, codes, &format, compression)?,
+        };
+        format.check(shape).map_err(|e| codes.error(e.to_string()))?;
+        let mut linear = Linear {
+            module: module.to_owned(),
+            weight: format!("{module}.weight"),
+            shape,
+            dtype: stored::weight_dtype(self.checkpoint),
+            ..Linear::default()
+        };
+        let order = self.tensor(module, "weight_g_idx");
+        linear.permuted = order.is_some_and(|order| is_scattered(order, &format, shape.cols).unwrap_or(true));
+        let mut parts = compression.parts(&linear, &format);
+        if compressed.is_some() {
+            parts.remove(0);
+        }
+        let mut stored = Stored::new(self.checkpoint, linear, format, parts)?;
+        stored.divides = true;
+        stored.activations = group.activations();
+        if let Some(order) = order.filter(|_| stored.linear.permuted) {
+            stored.groups = Some(order.entry.name.clone());
+        }
+        if let Some(sparse) = compressed {
+            sparse.into_codes_of(&mut stored, self.checkpoint)?;
+        }
+        // `input_global_scale` divides, as the weight's does; a static `input_scale` multiplies.
+        stored.input_scale = stored::input_scale(self.checkpoint, module, "input_scale", false)
+            .or(stored::input_scale(self.checkpoint, module, "input_global_scale", true));
+        stored.extras.extend(self.extras(&stored, group)?);
+        Ok(stored)
+    }
+
+    /// What belongs to a module besides.
+    fn extras(&self, stored: &Stored, group: &Group) -> Result<Vec<Extra>> {
+        use ExtraKind::{InputZeroPoint, Marker, OutputScale, Transform};
+        let module = &stored.linear.module;
+        let mut suffixes = vec![("input_zero_point".to_owned(), InputZeroPoint)];
+        if group.output.is_object() {
+            suffixes.extend(["output_scale", "output_zero_point"].map(|s| (s.to_owned(), OutputScale)));
+        }
+        for group in &self.transforms {
+            for location in LOCATIONS {
+                suffixes.extend(["weight", "perm"].map(|t| (format!("{group}_{location}.{t}"), Transform)));
             }
         }
-        targets.sort_by(|a, b| (a.0.contains("re:"), &a.0).cmp(&(b.0.contains("re:"), &b.0)));
-        let compiled = targets.into_iter().map(|(target, weights)| {
-            // A class name has no dot; a module's name nearly always does, and matching it as a class besides does no harm.
-            let is_name = target.starts_with("re:") || target.contains('.');
-            let target = if is_name {
-                Target::Name(Pattern::exact(&target).map_err(|e| wrong(&e.to_string()))?)
-            } else {
-                Target::Class
-            };
-            Ok((target, weights))
-        });
-        Ok(Self { targets: compiled.collect::<Result<_>>()? })
+        // Older versions wrote zero points of symmetric groups, too. Others contradict the configuration, and belong to nothing.
+        let zeros = self.tensor(module, "weight_zero_point").filter(|_| stored.format.zero == Zero::None);
+        if let Some(zeros) = zeros
+            && zeros.read_all()?.iter().all(|&byte| byte == 0)
+        {
+            suffixes.push(("weight_zero_point".into(), Marker));
+        }
+        if !stored.linear.permuted {
+            suffixes.push(("weight_g_idx".into(), Marker));
+        }
+        Ok(stored::extras(self.checkpoint, module, &suffixes))
     }
 
-    fn of(&self, module: &str) -> Option<&Map<String, Value>> {
-        let named =
-            self.targets.iter().find(|(target, _)| matches!(target, Target::Name(p) if p.matches(module)));
-        let any = || self.targets.iter().find(|(target, _)| matches!(target, Target::Class));
-        named.or_else(any).map(|(_, weights)| weights)
+    /// The shape of a weight, by its codes or by what is said beside them; and whether its words are padded.
+    fn shape(
+        &self,
+        module: &str,
+        codes: Tensor<'_>,
+        format: &Format,
+        compression: Compression,
+    ) -> Result<(Shape, Compression)> {
+        let (matrices, rows, cols) = match codes.entry.shape[..] {
+            [rows, cols] => (1, rows, cols),
+            [matrices, rows, cols] => (matrices, rows, cols),
+            _ => return Err(codes.error(format!("shape {:?} is not a matrix", codes.entry.shape))),
+        };
+        let whole = |cols| Shape { matrices, rows, cols };
+        Ok(match compression {
+            Compression::Nvfp4 | Compression::Mxfp4 => (whole(cols.saturating_mul(2)), compression),
+            Compression::Pack => {
+                let said = self.checkpoint.require(&format!("{module}.weight_shape"))?;
+                let shape = read_shape(said)?;
+                let bits = format.element.bits();
+                let [dense, padded] =
+                    [Compression::Pack, Compression::Padded].map(|c| c.words(bits, shape.cols) == cols);
+                let padded = padded && 32 % bits != 0 && (!dense || self.padded);
+                (shape, if padded { Compression::Padded } else { Compression::Pack })
+            }
+            _ => (whole(cols), compression),
+        })
     }
+
+    fn checkpoint_error(&self, module: &str, reason: String) -> Error {
+        Error::tensor(self.checkpoint.dir(), &format!("{module}.weight"), reason)
+    }
+}
+
+/// Whether the columns are not in the order of their groups. -1 is what the tool fills in where it has no order.
+fn is_scattered(order: Tensor<'_>, format: &Format, cols: usize) -> Result<bool> {
+    let groups = columns::of_columns(order, cols)?;
+    let Block::Group(size) = format.block else { return Ok(false) };
+    Ok(!groups.contains(&-1) && !columns::is_in_order(&groups, size))
+}
+
+/// The two numbers of a `weight_shape`, or three of a stack.
+fn read_shape(tensor: Tensor<'_>) -> Result<Shape> {
+    let count = tensor.entry.elements();
+    if tensor.entry.dtype != Dtype::I64 || tensor.entry.shape.len() != 1 || !(2..=3).contains(&count) {
+        let (dtype, shape) = (tensor.entry.dtype, &tensor.entry.shape);
+        return Err(tensor.error(format!("is {dtype} {shape:?}, not two or three I64")));
+    }
+    let numbers = stored::read_numbers(tensor)?;
+    Ok(match numbers[..] {
+        [matrices, rows, cols] => Shape { matrices, rows, cols },
+        _ => Shape::matrix(numbers[0], numbers[1]),
+    })
 }

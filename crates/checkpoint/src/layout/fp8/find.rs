@@ -55,7 +55,11 @@ fn scale_of<'a>(convention: Fp8, checkpoint: &'a Checkpoint, scale: Tensor<'a>) 
         let weight = if end.starts_with('.') { &format!("{owner}.weight") } else { owner };
         // Other things are scaled too; what DeepSeek's name is the scale of has to be quantized.
         let weight = checkpoint.tensor(weight)?;
-        (*end == "_scale_inv" || element(weight.entry.dtype).is_some()).then_some(Pair { weight, scale, input })
+        (*end == "_scale_inv" || element(weight.entry.dtype).is_some()).then_some(Pair {
+            weight,
+            scale,
+            input,
+        })
     })
 }
 
@@ -71,7 +75,12 @@ const fn element(dtype: Dtype) -> Option<(Element, usize)> {
 }
 
 impl Pair<'_> {
-    fn linear(&self, convention: Fp8, checkpoint: &Checkpoint, config: &Map<String, Value>) -> Result<Stored> {
+    fn linear(
+        &self,
+        convention: Fp8,
+        checkpoint: &Checkpoint,
+        config: &Map<String, Value>,
+    ) -> Result<Stored> {
         let Self { weight, scale, input } = *self;
         let name = &weight.entry.name;
         let stack = module_of(name) == name;
@@ -127,7 +136,9 @@ impl Pair<'_> {
 /// The blocks of a grid of scales: those that the configuration says if they fit, else those that divide the weight evenly.
 fn block(shape: Shape, scale: Tensor<'_>, config: &Map<String, Value>) -> Result<Block> {
     let size = config.get("weight_block_size").and_then(Value::as_array);
-    let size = size.map(|size| size.iter().map(|n| n.as_u64().and_then(|n| usize::try_from(n).ok())).collect::<Vec<_>>());
+    let size = size.map(|size| {
+        size.iter().map(|n| n.as_u64().and_then(|n| usize::try_from(n).ok())).collect::<Vec<_>>()
+    });
     let grid = match (&scale.entry.shape[..], shape.matrices) {
         ([] | [1], 1) => return Ok(Block::Tensor),
         ([all], matrices) if *all == matrices => return Ok(Block::Tensor),

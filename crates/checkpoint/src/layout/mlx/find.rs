@@ -27,7 +27,8 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
 fn quantization(checkpoint: &Checkpoint) -> Option<&Map<String, Value>> {
     let own = checkpoint.config().and_then(|config| config.get("quantization")).and_then(Value::as_object);
     let shared = stored::any_quantization_config(checkpoint);
-    let numbers = |config: &&Map<String, Value>| ["group_size", "bits"].iter().all(|key| config.contains_key(*key));
+    let numbers =
+        |config: &&Map<String, Value>| ["group_size", "bits"].iter().all(|key| config.contains_key(*key));
     match shared.and_then(|config| config.get("quant_method")).map(Value::as_str) {
         None => own.or(shared).filter(numbers),
         Some(Some("metal")) => shared,
@@ -76,11 +77,17 @@ fn module_of(
     scales: Tensor<'_>,
 ) -> Result<Stored> {
     let said = Said::of(config, module).ok_or_else(|| {
-        Error::file(&checkpoint.dir().join(crate::CONFIG), format!("quantization of {module} has impossible numbers"))
+        Error::file(
+            &checkpoint.dir().join(crate::CONFIG),
+            format!("quantization of {module} has impossible numbers"),
+        )
     })?;
     let format = said.format(scales.entry.dtype).ok_or_else(|| {
         let Said { mode, bits, group } = said;
-        scales.error(format!("is {}, and MLX has no {mode} of {bits} bits in groups of {group} with that", scales.entry.dtype))
+        scales.error(format!(
+            "is {}, and MLX has no {mode} of {bits} bits in groups of {group} with that",
+            scales.entry.dtype
+        ))
     })?;
     // Whole groups: their number is in the scales, so that no width has to be guessed from words.
     let cols = |groups: usize| groups.saturating_mul(said.group);
@@ -116,7 +123,8 @@ fn module_of(
     }
     let global = checkpoint.tensor(&format!("{module}.global_scale"));
     if let Some(global) = global.filter(|_| format == NVFP4_ONE_LEVEL) {
-        let [scale] = (if global.entry.elements() == 1 { read_floats(global)? } else { Vec::new() })[..] else {
+        let [scale] = (if global.entry.elements() == 1 { read_floats(global)? } else { Vec::new() })[..]
+        else {
             return Err(global.error(format!("holds {} values, not one", global.entry.elements())));
         };
         // What is stored is the tensor's largest magnitude.

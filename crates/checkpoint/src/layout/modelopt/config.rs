@@ -1,112 +1,180 @@
-//! `hf_quant_config.json`, and the same in `config.json`.
+//! `hf_quant_config.json`, and the same in `config.json`, as `process_layer_quant_config` and `convert_hf_quant_config_format` make them.
 //!
-//! Modules that are not quantized are listed as prefixes where one covers several and no quantized module: `a.b*`, else `a.b.*`, else the exact name
-//! (`_prefix_wildcard_summarize_exclude_modules`).
+//! One algorithm with the same numbers for all layers is stated at the top, with the modules that it leaves out; else `MIXED_PRECISION` is, with
+//! every layer by name and nothing left out.
 
-use super::super::Quantized;
-use super::{AWQ, algorithm};
+use super::super::{Quantized, QuantizedModule};
+use super::algorithm::{Algorithm, Args};
+use super::exclude::summarize;
+use super::{METHOD, find};
 use crate::{CONFIG, json};
+use lowbit_blocks::Block;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeSet, HashSet};
 
 /// Name of ModelOpt's own configuration file.
 pub(super) const SIDE_FILE: &str = "hf_quant_config.json";
 
+/// The key of several algorithms.
+const MIXED: &str = "MIXED_PRECISION";
+
+/// A way that layers are quantized.
+struct Way<'a> {
+    algorithm: Algorithm,
+    group: usize,
+    layers: Vec<&'a str>,
+}
+
 /// Both files.
 pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
-    let format = quantized.main().format;
-    let Some(algorithm) = algorithm(&format) else { return Vec::new() };
-    let kept: Vec<&String> = quantized.kept.iter().chain(quantized.embeddings).collect();
-    let names: Vec<&str> = quantized.names().collect();
-    let exclude = summarize(&kept, &names);
-    let producer = json!({"name": "modelopt", "version": "0.47.0"});
-    let group = match format.block {
-        lowbit_blocks::Block::Group(group) => group,
-        _ => 0,
-    };
-    let mut quantization = Map::new();
-    quantization.insert("quant_algo".into(), algorithm.name.into());
-    quantization.insert("kv_cache_quant_algo".into(), Value::Null);
-    if algorithm.group_size {
-        quantization.insert("group_size".into(), group.into());
+    let (ways, layers) = ways(quantized);
+    let producer = json!({"name": METHOD, "version": "0.47.0"});
+    let cache = cache(quantized);
+    let (mut side, mut inner) = (Map::new(), Map::new());
+    if let [way] = &ways[..] {
+        side.extend(way.layer());
+        side.insert("kv_cache_quant_algo".into(), cache.clone());
+        let kept: Vec<&String> = quantized.kept.iter().chain(quantized.embeddings).collect();
+        let exclude = json!(summarize(&kept, &way.layers));
+        side.insert("exclude_modules".into(), exclude.clone());
+        if way.algorithm.alone {
+            let mut group = way.group();
+            if way.algorithm.name == "NVFP4_SVD" {
+                group.extend(way.smoothing());
+            }
+            group.insert("targets".into(), json!(["Linear"]));
+            inner.insert("config_groups".into(), json!({"group_0": group}));
+        }
+        inner.insert("ignore".into(), exclude);
+    } else {
+        side.insert("quant_algo".into(), MIXED.into());
+        side.insert("kv_cache_quant_algo".into(), cache.clone());
+        side.insert("quantized_layers".into(), layers.clone().into());
+        let groups: Map<_, _> = ways
+            .iter()
+            .enumerate()
+            .map(|(at, way)| {
+                let mut group = way.group();
+                group.insert("targets".into(), json!(way.layers));
+                (format!("group_{at}"), group.into())
+            })
+            .collect();
+        inner.insert("config_groups".into(), groups.into());
+        inner.insert("quantized_layers".into(), layers.into());
+        inner.insert("ignore".into(), json!([]));
     }
-    if algorithm.name == AWQ {
-        quantization.insert("has_zero_point".into(), false.into());
-        quantization.insert("pre_quant_scale".into(), true.into());
+    inner.insert("quant_algo".into(), side["quant_algo"].clone());
+    match cache.as_str() {
+        None => {}
+        Some("FP8") => {
+            _ = inner
+                .insert("kv_cache_scheme".into(), json!({"dynamic": false, "num_bits": 8, "type": "float"}))
+        }
+        Some(_) => _ = inner.insert("kv_cache_scheme".into(), cache),
     }
-    quantization.insert("exclude_modules".into(), json!(exclude));
-    let side = json!({"producer": producer, "quantization": quantization});
-
-    let mut inner = Map::new();
-    if algorithm.groups {
-        let bits = format.element.bits();
-        let weights = json!({"dynamic": false, "num_bits": bits, "type": "float", "group_size": group});
-        inner.insert("config_groups".into(), json!({"group_0": {"weights": weights, "targets": ["Linear"]}}));
-    }
-    inner.insert("ignore".into(), json!(exclude));
-    inner.insert("quant_algo".into(), algorithm.name.into());
-    inner.insert("producer".into(), producer);
-    inner.insert("quant_method".into(), "modelopt".into());
+    inner.insert("producer".into(), producer.clone());
+    inner.insert("quant_method".into(), METHOD.into());
     let mut config = config.clone();
     config.insert("quantization_config".into(), inner.into());
+    let side = json!({"producer": producer, "quantization": in_order(side)});
     vec![(SIDE_FILE.into(), json::dumps(&side, 4)), (CONFIG.into(), json::dumps(&Value::Object(config), 4))]
 }
 
-/// The shortest prefixes, cut at dots, that cover `kept` and none of `quantized`.
-fn summarize(kept: &[&String], quantized: &[&str]) -> BTreeSet<String> {
-    // Prefixes that some quantized module begins with, the module itself among them.
-    let mut taken = HashSet::new();
-    for module in quantized {
-        taken.extend((0..=module.len()).filter(|&i| module.is_char_boundary(i)).map(|i| &module[..i]));
-    }
-    let full: HashSet<&str> = quantized.iter().copied().collect();
-    let mut summary = BTreeSet::new();
-    'modules: for module in kept {
-        for (dot, _) in module.match_indices('.') {
-            let prefix = &module[..dot];
-            let (wild, under) = (format!("{prefix}*"), format!("{prefix}.*"));
-            if !taken.contains(prefix) {
-                summary.insert(wild);
-                continue 'modules;
-            }
-            if !taken.contains(&module[..=dot]) && !full.contains(prefix) {
-                // ModelOpt looks for the pair {a, a.*} and writes only a.*, so it never finds the pair again: the same name twice.
-                summary.insert(under);
-                continue 'modules;
-            }
-        }
-        if !full.contains(module.as_str()) {
-            summary.insert((*module).clone());
-        }
-    }
-    summary
+/// The algorithm and the cache's come first.
+fn in_order(side: Map<String, Value>) -> Map<String, Value> {
+    let rank = |key: &str| ["quant_algo", "kv_cache_quant_algo"].iter().position(|k| *k == key).unwrap_or(2);
+    let mut entries: Vec<_> = side.into_iter().collect();
+    entries.sort_by_key(|(key, _)| rank(key));
+    entries.into_iter().collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The ways, in the order of their first layers, and what is said of each layer.
+fn ways<'a>(quantized: &Quantized<'a>) -> (Vec<Way<'a>>, Map<String, Value>) {
+    let (mut ways, mut layers) = (Vec::<Way<'a>>::new(), Map::new());
+    for module in quantized.modules {
+        let Some(algorithm) = algorithm(quantized, module) else { continue };
+        let group = match module.scheme.format.block {
+            Block::Group(group) => group,
+            _ => 0,
+        };
+        let at = ways.iter().position(|way| (way.algorithm.name, way.group) == (algorithm.name, group));
+        let at = at.unwrap_or_else(|| {
+            ways.push(Way { algorithm, group, layers: Vec::new() });
+            ways.len() - 1
+        });
+        ways[at].layers.push(&module.name);
+        layers.insert(module.name.clone(), ways[at].layer().into());
+    }
+    (ways, layers)
+}
 
-    fn names(list: &[&str]) -> Vec<String> {
-        list.iter().map(|&s| s.to_owned()).collect()
+/// The algorithm of a module: what it was called before where it still is that, so that what only its name says is kept.
+fn algorithm(quantized: &Quantized<'_>, module: &QuantizedModule) -> Option<Algorithm> {
+    let scheme = module.scheme;
+    let before = quantized.source.filter(|source| find::is_own(source)).and_then(|source| {
+        let layer = source.get("quantized_layers").and_then(|layers| layers.get(&module.name));
+        let name = layer.and_then(|layer| layer.get("quant_algo")).or(source.get("quant_algo"));
+        Algorithm::named(name?.as_str()?)
+    });
+    let same = |a: &Algorithm| {
+        (a.activations == scheme.activations || a.unscaled == scheme.activations) && a.carries(&scheme.format)
+    };
+    before.filter(same).or_else(|| Algorithm::of(&scheme.format, scheme.activations, module.smoothed))
+}
+
+/// `kv_cache_quant_algo`: as the source says it, FP8 if there are scales at all.
+fn cache(quantized: &Quantized<'_>) -> Value {
+    let said = quantized.source.and_then(|source| source.get("kv_cache_scheme"));
+    match said {
+        Some(Value::String(name)) => name.as_str().into(),
+        Some(Value::Object(args)) => match args.get("type").and_then(Value::as_str) {
+            Some("int") => "INT8".into(),
+            _ => "FP8".into(),
+        },
+        _ if quantized.cache => "FP8".into(),
+        _ => Value::Null,
+    }
+}
+
+impl Way<'_> {
+    /// What the configuration says of one layer.
+    fn layer(&self) -> Map<String, Value> {
+        let mut layer = Map::from_iter([("quant_algo".to_owned(), self.algorithm.name.into())]);
+        if self.algorithm.group_size {
+            layer.insert("group_size".into(), self.group.into());
+        }
+        if self.algorithm.smoothed {
+            layer.extend(self.smoothing());
+        }
+        layer
     }
 
-    #[test]
-    fn prefixes_cover_what_is_kept_and_nothing_quantized() {
-        let kept =
-            names(&["lm_head", "model.embed_tokens", "model.visual.blocks.0.attn", "model.visual.merger"]);
-        let quantized = ["model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj"];
-        let summary = summarize(&kept.iter().collect::<Vec<_>>(), &quantized);
-        assert_eq!(
-            summary.into_iter().collect::<Vec<_>>(),
-            ["lm_head", "model.embed_tokens", "model.visual*"]
-        );
+    fn smoothing(&self) -> [(String, Value); 2] {
+        [("has_zero_point".into(), false.into()), ("pre_quant_scale".into(), true.into())]
     }
 
-    #[test]
-    fn a_prefix_that_another_name_begins_with_is_cut_at_the_dot() {
-        // `model.layers.1*` would take layer 10 too.
-        let kept = names(&["model.layers.1.mlp.up_proj"]);
-        let summary = summarize(&kept.iter().collect::<Vec<_>>(), &["model.layers.10.mlp.up_proj"]);
-        assert_eq!(summary.into_iter().collect::<Vec<_>>(), ["model.layers.1.*"]);
+    /// Its entry in `config_groups`, but for the targets. Algorithms that ModelOpt has no entry for are only named.
+    fn group(&self) -> Map<String, Value> {
+        let args = |args: Args| {
+            let mut object = Map::from_iter([
+                ("dynamic".to_owned(), false.into()),
+                ("num_bits".to_owned(), args.bits.into()),
+                ("type".to_owned(), args.kind.into()),
+            ]);
+            if args.grouped {
+                object.insert("group_size".into(), self.group.into());
+            }
+            if args.channel {
+                object.insert("strategy".into(), "channel".into());
+            }
+            object
+        };
+        let (input, weights) = self.algorithm.groups;
+        let mut group = Map::new();
+        group.extend(input.map(|input| ("input_activations".to_owned(), args(input).into())));
+        group.extend(weights.map(|weights| ("weights".to_owned(), args(weights).into())));
+        if group.is_empty() {
+            group.insert("quant_algo".into(), self.algorithm.name.into());
+        }
+        group
     }
 }

@@ -18,6 +18,10 @@
 //! Wider        rows of elements, longer than need be                                       AWQ GEMV, scales
 //! Turned       elements of whole bytes, column by column: [cols, rows]                     GPTQ and AWQ, scales
 //! HighFirst    the first of two 4-bit codes in the high nibble                             bitsandbytes
+//! Padded       rows of u32 words of 32/b whole codes each                                  compressed-tensors 0.17, weights
+//! PaddedDown   the same down the columns                                                   compressed-tensors 0.17, zero points
+//! Wide         each code a byte of two's complement                                        compressed-tensors int-quantized, weights
+//! Lowered      each zero point a byte of two's complement                                  compressed-tensors, zero points
 //! ```
 //!
 //! What works on tiles of whole rows never needs a tensor in memory: [`Packing::quantum`] says how many rows go together. What turns a matrix takes it whole.
@@ -28,9 +32,11 @@ mod down;
 mod four_rows;
 mod high_first;
 mod interleaved;
+mod padded;
 mod planes;
 mod row_pairs;
 mod turned;
+mod wide;
 mod wider;
 mod words;
 
@@ -105,6 +111,30 @@ pub enum Packing {
     },
     /// Rows of bytes with their nibbles swapped.
     HighFirst,
+    /// Rows of u32 words of whole codes, with bits left over at the top.
+    Padded {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        signed: bool,
+    },
+    /// The words of [`Padded`](Self::Padded) down the columns, of values that are one byte each in memory.
+    PaddedDown {
+        /// Bits of a value.
+        bits: u32,
+    },
+    /// A byte of two's complement for each code.
+    Wide {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory too; else the file stores them less 2^(bits-1).
+        signed: bool,
+    },
+    /// Values of one byte each, in the file less 2^(bits-1).
+    Lowered {
+        /// Bits of a value.
+        bits: u32,
+    },
 }
 
 /// Bytes of a u32.
@@ -117,7 +147,13 @@ impl Packing {
     /// Rows that go together: a tile starts at a multiple of it, and ends at one or at the last row. `usize::MAX` is the whole matrix.
     pub const fn quantum(self) -> usize {
         match self {
-            Self::Words { .. } | Self::HighFirst | Self::Nibbles { .. } | Self::Wider { .. } => 1,
+            Self::Words { .. }
+            | Self::HighFirst
+            | Self::Nibbles { .. }
+            | Self::Wider { .. }
+            | Self::Padded { .. }
+            | Self::Wide { .. }
+            | Self::Lowered { .. } => 1,
             // 32 values of any width fill whole words.
             Self::Down { .. } => 32,
             Self::RowPairs => 2,
@@ -128,6 +164,7 @@ impl Packing {
             | Self::PlaneColumns { .. }
             | Self::Interleaved { .. }
             | Self::InterleavedZeros
+            | Self::PaddedDown { .. }
             | Self::Turned { .. } => WHOLE,
         }
     }
@@ -135,14 +172,18 @@ impl Packing {
     /// Bytes in memory of a row of `cols` values.
     pub const fn row_bytes(self, cols: usize) -> usize {
         match self {
-            Self::Words { bits, .. } | Self::Across { bits, .. } | Self::Planes { bits, .. } => {
-                (cols * bits as usize).div_ceil(8)
-            }
+            Self::Words { bits, .. }
+            | Self::Across { bits, .. }
+            | Self::Planes { bits, .. }
+            | Self::Padded { bits, .. }
+            | Self::Wide { bits, .. } => (cols * bits as usize).div_ceil(8),
             Self::Down { .. }
             | Self::Columns { .. }
             | Self::PlaneColumns { .. }
             | Self::Nibbles { .. }
-            | Self::InterleavedZeros => cols,
+            | Self::InterleavedZeros
+            | Self::PaddedDown { .. }
+            | Self::Lowered { .. } => cols,
             Self::RowPairs | Self::FourRows | Self::HighFirst | Self::Interleaved { .. } => cols.div_ceil(2),
             Self::Turned { bytes } | Self::Wider { bytes, .. } => cols * bytes,
         }
@@ -168,9 +209,14 @@ impl Packing {
                 (rows * bits as usize).div_ceil(32) * cols * WORD
             }
             Self::Interleaved { .. } | Self::InterleavedZeros => rows / 8 * cols * WORD,
-            Self::RowPairs | Self::FourRows | Self::Turned { .. } | Self::HighFirst => {
-                rows * self.row_bytes(cols)
-            }
+            Self::Padded { bits, .. } => rows * cols.div_ceil(padded::per_word(bits)) * WORD,
+            Self::PaddedDown { bits } => rows.div_ceil(padded::per_word(bits)) * cols * WORD,
+            Self::Wide { .. } => rows * cols,
+            Self::RowPairs
+            | Self::FourRows
+            | Self::Turned { .. }
+            | Self::HighFirst
+            | Self::Lowered { .. } => rows * self.row_bytes(cols),
         }
     }
 
@@ -200,6 +246,12 @@ impl Packing {
             }
             Self::Turned { bytes } => turned::turn((rows, cols), bytes, memory, file),
             Self::HighFirst => high_first::swap(memory, file),
+            Self::Padded { bits, signed } => padded::pack((bits, signed), cols, memory, file),
+            Self::PaddedDown { bits } => padded::pack_down(bits, cols, memory, file),
+            Self::Wide { bits, signed } => wide::pack((bits, signed), cols, memory, file),
+            Self::Lowered { bits } => {
+                file.iter_mut().zip(memory).for_each(|(to, from)| *to = wide::lower(bits, *from));
+            }
         }
     }
 
@@ -229,6 +281,12 @@ impl Packing {
             }
             Self::Turned { bytes } => turned::turn((cols, rows), bytes, file, memory),
             Self::HighFirst => high_first::swap(file, memory),
+            Self::Padded { bits, signed } => padded::unpack((bits, signed), cols, file, memory),
+            Self::PaddedDown { bits } => padded::unpack_down(bits, cols, file, memory),
+            Self::Wide { bits, signed } => wide::unpack((bits, signed), cols, file, memory),
+            Self::Lowered { bits } => {
+                memory.iter_mut().zip(file).for_each(|(to, from)| *to = wide::raise(bits, *from));
+            }
         }
     }
 

@@ -92,7 +92,10 @@ impl Worker {
             (Unit::Copied(copied), What::Bytes(range)) => {
                 let bytes = room(&mut self.source, (range.end - range.start) as usize);
                 let tensor = plan.source().require(&copied.tensor)?;
-                timed(&mut self.spent.reading, || tensor.read(range.start, bytes))?;
+                timed(&mut self.spent.reading, || match &copied.sparse {
+                    Some(sparse) => sparse.read(plan.source(), range.start as usize, bytes),
+                    None => tensor.read(range.start, bytes),
+                })?;
                 let at = copied.place.begin + range.start;
                 timed(&mut self.spent.writing, || outputs[copied.place.file].write(bytes, at))
             }
