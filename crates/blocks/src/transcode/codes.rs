@@ -115,11 +115,9 @@ impl CodeRule {
             }
         }
         let is_image = |code: &u8| same(self.to.decode_one(*code), wanted);
-        if wanted < self.to.min() {
-            // Encoding never chooses it: -2 of MXINT8.
-            return (0..=u8::MAX >> (8 - self.to.bits())).find(is_image);
-        }
-        Some(self.to.encode_one(wanted)).filter(is_image)
+        // Encoding never chooses some: -2 of MXINT8, -0 of bitsandbytes' FP4.
+        let any = || (0..=u8::MAX >> (8 - self.to.bits())).find(is_image);
+        Some(self.to.encode_one(wanted)).filter(is_image).or_else(any)
     }
 
     /// The table, or the first code that has no image.

@@ -3,6 +3,7 @@
 use super::{Carried, Layout};
 use lowbit_blocks::transcode::{Exactness, Route};
 use lowbit_blocks::{Dtype, Format, Shape, TensorScale, Zero};
+use lowbit_calib::recipes;
 use std::fmt;
 
 /// What converting comes to, where nothing but layouts and formats is known.
@@ -64,8 +65,13 @@ pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout) -> Verdic
         return Verdict::Refused;
     }
     let target = to.stores(&target, Dtype::Bf16);
+    let requantized = match recipes::recipe(to.producer(), &target, Dtype::Bf16, false) {
+        Some(_) => Verdict::Requantized,
+        // Nobody chooses numbers for it: they have to be there already.
+        None => Verdict::Refused,
+    };
     if to.rounds_scales() || to.implied_scale(&target).is_some() && to.name() != from.name() {
-        return Verdict::Requantized;
+        return requantized;
     }
     // A scale whose reciprocal is rounded, as most are.
     let number = vec![3.0];
@@ -77,7 +83,7 @@ pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout) -> Verdic
     let divides = if to.keeps_direction() { from.divides() } else { to.divides() };
     let shape = Shape::matrix(256, 512);
     let Ok(route) = Route::new(stored, target, shape, &tensor_scale, divides) else {
-        return Verdict::Requantized;
+        return requantized;
     };
     if stored.tensor_scale && target.tensor_scale && from.divides() != divides {
         return Verdict::Reciprocal;
@@ -88,7 +94,7 @@ pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout) -> Verdic
     match route.plan(&route.facts()).map(|transcoder| transcoder.exactness()) {
         Ok(Exactness::Exact) => Verdict::Exact,
         Ok(_) => Verdict::Scales,
-        Err(_) => Verdict::Requantized,
+        Err(_) => requantized,
     }
 }
 

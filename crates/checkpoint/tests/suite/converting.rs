@@ -46,7 +46,9 @@ fn decoded(dir: &Path) -> Vec<(String, Vec<u32>)> {
 #[test]
 fn whatever_a_layout_carries_goes_to_plain_and_comes_back_to_the_same_bytes() {
     let mut pairs = 0;
-    for &layout in LAYOUTS.iter().filter(|l| l.name() != PLAIN.name()) {
+    for &layout in
+        LAYOUTS.iter().filter(|l| l.name() != PLAIN.name() && !l.rounds_scales() && !l.needs_stacks())
+    {
         // What needs static scales of inputs is no matter of weights alone.
         let quantizes = |format: &Format| {
             layout.carries(format).first().is_some_and(|way| way.activations != Activations::Static)

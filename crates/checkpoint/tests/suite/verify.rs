@@ -260,7 +260,7 @@ fn whatever_is_written_is_good_also_beside_its_original() {
     write_original(original.path());
     assert_eq!(look(original.path(), None).findings, []);
     let mut written = 0;
-    for &layout in LAYOUTS {
+    for &layout in LAYOUTS.iter().filter(|layout| !layout.needs_stacks()) {
         for format in formats() {
             for way in layout.carries(&format).into_iter().filter(|w| w.activations != Activations::Static) {
                 let out = tempfile::tempdir().unwrap();

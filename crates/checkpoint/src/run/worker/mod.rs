@@ -77,7 +77,9 @@ impl Worker {
                 if *first {
                     self.write_constants(q, quantizer, outputs)?;
                 }
-                if quantizer.is_some() && matches!(q.source, Source::Quantized(_)) {
+                // What is made from scales that are rounded once more is not what the buffers hold.
+                let whole = !q.parts.iter().any(|(part, _)| matches!(part.holds, Holds::Made(_)));
+                if whole && quantizer.is_some() && matches!(q.source, Source::Quantized(_)) {
                     let lost = self.lost(q, quantizer, *matrix, rows)?;
                     self.losses.push((at, tile.unit, lost, self.values.len() as u64));
                 }
