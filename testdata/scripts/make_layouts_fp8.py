@@ -18,8 +18,7 @@ from layout_inputs import DOWN_PROJ, K_PROJ, RAGGED, SMALL, matrix, model_config
 from transformers.integrations.finegrained_fp8 import Fp8Dequantize
 from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
-TILES = {K_PROJ: (128, 128), DOWN_PROJ: (128, 128)}
-WIDE = {K_PROJ: (128, 128), DOWN_PROJ: (128, 256)}
+TILES = {K_PROJ: (128, 128), DOWN_PROJ: (128, 256)}
 OVER = {K_PROJ: (32, 128), DOWN_PROJ: (136, 160)}  # tiles hang over the right and the lower edge
 E4M3, E8M0 = torch.float8_e4m3fn, torch.float8_e8m0fnu
 FOUR_BITS = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
@@ -67,14 +66,14 @@ def transformers_reads(w, scale, dtype=torch.bfloat16):
 
 def deepseek_v3(out):
     q = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}
-    cases = [("fp8-block", WIDE, q, False), ("fp8-block-over", OVER, q, False), ("fp8-block-ue8m0", TILES, q | {"scale_fmt": "ue8m0"}, True)]
+    cases = [("fp8-block", TILES, q, False), ("fp8-block-over", OVER, q, False), ("fp8-block-ue8m0", TILES, q | {"scale_fmt": "ue8m0"}, True)]
     for name, shapes, config, powers in cases:
         tensors, values = norm(), {}
         for module, w in weights(shapes).items():
             codes, scale = to_fp8(w, powers=powers)
             tensors |= {f"{module}.weight": codes, f"{module}.weight_scale_inv": scale}
             made, how = FP8BlockDequantizer()._create_dequantized_weight(codes, scale), f"{version('compressed-tensors')}: FP8BlockDequantizer"
-            if shapes is not OVER:
+            if shapes is TILES:
                 assert torch.equal(made, transformers_reads(codes, scale))
                 how += f", {HOW}"
             values[f"{module}.weight"] = digest(made, how)
