@@ -78,7 +78,7 @@ fn gemm(linear: &Linear, format: &Format) -> Result<Vec<Part>, String> {
         _ => Holds::Zeros(Some(Packing::InterleavedZeros)),
     };
     let scale = scale_dtype(format.scale);
-    let turned = Packing::Turned { bytes: scale.bitsize() as usize / 8 };
+    let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
     let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
     let codes = Holds::Codes(Some(Packing::Interleaved { signed }));
     Ok(vec![

@@ -91,6 +91,9 @@ pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout) -> Verdic
     if route.needs_facts() {
         return Verdict::Scales;
     }
+    if to.refuses(&target, &[0]).is_some() {
+        return Verdict::Scales;
+    }
     match route.plan(&route.facts()).map(|transcoder| transcoder.exactness()) {
         Ok(Exactness::Exact) => Verdict::Exact,
         Ok(_) => Verdict::Scales,

@@ -107,7 +107,7 @@ fn tensors(convention: Convention, linear: &Linear, format: &Format) -> Result<V
         Holds::Zeros(Some(zeros))
     };
     let scale = scale_dtype(format.scale);
-    let turned = Packing::Turned { bytes: scale.bitsize() as usize / 8 };
+    let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
     let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
     let codes = if planar { Packing::Planes { bits, signed } } else { Packing::Across { bits, signed } };
     Ok(vec![

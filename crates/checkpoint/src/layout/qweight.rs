@@ -46,7 +46,7 @@ pub(super) fn format(scheme: settings::Scheme, scales: Tensor<'_>, cols: usize) 
     let kind = kind.ok_or_else(|| scales.error(format!("is {}, not F16", scales.entry.dtype)))?;
     // A group that is longer than the row is the row; the last one may be short, which only tiles can be.
     let block = match scheme.group {
-        Some(group) if group <= cols && cols % group == 0 => Block::Group(group),
+        Some(group) if group <= cols && cols.is_multiple_of(group) => Block::Group(group),
         Some(group) if group <= cols => Block::Tile { rows: 1, cols: group },
         _ => Block::Channel,
     };

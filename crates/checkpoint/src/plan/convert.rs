@@ -48,8 +48,13 @@ pub(super) struct Target {
 }
 
 /// Files that speak of a layout and are not copied into another.
-pub(super) const SIDE_FILES: &[&str] =
-    &["hf_quant_config.json", "quantize_config.json", "quant_config.json", "recipe.yaml"];
+pub(super) const SIDE_FILES: &[&str] = &[
+    "hf_quant_config.json",
+    "quantize_config.json",
+    "quant_config.json",
+    "quantization_config.json",
+    "recipe.yaml",
+];
 
 impl ConvertJob {
     /// The formats as they are, with all cores.
@@ -113,7 +118,7 @@ impl ConvertJob {
         let formats: BTreeSet<String> = modules.iter().map(|m| m.scheme.format.name()).collect();
         let title = Title {
             format: formats.into_iter().collect::<Vec<_>>().join(", "),
-            layout: self.layout.name(),
+            layout: Some(self.layout),
             scheme: format!("from {}", from.name()),
             activations: quantized.main().activations,
         };
@@ -268,6 +273,7 @@ impl ConvertJob {
         let (linear, format) = (&target.linear, &target.scheme.format);
         let refuse = |reason: String| exact::wrong(checkpoint, &linear.weight, &reason);
         format.check(linear.shape).map_err(|e| refuse(e.to_string()))?;
+        self.check_zeros(checkpoint, linears, target)?;
         let direct = linears.direct(&target.strips, linear.shape);
         let perm = direct.map(|stored| stored.perm(checkpoint)).transpose()?.flatten();
         let of = |permuted| {
@@ -301,6 +307,24 @@ impl ConvertJob {
         Ok(Ready { parts, perm: perm.filter(|_| unkept.is_none()), unkept })
     }
 
+    /// Whether the layout can store the zero points that a linear has, where it cannot store all.
+    fn check_zeros(&self, checkpoint: &Checkpoint, linears: &Linears, target: &Target) -> Result<()> {
+        let format = &target.scheme.format;
+        if self.layout.refuses(format, &[0]).is_none() {
+            return Ok(());
+        }
+        for stored in target.strips.iter().map(|strip| &linears.stored[strip.linear]) {
+            let Shape { matrices, rows, .. } = stored.linear.shape;
+            for matrix in (0..matrices).filter(|_| stored.format.zero == format.zero) {
+                let (_, zeros) = stored.numbers(checkpoint, matrix, 0..rows)?;
+                if let Some(reason) = self.layout.refuses(format, &zeros) {
+                    return Err(exact::wrong(checkpoint, &stored.linear.weight, &reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn unit(
         &self,
         target: &Target,
@@ -324,7 +348,6 @@ impl ConvertJob {
             parts: ready.parts.iter().map(|part| (part.clone(), Placed::default())).collect(),
             linear,
             format,
-            layout: self.layout,
             way,
             why,
             source: Source::Quantized(target.strips.clone()),

@@ -78,7 +78,7 @@ impl DequantizeJob {
         config.insert(key.into(), name.into());
         let title = Title {
             format: name.into(),
-            layout: "plain weights",
+            layout: None,
             scheme: format!("from {}", from.name()),
             activations: Activations::None,
         };

@@ -37,6 +37,7 @@ pub(crate) use summary::Totals;
 pub use summary::{Conversion, PlanSummary, PlannedTensor};
 pub(crate) use units::{Decoded, Placed, QuantizedUnit, Unit, Way};
 
+use crate::layout::Layout;
 use crate::{Checkpoint, Error, Result};
 use lowbit_calib::Activations;
 use sha2::{Digest, Sha256};
@@ -65,8 +66,8 @@ pub struct Plan {
 pub(crate) struct Title {
     /// Formats of the linears, or the type of plain weights.
     pub(crate) format: String,
-    /// The layout, or `plain weights`.
-    pub(crate) layout: &'static str,
+    /// The layout; plain weights have none.
+    pub(crate) layout: Option<&'static dyn Layout>,
     /// The producer's name for format and activations.
     pub(crate) scheme: String,
     /// What engines are told to do with activations.
@@ -128,6 +129,11 @@ impl Plan {
     /// The producer's name for format and activations: `NVFP4A16`, `W4A16_AWQ` …
     pub fn scheme(&self) -> &str {
         &self.title.scheme
+    }
+
+    /// The layout that is written; plain weights have none.
+    pub(crate) fn layout(&self) -> Option<&'static dyn Layout> {
+        self.title.layout
     }
 
     /// What engines are told to do with activations.

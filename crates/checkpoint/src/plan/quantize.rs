@@ -101,7 +101,7 @@ impl Job {
             metadata: self.layout.metadata(),
             title: Title {
                 format: self.format.name(),
-                layout: self.layout.name(),
+                layout: Some(self.layout),
                 scheme: carried.scheme,
                 activations: carried.activations,
             },

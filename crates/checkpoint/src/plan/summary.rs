@@ -2,6 +2,7 @@
 
 use super::source::Strip;
 use super::{OutputFile, Plan, Source, Unit, Way};
+use crate::layout::Layout;
 use crate::safetensors::Entry;
 use lowbit_blocks::transcode::Exactness;
 use lowbit_calib::Activations;
@@ -180,7 +181,7 @@ impl Plan {
         let Totals { linears, copied, weights, bits_per_weight, source_bytes, output_bytes } = self.totals();
         PlanSummary {
             format: self.title.format.clone(),
-            layout: self.title.layout,
+            layout: self.title.layout.map_or("plain weights", Layout::name),
             scheme: self.title.scheme.clone(),
             activations: self.title.activations,
             conversions: self.conversions(),

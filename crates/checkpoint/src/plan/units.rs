@@ -6,7 +6,7 @@ use super::source::{Source, Strip};
 use super::{Job, natural};
 use crate::arch::Orientation;
 use crate::layout::sparse::Sparse;
-use crate::layout::{Layout, Linear, Part, Scheme, quantum};
+use crate::layout::{Linear, Part, Scheme, quantum};
 use crate::safetensors::{Dtype, Entry};
 use crate::{Checkpoint, Result};
 use lowbit_blocks::transcode::Transcoder;
@@ -33,8 +33,6 @@ pub(crate) struct QuantizedUnit {
     pub(crate) linear: Linear,
     /// The format that is written.
     pub(crate) format: Format,
-    /// The layout that it is written in.
-    pub(crate) layout: &'static dyn Layout,
     pub(crate) way: Way,
     /// Why scales are chosen anew for a linear that was quantized already.
     pub(crate) why: Option<String>,
@@ -249,7 +247,6 @@ pub(super) fn units(
             parts: parts.into_iter().map(|part| (part, Placed::default())).collect(),
             linear,
             format: recipe.format,
-            layout: job.layout,
             way: Way::Quantize(recipe),
             why: None,
             source: Source::Floats { tensor: picked.tensor.clone(), first: picked.first },

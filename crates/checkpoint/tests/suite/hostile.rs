@@ -106,7 +106,7 @@ fn reshaped(shape: &[usize]) -> Vec<Vec<usize>> {
     reversed.reverse();
     let mut shapes =
         vec![reversed, vec![all], vec![1, all], vec![all, 1], vec![1, 1, all], [&[1], shape].concat()];
-    if all % 2 == 0 {
+    if all.is_multiple_of(2) {
         shapes.push(vec![all / 2, 2]);
     }
     shapes

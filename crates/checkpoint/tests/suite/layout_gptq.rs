@@ -5,10 +5,11 @@ use crate::model::{Tensor, error, llama, llama_config, plan, testdata, weights, 
 use half::{bf16, f16};
 use lowbit_blocks::{Dtype as Float, Format};
 use lowbit_calib::Activations;
-use lowbit_checkpoint::Checkpoint;
 use lowbit_checkpoint::layout::{self, Holds, Layout, Packing, Quantized, QuantizedModule, Scheme};
 use lowbit_checkpoint::safetensors::Dtype;
+use lowbit_checkpoint::{Checkpoint, ConvertJob};
 use serde_json::{Value, json};
+use std::path::Path;
 
 #[test]
 fn what_gptqmodel_writes_decodes_to_what_it_decodes() {
@@ -206,6 +207,53 @@ fn zero_points_of_0_are_refused_by_version_1_only() {
     plan(dir.path(), out.path(), |job| (job.format, job.layout) = (format, layout::GPTQ_V2))
         .run(&())
         .unwrap();
+    // A conversion is refused before anything is written.
+    let to = tempfile::tempdir().unwrap();
+    let refused = ConvertJob::new(out.path(), to.path(), layout::GPTQ).plan().unwrap_err().to_string();
+    assert!(refused.contains("zero points are 0, which version 1 of GPTQ cannot say"), "{refused}");
+}
+
+/// The tensors of a directory: name, shape, bytes.
+fn tensors(dir: &Path) -> Vec<(String, Vec<usize>, Vec<u8>)> {
+    let checkpoint = Checkpoint::open(dir).unwrap();
+    let of = |t: lowbit_checkpoint::Tensor<'_>| {
+        (t.entry.name.clone(), t.entry.shape.clone(), t.read_all().unwrap())
+    };
+    checkpoint.tensors().map(of).collect()
+}
+
+#[test]
+fn from_one_version_to_another_and_through_awq_every_byte_comes_back() {
+    for (name, through) in [
+        ("v1-w2-asym", vec![layout::GPTQ_V2, layout::PLAIN, layout::GPTQ]),
+        ("v1-w3-asym", vec![layout::GPTQ_V2, layout::PLAIN, layout::GPTQ]),
+        ("v1-w8-asym", vec![layout::PLAIN, layout::GPTQ_V2, layout::GPTQ]),
+        ("v1-w4-act-order", vec![layout::GPTQ_V2, layout::GPTQ]),
+        ("v1-w4-asym", vec![layout::AWQ, layout::GPTQ_V2, layout::GPTQ]),
+        ("v1-w4-sym", vec![layout::GPTQ_V2, layout::AWQ, layout::PLAIN, layout::GPTQ]),
+        ("v2-w4-zero0", vec![layout::AWQ, layout::GPTQ_V2]),
+        ("v2-w3-sym", vec![layout::GPTQ, layout::GPTQ_V2]),
+        ("v1-holds-v2-w4", vec![layout::GPTQ_V2]),
+    ] {
+        let first = testdata(&format!("layouts/made/gptq-{name}"));
+        let mut from = first.clone();
+        let mut steps = Vec::new();
+        for layout in through {
+            let to = tempfile::tempdir().unwrap();
+            let mut job = ConvertJob::new(&from, to.path(), layout);
+            (job.settings.jobs, job.exact_only) = (1, true);
+            let report = job.plan().unwrap().run(&()).unwrap();
+            assert!(report.conversions.iter().all(|c| c.exact), "{name}: {:?}", report.conversions);
+            from = to.path().to_owned();
+            steps.push(to);
+        }
+        let (was, is) = (tensors(&first), tensors(&from));
+        for (was, is) in was.iter().zip(&is) {
+            assert_eq!((&was.0, &was.1), (&is.0, &is.1), "{name}");
+            assert!(was.2 == is.2, "{name}: {}", was.0);
+        }
+        assert_eq!(was.len(), is.len(), "{name}");
+    }
 }
 
 #[test]
@@ -285,7 +333,7 @@ fn dynamic_rules_are_read_negative_ones_first() {
             .run(&())
             .unwrap();
     }
-    let tensors = |dir: &std::path::Path, of: &str, not: bool| {
+    let tensors = |dir: &Path, of: &str, not: bool| {
         let checkpoint = Checkpoint::open(dir).unwrap();
         let mine = checkpoint.tensors().filter(|t| t.entry.name.contains(of) != not);
         let copy = |t: lowbit_checkpoint::Tensor<'_>| {

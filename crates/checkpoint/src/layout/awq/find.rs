@@ -76,9 +76,7 @@ fn gemv(checkpoint: &Checkpoint, linear: Linear, format: Format, tensors: Tensor
     };
     let scale = scale_dtype(format.scale);
     let wider = match scales.entry.shape[..] {
-        [high, cols] if high == rows && cols >= groups => {
-            Packing::Wider { bytes: scale.bitsize() as usize / 8, cols }
-        }
+        [high, cols] if high == rows && cols >= groups => Packing::Wider { bytes: scale.bitsize() / 8, cols },
         _ => return Err(wrong(scales)),
     };
     let middle = Zeros::look(zeros, packing, 4, (rows, groups), false)? == Zeros::Middle;
@@ -109,7 +107,7 @@ fn gemv_fast(
     let format = Format { zero: Zero::Bias, ..format };
     let groups = format.scale_grid(linear.shape).1;
     let scale = scale_dtype(format.scale);
-    let turned = Packing::Turned { bytes: scale.bitsize() as usize / 8 };
+    let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
     for tensor in [zeros, scales] {
         // More rows than groups, zeros after them: what is used comes first.
         if !matches!(tensor.entry.shape[..], [high, wide] if high >= groups && wide == rows) {

@@ -73,7 +73,7 @@ fn scattered(order: Tensor<'_>, format: &Format, cols: usize) -> Result<Option<S
         _ => cols,
     };
     let in_order = columns::is_in_order(&columns::of_columns(order, cols)?, size);
-    if !in_order && cols % size != 0 {
+    if !in_order && !cols.is_multiple_of(size) {
         return Err(
             order.error(format!("{cols} columns do not divide into groups of {size} in another order"))
         );

@@ -71,7 +71,7 @@ impl Worker {
                     (Way::Transcode(way), _) => self.transcode(plan, q, way, *matrix, rows)?,
                     (Way::Quantize(_), None) => return Ok(()),
                 }
-                if let Some(reason) = q.layout.refuses(&q.format, &self.zeros) {
+                if let Some(reason) = plan.layout().and_then(|l| l.refuses(&q.format, &self.zeros)) {
                     return Err(Error::tensor(plan.source().dir(), q.from(), reason));
                 }
                 if *first {
