@@ -3,13 +3,14 @@
 //! ```text
 //! Format       value = code * (scale * tensor scale)             f32, every operation rounded: what the format says
 //! FactorLast   value = (code * scale) * tensor scale             bitsandbytes INT8
-//! PositiveZero value = code * scale + 0.0                        bitsandbytes FP4, whose table has two zeros and both are positive
+//! OneZero      value = value(code) * scale, code 8 as code 0      bitsandbytes FP4, whose table has two zeros and both are positive
 //! Rounded(d)   value = RN_d(RN_d(code * scale) + bias)           MLX, d the type of its scales
 //! ```
 //!
 //! The codes and scales are the same; only the last bit of a value, or the sign of a zero, can differ.
 
 use lowbit_blocks::{Block, Dtype, Format, QTensor, TensorScale, Zero};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The operations that give a linear's values.
@@ -21,8 +22,8 @@ pub enum Formula {
     Format,
     /// The tensor scale multiplies the product of code and block scale.
     FactorLast,
-    /// Zeros are positive.
-    PositiveZero,
+    /// The second zero of FP4 is the first, before the scale gives it a sign.
+    OneZero,
     /// Product and sum are each rounded to this type.
     Rounded(Dtype),
 }
@@ -37,16 +38,21 @@ impl Formula {
         match (self, tensor.tensor_scale(), format.block) {
             (Self::FactorLast, TensorScale::Multiply(factor), _) => {
                 let bare = Format { tensor_scale: false, ..format };
-                with(tensor, bare, TensorScale::None).dequantize_rows(0, rows, out);
+                with(tensor, tensor.codes().into(), bare, TensorScale::None).dequantize_rows(0, rows, out);
                 out.iter_mut().for_each(|value| *value *= factor[0]);
             }
-            (Self::PositiveZero, ..) => {
-                tensor.dequantize_rows(0, rows, out);
-                out.iter_mut().for_each(|value| *value += 0.0);
+            (Self::OneZero, scale, _) => {
+                let one = |nibble: u8| if nibble == 8 { 0 } else { nibble };
+                let codes = tensor.codes().iter().map(|byte| one(byte & 15) | one(byte >> 4) << 4).collect();
+                with(tensor, Cow::Owned(codes), format, scale.clone()).dequantize_rows(0, rows, out);
             }
             (Self::Rounded(dtype), scale, Block::Group(group)) if format.zero == Zero::Bias => {
                 let bare = Format { zero: Zero::None, ..format };
-                with(tensor, bare, scale.clone()).dequantize_rows(0, rows.clone(), out);
+                with(tensor, tensor.codes().into(), bare, scale.clone()).dequantize_rows(
+                    0,
+                    rows.clone(),
+                    out,
+                );
                 let stored = &tensor.zeros().unwrap_or_default()[format.zeros_range(tensor.shape(), 0, rows)];
                 let mut biases = vec![0.0; stored.len() / format.scale.bytes()];
                 format.scale.decode_into(stored, &mut biases);
@@ -60,9 +66,14 @@ impl Formula {
     }
 }
 
-/// The same codes and scales in another format, without zero points.
-fn with<'a>(tensor: &'a QTensor<'_>, format: Format, scale: TensorScale) -> QTensor<'a> {
-    QTensor::new(format, tensor.shape(), tensor.codes(), tensor.scales(), None, scale)
+/// The same scales with these codes, in another format, without zero points.
+fn with<'a>(
+    tensor: &'a QTensor<'_>,
+    codes: Cow<'a, [u8]>,
+    format: Format,
+    scale: TensorScale,
+) -> QTensor<'a> {
+    QTensor::new(format, tensor.shape(), codes, tensor.scales(), None, scale)
         .expect("a format with less in it has the same codes and scales")
 }
 

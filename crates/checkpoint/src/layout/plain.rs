@@ -158,8 +158,15 @@ impl Plain {
         let [matrices, rows, cols] = note.shape;
         let shape = Shape { matrices, rows, cols };
         let module = crate::arch::module_of(weight).to_owned();
-        let linear =
-            Linear { module, weight: weight.to_owned(), shape, dtype: note.dtype, ..Linear::default() };
+        let stacked = matrices > 1 || module == weight;
+        let linear = Linear {
+            module,
+            weight: weight.to_owned(),
+            shape,
+            dtype: note.dtype,
+            stacked,
+            ..Linear::default()
+        };
         note.format.check(shape).map_err(|e| wrong(e.to_string()))?;
         let parts = self.parts(&linear, &note.format, Activations::None).map_err(wrong)?;
         let mut stored = Stored::new(checkpoint, linear, note.format, parts)?;

@@ -27,7 +27,12 @@ impl Claim {
     pub(super) fn of(config: &Map<String, Value>) -> Self {
         let apart = ["quantized_layers", "dynamic", "extra_config", "config_groups"];
         let says = |key: &&str| config.get(*key).is_some_and(|v| v.as_object().is_none_or(|o| !o.is_empty()));
-        if apart.iter().any(|key| says(key) && config.get(*key) != Some(&Value::Null)) {
+        // MLX has the numbers of single modules under their names.
+        let numbers =
+            |v: &Value| v.as_object().is_some_and(|o| o.contains_key("bits") || o.contains_key("group_size"));
+        if apart.iter().any(|key| says(key) && config.get(*key) != Some(&Value::Null))
+            || config.values().any(numbers)
+        {
             return Self::default();
         }
         let get = |keys: &[&str]| keys.iter().find_map(|key| config.get(*key));

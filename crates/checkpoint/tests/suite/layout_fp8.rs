@@ -184,8 +184,9 @@ fn deepseek_v4_mixes_tiles_and_packed_experts() {
         about,
         [("e.0.w1.weight", Dtype::I8, vec![32, 32]), ("e.0.w1.scale", Dtype::F8_E8M0, vec![32, 2])]
     );
+    let other = tempfile::tempdir().unwrap();
     assert!(
-        error(dir.path(), out.path(), |job| (job.format, job.layout) = (FP8, layout::DEEPSEEK_V4))
+        error(dir.path(), other.path(), |job| (job.format, job.layout) = (FP8, layout::DEEPSEEK_V4))
             .contains("layouts that can: ")
     );
 }

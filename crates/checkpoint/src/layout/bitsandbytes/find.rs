@@ -75,7 +75,7 @@ fn four_bits(checkpoint: &Checkpoint, text: Tensor<'_>, weight: &str, element: E
         return Err(map.error(format!("is not the table of {}", element.name())));
     }
     if element == Element::Fp4 {
-        stored.formula = Formula::PositiveZero;
+        stored.formula = Formula::OneZero;
     }
     stored.assemble = state.nested.map(|_| nested::assemble as _);
     stored.extras.push(Extra { tensor: text.entry.name.clone(), kind: ExtraKind::Marker });

@@ -126,3 +126,20 @@ fn map() -> Vec<f32> {
     map.sort_by(f32::total_cmp);
     map
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    /// The table after the rule of torch.linspace, which torch's own vectors may miss by the last bit of an edge.
+    #[test]
+    fn the_map_is_bitsandbytes_own() {
+        let map = map();
+        assert!(map.len() == 256 && map.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!((map[0], map[127], map[255]), (-0.99296874, 0.0, 1.0));
+        let bytes: Vec<u8> = map.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digest, "dad4c269c3243d1705f6b979dccb61efb8d1074812ecf8d79255a82f60671763");
+    }
+}
