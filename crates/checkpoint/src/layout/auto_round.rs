@@ -6,16 +6,20 @@
 //! auto_round:gptqmodel      GPTQ version 2
 //! auto_round                GPTQ version 2
 //! auto_round:auto_awq       AWQ GEMM
-//! auto_round:llm_compressor compressed-tensors
+//! auto_round:llm_compressor compressed-tensors: MXFP4, MXFP8, NVFP4
+//! auto_round:fp8_static     compressed-tensors: FP8
 //! ```
 //!
 //! Its symmetric integers use the whole range: the larger side of a group becomes -2^(b-1), and scales may be negative. `extra_config` says what differs
 //! by name or regular expression; 16 bits there mean that a module is left alone. Sources: AutoRound 0.15
 //! (`export/export_to_autoround`, `inference/convert_model.py`, `inference/backend.py`).
 
-use super::qweight::{Convention, Settings};
-use super::{Found, Layout, awq, gptq};
+mod translate;
+
+use super::qweight::{Convention, Settings, is_auto_round};
+use super::{Found, Layout, awq, compressed_tensors, gptq, stored};
 use crate::{Checkpoint, Result};
+use serde_json::Value;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -27,14 +31,30 @@ impl Layout for AutoRound {
     }
 
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        let Some(settings) = Settings::read(checkpoint)?.filter(|settings| settings.auto_round) else {
-            return Ok(None);
+        let Some(settings) = Settings::read(checkpoint)? else {
+            return of_compressed_tensors(checkpoint);
         };
+        if !settings.auto_round {
+            return Ok(None);
+        }
         Ok(Some(match settings.convention {
             Convention::Gptq | Convention::GptqV2 | Convention::GptqPlanar => {
                 gptq::linears(checkpoint, &settings)
             }
             _ => awq::linears(checkpoint, &settings),
         }))
+    }
+}
+
+/// What lies in the tensors of compressed-tensors.
+fn of_compressed_tensors(checkpoint: &Checkpoint) -> Result<Option<Found>> {
+    let Some(config) = stored::any_quantization_config(checkpoint) else { return Ok(None) };
+    let text = |key: &str| config.get(key).and_then(Value::as_str);
+    let ours = text("quant_method").is_some_and(is_auto_round);
+    match text("packing_format") {
+        Some("auto_round:llm_compressor" | "auto_round:fp8_static" | "auto_round:fp8") if ours => {
+            compressed_tensors::linears(checkpoint, &translate::translate(config)).map(Some)
+        }
+        _ => Ok(None),
     }
 }

@@ -36,6 +36,8 @@ mod config;
 mod find;
 mod groups;
 
+pub(super) use find::linears;
+
 use super::{Cache, CacheNumber, Carried, Companion, Found, Layout, Linear, Part, Quantized};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};

@@ -4,7 +4,7 @@
 mod settings;
 mod zeros;
 
-pub(super) use settings::{Convention, Settings};
+pub(super) use settings::{Convention, Settings, is_auto_round};
 pub(super) use zeros::{Zeros, constant};
 
 use super::part::{Linear, scale_kind};

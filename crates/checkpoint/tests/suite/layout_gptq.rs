@@ -1,9 +1,11 @@
 //! GPTQ: files of GPTQModel and AutoRound, bytes by hand, what is written, and files that lie.
 
-use crate::digests::{assert_digests, decoded, folders};
-use crate::model::{Tensor, error, llama, llama_config, plan, testdata, weights, write_llama, write_model};
+use crate::digests::{assert_digests, decoded, digest, folders};
+use crate::model::{
+    Tensor, austen, error, llama, llama_config, plan, testdata, weights, write_llama, write_model,
+};
 use half::{bf16, f16};
-use lowbit_blocks::{Dtype as Float, Format};
+use lowbit_blocks::{Dtype as Float, Format, ScaleKind};
 use lowbit_calib::Activations;
 use lowbit_checkpoint::layout::{self, Holds, Layout, Packing, Quantized, QuantizedModule, Scheme};
 use lowbit_checkpoint::safetensors::Dtype;
@@ -39,16 +41,69 @@ fn what_gptqmodel_writes_decodes_to_what_it_decodes() {
 
 #[test]
 fn what_autoround_writes_decodes_to_what_it_decodes() {
+    let folders = folders("autoround-");
+    for folder in &folders {
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        if name == "autoround-gptq-asym" {
+            continue;
+        }
+        let (_, reading) = assert_digests(folder);
+        let want = if name.contains("llmc") { "compressed-tensors" } else { "auto-round" };
+        assert_eq!(reading.layout.name(), want, "{name}");
+    }
+    assert!(folders.len() >= 14, "{}", folders.len());
     let (_, reading) = assert_digests(&testdata("layouts/zoo/autoround-w4g128"));
-    assert_eq!(reading.layout.name(), layout::AUTO_ROUND.name());
     for stored in &reading.linears {
-        assert_eq!(
-            stored.format,
-            Format::named("int4-g128").unwrap().with_scale(lowbit_blocks::ScaleKind::F16)
-        );
+        assert_eq!(stored.format, Format::named("int4-g128").unwrap().with_scale(ScaleKind::F16));
         assert!(stored.parts.iter().any(|p| p.holds == Holds::Repeated(vec![0x77; 4])));
         // Left out by AutoRound, where it says nothing.
         assert!(!stored.parts.iter().any(|p| p.holds == Holds::Groups));
+    }
+}
+
+#[test]
+fn zero_points_of_0_that_autoround_wrote_as_version_1_are_what_was_meant() {
+    // AutoRound subtracts from words and adds to fields, so that it misreads its own file; these are the same weights, packed without that.
+    let (dir, made) = (tempfile::tempdir().unwrap(), testdata("layouts/made"));
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(made.join("autoround-gptq-asym").join(file), dir.path().join(file)).unwrap();
+    }
+    for same in ["autoround-awq-asym", "autoround-gptqmodel-asym"] {
+        std::fs::copy(made.join(same).join("values.json"), dir.path().join("values.json")).unwrap();
+        assert_digests(dir.path());
+    }
+}
+
+#[test]
+fn autorounds_label_on_tensors_of_compressed_tensors_is_translated() {
+    for (name, q) in [
+        (
+            "autoround-llmc-mxfp4",
+            json!({"bits": 4, "data_type": "mx_fp", "act_bits": 4, "act_data_type": "mx_fp_rceil"}),
+        ),
+        ("autoround-llmc-mxfp8", json!({"bits": 8, "data_type": "mx_fp"})),
+        ("autoround-llmc-w4", json!({"bits": 4, "data_type": "int"})),
+        // What differs is in extra_config: by name, and by an expression.
+        (
+            "autoround-llmc-w4",
+            json!({"bits": 8, "extra_config": {"model.layers.0.mlp.down_proj": {"bits": 4}, ".*k_proj$": {"bits": 4}}}),
+        ),
+    ] {
+        let from = testdata(&format!("layouts/made/{name}"));
+        let dir = tempfile::tempdir().unwrap();
+        for file in ["model.safetensors", "values.json"] {
+            std::fs::copy(from.join(file), dir.path().join(file)).unwrap();
+        }
+        let mut config = json!({"dtype": "bfloat16"});
+        config["quantization_config"] = q;
+        config["quantization_config"]["quant_method"] = json!("auto-round");
+        config["quantization_config"]["packing_format"] = json!("auto_round:llm_compressor");
+        config["quantization_config"]["group_size"] = json!(32);
+        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+        let (_, reading) = assert_digests(dir.path());
+        assert_eq!(reading.layout.name(), "auto-round");
+        let dynamic = reading.linears.iter().all(|stored| stored.activations == Activations::Dynamic);
+        assert_eq!(dynamic, config["quantization_config"].get("act_bits").is_some(), "{name}");
     }
 }
 
@@ -211,6 +266,32 @@ fn zero_points_of_0_are_refused_by_version_1_only() {
     let to = tempfile::tempdir().unwrap();
     let refused = ConvertJob::new(out.path(), to.path(), layout::GPTQ).plan().unwrap_err().to_string();
     assert!(refused.contains("zero points are 0, which version 1 of GPTQ cannot say"), "{refused}");
+}
+
+#[test]
+fn what_is_written_is_what_gptqmodel_loads() {
+    // What `testdata/scripts/load_gptq.py` prints of the same checkpoints, loaded by GPTQModel 7.7.
+    for (layout, format, want) in [
+        (layout::GPTQ, "int4-g128", "e0cf622a1b639e25926cb2eac2c76334966ed83afc452a2070a4db5d3f60c2a6"),
+        (layout::GPTQ, "int8-g32-asym", "61214f86d0b6a5e8f3b165cf38d2c8ce0edf60d69492febf7fa7bd6630daccb1"),
+        (layout::GPTQ_V2, "int2-g32", "08d976ff41c88bd07800a7a7e2225c352903ddcc4af455064f797d88f1a38b80"),
+        (
+            layout::GPTQ_V2,
+            "int3-g64-asym",
+            "3f727186c489badb8a7ec520bb3b715752971b7a866d27c96b7118398abb6add",
+        ),
+        (layout::AWQ, "int4-g64-asym", "9450abd8c9693453172c2c5d86285fc0135ad7bce21d1159b173a57879a4cd63"),
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let format = Format::named(format).unwrap();
+        plan(&austen(), out.path(), |job| (job.format, job.layout) = (format, layout)).run(&()).unwrap();
+        let checkpoint = Checkpoint::open(out.path()).unwrap();
+        let reading = layout::read(&checkpoint).unwrap().unwrap();
+        assert_eq!(reading.linears.len(), 21);
+        let values: Vec<f32> =
+            reading.linears.iter().flat_map(|stored| decoded(&checkpoint, stored)).collect();
+        assert_eq!(digest(&values, "float16"), want, "{format} in {}", layout.name());
+    }
 }
 
 /// The tensors of a directory: name, shape, bytes.

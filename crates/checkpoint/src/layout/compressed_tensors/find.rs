@@ -20,6 +20,11 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     if config.get("format").and_then(Value::as_str) == Some("marlin-24") {
         return Ok(None);
     }
+    linears(checkpoint, config).map(Some)
+}
+
+/// All linears of a checkpoint with this configuration.
+pub(in super::super) fn linears(checkpoint: &Checkpoint, config: &Map<String, Value>) -> Result<Found> {
     let names = checkpoint.tensors().map(|tensor| tensor.entry.name.as_str());
     let module = |name: &'_ str| {
         [".weight_scale", ".weight_packed"]
@@ -37,7 +42,7 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
         transforms: transforms(config),
         padded: is_padded(config),
     };
-    Ok(Some(modules.iter().map(|module| reader.module(module)).collect()))
+    Ok(modules.iter().map(|module| reader.module(module)).collect())
 }
 
 /// Names of the groups of transforms.

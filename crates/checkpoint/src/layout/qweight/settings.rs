@@ -134,7 +134,8 @@ fn method(config: &Map<String, Value>) -> Option<&str> {
     text(config, &["quant_method", "method"])
 }
 
-fn is_auto_round(method: &str) -> bool {
+/// Whether a `quant_method` is AutoRound's.
+pub(in super::super) fn is_auto_round(method: &str) -> bool {
     method.ends_with("auto-round") || method.ends_with("auto_round")
 }
 
