@@ -52,6 +52,8 @@ pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Res
         (Some("awq"), _) if ["gemm", "gptq"].contains(&format) => Packed::Awq,
         (Some("gptq"), _) if format == "gptq_v2" => Packed::GptqV2,
         (Some("gptq"), _) if format == "gptq" => Packed::GptqV1,
+        // As they are: `auto_round` alone, and `auto_round:gptqmodel`.
+        (Some("auto-round" | "intel/auto-round"), "auto_round" | "auto_round:gptqmodel") => Packed::GptqV2,
         (Some("auto-round" | "intel/auto-round"), packing) if packing.contains("gptq") => Packed::GptqV1,
         _ => return Ok(told),
     };
