@@ -1,4 +1,5 @@
-//! Any config.json and any safetensors file in one directory: opened, detected, inspected, every linear decoded, a job planned. Never a panic.
+//! Any config.json and any safetensors file in one directory: opened, detected, inspected, verified, every linear decoded, quantizing, converting and dequantizing planned.
+//! Never a panic.
 //!
 //! The input is the text of config.json, a byte 0xFF (which no JSON text has), and the file.
 #![no_main]
@@ -8,7 +9,9 @@ use std::sync::OnceLock;
 use std::{env, fs, process};
 
 use libfuzzer_sys::fuzz_target;
-use lowbit_checkpoint::{Checkpoint, Job, inspect, layout};
+use lowbit_blocks::Dtype;
+use lowbit_checkpoint::verify::{VerifyOptions, verify};
+use lowbit_checkpoint::{Checkpoint, ConvertJob, DequantizeJob, Job, Plan, inspect, layout};
 
 fn dir() -> &'static PathBuf {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
@@ -36,12 +39,17 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let _ = inspect(dir);
-    let mut job = Job::new(dir, dir.join("out"));
+    let _ = verify(dir, &VerifyOptions { jobs: 1, ..VerifyOptions::default() }, &());
+    let out = dir.join("out");
+    let adds_up = |plan: Plan| {
+        let summary = plan.summary();
+        assert_eq!(summary.tensors.iter().map(|t| t.bytes).sum::<u64>(), summary.output_bytes);
+    };
+    let mut job = Job::new(dir, &out);
     for layout in layout::LAYOUTS {
         job.layout = *layout;
-        if let Ok(plan) = job.plan() {
-            let summary = plan.summary();
-            assert_eq!(summary.tensors.iter().map(|t| t.bytes).sum::<u64>(), summary.output_bytes);
-        }
+        let _ = job.plan().map(adds_up);
+        let _ = ConvertJob::new(dir, &out, *layout).plan().map(adds_up);
     }
+    let _ = DequantizeJob::new(dir, &out, Dtype::Bf16).plan().map(adds_up);
 });
