@@ -39,7 +39,9 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let _ = inspect(dir);
-    let _ = verify(dir, &VerifyOptions { jobs: 1, ..VerifyOptions::default() }, &());
+    let mut options = VerifyOptions::default();
+    options.jobs = 1;
+    let _ = verify(dir, &options, &());
     let out = dir.join("out");
     let adds_up = |plan: Plan| {
         let summary = plan.summary();

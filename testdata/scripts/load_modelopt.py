@@ -2,8 +2,8 @@
 
     python load_modelopt.py CHECKPOINT TEXT [--tokenizer DIR] [--expect 29.1104 --within 0.001]
 
-Weights only, float32; activations are not quantized. The scheme of a linear is read from hf_quant_config.json. INT4 in row pairs has no dequantizer in
-ModelOpt: the formula stands here. The exit status is 1 if a logit is not finite, a tensor is left over or missing, or the perplexity is
+Weights only, float32; activations are not quantized. What decodes a linear follows from its tensors (layout_decoders.py) and is held to the algorithm that
+hf_quant_config.json states for it, at the top or layer by layer; scales of the cache are looked at and left out. The exit status is 1 if a logit is not finite, a tensor is left over or missing, or the perplexity is
 not as expected. Packages: requirements-load.txt.
 """
 
@@ -13,80 +13,56 @@ import pathlib
 import sys
 
 import torch
-from modelopt.torch.quantization.qtensor import FP8QTensor, INT8QTensor, MXFP4QTensor, MXFP8QTensor, NVFP4QTensor
+from layout_decoders import modelopt_weight
 from perplexity import perplexity
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 
-def nvfp4(w, t):
-    shape = torch.Size([w.shape[0], w.shape[1] * 2])
-    return NVFP4QTensor(shape, torch.float32, w).dequantize(scale=t["weight_scale"], double_scale=t["weight_scale_2"], block_sizes={-1: 16})
-
-
-def mxfp4(w, t):
-    shape = torch.Size([w.shape[0], w.shape[1] * 2])
-    return MXFP4QTensor(shape, torch.float32, w).dequantize(scale=t["weight_scale"], block_sizes={-1: 32})
-
-
-def mxfp8(w, t):
-    return MXFP8QTensor(w.shape, torch.float32, w).dequantize(scale=t["weight_scale"])
-
-
-def fp8_tiles(w, t):
-    grid = [-(-n // 128) for n in w.shape]
-    return FP8QTensor(w.shape, torch.float32, w).dequantize(scale=t["weight_scale"].reshape(grid), block_sizes={-1: 128, -2: 128})
-
-
-def fp8(w, t):
-    scale = t["weight_scale"]
-    return FP8QTensor(w.shape, torch.float32, w).dequantize(scale=scale[:, None] if scale.dim() else scale)
-
-
-def int8(w, t):
-    return INT8QTensor(w.shape, torch.float32, w).dequantize(scale=t["weight_scale"][:, None])
-
-
-def int4_row_pairs(w, t):
-    codes = torch.stack([w & 15, w >> 4], 1).reshape(-1, w.shape[1]).to(torch.int8)
-    codes = torch.where(codes > 7, codes - 16, codes)
-    return codes * t["weight_scale"].repeat_interleave(w.shape[1] // t["weight_scale"].shape[1], 1)
-
-
-DECODERS = {  # quant_algo as in hf_quant_config.json
-    "NVFP4": nvfp4,
-    "W4A16_NVFP4": nvfp4,
-    "mxfp4": mxfp4,
-    "MXFP8": mxfp8,
-    "FP8": fp8,
-    "FP8_PER_CHANNEL_PER_TOKEN": fp8,
-    "fp8_pb_wo": fp8_tiles,
-    "W8A16": int8,
-    "W8A8_SQ_PER_CHANNEL": int8,
-    "W4A16_AWQ": int4_row_pairs,
+DECODERS = {  # what decodes each quant_algo, by the beginning of its name
+    "NVFP4": "NVFP4QTensor",
+    "W4A16_NVFP4": "NVFP4QTensor",
+    "NVFP4_AWQ": "NVFP4QTensor",
+    "W4A8_NVFP4_FP8": "NVFP4QTensor",
+    "mxfp4": "MXFP4QTensor",
+    "W4A8_MXFP4_FP8": "MXFP4QTensor",
+    "MXFP8": "MXFP8QTensor",
+    "FP8": "FP8QTensor",
+    "FP8_PER_CHANNEL_PER_TOKEN": "FP8QTensor",
+    "fp8_pb_wo": "FP8QTensor.dequantize, tiles",
+    "W8A16": "INT8QTensor",
+    "W8A8_SQ_PER_CHANNEL": "INT8QTensor",
+    "W4A16_AWQ": "codes times weight_scale",
+    "W4A8_AWQ": "codes times weight_scale",
 }
+CACHE = ("k_scale", "v_scale", "k_bias", "v_bias")
 SIDE = ("weight_scale", "weight_scale_2", "input_scale", "pre_quant_scale")
 
 
-def dequantized(folder, algorithm):
-    """The state dict in float32, and the number of quantized linears."""
+def dequantized(folder, side):
+    """The state dict in float32, the number of quantized linears, and that of the cache's numbers."""
     tensors = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors |= load_file(file)
-    state, count = {}, 0
+    state, count, cached = {}, 0, 0
     for name, tensor in tensors.items():
         module, _, leaf = name.rpartition(".")
-        if leaf in SIDE:
+        if leaf in CACHE:
+            cached += 1
+        elif leaf in SIDE:
             assert f"{module}.weight" in tensors, name
         elif f"{module}.weight_scale" in tensors and leaf == "weight":
-            side = {s: tensors[f"{module}.{s}"] for s in SIDE if f"{module}.{s}" in tensors}
-            w = DECODERS[algorithm](tensor, side).float()
-            if "pre_quant_scale" in side:  # the input is multiplied by it
-                w = w * side["pre_quant_scale"].float()
+            parts = {s: tensors[f"{module}.{s}"] for s in ("weight", *SIDE) if f"{module}.{s}" in tensors}
+            algorithm = side.get("quantized_layers", {}).get(module, side)["quant_algo"]
+            w, how = modelopt_weight(parts, torch.float32)
+            assert how.startswith(DECODERS[algorithm]), f"{module} is {algorithm}, and {how} decodes it"
+            w = w.float()
+            if "pre_quant_scale" in parts:  # the input is multiplied by it
+                w = w * parts["pre_quant_scale"].float()
             state[name], count = w, count + 1
         else:
             state[name] = tensor.float()
-    return state, count
+    return state, count, cached
 
 
 def main():
@@ -99,7 +75,7 @@ def main():
     arguments = parser.parse_args()
 
     side = json.loads((arguments.checkpoint / "hf_quant_config.json").read_text())["quantization"]
-    state, count = dequantized(arguments.checkpoint, side["quant_algo"])
+    state, count, cached = dequantized(arguments.checkpoint, side)
     config = AutoConfig.from_pretrained(arguments.checkpoint)
     del config.quantization_config
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -112,6 +88,7 @@ def main():
     result = {
         "quant_algo": side["quant_algo"],
         "quantized": count,
+        "cache": cached,
         "missing": sorted(missing),
         "unexpected": sorted(unexpected),
         "finite": finite,

@@ -173,6 +173,10 @@ impl<'a> Reader<'a> {
             Compression::Pack => {
                 let said = self.checkpoint.require(&format!("{module}.weight_shape"))?;
                 let shape = read_shape(said)?;
+                if shape.matrices != matrices {
+                    let have = &codes.entry.shape;
+                    return Err(said.error(format!("says {shape}, but the words beside it are {have:?}")));
+                }
                 let bits = format.element.bits();
                 let [dense, padded] =
                     [Compression::Pack, Compression::Padded].map(|c| c.words(bits, shape.cols) == cols);
