@@ -1,7 +1,7 @@
 //! ModelOpt: files of its own, read with and without their configurations, bytes by hand, and files that lie.
 
 use crate::digests::{assert_digests, assert_said_again, decoded, folders, tensors};
-use crate::model::{Tensor, testdata, write_model};
+use crate::model::{Tensor, plan, testdata, write_llama, write_model};
 use lowbit_blocks::{Block, FP8, FP8_CHANNEL, Format, INT8, MXFP4, MXFP8, NVFP4, ScaleKind, Shape};
 use lowbit_calib::Activations;
 use lowbit_checkpoint::layout::{
@@ -337,7 +337,12 @@ fn scales_of_inputs_and_caches_go_to_compressed_tensors_and_come_back() {
     }
 
     // Without static scales there is no FP8 per tensor in ModelOpt.
-    let job = ConvertJob::new(testdata("layouts/made/ct-fp8-weights"), "nowhere", MODELOPT);
+    let (plain, fp8) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_llama(plain.path());
+    plan(plain.path(), fp8.path(), |job| (job.format, job.layout) = (FP8, COMPRESSED_TENSORS))
+        .run(&())
+        .unwrap();
+    let job = ConvertJob::new(fp8.path(), plain.path().join("out"), MODELOPT);
     assert!(job.plan().unwrap_err().to_string().contains("has no static scale of its input"));
 }
 
