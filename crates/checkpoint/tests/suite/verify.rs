@@ -315,7 +315,7 @@ fn what_is_legal_is_not_told() {
 
 #[test]
 fn of_checkpoints_that_other_tools_made_only_what_is_true_is_told() {
-    let mut readable = 0;
+    let (mut readable, mut untrue) = (0, Vec::new());
     for folder in ["zoo", "made"] {
         for entry in fs::read_dir(testdata("layouts").join(folder)).unwrap().flatten() {
             let (dir, name) = (entry.path(), entry.file_name().into_string().unwrap());
@@ -323,6 +323,8 @@ fn of_checkpoints_that_other_tools_made_only_what_is_true_is_told() {
                 // Made so: v2 zeros under the name of v1, and two formats in one fused layer.
                 _ if name.starts_with("gptq-v1-holds-v2") => &["LB-Z02"],
                 "ct-mixed" => &["LB-M02"],
+                // Made with every exponent that a byte can say.
+                "gpt-oss" => &["LB-S06"],
                 _ => &[],
             };
             let reads = Checkpoint::open(&dir).and_then(|checkpoint| layout::read(&checkpoint)).is_ok();
@@ -335,9 +337,12 @@ fn of_checkpoints_that_other_tools_made_only_what_is_true_is_told() {
                 .into_iter()
                 .filter(|code| reads || want.contains(code) || !unread.contains(code))
                 .collect();
-            assert_eq!(left, want, "{name}: {:#?}", found.findings);
+            if left != want {
+                untrue.push(format!("{name}: {:#?}", found.findings));
+            }
         }
     }
+    assert!(untrue.is_empty(), "{}", untrue.join("\n"));
     assert!(readable > 60, "{readable}");
 }
 
