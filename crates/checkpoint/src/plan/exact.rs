@@ -29,23 +29,27 @@ pub(super) fn transcoders(
             Err(why) => return Ok(Err(why)),
         }
     }
+    let Some(mut facts) = gather(checkpoint, linears, candidates, &routes, false)? else {
+        return Ok(Ok(Vec::new()));
+    };
     // Blocks of zeros take no part in what is shared, but to know them codes have to be read.
-    let first = attempt(checkpoint, linears, candidates, &routes, false)?;
-    match first {
-        Err(_) if routes.iter().any(Route::needs_facts) => {
-            attempt(checkpoint, linears, candidates, &routes, true)
-        }
-        answer => Ok(answer),
+    if routes.iter().any(|route| route.wants_codes(&facts))
+        && let Some(of_codes) = gather(checkpoint, linears, candidates, &routes, true)?
+    {
+        facts = of_codes;
     }
+    let planned = |route: &Route| route.plan(&facts).map(|transcoder| (transcoder, route.row_quantum()));
+    Ok(routes.iter().map(|route| planned(route).map_err(|e| e.to_string())).collect())
 }
 
-fn attempt(
+/// What scales and zero points of all candidates say together, and their codes if asked to; `None` if there are no candidates.
+fn gather(
     checkpoint: &Checkpoint,
     linears: &Linears,
     candidates: &[Candidate<'_>],
     routes: &[Route],
     codes: bool,
-) -> Result<Result<Vec<(Transcoder, usize)>, String>> {
+) -> Result<Option<Facts>> {
     let mut all: Option<Facts> = None;
     for (candidate, route) in candidates.iter().zip(routes) {
         let mut facts = route.facts();
@@ -57,9 +61,7 @@ fn attempt(
             None => all = Some(facts),
         }
     }
-    let Some(facts) = all else { return Ok(Ok(Vec::new())) };
-    let planned = |route: &Route| route.plan(&facts).map(|transcoder| (transcoder, route.row_quantum()));
-    Ok(routes.iter().map(|route| planned(route).map_err(|e| e.to_string())).collect())
+    Ok(all)
 }
 
 /// The route of a linear, if its rows have one format and its matrices one tensor scale each.
