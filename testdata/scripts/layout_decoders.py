@@ -233,7 +233,8 @@ def mlx(config, tensors):
     for name in modules(tensors, "scales"):
         t = of_module(tensors, name)
         chosen = {k: v for k, v in {**numbers, **numbers.get(name, {})}.items() if k in ["group_size", "bits", "mode"]}
-        parts = [to_mlx(t[part]) for part in ["weight", "scales", "biases"] if part in t]
+        mlx_of = lambda a: to_mlx(a) if a.is_floating_point() and a.dtype != torch.float32 else mx.array(a.numpy())
+        parts = [mlx_of(t[part]) for part in ["weight", "scales", "biases"] if part in t]
         kind = t["scales"].dtype if t["scales"].is_floating_point() else dtype
         made = mx.dequantize(*parts, **chosen, dtype=getattr(mx, str(kind).removeprefix("torch.")))
         values[f"{name}.weight"] = digest(to_torch(made, kind), f"{version('mlx')}: dequantize, CPU")
