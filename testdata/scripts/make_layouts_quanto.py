@@ -1,15 +1,23 @@
-"""Small checkpoints as optimum-quanto 0.2.7 saves them on a CPU, and what it decodes.
+"""Small checkpoints as optimum-quanto 0.2.7 saves them on a CPU, and what it decodes (with its own unpacking in Python instead of the same in C++).
 
     python make_layouts_quanto.py OUT
 """
 
+import importlib
 import pathlib
 import sys
+import types
+from unittest import mock
 
 import torch
 from layout_files import digest, write_folder
 from layout_inputs import DOWN_PROJ, K_PROJ, model_config, norm, weights
 from optimum.quanto import __version__, freeze, qfloat8_e4m3fn, qfloat8_e5m2, qint2, qint4, qint8, quantization_map, quantize
+from optimum.quanto.library.extensions import cpp
+
+# Its unpacking in Python, which is registered behind the one in C++ and has no name afterwards; the latter would be compiled first.
+with mock.patch("torch.library.define"), mock.patch("torch.library.impl", lambda *_: lambda function: function):
+    cpp.ext._lib = types.SimpleNamespace(unpack=importlib.reload(sys.modules["optimum.quanto.library.unpack"]).unpack)
 
 SHAPES = {K_PROJ: (40, 128), DOWN_PROJ: (64, 192)}
 

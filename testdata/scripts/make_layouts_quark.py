@@ -1,4 +1,4 @@
-"""Small checkpoints in AMD Quark's form: MXFP4, MXFP6 and FP8 per channel (PTPC).
+"""Small checkpoints in AMD Quark's form: MXFP4, MXFP6, FP8 per channel (PTPC), INT4 in groups.
 
     python make_layouts_quark.py OUT      amd-quark 0.13
 
@@ -19,7 +19,7 @@ sys.modules[missing.__name__] = missing
 
 from layout_files import digest, write_folder  # noqa: E402
 from layout_inputs import RAGGED, SMALL, model_config, norm, weights  # noqa: E402
-from quark.torch.quantization.config.config import FP8E4M3PerChannelSpec, OCP_MXFP4Spec, OCP_MXFP6E2M3Spec, OCP_MXFP6E3M2Spec  # noqa: E402
+from quark.torch.quantization.config.config import FP8E4M3PerChannelSpec, Int4PerGroupSpec, OCP_MXFP4Spec, OCP_MXFP6E2M3Spec, OCP_MXFP6E3M2Spec, Uint4PerGroupSpec  # noqa: E402
 from quark.torch.utils.pack import create_pack_method  # noqa: E402
 
 VERSION = f"amd-quark {importlib.metadata.version('amd-quark')}"
@@ -79,7 +79,7 @@ def main():
             power = 2 ** (stored.to(torch.int16) - 127).to(torch.bfloat16)
             made = (pack.unpack(packed, True).unflatten(-1, (-1, 32)) * power[..., None]).flatten(-2).bfloat16()
             decoded[f"{module}.weight"] = digest(made, f"{VERSION}: {type(pack).__name__}.unpack times 2^(byte - 127)")
-        static, dynamic = (spec(is_dynamic=d).to_quantization_spec().to_dict() for d in (False, True))
+        static, dynamic = (spec(ch_axis=-1, is_dynamic=d).to_quantization_spec().to_dict() for d in (False, True))
         write(out, name, static, dynamic, tensors, decoded)
     tensors, decoded = norm(), {}
     for module, w in weights(RAGGED).items():
@@ -91,6 +91,26 @@ def main():
         decoded[f"{module}.weight"] = digest((codes.float() * scale[:, None]).bfloat16(), how)
     static, dynamic = (FP8E4M3PerChannelSpec(is_dynamic=d, ch_axis=0 if not d else 1).to_quantization_spec().to_dict() for d in (False, True))
     write(out, "ptpc-fp8", static, dynamic, tensors, decoded)
+    integers(out)
+
+
+def integers(out):
+    """Groups of 32: signed, and unsigned with zero points."""
+    for name, low, high, spec in [("int4", -8, 7, Int4PerGroupSpec), ("uint4", 0, 15, Uint4PerGroupSpec)]:
+        pack, tensors, decoded = create_pack_method("per_group", name), norm(), {}
+        for module, w in weights(SMALL).items():
+            groups = w.float().unflatten(1, (-1, 32))
+            bottom = groups.amin(-1) if low == 0 else -groups.abs().amax(-1)
+            scale = ((groups.amax(-1) - bottom) / 15 if low == 0 else -bottom / 7.5).clamp(min=1e-6)
+            zero = torch.round(-bottom / scale).clamp(0, 15).int() if low == 0 else torch.zeros_like(scale, dtype=torch.int32)
+            codes = (torch.round(groups / scale[..., None]) + zero[..., None]).clamp(low, high).int().flatten(1)
+            packed, zeros, scales = pack.pack(codes, True), pack.pack(zero, True), scale.bfloat16().t().contiguous()
+            tensors |= {f"{module}.weight": packed, f"{module}.weight_scale": scales, f"{module}.weight_zero_point": zeros}
+            read, at = pack.unpack(packed, True).float().unflatten(1, (-1, 32)), pack.unpack(zeros, True).float()
+            made = ((read - at[..., None]) * scales.t().float()[..., None]).flatten(1).bfloat16()
+            decoded[f"{module}.weight"] = digest(made, f"{VERSION}: {type(pack).__name__}.unpack, (code - zero) * scale in float32, rounded once")
+        about = spec(ch_axis=1, is_dynamic=False, group_size=32).to_quantization_spec().to_dict()
+        write(out, name, about, None, tensors, decoded)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,17 @@ impl Pattern {
         if text.starts_with("re:") { Self::new(text) } else { Self::new(&globset::escape(text)) }
     }
 
+    /// A regular expression after `re:`, anything else as Python's `fnmatch` has it, to which braces and backslashes are letters: Quark's rule.
+    pub(crate) fn fnmatch(text: &str) -> Result<Self> {
+        if text.starts_with("re:") {
+            return Self::new(text);
+        }
+        let letters = text.replace('{', "[{]").replace('}', "[}]");
+        let glob = globset::GlobBuilder::new(&letters).backslash_escape(false).build();
+        let glob = glob.map_err(|e| Error::Job(format!("pattern `{text}`: {}", e.kind())))?;
+        Ok(Self { text: text.to_owned(), matcher: Matcher::Glob(glob.compile_matcher()) })
+    }
+
     /// Whether the pattern is one name, without wildcards.
     pub fn is_name(&self) -> bool {
         !self.text.starts_with("re:") && globset::escape(&self.text) == self.text

@@ -56,6 +56,11 @@ const ENDS: &[(&str, CacheNumber)] = {
     ]
 };
 
+/// Whether a tensor of this name belongs to a cache.
+pub(super) fn is_cache(name: &str) -> bool {
+    ENDS.iter().any(|(end, _)| name.ends_with(end))
+}
+
 /// All cache tensors, in name order.
 pub(crate) fn find(checkpoint: &Checkpoint) -> Vec<CacheTensor> {
     let of = |name: &str| {

@@ -87,7 +87,6 @@ const TELLTALES: &[(&str, &str)] = &[
     (".qweight", "gptq or awq"),
     (".weight_packed", "compressed-tensors without its configuration"),
     (".weight_scale_2", "modelopt without its configuration"),
-    (".W_q", "hqq"),
 ];
 
 /// Finds out how a checkpoint is quantized; `None` if it is not.
@@ -98,7 +97,10 @@ pub fn read(checkpoint: &Checkpoint) -> Result<Option<Reading>> {
     let Some(Survey { layout, linears }) = survey(checkpoint)? else { return Ok(None) };
     let linears: Vec<Stored> = linears.into_iter().collect::<Result<_>>()?;
     let sparse = sparse::beside(checkpoint, &linears)?;
-    Ok(Some(Reading { layout, linears, caches: cache::find(checkpoint), sparse }))
+    let mut caches = cache::find(checkpoint);
+    // What a linear has as its own is no cache's, whatever its name: quanto scales all outputs.
+    caches.retain(|cache| !linears.iter().any(|linear| linear.companions().any(|own| own == cache.tensor)));
+    Ok(Some(Reading { layout, linears, caches, sparse }))
 }
 
 /// Finds out how a checkpoint is quantized, going on where a linear cannot be read; `None` if it is not quantized.

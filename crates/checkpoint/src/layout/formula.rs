@@ -4,12 +4,13 @@
 //! Format       value = code * (scale * tensor scale)             f32, every operation rounded: what the format says
 //! FactorLast   value = (code * scale) * tensor scale             bitsandbytes INT8
 //! OneZero      value = value(code) * scale, code 8 as code 0      bitsandbytes FP4, whose table has two zeros and both are positive
-//! Rounded(d)   value = RN_d(RN_d(code * scale) + bias)           MLX, d the type of its scales
+//! Rounded(d)   value = RN_d(RN_d(code * scale) + bias)           MLX, quanto; d the type of their scales
+//!              value = RN_d(RN_d(code - zero) * scale)           HQQ
 //! ```
 //!
 //! The codes and scales are the same; only the last bit of a value, or the sign of a zero, can differ.
 
-use lowbit_blocks::{Block, Dtype, Format, QTensor, TensorScale, Zero};
+use lowbit_blocks::{Block, Dtype, Format, QTensor, ScaleKind, TensorScale, Zero};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -24,7 +25,7 @@ pub enum Formula {
     FactorLast,
     /// The second zero of FP4 is the first, before the scale gives it a sign.
     OneZero,
-    /// Product and sum are each rounded to this type.
+    /// Product and sum, or difference and product, are each rounded to this type.
     Rounded(Dtype),
 }
 
@@ -61,7 +62,45 @@ impl Formula {
                     values.iter_mut().for_each(|value| *value = round(dtype, round(dtype, *value) + bias));
                 }
             }
+            (Self::Rounded(dtype), TensorScale::None, _)
+                if format.zero == Zero::Float && !matches!(format.block, Block::Tensor | Block::Flat(_)) =>
+            {
+                rounded_differences(dtype, tensor, rows, out);
+            }
             _ => tensor.dequantize_rows(0, rows, out),
+        }
+    }
+}
+
+/// Codes less their zero point, rounded, times their scale, rounded.
+fn rounded_differences(dtype: Dtype, tensor: &QTensor<'_>, rows: Range<usize>, out: &mut [f32]) {
+    let (format, shape) = (tensor.format(), tensor.shape());
+    // Codes as numbers: those of a format that has nothing else, under a scale of 1.
+    let bare = Format { block: Block::Tensor, scale: ScaleKind::F32, zero: Zero::None, ..format };
+    QTensor::new(bare, shape, tensor.codes(), &1_f32.to_le_bytes()[..], None, TensorScale::None)
+        .expect("codes do not depend on the blocks")
+        .dequantize_rows(0, rows.clone(), out);
+    let (high, wide) = match format.block {
+        Block::Group(cols) => (1, cols),
+        Block::Tile { rows, cols } => (rows, cols),
+        _ => (1, shape.cols),
+    };
+    let first = rows.start / high;
+    let [scales, zeros] = [
+        &tensor.scales()[format.scales_range(shape, 0, rows.clone())],
+        &tensor.zeros().unwrap_or_default()[format.zeros_range(shape, 0, rows.clone())],
+    ]
+    .map(|stored| {
+        let mut numbers = vec![0.0; stored.len() / format.scale.bytes()];
+        format.scale.decode_into(stored, &mut numbers);
+        numbers
+    });
+    let across = shape.cols.div_ceil(wide.max(1)).max(1);
+    for (row, values) in rows.zip(out.chunks_exact_mut(shape.cols.max(1))) {
+        let at = (row / high - first) * across;
+        for (group, values) in values.chunks_mut(wide.max(1)).enumerate() {
+            let (scale, zero) = (scales[at + group], zeros[at + group]);
+            values.iter_mut().for_each(|value| *value = round(dtype, round(dtype, *value - zero) * scale));
         }
     }
 }

@@ -14,6 +14,7 @@
 //! | [`fbgemm-fp8`](FBGEMM_FP8) | FBGEMM, transformers | FP8 in rows |
 //! | [`gpt-oss`](GPT_OSS) | OpenAI | stacks of experts in MXFP4 |
 //! | [`mlx`](MLX) | mlx-lm | affine codes with biases, MXFP4, MXFP8, NVFP4 without tensor scale |
+//! | [`hqq`](HQQ), [`quanto`](QUANTO), [`quark`](QUARK), [`torchao`](TORCHAO) | HQQ, optimum-quanto, AMD Quark, torchao | read only |
 //!
 //! To add one: a file with a type that implements [`Layout`], and its line in [`LAYOUTS`]. A layout says what the parts of a linear are
 //! ([`Part`], with a [`Packing`] where the file arranges codes, scales or zero points differently) and what else belongs to it ([`Stored`]); the pipeline and
@@ -37,15 +38,19 @@ mod formula;
 mod fp8;
 mod gpt_oss;
 mod gptq;
+mod hqq;
 mod mlx;
 mod modelopt;
 mod packing;
 mod part;
 mod plain;
 mod quantized;
+mod quanto;
+mod quark;
 mod qweight;
 pub(crate) mod sparse;
 mod stored;
+mod torchao;
 
 pub(crate) use cache::CacheTensor;
 pub use cache::{Cache, CacheNumber};
@@ -104,6 +109,15 @@ pub const GPT_OSS: &dyn Layout = &gpt_oss::GptOss;
 /// MLX: affine codes, MXFP4, MXFP8, NVFP4.
 pub const MLX: &dyn Layout = &mlx::Mlx;
 
+/// HQQ; read only.
+pub const HQQ: &dyn Layout = &hqq::Hqq;
+/// optimum-quanto; read only.
+pub const QUANTO: &dyn Layout = &quanto::Quanto;
+/// AMD Quark; read only.
+pub const QUARK: &dyn Layout = &quark::Quark;
+/// torchao's safetensors form; read only.
+pub const TORCHAO: &dyn Layout = &torchao::Torchao;
+
 /// Every layout; the first is the default.
 pub const LAYOUTS: &[&dyn Layout] = &[
     COMPRESSED_TENSORS,
@@ -123,6 +137,10 @@ pub const LAYOUTS: &[&dyn Layout] = &[
     GPT_OSS,
     MLX,
     PLAIN,
+    HQQ,
+    QUANTO,
+    QUARK,
+    TORCHAO,
 ];
 
 /// How a layout carries a format.

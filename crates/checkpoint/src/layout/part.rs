@@ -4,6 +4,7 @@
 //! same range and arranges it back.
 
 use super::Packing;
+use crate::Tensor;
 use crate::arch::Orientation;
 use crate::safetensors::Dtype;
 use lowbit_blocks::{Block, Format, QLinear, ScaleKind, Shape};
@@ -110,6 +111,16 @@ impl Part {
     /// The tensor `OWNER.SUFFIX`, where the owner is the module or the weight.
     pub(super) fn new(owner: &str, suffix: &str, dtype: Dtype, shape: Vec<usize>, holds: Holds) -> Self {
         Self { name: format!("{owner}.{suffix}"), dtype, shape, holds }
+    }
+
+    /// A part that is read out of this tensor and has so many bytes. Its shape is the tensor's, if that is as many: of layouts whose own shapes say what
+    /// the linear's is.
+    pub(super) fn found(tensor: Tensor<'_>, bytes: usize, holds: Holds) -> Self {
+        let entry = tensor.entry;
+        let own = entry.len() == bytes as u64;
+        let elements = || vec![bytes.saturating_mul(8) / entry.dtype.bitsize()];
+        let shape = if own { entry.shape.clone() } else { elements() };
+        Self { name: entry.name.clone(), dtype: entry.dtype, shape, holds }
     }
 
     /// Where some rows of one matrix lie in this part, in bytes; empty for parts that rows have no share in.

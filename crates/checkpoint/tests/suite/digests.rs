@@ -36,6 +36,8 @@ pub(crate) fn digest(values: &[f32], dtype: &str) -> String {
         match dtype {
             "float32" => hash.update(value.to_le_bytes()),
             "float16" => hash.update(f16::from_f32(*value).to_le_bytes()),
+            // Which NaN it is says nothing; the digests have what torch's vectors write.
+            "bfloat16" if value.is_nan() => hash.update([0xff; 2]),
             "bfloat16" => hash.update(bf16::from_f32(*value).to_le_bytes()),
             other => panic!("values are {other}"),
         }

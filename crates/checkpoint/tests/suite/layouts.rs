@@ -189,6 +189,20 @@ fn packings_are_those_of_the_tools() {
     let mut down = [0; 8];
     Packing::Down { bits: 4 }.pack(9, 1, &[1, 2, 3, 4, 5, 6, 7, 8, 9], &mut down);
     assert_eq!(down, [0x21, 0x43, 0x65, 0x87, 0x09, 0, 0, 0]);
+    // torchao's FP6: the bits alone.
+    Packing::OneByte { bits: 6 }.pack(1, 2, &[0xbf, 0x08], &mut bytes);
+    assert_eq!(bytes, [0x3f, 0x22]);
+    // HQQ: four codes of two rows in two bytes, the first row high; quanto has it low. Three bits: ten rows to a word.
+    let halves = |high_first| Packing::Split { bits: 4, width: 2, high_first };
+    halves(true).pack(2, 2, &[0x21, 0x43], &mut bytes);
+    assert_eq!(bytes, [0x13, 0x24]);
+    halves(false).pack(2, 2, &[0x21, 0x43], &mut bytes);
+    assert_eq!(bytes, [0x31, 0x42]);
+    let mut word = [0; 4];
+    Packing::Split { bits: 3, width: 1, high_first: true }.pack(1, 3, &[0b10_001_111, 0b0], &mut word);
+    assert_eq!(i32::from_le_bytes(word), 7 << 27 | 1 << 24 | 2 << 21);
+    Packing::Negated { bytes: 2 }.pack(1, 2, &[0, 0x3f, 0, 0], &mut word);
+    assert_eq!(word, [0, 0xbf, 0, 0x80]);
     // ModelOpt: rows 0 and 1 in one row of bytes.
     let mut pairs = [0; 4];
     Packing::RowPairs.pack(2, 4, &[0x21, 0x43, 0xba, 0xdc], &mut pairs);
@@ -208,6 +222,7 @@ fn packings_come_back_and_tile_at_every_width() {
             Packing::Wide { bits, signed: true },
             Packing::Wide { bits, signed: false },
             Packing::Lowered { bits },
+            Packing::OneByte { bits },
         ];
         packings.extend((bits == 4).then_some(Packing::RowPairs));
         for packing in packings {
@@ -253,7 +268,7 @@ fn other_conventions_are_named() {
         layout::read(&Checkpoint::open(dir.path()).unwrap()).unwrap_err().to_string()
     };
     let readable = LAYOUTS.iter().map(|l| l.name()).collect::<Vec<_>>().join(", ");
-    for method in ["quark", "aqlm"] {
+    for method in ["eetq", "aqlm"] {
         let error = name(json!({"quantization_config": {"quant_method": method}}), "a.weight");
         assert!(error.contains(&format!("quantized with {method}")), "{error}");
         assert!(error.contains(&format!("which is not read yet; read are: {readable}")), "{error}");

@@ -323,6 +323,11 @@ fn of_checkpoints_that_other_tools_made_only_what_is_true_is_told() {
                 // Made so: v2 zeros under the name of v1, and two formats in one fused layer.
                 _ if name.starts_with("gptq-v1-holds-v2") => &["LB-Z02"],
                 "ct-mixed" => &["LB-M02"],
+                // These tools divide a row of zeros by its scale of zero, and store what comes out.
+                "torchao-float8-dynamic"
+                | "torchao-float8-row"
+                | "quanto-qfloat8"
+                | "quanto-qfloat8-e5m2" => &["LB-S03", "LB-V02"],
                 // Made with every exponent that a byte can say.
                 "gpt-oss" => &["LB-S06"],
                 _ => &[],

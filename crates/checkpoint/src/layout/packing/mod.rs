@@ -17,10 +17,14 @@
 //! Nibbles      rows of u32 words of values, longer than need be                            AWQ GEMV, zero points
 //! Wider        rows of elements, longer than need be                                       AWQ GEMV, scales
 //! Turned       elements of whole bytes, column by column: [cols, rows]                     GPTQ and AWQ, scales
+//! Negated      floats with their signs changed                                              quanto, shifts
+//! Split        the matrix in pieces, one in each field of bytes or words                    HQQ and quanto, weights
+//! Swizzled     scale bytes in the 128x4 order of tensor cores                               torchao
 //! HighFirst    the first of two 4-bit codes in the high nibble                             bitsandbytes
 //! Padded       rows of u32 words of 32/b whole codes each                                  compressed-tensors 0.17, weights
 //! PaddedDown   the same down the columns                                                   compressed-tensors 0.17, zero points
-//! Wide         each code a byte of two's complement                                        compressed-tensors int-quantized, weights
+//! Wide         each code a byte of two's complement                                        compressed-tensors int-quantized, torchao
+//! OneByte      each code a byte with zeros above                                            torchao FP6
 //! Lowered      each zero point a byte of two's complement                                  compressed-tensors, zero points
 //! ```
 //!
@@ -35,10 +39,13 @@ mod interleaved;
 mod padded;
 mod planes;
 mod row_pairs;
+mod split;
 mod turned;
 mod wide;
 mod wider;
 mod words;
+
+use lowbit_blocks::{Shape, swizzle::Swizzle};
 
 /// How a file arranges codes, scales or zero points, where that is not as in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +116,22 @@ pub enum Packing {
         /// Bytes of an element.
         bytes: usize,
     },
+    /// Floats of so many bytes with their signs changed.
+    Negated {
+        /// Bytes of a float.
+        bytes: usize,
+    },
+    /// The matrix in pieces, code p of each piece in one byte or, of 3 bits, one word of four bytes.
+    Split {
+        /// Bits of a code: 1, 2, 3, 4 or 8.
+        bits: u32,
+        /// Codes of a row of the matrix that is split, which need not be those of a row in memory.
+        width: usize,
+        /// Whether the first piece is in the highest bits.
+        high_first: bool,
+    },
+    /// Scales of a byte each in tiles of 128x4, with zeros to fill the last.
+    Swizzled,
     /// Rows of bytes with their nibbles swapped.
     HighFirst,
     /// Rows of u32 words of whole codes, with bits left over at the top.
@@ -129,6 +152,11 @@ pub enum Packing {
         bits: u32,
         /// Whether codes are two's complement in memory too; else the file stores them less 2^(bits-1).
         signed: bool,
+    },
+    /// A byte for each code, zeros above it.
+    OneByte {
+        /// Bits of a code.
+        bits: u32,
     },
     /// Values of one byte each, in the file less 2^(bits-1).
     Lowered {
@@ -153,6 +181,8 @@ impl Packing {
             | Self::Wider { .. }
             | Self::Padded { .. }
             | Self::Wide { .. }
+            | Self::OneByte { .. }
+            | Self::Negated { .. }
             | Self::Lowered { .. } => 1,
             // 32 values of any width fill whole words.
             Self::Down { .. } => 32,
@@ -165,6 +195,8 @@ impl Packing {
             | Self::Interleaved { .. }
             | Self::InterleavedZeros
             | Self::PaddedDown { .. }
+            | Self::Split { .. }
+            | Self::Swizzled
             | Self::Turned { .. } => WHOLE,
         }
     }
@@ -176,16 +208,19 @@ impl Packing {
             | Self::Across { bits, .. }
             | Self::Planes { bits, .. }
             | Self::Padded { bits, .. }
-            | Self::Wide { bits, .. } => (cols * bits as usize).div_ceil(8),
+            | Self::Wide { bits, .. }
+            | Self::OneByte { bits }
+            | Self::Split { bits, .. } => (cols * bits as usize).div_ceil(8),
             Self::Down { .. }
             | Self::Columns { .. }
             | Self::PlaneColumns { .. }
             | Self::Nibbles { .. }
             | Self::InterleavedZeros
             | Self::PaddedDown { .. }
+            | Self::Swizzled
             | Self::Lowered { .. } => cols,
             Self::RowPairs | Self::FourRows | Self::HighFirst | Self::Interleaved { .. } => cols.div_ceil(2),
-            Self::Turned { bytes } | Self::Wider { bytes, .. } => cols * bytes,
+            Self::Turned { bytes } | Self::Negated { bytes } | Self::Wider { bytes, .. } => cols * bytes,
         }
     }
 
@@ -211,11 +246,14 @@ impl Packing {
             Self::Interleaved { .. } | Self::InterleavedZeros => rows / 8 * cols * WORD,
             Self::Padded { bits, .. } => rows * cols.div_ceil(padded::per_word(bits)) * WORD,
             Self::PaddedDown { bits } => rows.div_ceil(padded::per_word(bits)) * cols * WORD,
-            Self::Wide { .. } => rows * cols,
+            Self::Wide { .. } | Self::OneByte { .. } => rows * cols,
+            Self::Split { bits, width, .. } => split::packed_len(bits, width, rows * cols),
+            Self::Swizzled => Swizzle::Rows128.padded_len(Shape::matrix(rows, cols)),
             Self::RowPairs
             | Self::FourRows
             | Self::Turned { .. }
             | Self::HighFirst
+            | Self::Negated { .. }
             | Self::Lowered { .. } => rows * self.row_bytes(cols),
         }
     }
@@ -245,9 +283,13 @@ impl Packing {
                 interleaved::pack(interleaved::Values::Bytes, (rows, cols), memory, file);
             }
             Self::Turned { bytes } => turned::turn((rows, cols), bytes, memory, file),
+            Self::Negated { bytes } => negate(bytes, memory, file),
+            Self::Split { bits, high_first, .. } => split::pack((bits, high_first), cols, memory, file),
+            Self::Swizzled => Swizzle::Rows128.swizzle(Shape::matrix(rows, cols), memory, file),
             Self::HighFirst => high_first::swap(memory, file),
             Self::Padded { bits, signed } => padded::pack((bits, signed), cols, memory, file),
             Self::PaddedDown { bits } => padded::pack_down(bits, cols, memory, file),
+            Self::OneByte { bits } => wide::pack_unsigned(bits, cols, memory, file),
             Self::Wide { bits, signed } => wide::pack((bits, signed), cols, memory, file),
             Self::Lowered { bits } => {
                 file.iter_mut().zip(memory).for_each(|(to, from)| *to = wide::lower(bits, *from));
@@ -280,9 +322,13 @@ impl Packing {
                 interleaved::unpack(interleaved::Values::Bytes, (rows, cols), file, memory);
             }
             Self::Turned { bytes } => turned::turn((cols, rows), bytes, file, memory),
+            Self::Negated { bytes } => negate(bytes, file, memory),
+            Self::Split { bits, high_first, .. } => split::unpack((bits, high_first), cols, file, memory),
+            Self::Swizzled => Swizzle::Rows128.unswizzle(Shape::matrix(rows, cols), file, memory),
             Self::HighFirst => high_first::swap(file, memory),
             Self::Padded { bits, signed } => padded::unpack((bits, signed), cols, file, memory),
             Self::PaddedDown { bits } => padded::unpack_down(bits, cols, file, memory),
+            Self::OneByte { bits } => wide::unpack((bits, true), cols, file, memory),
             Self::Wide { bits, signed } => wide::unpack((bits, signed), cols, file, memory),
             Self::Lowered { bits } => {
                 memory.iter_mut().zip(file).for_each(|(to, from)| *to = wide::raise(bits, *from));
@@ -299,5 +345,12 @@ impl Packing {
             "{self:?}: {rows} rows of {cols} values"
         );
         width
+    }
+}
+
+/// The floats with their signs changed: the top bit of the last byte, little-endian.
+fn negate(bytes: usize, from: &[u8], to: &mut [u8]) {
+    for (at, (to, from)) in to.iter_mut().zip(from).enumerate() {
+        *to = if at % bytes == bytes - 1 { from ^ 0x80 } else { *from };
     }
 }

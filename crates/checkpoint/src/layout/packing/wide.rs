@@ -15,6 +15,13 @@ pub(super) fn pack((bits, signed): (u32, bool), cols: usize, memory: &[u8], file
     }
 }
 
+/// Zeros above the bits of each code. Cutting them off is what [`unpack`] does of signed codes.
+pub(super) fn pack_unsigned(bits: u32, cols: usize, memory: &[u8], file: &mut [u8]) {
+    let width = (cols * bits as usize).div_ceil(8);
+    let rows = memory.chunks_exact(width.max(1)).zip(file.chunks_exact_mut(cols.max(1)));
+    rows.for_each(|(from, to)| unpack_bits(bits, from, to));
+}
+
 /// What does not fit the bits is cut: a file that says fewer bits than its codes have.
 pub(super) fn unpack((bits, signed): (u32, bool), cols: usize, file: &[u8], memory: &mut [u8]) {
     let width = (cols * bits as usize).div_ceil(8);
