@@ -94,6 +94,14 @@ impl Tensor<'_> {
         Ok(bytes)
     }
 
+    /// Its rows and columns.
+    pub(crate) fn matrix(&self) -> Result<[usize; 2]> {
+        match self.entry.shape[..] {
+            [rows, cols] => Ok([rows, cols]),
+            _ => Err(self.error(format!("shape {:?} is not a matrix", self.entry.shape))),
+        }
+    }
+
     /// An error about this tensor.
     pub(crate) fn error(&self, reason: impl Into<String>) -> Error {
         Error::tensor(self.file.path(), &self.entry.name, reason)

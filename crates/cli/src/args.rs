@@ -260,11 +260,18 @@ pub(crate) struct CompareArgs {
     #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
     pub(crate) top: usize,
 
+    #[command(flatten)]
+    pub(crate) looking: LookOptions,
+}
+
+/// Options of the commands that read whole directories and write none.
+#[derive(Args, Debug)]
+pub(crate) struct LookOptions {
     /// Worker threads. [default: all cores]
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
 
-    /// Print every tensor as JSON, for scripts.
+    /// Print everything as JSON, for scripts.
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -287,17 +294,8 @@ pub(crate) struct VerifyArgs {
     #[arg(short, long)]
     pub(crate) all: bool,
 
-    /// Worker threads. [default: all cores]
-    #[arg(short, long, value_name = "N")]
-    pub(crate) jobs: Option<std::num::NonZeroUsize>,
-
-    /// Print every finding as JSON, for scripts.
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// No progress, only the result.
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) looking: LookOptions,
 }
 
 /// Options of `lowbit formats`.

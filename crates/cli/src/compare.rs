@@ -13,14 +13,14 @@ use crate::table::{Align, table};
 
 pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let mut options = CompareOptions::default();
-    if let Some(jobs) = args.jobs {
+    if let Some(jobs) = args.looking.jobs {
         options.jobs = jobs.get();
     }
-    let progress = Shown::new(args.quiet || args.json);
+    let progress = Shown::new(args.looking.quiet || args.looking.json);
     let compared = compare(&args.original, &args.other, &options, &progress);
     progress.finish();
     let comparison = compared?;
-    if args.json { say_json(&comparison) } else { say(text(&comparison, args.top)) }
+    if args.looking.json { say_json(&comparison) } else { say(text(&comparison, args.top)) }
 }
 
 fn text(comparison: &Comparison, top: usize) -> String {

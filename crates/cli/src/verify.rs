@@ -17,14 +17,14 @@ const LISTED: usize = 5;
 pub(crate) fn run(args: &VerifyArgs) -> Result<bool> {
     let mut options = VerifyOptions::default();
     options.against.clone_from(&args.against);
-    if let Some(jobs) = args.jobs {
+    if let Some(jobs) = args.looking.jobs {
         options.jobs = jobs.get();
     }
-    let progress = Shown::new(args.quiet || args.json);
+    let progress = Shown::new(args.looking.quiet || args.looking.json);
     let verified = lowbit_checkpoint::verify(&args.dir, &options, &progress);
     progress.finish();
     let verification = verified.context("cannot verify")?;
-    if args.json {
+    if args.looking.json {
         say_json(&verification)?;
     } else {
         say(text(&verification, args.all))?;

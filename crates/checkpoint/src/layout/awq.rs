@@ -61,7 +61,7 @@ impl Layout for Awq {
     }
 
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        find::find(self.0, checkpoint)
+        qweight::find(self.0, checkpoint, linears)
     }
 }
 

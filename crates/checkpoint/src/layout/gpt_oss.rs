@@ -106,12 +106,9 @@ impl GptOss {
         MXFP4.check(shape).map_err(|e| blocks.error(e.to_string()))?;
         let linear = Linear {
             module: weight.to_owned(),
-            weight: weight.to_owned(),
-            shape,
-            dtype: stored::weight_dtype(checkpoint),
             orientation: Orientation::InOut,
             stacked: true,
-            ..Linear::default()
+            ..stored::linear(checkpoint, weight, shape)
         };
         let parts = self.parts(&linear, &MXFP4, Activations::None).map_err(|e| blocks.error(e))?;
         let mut stored = Stored::new(checkpoint, linear, MXFP4, parts)?;

@@ -84,7 +84,7 @@ impl Layout for Gptq {
     }
 
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        find::find(self.0, checkpoint)
+        qweight::find(self.0, checkpoint, linears)
     }
 }
 

@@ -132,9 +132,7 @@ fn bytes(codes: Tensor<'_>, scale: Tensor<'_>, kind: ScaleKind) -> Result<Laid> 
         Dtype::F8_E5M2 => Element::E5m2,
         other => return Err(codes.error(format!("is {other}, not I8, F8_E4M3 or F8_E5M2"))),
     };
-    let [rows, cols] = codes.entry.shape[..] else {
-        return Err(codes.error(format!("shape {:?} is not a matrix", codes.entry.shape)));
-    };
+    let [rows, cols] = codes.matrix()?;
     let block = if scale.entry.elements() == 1 { Block::Tensor } else { Block::Channel };
     let format = Format { element, block, scale: kind, tensor_scale: false, zero: Zero::None };
     Ok(Laid { shape: Shape::matrix(rows, cols), format, codes: None, shift: None, formula: Formula::Format })

@@ -22,7 +22,7 @@
 mod config;
 mod weights;
 
-use super::{Extra, ExtraKind, Found, Layout, Linear, Stored, cache, stored};
+use super::{Extra, ExtraKind, Found, Layout, Stored, cache, stored};
 use crate::{Checkpoint, Result};
 use config::Config;
 use lowbit_calib::Activations;
@@ -52,13 +52,7 @@ fn read(checkpoint: &Checkpoint, config: &Config<'_>, module: &str) -> Result<St
     let zero = checkpoint.tensor(&format!("{module}.weight_zero_point"));
     let laid = weights::lay(&layer.weight, weight, scale, zero)?;
     let (shape, format) = (laid.shape, laid.format);
-    let linear = Linear {
-        module: module.to_owned(),
-        weight: weight.entry.name.clone(),
-        shape,
-        dtype: stored::weight_dtype(checkpoint),
-        ..Linear::default()
-    };
+    let linear = stored::linear(checkpoint, &weight.entry.name, shape);
     let mut stored = Stored::new(checkpoint, linear, format, laid.parts(module, weight, scale, zero))?;
     dress(&mut stored, checkpoint, layer.activations);
     Ok(stored)

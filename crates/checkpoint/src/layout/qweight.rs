@@ -14,7 +14,18 @@ use lowbit_blocks::{Block, Format, ScaleKind, Shape, Zero};
 use lowbit_calib::Activations;
 use lowbit_kernels::Element;
 
-use super::Carried;
+use super::{Carried, Found};
+
+/// What a layout of one of these conventions finds: the linears of a checkpoint that is in it and does not bear AutoRound's label.
+pub(super) fn find(
+    convention: Convention,
+    checkpoint: &Checkpoint,
+    linears: fn(&Checkpoint, &Settings) -> Found,
+) -> Result<Option<Found>> {
+    let settings = Settings::read(checkpoint)?;
+    let settings = settings.filter(|settings| settings.convention == convention && !settings.auto_round);
+    Ok(settings.map(|settings| linears(checkpoint, &settings)))
+}
 
 /// The modules that have a `qweight`, in name order.
 pub(super) fn modules(checkpoint: &Checkpoint) -> impl Iterator<Item = &str> {
@@ -31,13 +42,7 @@ pub(super) fn matrix(tensor: Tensor<'_>) -> Result<[usize; 2]> {
 
 /// A linear of this shape, in the type that the model's configuration names.
 pub(super) fn linear(checkpoint: &Checkpoint, module: &str, rows: usize, cols: usize) -> Linear {
-    Linear {
-        module: module.to_owned(),
-        weight: format!("{module}.weight"),
-        shape: Shape::matrix(rows, cols),
-        dtype: stored::weight_dtype(checkpoint),
-        ..Linear::default()
-    }
+    stored::linear(checkpoint, &format!("{module}.weight"), Shape::matrix(rows, cols))
 }
 
 /// The format of unsigned codes with zero points; [`symmetric`] is what it becomes where they are all in the middle.

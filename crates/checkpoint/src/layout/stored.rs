@@ -349,6 +349,17 @@ pub(super) fn weight_dtype(checkpoint: &Checkpoint) -> lowbit_blocks::Dtype {
     }
 }
 
+/// The linear of a weight of this name and shape, in the type that the configuration names.
+pub(super) fn linear(checkpoint: &Checkpoint, weight: &str, shape: Shape) -> Linear {
+    Linear {
+        module: crate::arch::module_of(weight).to_owned(),
+        weight: weight.to_owned(),
+        shape,
+        dtype: weight_dtype(checkpoint),
+        ..Linear::default()
+    }
+}
+
 /// The static input scale of a module, if it has one of this name.
 pub(super) fn input_scale(
     checkpoint: &Checkpoint,

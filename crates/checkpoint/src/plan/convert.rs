@@ -11,7 +11,7 @@ use crate::layout::{self, Layout, Linear, Quantized, QuantizedModule, Reading, S
 use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::{Format, Shape, TensorScale};
 use lowbit_calib::{Activations, Recipe, ScaleRule, TensorScaleRule, recipes};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// Another layout for a quantized checkpoint, or another format, [`plan`](Self::plan)ned before anything is written.
@@ -92,10 +92,12 @@ impl ConvertJob {
             units.push(Unit::Copied(Copied::new(checkpoint.require(name)?.entry, why)));
         }
         units.sort_by(|a, b| natural(a.source(), b.source()));
+        let schemes: HashMap<&str, Scheme> =
+            targets.iter().map(|t| (t.linear.module.as_str(), t.scheme)).collect();
         let module = |unit: &Unit| match unit {
             Unit::Quantized(q) => Some(QuantizedModule {
                 name: q.linear.module.clone(),
-                scheme: targets.iter().find(|t| t.linear.module == q.linear.module)?.scheme,
+                scheme: *schemes.get(q.linear.module.as_str())?,
                 permuted: q.perm.is_some(),
                 smoothed: carried.smoothed.contains(&q.linear.module),
             }),
@@ -271,7 +273,7 @@ impl ConvertJob {
     /// Parts of a linear, and whether what belongs to its columns can stay as it is.
     fn prepare(&self, checkpoint: &Checkpoint, linears: &Linears, target: &Target) -> Result<Ready> {
         let (linear, format) = (&target.linear, &target.scheme.format);
-        let refuse = |reason: String| exact::wrong(checkpoint, &linear.weight, &reason);
+        let refuse = |reason: String| Error::tensor(checkpoint.dir(), &linear.weight, reason);
         format.check(linear.shape).map_err(|e| refuse(e.to_string()))?;
         self.check_zeros(checkpoint, linears, target)?;
         let direct = linears.direct(&target.strips, linear.shape);
@@ -318,7 +320,7 @@ impl ConvertJob {
             for matrix in (0..matrices).filter(|_| stored.format.zero == format.zero) {
                 let (_, zeros) = stored.numbers(checkpoint, matrix, 0..rows)?;
                 if let Some(reason) = self.layout.refuses(format, &zeros) {
-                    return Err(exact::wrong(checkpoint, &stored.linear.weight, &reason));
+                    return Err(Error::tensor(checkpoint.dir(), &stored.linear.weight, reason));
                 }
             }
         }

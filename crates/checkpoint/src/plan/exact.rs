@@ -1,7 +1,7 @@
 //! Whether the numbers of a linear can be kept in another format: asked of formats first, and of scales and zero points where they decide.
 
 use super::source::{Linears, Strip};
-use crate::{Checkpoint, Error, Result};
+use crate::{Checkpoint, Result};
 use lowbit_blocks::transcode::{Facts, Part, Route, Transcoder};
 use lowbit_blocks::{Format, Shape, TensorScale};
 
@@ -133,9 +133,4 @@ fn observe(
         }
     }
     Ok(())
-}
-
-/// An error about the values of a linear.
-pub(super) fn wrong(checkpoint: &Checkpoint, weight: &str, reason: &str) -> Error {
-    Error::tensor(checkpoint.dir(), weight, reason)
 }

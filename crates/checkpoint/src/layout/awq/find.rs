@@ -8,12 +8,6 @@ use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result, Tensor};
 use lowbit_blocks::{Format, Zero};
 
-pub(super) fn find(convention: Convention, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-    let settings = Settings::read(checkpoint)?;
-    let settings = settings.filter(|settings| settings.convention == convention && !settings.auto_round);
-    Ok(settings.map(|settings| linears(checkpoint, &settings)))
-}
-
 /// All linears of a checkpoint that is in one of the conventions of AWQ.
 pub(in super::super) fn linears(checkpoint: &Checkpoint, settings: &Settings) -> Found {
     qweight::modules(checkpoint).map(|module| module_of(checkpoint, settings, module)).collect()

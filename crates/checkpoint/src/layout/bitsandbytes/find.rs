@@ -85,19 +85,11 @@ fn four_bits(checkpoint: &Checkpoint, text: Tensor<'_>, weight: &str, element: E
 /// A module with an SCB.
 fn eight_bits(checkpoint: &Checkpoint, scb: Tensor<'_>, module: &str) -> Result<Stored> {
     let weight = checkpoint.require(&format!("{module}.weight"))?;
-    let [rows, cols] = weight.entry.shape[..] else {
-        return Err(weight.error(format!("shape {:?} is not a matrix", weight.entry.shape)));
-    };
+    let [rows, cols] = weight.matrix()?;
     let format = Format { tensor_scale: true, ..INT8 };
     let shape = Shape::matrix(rows, cols);
     format.check(shape).map_err(|e| scb.error(e.to_string()))?;
-    let linear = Linear {
-        module: module.to_owned(),
-        weight: weight.entry.name.clone(),
-        shape,
-        dtype: stored::weight_dtype(checkpoint),
-        ..Linear::default()
-    };
+    let linear = stored::linear(checkpoint, &weight.entry.name, shape);
     let parts = super::int8_parts(&linear);
     let mut stored = Stored::new(checkpoint, linear, format, parts)?;
     (stored.implied_scale, stored.formula) = (Some(STEP), Formula::FactorLast);

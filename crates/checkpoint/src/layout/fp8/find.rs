@@ -106,13 +106,9 @@ impl Pair<'_> {
         let format = Format { element, block, scale: kind, tensor_scale: false, zero: Zero::None };
         format.check(shape).map_err(|e| weight.error(e.to_string()))?;
         let linear = Linear {
-            module: module_of(name).to_owned(),
-            weight: name.clone(),
-            shape,
-            dtype: stored::weight_dtype(checkpoint),
             orientation: if turned { Orientation::InOut } else { Orientation::OutIn },
             stacked: stack,
-            ..Linear::default()
+            ..stored::linear(checkpoint, name, shape)
         };
         let mut parts = convention.pair(&linear, &format, Some((weight.entry.dtype, dtype)));
         parts[1].name.clone_from(&scale.entry.name);

@@ -1,6 +1,6 @@
 //! Quantized linears of a ModelOpt checkpoint: the algorithm is stated once, or per layer for `MIXED_PRECISION`, or seen from the tensors.
 
-use super::super::{Extra, ExtraKind, Found, Linear, Stored, stored};
+use super::super::{Extra, ExtraKind, Found, Stored, stored};
 use super::algorithm::{ALGORITHMS, Algorithm, Weight};
 use super::config::SIDE_FILE;
 use crate::checkpoint::{Checkpoint, read_config};
@@ -82,13 +82,7 @@ fn module_of(checkpoint: &Checkpoint, config: &Map<String, Value>, module: &str)
     };
     let shape = holds.shape(codes);
     let format = holds.format(group(config, scale.entry, shape.cols));
-    let linear = Linear {
-        module: module.to_owned(),
-        weight: weight.entry.name.clone(),
-        shape,
-        dtype: stored::weight_dtype(checkpoint),
-        ..Linear::default()
-    };
+    let linear = stored::linear(checkpoint, &weight.entry.name, shape);
     format.check(shape).map_err(|e| weight.error(e.to_string()))?;
     let parts = holds.parts(&linear, &format).map_err(|e| weight.error(e))?;
     let mut stored = Stored::new(checkpoint, linear, format, parts)?;

@@ -72,9 +72,7 @@ pub(super) fn lay(
     let specification = specifications.first().copied();
     let scheme = specification.map(|of| text(of, "qscheme")).unwrap_or_default();
     let grouped = scheme == "per_group";
-    let [high, wide] = weight.entry.shape[..] else {
-        return Err(weight.error(format!("shape {:?} is not a matrix", weight.entry.shape)));
-    };
+    let [high, wide] = weight.matrix()?;
     let (times, over) = kind.values;
     if !wide.is_multiple_of(over) {
         return Err(weight.error(format!("{wide} bytes are no whole number of {dtype} codes")));
