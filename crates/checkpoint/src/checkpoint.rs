@@ -212,6 +212,24 @@ impl Checkpoint {
         Ok(self)
     }
 
+    /// Adds files whose tensors take the place of those of the same names, takes away the tensors in `hidden`, and changes the configuration.
+    pub(crate) fn with_sheets(
+        mut self,
+        sheets: Vec<TensorFile>,
+        hidden: &BTreeSet<String>,
+        configure: impl FnOnce(&mut Map<String, Value>),
+    ) -> Self {
+        self.tensors.retain(|name, _| !hidden.contains(name));
+        for sheet in sheets {
+            let file = self.files.len();
+            let entries = sheet.header().entries.iter().enumerate();
+            self.tensors.extend(entries.map(|(at, entry)| (entry.name.clone(), (file, at))));
+            self.files.push(sheet);
+        }
+        configure(self.config.get_or_insert_default());
+        self
+    }
+
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -12,6 +12,7 @@ mod inspect;
 mod json;
 pub mod layout;
 mod mapped;
+pub mod overlay;
 mod pattern;
 mod plan;
 mod positioned;
@@ -29,8 +30,8 @@ pub use inspect::{InspectedLinear, InspectedTensor, Inspection, TensorReport, in
 pub use mapped::Mapped;
 pub use pattern::Pattern;
 pub use plan::{
-    Conversion, ConvertJob, DequantizeJob, Job, OnNonFinite, OutputFile, Plan, PlanSummary, PlannedTensor,
-    Settings,
+    Choice, Conversion, ConvertJob, DequantizeJob, Job, OnNonFinite, OutputFile, Plan, PlanSummary,
+    PlannedTensor, Settings,
 };
 pub use progress::{Phase, Progress, Step};
 pub use run::{Report, Spent};

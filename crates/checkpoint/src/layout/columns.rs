@@ -48,6 +48,19 @@ pub(super) fn of_columns(tensor: Tensor<'_>, cols: usize) -> Result<Vec<i32>> {
     Ok(tensor.read_all()?.as_chunks().0.iter().copied().map(i32::from_le_bytes).collect())
 }
 
+/// The bytes of a `g_idx`: the group of each input column, I32. Without a permutation columns stand in the order of their groups.
+pub(crate) fn groups(format: &Format, cols: usize, perm: Option<&[u32]>) -> Vec<u8> {
+    let size = match format.block {
+        Block::Group(size) => size,
+        _ => cols.max(1),
+    };
+    let mut groups = vec![0i32; cols];
+    for column in 0..cols {
+        groups[perm.map_or(column, |perm| perm[column] as usize)] = (column / size) as i32;
+    }
+    groups.iter().flat_map(|group| group.to_le_bytes()).collect()
+}
+
 /// Whether every column is in the group of its place.
 pub(super) fn is_in_order(groups: &[i32], size: usize) -> bool {
     groups.iter().enumerate().all(|(column, &group)| usize::try_from(group) == Ok(column / size.max(1)))

@@ -5,6 +5,9 @@
 //! NAME.scales         F32, F16, BF16, F8_E4M3 or F8_E8M0, [..] as the grid of blocks
 //! NAME.zeros          U8 (integer zero points) or the scale's type, like scales
 //! NAME.tensor_scale   F32, one for each matrix
+//! NAME.groups         I32 of each input column, where columns do not stand in the order of their groups: the group that it belongs to (`g_idx`)
+//! MODULE.input_scale  F32: the static scale of the input
+//! MODULE.pre_quant_scale  F32 of each input column: what the input is multiplied with
 //! __metadata__        "lowbit.NAME": {"format": {the row}, "shape": [matrices, rows, cols], "dtype": "bf16", "tensor_scale": "divide",
 //!                     "activations": "dynamic"}, the last two only where there is something to say
 //! ```
@@ -14,7 +17,8 @@
 //! that one file explains itself; `config.json` says only `{"quant_method": "lowbit"}` and the format's name.
 
 use super::part::scale_dtype;
-use super::{Carried, Found, Holds, Layout, Linear, Part, Quantized, Scheme, Stored};
+use super::stored::input_scale;
+use super::{Carried, Companion, Found, Holds, Layout, Linear, Part, Quantized, Scheme, Stored};
 use crate::safetensors::{Dtype, TensorFile};
 use crate::{CONFIG, Checkpoint, Error, Result, json};
 use lowbit_blocks::{Block, Format, Shape, Zero};
@@ -54,6 +58,11 @@ enum Direction {
     Multiply,
     Divide,
 }
+
+/// Names of what belongs to a linear besides its weight.
+const GROUPS: &str = "groups";
+const INPUT_SCALE: &str = "input_scale";
+const PRE_QUANT_SCALE: &str = "pre_quant_scale";
 
 /// What comes before the tensor's name in the metadata.
 const KEY: &str = "lowbit.";
@@ -117,7 +126,19 @@ impl Layout for Plain {
         if format.tensor_scale {
             parts.push(part("tensor_scale", Dtype::F32, vec![shape.matrices], Holds::TensorScale));
         }
+        if linear.permuted {
+            linear.matrix("the permutation of the plain layout")?;
+            parts.push(part(GROUPS, Dtype::I32, vec![shape.cols], Holds::Groups));
+        }
         Ok(parts)
+    }
+
+    fn input_scale(&self, _: &Format) -> Option<Companion> {
+        Some(Companion { suffix: INPUT_SCALE, dtype: Some(Dtype::F32), listed: false, reciprocal: false })
+    }
+
+    fn pre_quant_scale(&self) -> Option<Companion> {
+        Some(Companion { suffix: PRE_QUANT_SCALE, dtype: Some(Dtype::F32), listed: true, reciprocal: false })
     }
 
     fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
@@ -159,12 +180,17 @@ impl Plain {
         let shape = Shape { matrices, rows, cols };
         let module = crate::arch::module_of(weight).to_owned();
         let stacked = matrices > 1 || module == weight;
+        let companion = |owner: &str, suffix: &str| {
+            checkpoint.tensor(&format!("{owner}.{suffix}")).map(|tensor| tensor.entry.name.clone())
+        };
+        let groups = companion(weight, GROUPS);
         let linear = Linear {
             module,
             weight: weight.to_owned(),
             shape,
             dtype: note.dtype,
             stacked,
+            permuted: groups.is_some(),
             ..Linear::default()
         };
         note.format.check(shape).map_err(|e| wrong(e.to_string()))?;
@@ -172,6 +198,9 @@ impl Plain {
         let mut stored = Stored::new(checkpoint, linear, note.format, parts)?;
         stored.divides = note.tensor_scale == Some(Direction::Divide);
         stored.activations = note.activations;
+        stored.groups = groups;
+        stored.input_scale = input_scale(checkpoint, &stored.linear.module, INPUT_SCALE, false);
+        stored.pre_quant_scale = companion(&stored.linear.module, PRE_QUANT_SCALE);
         Ok(stored)
     }
 }

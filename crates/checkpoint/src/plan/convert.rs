@@ -38,6 +38,8 @@ pub struct ConvertJob {
     pub scale_rule: Option<ScaleRule>,
     /// Whether to refuse everything but exact conversions.
     pub exact_only: bool,
+    /// Sheets ([`overlay`](crate::overlay)) to lay over the source: linears that somebody has quantized already.
+    pub overlay: Vec<PathBuf>,
 }
 
 /// A linear of the output: what it is, and where its rows come from.
@@ -60,7 +62,7 @@ impl ConvertJob {
     /// The formats as they are, with all cores.
     pub fn new(source: impl Into<PathBuf>, out: impl Into<PathBuf>, layout: &'static dyn Layout) -> Self {
         let settings = Settings::new(source, out);
-        Self { settings, layout, format: None, scale_rule: None, exact_only: false }
+        Self { settings, layout, format: None, scale_rule: None, exact_only: false, overlay: Vec::new() }
     }
 
     /// Works out the plan: reads scales and zero points where exactness depends on them. Nothing is written.
@@ -69,7 +71,10 @@ impl ConvertJob {
     /// Whatever is wrong with the source, the output directory or the job; with [`exact_only`](Self::exact_only) also [`Error::Job`] that names the
     /// linears that are not exact.
     pub fn plan(&self) -> Result<Plan> {
-        let checkpoint = Checkpoint::open(&self.settings.source)?;
+        let mut checkpoint = Checkpoint::open(&self.settings.source)?;
+        if !self.overlay.is_empty() {
+            checkpoint = checkpoint.overlaid(&self.overlay)?;
+        }
         let Some(reading) = layout::read(&checkpoint)? else {
             let reason = "is not quantized; `quantize` writes it in a layout";
             return Err(Error::file(&self.settings.source, reason));

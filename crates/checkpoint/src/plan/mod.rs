@@ -10,6 +10,7 @@
 //! [`digest`](Plan::digest) covers everything that decides an output byte, and ties a journal to it.
 
 mod carry;
+mod choices;
 mod convert;
 mod dequantize;
 mod exact;
@@ -26,6 +27,7 @@ mod stacks;
 mod summary;
 mod units;
 
+pub use choices::Choice;
 pub use convert::ConvertJob;
 pub use dequantize::DequantizeJob;
 pub use files::OutputFile;

@@ -22,22 +22,27 @@ impl Job {
     /// # Errors
     /// As [`plan`](Self::plan), or [`Error::Cancelled`].
     pub fn plan_with(&self, progress: &dyn Progress) -> Result<Plan> {
-        let checkpoint = Checkpoint::open(&self.source)?;
-        if let Some(reading) = layout::read(&checkpoint)? {
-            let reason = format!("is quantized already ({}); `convert` changes that", reading.layout.name());
-            return Err(Error::file(&self.source, reason));
-        }
+        let checkpoint = self.open()?;
         paths::check(&self.source, &self.out, self.resume)?;
-        let nonfinite = match self.on_nonfinite {
-            OnNonFinite::Error => BTreeSet::new(),
+        let nonfinite = self.nonfinite(&checkpoint, progress)?;
+        self.plan_without(checkpoint, &nonfinite)
+    }
+
+    /// The weights that stay as they are because not all of their values are numbers.
+    pub(super) fn nonfinite(
+        &self,
+        checkpoint: &Checkpoint,
+        progress: &dyn Progress,
+    ) -> Result<BTreeSet<String>> {
+        match self.on_nonfinite {
+            OnNonFinite::Error => Ok(BTreeSet::new()),
             OnNonFinite::Keep => {
                 let patterns = (&self.include[..], &self.exclude[..]);
-                let selection = select::select(&checkpoint, self.layout, patterns, &BTreeSet::new())?;
+                let selection = select::select(checkpoint, self.layout, patterns, &BTreeSet::new())?;
                 let names = selection.picked.into_iter().map(|picked| picked.tensor).collect();
-                crate::run::find_nonfinite(&checkpoint, &names, &self.settings(), progress)?
+                crate::run::find_nonfinite(checkpoint, &names, &self.settings(), progress)
             }
-        };
-        self.plan_without(checkpoint, &nonfinite)
+        }
     }
 
     /// The plan that leaves the tensors in `nonfinite` as they are.

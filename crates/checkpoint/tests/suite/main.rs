@@ -24,6 +24,7 @@ mod looking;
 mod matrix;
 mod memory;
 mod model;
+mod overlay;
 mod parity;
 mod reading;
 mod selecting;

@@ -1,11 +1,11 @@
 //! The parts of a linear that do not belong to rows: tensor scales, groups of columns, constants, and what is worked out from the whole.
 
 use super::Worker;
-use crate::layout::Holds;
+use crate::layout::{Holds, columns};
 use crate::plan::{QuantizedUnit, Way};
 use crate::run::Output;
 use crate::{Error, Result};
-use lowbit_blocks::{Block, Format, QLinear, QTensor, Shape, TensorScale};
+use lowbit_blocks::{QLinear, QTensor, TensorScale};
 use lowbit_calib::Quantizer;
 use std::borrow::Cow;
 use std::path::Path;
@@ -30,7 +30,7 @@ impl Worker {
             let bytes = match &part.holds {
                 Holds::Fixed(bytes) => bytes.clone(),
                 Holds::TensorScale => tensor_scale.stored().iter().flat_map(|s| s.to_le_bytes()).collect(),
-                Holds::Groups => groups(&q.format, q.linear.shape, q.perm.as_deref()),
+                Holds::Groups => columns::groups(&q.format, q.linear.shape.cols, q.perm.as_deref()),
                 Holds::Repeated(bytes) if !bytes.is_empty() => {
                     let fill = bytes.repeat(FILL.div_ceil(bytes.len()));
                     for at in (0..part.len()).step_by(fill.len()) {
@@ -62,17 +62,4 @@ impl Worker {
         let weight = weight.map_err(|e| Error::tensor(Path::new(""), &q.linear.weight, e.to_string()))?;
         Ok(QLinear { perm: q.perm.as_deref().map(Cow::Borrowed), ..QLinear::from(weight) })
     }
-}
-
-/// The group of each input column, I32. Without a permutation columns stand in the order of their groups.
-fn groups(format: &Format, shape: Shape, perm: Option<&[u32]>) -> Vec<u8> {
-    let size = match format.block {
-        Block::Group(size) => size,
-        _ => shape.cols.max(1),
-    };
-    let mut groups = vec![0i32; shape.cols];
-    for column in 0..shape.cols {
-        groups[perm.map_or(column, |perm| perm[column] as usize)] = (column / size) as i32;
-    }
-    groups.iter().flat_map(|group| group.to_le_bytes()).collect()
 }
