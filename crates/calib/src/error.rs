@@ -37,6 +37,54 @@ pub enum Error {
         /// NaN or an infinity.
         value: f32,
     },
+    /// Activations that are not whole tokens.
+    #[error("{values} values are not whole tokens of {features} features")]
+    Tokens {
+        /// Values given.
+        values: usize,
+        /// Features of one token.
+        features: usize,
+    },
+    /// Statistics, scales or weights of another number of channels.
+    #[error("{got} channels where there are {want}")]
+    Channels {
+        /// Channels given.
+        got: usize,
+        /// Channels of what they are for.
+        want: usize,
+    },
+    /// Nothing was observed that a choice could rest on.
+    #[error("{what} needs at least one token, and none was observed")]
+    NoTokens {
+        /// What was to be computed.
+        what: &'static str,
+    },
+    /// An option of a method lies outside of what it can be.
+    #[error("{option} is {value}, but must be {want}")]
+    Option {
+        /// Its name.
+        option: &'static str,
+        /// What was given.
+        value: f64,
+        /// What it can be.
+        want: &'static str,
+    },
+    /// A decision of mixed precision that cannot be decided.
+    #[error("group {group}: {reason}")]
+    Group {
+        /// Which.
+        group: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No choice of formats fits.
+    #[error("a budget of {budget} bits, and the cheapest formats need {least}")]
+    Budget {
+        /// Bits to spend.
+        budget: u64,
+        /// Bits of the cheapest choice.
+        least: u64,
+    },
     /// The rule computes no scale of that format.
     #[error("scale rule {rule} does not fit {format}, which takes {fitting}")]
     Rule {
@@ -50,6 +98,14 @@ pub enum Error {
     /// No rule has that name.
     #[error("no scale rule is called {name}; there are {known}")]
     UnknownRule {
+        /// What was asked for.
+        name: String,
+        /// Every name.
+        known: String,
+    },
+    /// No rule for the range of an input has that name.
+    #[error("no range rule is called {name}; there are {known}")]
+    UnknownRange {
         /// What was asked for.
         name: String,
         /// Every name.
