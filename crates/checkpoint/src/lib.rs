@@ -31,8 +31,9 @@ pub use mapped::Mapped;
 pub use pattern::Pattern;
 pub use plan::{
     Choice, Conversion, ConvertJob, DequantizeJob, Job, OnNonFinite, OutputFile, Plan, PlanSummary,
-    PlannedTensor, Settings,
+    PlannedTensor, Settings, natural,
 };
 pub use progress::{Phase, Progress, Step};
 pub use run::{Report, Spent};
 pub use verify::verify;
+pub use weights::{Weight, Weights};

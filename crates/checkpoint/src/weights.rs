@@ -14,9 +14,20 @@ use std::path::Path;
 /// Values of a tile.
 const TILE_VALUES: usize = 1 << 20;
 
-/// An open checkpoint whose tensors can be read as f32.
+/// An open checkpoint whose tensors can be read as f32, whatever they are stored as.
+///
+/// ```no_run
+/// use lowbit_checkpoint::Weights;
+/// let weights = Weights::open("llama-awq".as_ref())?;
+/// let (mut rows, up) = (Vec::new(), "model.layers.0.mlp.up_proj.weight");
+/// if let Some(weight) = weights.get(up) {
+///     weight.read(0..2, &mut rows)?; // the first two output features, dequantized
+///     assert_eq!(rows.len(), 2 * weight.shape().cols);
+/// }
+/// # Ok::<(), lowbit_checkpoint::Error>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Weights {
+pub struct Weights {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) reading: Option<Reading>,
     by_name: BTreeMap<String, Source>,
@@ -33,9 +44,9 @@ enum Source {
     Sparse(usize),
 }
 
-/// Some rows, with the shape of the whole.
+/// A weight of a checkpoint: a tensor of floats, a quantized linear, or an expert of a stack of either.
 #[derive(Clone, Debug)]
-pub(crate) struct Weight<'a> {
+pub struct Weight<'a> {
     weights: &'a Weights,
     name: &'a str,
     source: Source,
@@ -46,7 +57,11 @@ pub(crate) struct Weight<'a> {
 }
 
 impl Weights {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Opens a checkpoint directory, or a single safetensors file.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`] and [`layout::read`](crate::layout::read).
+    pub fn open(path: &Path) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;
         let reading = read(&checkpoint)?;
         Ok(Self::new(checkpoint, reading))
@@ -76,13 +91,18 @@ impl Weights {
         Self { checkpoint, reading, by_name }
     }
 
-    /// Names of all weights.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+    /// The checkpoint.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Names of all weights; of quantized ones that of the unquantized tensor.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
     }
 
     /// The quantized linear of this name, if it is one.
-    pub(crate) fn stored(&self, name: &str) -> Option<&Stored> {
+    pub fn stored(&self, name: &str) -> Option<&Stored> {
         match self.by_name.get(name)? {
             Source::Quantized(at) => self.reading.as_ref()?.linears.get(*at),
             Source::Floats | Source::Sparse(_) => None,
@@ -95,7 +115,7 @@ impl Weights {
     }
 
     /// The weight of this name.
-    pub(crate) fn get(&self, name: &str) -> Option<Weight<'_>> {
+    pub fn get(&self, name: &str) -> Option<Weight<'_>> {
         let (name, source) = self.by_name.get_key_value(name)?;
         let shape = match (source, self.stored(name)) {
             (Source::Quantized(_), Some(stored)) => stored.shape(),
@@ -128,15 +148,20 @@ impl Weights {
 }
 
 impl Weight<'_> {
+    /// Matrices, rows (output features), columns (input features).
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// Rows, counted over all matrices.
-    pub(crate) fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         // A file may hold any number of rows of nothing.
         if self.shape.is_empty() { 0 } else { self.shape.matrices * self.shape.rows }
     }
 
     /// All rows in tiles of about [`TILE_VALUES`], which start where rows of any format can be read: at multiples of 128, or of all rows of a
     /// matrix that cannot be read in pieces.
-    pub(crate) fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+    pub fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.rows();
         let step = (TILE_VALUES / self.shape.cols.max(1)).max(1).next_multiple_of(128);
         let whole = self.weights.stored(self.name).map_or(1, Stored::quantum);
@@ -144,8 +169,12 @@ impl Weight<'_> {
         (0..rows).step_by(step).map(move |start| start..rows.min(start + step))
     }
 
-    /// Reads rows, counted over all matrices, as f32.
-    pub(crate) fn read(&self, rows: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
+    /// Reads rows, counted over all matrices, as f32: dequantized by the layout's formula, factors of the input multiplied in, columns in the order of
+    /// the input's features. Rows of a quantized weight start where its format can be read: at a multiple of 128, or of all rows of a matrix.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io), or [`Error::Tensor`](crate::Error::Tensor) where the bytes are no tensor of the format.
+    pub fn read(&self, rows: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
         let cols = self.shape.cols;
         if self.step > 1 && !rows.is_empty() {
             // All rows from the first to the last, and those between them dropped.

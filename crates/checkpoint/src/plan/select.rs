@@ -268,7 +268,7 @@ impl Patterns {
 }
 
 /// Name order in which layer 2 comes before layer 10.
-pub(crate) fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
     let number = |part: &str| part.parse::<u64>().map_err(|_| part.to_owned());
     // Numbers (Ok) sort before text (Err), as digits do before letters.
     a.split('.').map(number).cmp(b.split('.').map(number)).then_with(|| a.cmp(b))
