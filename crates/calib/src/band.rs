@@ -35,6 +35,11 @@ impl<'a> Band<'a> {
         self.values.len().div_ceil(self.stride) * self.width
     }
 
+    /// Whether there is one run only.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.values.len() <= self.stride
+    }
+
     pub(crate) fn blocks(&self) -> usize {
         self.width.div_ceil(self.len)
     }

@@ -59,7 +59,7 @@ impl Encoder {
     }
 
     /// Whether the exact path gives the bits of the stepwise one.
-    fn is_exact(&self, blocks: Blocks<'_>) -> bool {
+    pub(crate) fn is_exact(&self, blocks: Blocks<'_>) -> bool {
         let direct = match self.dtype {
             Dtype::F32 => blocks.zeros.is_none() || self.arithmetic == Arithmetic::F32,
             // A bf16 number over a power of two up to 1 is a bf16 number; the smallest, 2^-133, stays what it is.

@@ -177,6 +177,50 @@ pub enum Error {
         /// Columns of the matrix.
         cols: usize,
     },
+    /// An activation is NaN or infinite.
+    #[error("activation {value} of token {token}, channel {channel} is not finite")]
+    Activation {
+        /// Token, counted over all that were observed.
+        token: u64,
+        /// Input channel.
+        channel: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// A weight of errors is no weight.
+    #[error("importance {value} of channel {channel} is not a finite number of at least 0")]
+    Weight {
+        /// Which channel.
+        channel: usize,
+        /// What was given.
+        value: f32,
+    },
+    /// A matrix that should be a sum of x x^T has an entry that is not finite, or a negative diagonal.
+    #[error("entry {value} at {row}, {col} of the sum of x x^T is not finite, or negative on the diagonal")]
+    Sums {
+        /// Row of the entry.
+        row: usize,
+        /// Column of the entry.
+        col: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// No damping that was tried makes the matrix positive definite.
+    #[error(
+        "the Hessian of {channels} channels has no Cholesky factor, even with {damping} of its mean diagonal added"
+    )]
+    Factor {
+        /// Its size.
+        channels: usize,
+        /// The last damping that was tried.
+        damping: f64,
+    },
+    /// A setting of the solver that makes no sense.
+    #[error("cannot solve: {reason}")]
+    Solver {
+        /// What contradicts what.
+        reason: &'static str,
+    },
     /// An output buffer has the wrong length.
     #[error("{got} bytes for {part}, which take {want}")]
     Length {

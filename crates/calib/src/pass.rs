@@ -201,7 +201,8 @@ impl<'a> Pass<'a> {
                 chooser.choose(seen, &mut chosen);
                 chooser.raise_short_block(band, &mut chosen);
                 if chooser.candidates() > 0 {
-                    chooser.search(encoder, band, None, seen, &mut chosen, search);
+                    let weights = self.quantizer.weights(place(0).1);
+                    chooser.search(encoder, band, weights, seen, &mut chosen, search);
                 }
                 (&scales[..], &zeros[..])
             }

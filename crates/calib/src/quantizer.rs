@@ -6,11 +6,14 @@
 //!
 //! A band never depends on another, so the bytes depend neither on how rows are divided into calls nor on threads.
 
+use std::sync::Arc;
+
 use lowbit_blocks::{Block, Dtype, Shape, TensorScale, Values};
 use lowbit_kernels::Kernels;
 
 use crate::codes::Encoder;
 use crate::error::Error;
+use crate::importance::{Importance, Weighting, Weights};
 use crate::pass::Pass;
 use crate::recipe::Recipe;
 use crate::rules::{Chooser, Fixed, SecondLevel};
@@ -53,6 +56,7 @@ pub struct Quantizer {
     pub(crate) encoder: Encoder,
     matrices: Vec<Matrix>,
     tensor_scale: TensorScale,
+    weighting: Option<Arc<Weighting>>,
 }
 
 /// What differs from matrix to matrix; one entry stands for all where nothing does.
@@ -95,7 +99,23 @@ impl Quantizer {
             Ok(Matrix { chooser, fixed })
         });
         let matrices = matrices.collect::<Result<_, Error>>()?;
-        Ok(Self { recipe: *recipe, shape, dtype, kernels, encoder, matrices, tensor_scale })
+        Ok(Self { recipe: *recipe, shape, dtype, kernels, encoder, matrices, tensor_scale, weighting: None })
+    }
+
+    /// The same quantizer, whose searches weigh the errors of a block by what its inputs look like.
+    ///
+    /// Rules that do not search, and the one scale of a whole matrix, which is searched in a histogram, stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Channels`] where it is of another number of columns; [`Error::Weight`] where a weight is negative or not finite.
+    pub fn with_importance(self, importance: Importance<'_>) -> Result<Self, Error> {
+        let weighting = Weighting::new(importance, &self.recipe.format, self.shape.cols)?;
+        Ok(Self { weighting: weighting.map(Arc::new), ..self })
+    }
+
+    /// What a search weighs by in a band that begins in this column.
+    pub(crate) fn weights(&self, first: usize) -> Weights<'_> {
+        self.weighting.as_ref().map_or(Weights::Uniform, |of| Weights::Columns { of, first })
     }
 
     /// The recipe.

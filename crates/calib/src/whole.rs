@@ -5,10 +5,9 @@
 
 use lowbit_blocks::{Block, QTensor, Shape, TensorScale, Values};
 use lowbit_kernels::Kernels;
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
 
 use crate::error::Error;
+use crate::parallel::map;
 use crate::pass::take;
 use crate::quantizer::{Out, Quantizer};
 use crate::recipe::Recipe;
@@ -38,20 +37,30 @@ pub(crate) fn quantize(
 ) -> Result<QTensor<'static>, Error> {
     recipe.check()?;
     recipe.format.check(shape)?;
-    let want = shape.len().unwrap_or(usize::MAX);
-    if values.len() != want {
-        let format = recipe.format.name();
-        let (part, unit, got) = ("values", "numbers", values.len());
-        return Err(lowbit_blocks::Error::Length { part, unit, got, want, shape, format }.into());
-    }
+    check_len(recipe, shape, values)?;
     let stats = if given.is_some() { Vec::new() } else { observe(recipe, shape, values)? };
-    let quantizer = Quantizer::new(recipe, shape, values.dtype(), &stats, given, Kernels::best())?;
-    let format = recipe.format;
+    fill(&Quantizer::new(recipe, shape, values.dtype(), &stats, given, Kernels::best())?, values)
+}
+
+/// Whether there are as many values as the shape says.
+pub(crate) fn check_len(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Result<(), Error> {
+    let want = shape.len().unwrap_or(usize::MAX);
+    if values.len() == want {
+        return Ok(());
+    }
+    let format = recipe.format.name();
+    let (part, unit, got) = ("values", "numbers", values.len());
+    Err(lowbit_blocks::Error::Length { part, unit, got, want, shape, format }.into())
+}
+
+/// The whole tensor through a quantizer that is ready.
+pub(crate) fn fill(quantizer: &Quantizer, values: Values<'_>) -> Result<QTensor<'static>, Error> {
+    let (format, shape) = (quantizer.recipe.format, quantizer.shape);
     let mut codes = vec![0; format.codes_len(shape)];
     let mut scales = vec![0; format.scales_len(shape)];
     let mut zeros = vec![0; format.zeros_len(shape)];
     let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut zeros };
-    map(tiles(&quantizer, values, out), |tile| {
+    map(tiles(quantizer, values, out), |tile| {
         quantizer.quantize_rows(tile.matrix, tile.first_row, tile.values, tile.out)
     })?;
     let zeros = (format.zero_bytes() > 0).then(|| zeros.into());
@@ -59,7 +68,7 @@ pub(crate) fn quantize(
 }
 
 /// The statistics that the recipe asks for, one for each matrix.
-fn observe(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Result<Vec<TensorStats>, Error> {
+pub(crate) fn observe(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Result<Vec<TensorStats>, Error> {
     let Some(empty) = recipe.stats() else { return Ok(Vec::new()) };
     let per_matrix = shape.rows * shape.cols;
     let least = if empty.histogram().is_some() { COUNTED } else { TILE };
@@ -112,20 +121,4 @@ fn tiles<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Vec
         }
     }
     tiles
-}
-
-/// What `work` makes of each of `parts`, or the first error in their order.
-#[cfg(feature = "rayon")]
-fn map<P: Send, R: Send>(
-    parts: Vec<P>,
-    work: impl Fn(P) -> Result<R, Error> + Sync + Send,
-) -> Result<Vec<R>, Error> {
-    let results: Vec<Result<R, Error>> = parts.into_par_iter().map(work).collect();
-    results.into_iter().collect()
-}
-
-/// What `work` makes of each of `parts`, or the first error in their order.
-#[cfg(not(feature = "rayon"))]
-fn map<P, R>(parts: Vec<P>, work: impl Fn(P) -> Result<R, Error>) -> Result<Vec<R>, Error> {
-    parts.into_iter().map(work).collect()
 }

@@ -17,6 +17,7 @@ use super::two_level::OFFSETS;
 use super::{ScaleRule, mx};
 use crate::band::Band;
 use crate::codes::{Encoder, Quotients};
+use crate::importance::Weights;
 
 /// The grid of float scales: factors of amax in steps of 2 %, from below 1 to 0.40.
 const STEP: f32 = 0.02;
@@ -92,16 +93,19 @@ impl Chooser {
 
     /// Replaces the scales of the start, which `chosen` holds, by the best of all candidates.
     ///
-    /// `weights` counts how often each value stands for itself; without it each counts once.
     pub(crate) fn search(
         &self,
         encoder: &Encoder,
         band: &Band<'_>,
-        weights: Option<&[f64]>,
+        weights: Weights<'_>,
         seen: &Extremes,
         chosen: &mut Chosen<'_>,
         buffers: &mut SearchBuffers,
     ) {
+        if (self.rule, self.kind) == (ScaleRule::Mse, ScaleKind::E4m3) && self.sweeps(encoder, band, weights)
+        {
+            return self.sweep(band, weights, seen, chosen);
+        }
         let blocks = band.blocks();
         let zeros = if self.zero == Zero::Int { blocks } else { 0 };
         let SearchBuffers {
@@ -154,7 +158,7 @@ impl Chooser {
 struct Trial<'a> {
     encoder: &'a Encoder,
     band: &'a Band<'a>,
-    weights: Option<&'a [f64]>,
+    weights: Weights<'a>,
     codes: &'a mut Vec<u8>,
     decoded: &'a mut Vec<f32>,
     quotients: &'a mut Quotients,
@@ -172,14 +176,7 @@ impl Trial<'_> {
             self.encoder.encode(run, blocks, self.codes, self.quotients, &[]);
             kernels.decode(element, self.codes, blocks, decoded);
         }
-        match self.weights {
-            None => self.band.squared_errors(self.decoded, out),
-            Some(weights) => {
-                let pairs = self.band.runs().flatten().zip(self.decoded.iter());
-                let squares = pairs.map(|(x, y)| f64::from(*x) - f64::from(*y)).map(|e| e * e);
-                out.fill(squares.zip(weights).map(|(square, weight)| square * weight).sum());
-            }
-        }
+        self.weights.errors(self.band, self.decoded, out);
     }
 }
 

@@ -13,6 +13,7 @@ use super::search::SearchBuffers;
 use crate::band::Band;
 use crate::codes::Encoder;
 use crate::error::Error;
+use crate::importance::Weights;
 use crate::stats::TensorStats;
 
 /// The scale and zero point of a matrix, as stored and as numbers.
@@ -55,7 +56,7 @@ impl Fixed {
             if !values.is_empty() {
                 let band = Band::stream(&values, values.len());
                 let mut buffers = SearchBuffers::default();
-                chooser.search(encoder, &band, Some(&counts), &seen, &mut chosen, &mut buffers);
+                chooser.search(encoder, &band, Weights::Counts(&counts), &seen, &mut chosen, &mut buffers);
             }
         }
         Ok(fixed)

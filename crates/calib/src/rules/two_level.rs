@@ -96,7 +96,8 @@ impl Chooser {
         self.effective_e4m3(stored, scales);
     }
 
-    fn effective_e4m3(&self, stored: &[u8], scales: &mut [f32]) {
+    /// What stored codes stand for.
+    pub(super) fn effective_e4m3(&self, stored: &[u8], scales: &mut [f32]) {
         let factor = match self.second_level {
             SecondLevel::Multiply(t) => t,
             _ => 1.0,

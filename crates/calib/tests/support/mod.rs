@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses a part
 
 pub mod blocks;
+pub mod inputs;
 pub mod layout;
 pub mod normal;
 

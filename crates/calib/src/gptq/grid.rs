@@ -1,0 +1,209 @@
+//! The numbers that weights may take: codes of the element under the scales of their blocks, for some rows.
+//!
+//! ```text
+//! nearest(t) = (v - z) s,   v = the element value nearest to t / s + z        one f32 operation each, as decoding computes it
+//! ```
+//!
+//! Scales of one block of columns lie together, one for each row. A block whose effective scale is 0 decodes to zeros.
+
+use core::ops::Range;
+
+use lowbit_blocks::{Block, Element, QTensor, ScaleKind, TensorScale};
+use lowbit_kernels::{Blocks, Kernels};
+
+use super::walk::LANES;
+
+/// Scales and zero points of one block of columns, one for each row.
+#[derive(Clone, Default)]
+pub(super) struct Column {
+    /// Effective scales.
+    pub(super) scales: Vec<f32>,
+    /// What quotients are taken with: infinity in place of 0.
+    divisors: Vec<f32>,
+    /// Empty where there are none.
+    pub(super) zeros: Vec<f32>,
+    /// Scales as stored, a byte in the first place or all four.
+    pub(super) stored: Vec<[u8; 4]>,
+}
+
+/// Scales and zero points of some rows of one matrix.
+#[derive(Clone)]
+pub(super) struct Grid {
+    pub(super) coder: Coder,
+    /// Rows, padded.
+    pub(super) rows: usize,
+    /// Columns that share a scale in every row.
+    pub(super) width: usize,
+    pub(super) columns: Vec<Column>,
+}
+
+/// The element, and room for its codes.
+#[derive(Clone)]
+pub(super) struct Coder {
+    element: Element,
+    kernels: Kernels,
+    codes: Vec<u8>,
+}
+
+/// Effective scales and zero points of a whole tensor, one for each block.
+pub(super) struct Scales {
+    stored: Vec<[u8; 4]>,
+    scales: Vec<f32>,
+    zeros: Vec<f32>,
+}
+
+impl Scales {
+    pub(super) fn of(tensor: &QTensor<'_>) -> Self {
+        let kind = tensor.format().scale;
+        let mut stored = vec![[0; 4]; tensor.scales().len() / kind.bytes()];
+        for (to, from) in stored.iter_mut().zip(tensor.scales().chunks_exact(kind.bytes())) {
+            to[..from.len()].copy_from_slice(from);
+        }
+        let mut scales = vec![0.0; stored.len()];
+        kind.decode_into(tensor.scales(), &mut scales);
+        tensor.tensor_scale().apply(0, &mut scales);
+        let zeros = tensor.zeros().unwrap_or_default().iter().map(|&zero| f32::from(zero)).collect();
+        Self { stored, scales, zeros }
+    }
+}
+
+/// Columns that share a scale in every row of a matrix.
+pub(super) fn width(block: Block, cols: usize) -> usize {
+    match block {
+        Block::Tensor | Block::Channel => cols,
+        Block::Group(len) | Block::Tile { cols: len, .. } => len.min(cols),
+        Block::Flat(len) => gcd(len, cols),
+    }
+    .max(1)
+}
+
+/// Whether every row has scales of its own, so that they may change row by row.
+pub(super) fn in_rows(block: Block, cols: usize) -> bool {
+    match block {
+        Block::Channel | Block::Group(_) => true,
+        Block::Flat(len) => cols.is_multiple_of(len),
+        Block::Tensor | Block::Tile { .. } => false,
+    }
+}
+
+const fn gcd(mut a: usize, mut b: usize) -> usize {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+impl Column {
+    /// Of `rows` rows of scale 1.
+    fn ones(rows: usize, zeros: bool) -> Self {
+        let zeros = vec![0.0; if zeros { rows } else { 0 }];
+        Self { scales: vec![1.0; rows], divisors: vec![1.0; rows], zeros, stored: vec![[0; 4]; rows] }
+    }
+
+    /// Replaces the scale of one row.
+    pub(super) fn set(&mut self, row: usize, stored: [u8; 4], scale: f32) {
+        self.stored[row] = stored;
+        self.scales[row] = scale;
+        self.divisors[row] = if scale == 0.0 { f32::INFINITY } else { scale };
+    }
+
+    /// Replaces all scales by stored ones.
+    pub(super) fn store(
+        &mut self,
+        kind: ScaleKind,
+        tensor_scale: &TensorScale,
+        stored: impl Iterator<Item = [u8; 4]>,
+    ) {
+        let mut bytes = Vec::with_capacity(kind.bytes() * self.stored.len());
+        for (own, stored) in self.stored.iter_mut().zip(stored) {
+            *own = stored;
+            bytes.extend_from_slice(&stored[..kind.bytes()]);
+        }
+        kind.decode_into(&bytes, &mut self.scales);
+        tensor_scale.apply(0, &mut self.scales);
+        for (divisor, &scale) in self.divisors.iter_mut().zip(&self.scales) {
+            *divisor = if scale == 0.0 { f32::INFINITY } else { scale };
+        }
+    }
+
+    /// What element values decode to.
+    pub(super) fn decode(&self, values: &[f32], decoded: &mut [f32]) {
+        if self.zeros.is_empty() {
+            let pairs = values.iter().zip(&self.scales);
+            return decoded.iter_mut().zip(pairs).for_each(|(out, (value, scale))| *out = value * scale);
+        }
+        let triples = values.iter().zip(&self.zeros).zip(&self.scales);
+        decoded
+            .iter_mut()
+            .zip(triples)
+            .for_each(|(out, ((value, zero), scale))| *out = (value - zero) * scale);
+    }
+}
+
+impl Coder {
+    /// Rounds one number in each row: to element values, and what those decode to.
+    pub(super) fn nearest(
+        &mut self,
+        column: &Column,
+        targets: &[f32],
+        values: &mut [f32],
+        decoded: &mut [f32],
+    ) {
+        for ((value, target), divisor) in values.iter_mut().zip(targets).zip(&column.divisors) {
+            *value = target / divisor;
+        }
+        if !column.zeros.is_empty() {
+            values.iter_mut().zip(&column.zeros).for_each(|(value, zero)| *value += zero);
+        }
+        self.codes.resize(self.element.packed_len(values.len()), 0);
+        self.kernels.encode(self.element, values, Blocks::whole(&1.0), &mut self.codes);
+        self.kernels.decode(self.element, &self.codes, Blocks::whole(&1.0), values);
+        column.decode(values, decoded);
+    }
+}
+
+impl Grid {
+    /// Of rows `first ..` of a matrix that is quantized already, padded with rows of scale 1.
+    pub(super) fn new(tensor: &QTensor<'_>, of: &Scales, first: usize, count: usize) -> Self {
+        let (format, shape) = (tensor.format(), tensor.shape());
+        let (rows, width) = (count.next_multiple_of(LANES), width(format.block, shape.cols));
+        let blocks = shape.cols.div_ceil(width);
+        let place = |row: usize, block: usize| match format.block {
+            Block::Tensor => 0,
+            Block::Channel => row,
+            Block::Group(_) => row * blocks + block,
+            Block::Tile { rows: high, .. } => row / high * blocks + block,
+            Block::Flat(len) => (row * shape.cols + block * width) / len,
+        };
+        let column = |block| {
+            let mut column = Column::ones(rows, !of.zeros.is_empty());
+            for row in 0..count {
+                let from = place(first + row, block);
+                column.set(row, of.stored[from], of.scales[from]);
+                if !of.zeros.is_empty() {
+                    column.zeros[row] = of.zeros[from];
+                }
+            }
+            column
+        };
+        let coder = Coder { element: format.element, kernels: Kernels::best(), codes: Vec::new() };
+        Self { coder, rows, width, columns: (0..blocks).map(column).collect() }
+    }
+
+    /// Rounds one number in each row of a column.
+    pub(super) fn nearest(&mut self, col: usize, targets: &[f32], values: &mut [f32], decoded: &mut [f32]) {
+        self.coder.nearest(&self.columns[col / self.width], targets, values, decoded);
+    }
+
+    /// Scales and zero points of the first rows as a tensor stores them.
+    pub(super) fn stored(&self, rows: Range<usize>, kind: ScaleKind) -> (Vec<u8>, Vec<u8>) {
+        let (mut scales, mut zeros) = (Vec::new(), Vec::new());
+        for row in rows {
+            for column in &self.columns {
+                scales.extend_from_slice(&column.stored[row][..kind.bytes()]);
+                zeros.extend(column.zeros.get(row).map(|zero| *zero as u8));
+            }
+        }
+        (scales, zeros)
+    }
+}

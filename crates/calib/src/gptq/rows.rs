@@ -1,0 +1,109 @@
+//! Some rows of the matrix while they are being solved: what they should be, what they are, and by how much they err.
+//!
+//! ```text
+//! weights    w         what was given
+//! values     v         element values, as codes decode without scale
+//! decoded    q         (v - z) s
+//! errors     w - q
+//! ```
+//!
+//! Column-major, rows padded with zeros; every number here is one that decoding the result gives, or a difference of two.
+
+use super::grid::Grid;
+use super::walk::LANES;
+
+/// Some rows of a matrix.
+pub(super) struct Rows {
+    pub(super) count: usize,
+    pub(super) cols: usize,
+    pub(super) grid: Grid,
+    pub(super) weights: Vec<f32>,
+    pub(super) values: Vec<f32>,
+    pub(super) decoded: Vec<f32>,
+}
+
+impl Rows {
+    /// Rows padded.
+    pub(super) const fn padded(&self) -> usize {
+        self.grid.rows
+    }
+
+    /// Rows rounded to nearest: `weight` and `values` are whole rows of the matrix.
+    pub(super) fn new(grid: Grid, cols: usize, weight: &[f32]) -> Self {
+        let count = weight.len() / cols.max(1);
+        let weights = columns(weight, cols, grid.rows);
+        let (values, decoded) = (vec![0.0; weights.len()], vec![0.0; weights.len()]);
+        let mut rows = Self { count, cols, grid, weights, values, decoded };
+        for col in 0..cols {
+            let at = rows.column(col);
+            let Self { grid, weights, values, decoded, .. } = &mut rows;
+            grid.nearest(col, &weights[at.clone()], &mut values[at.clone()], &mut decoded[at]);
+        }
+        rows
+    }
+
+    /// Where a column lies.
+    pub(super) const fn column(&self, col: usize) -> core::ops::Range<usize> {
+        col * self.grid.rows..(col + 1) * self.grid.rows
+    }
+
+    /// w - q of all columns, in the order `perm`.
+    pub(super) fn errors(&self, perm: impl Iterator<Item = usize>) -> Vec<f32> {
+        let mut errors = Vec::with_capacity(self.weights.len());
+        for col in perm {
+            let at = self.column(col);
+            errors.extend(self.weights[at.clone()].iter().zip(&self.decoded[at]).map(|(w, q)| w - q));
+        }
+        errors
+    }
+
+    /// Takes a row over from other values and scales.
+    pub(super) fn take_row(&mut self, row: usize, from: &Rounded) {
+        for at in (row..self.values.len()).step_by(self.grid.rows) {
+            self.values[at] = from.values[at];
+            self.decoded[at] = from.decoded[at];
+        }
+        for (own, from) in self.grid.columns.iter_mut().zip(&from.grid.columns) {
+            own.set(row, from.stored[row], from.scales[row]);
+            own.zeros.iter_mut().zip(&from.zeros).skip(row).take(1).for_each(|(own, from)| *own = *from);
+        }
+    }
+
+    /// The rows as they are now.
+    pub(super) fn rounded(&self) -> Rounded {
+        Rounded { grid: self.grid.clone(), values: self.values.clone(), decoded: self.decoded.clone() }
+    }
+
+    /// Zero weights where the input is always zero, as the published algorithm has it.
+    pub(super) fn clear_dead(&mut self, curvature: &[f32]) {
+        for col in (0..self.cols).filter(|&col| curvature[col * self.cols + col] <= 0.0) {
+            let at = self.column(col);
+            self.weights[at].fill(0.0);
+        }
+    }
+
+    /// Element values row by row.
+    pub(super) fn values_by_row(&self, out: &mut [f32]) {
+        let rows = self.padded();
+        for (row, out) in out.chunks_exact_mut(self.cols).enumerate() {
+            out.iter_mut().enumerate().for_each(|(col, out)| *out = self.values[col * rows + row]);
+        }
+    }
+}
+
+/// What rows were before.
+pub(super) struct Rounded {
+    grid: Grid,
+    values: Vec<f32>,
+    decoded: Vec<f32>,
+}
+
+/// Rows of `cols` numbers as columns of `rows`, padded with zeros.
+fn columns(weight: &[f32], cols: usize, rows: usize) -> Vec<f32> {
+    debug_assert!(rows.is_multiple_of(LANES));
+    let mut out = vec![0.0; cols * rows];
+    for (row, weight) in weight.chunks_exact(cols.max(1)).enumerate() {
+        weight.iter().enumerate().for_each(|(col, w)| out[col * rows + row] = *w);
+    }
+    out
+}

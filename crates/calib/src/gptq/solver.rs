@@ -1,0 +1,331 @@
+//! From a matrix and its Hessian to codes: scales first, then bands of rows, each for itself.
+
+use lowbit_blocks::{Block, Dtype, QTensor, Shape, Values};
+use lowbit_kernels::{Blocks, Kernels};
+
+use super::factor::Factor;
+use super::grid::{Grid, Scales, in_rows, width};
+use super::live::Live;
+use super::order::Order;
+use super::rescale::{self, Forms};
+use super::rows::Rows;
+use super::settings::{Damping, Gptq, Groups, Loss, Solved, Weighing};
+use super::{descent, feedback, loss};
+use crate::error::Error;
+use crate::hessian::Hessian;
+use crate::importance::Importance;
+use crate::parallel::map;
+use crate::recipe::Recipe;
+use crate::stats::TensorStats;
+use crate::whole;
+
+/// Rows of a band.
+const ROWS: usize = 128;
+
+/// What all bands share.
+struct Problem<'a> {
+    gptq: &'a Gptq<'a>,
+    recipe: &'a Recipe,
+    hessian: &'a Hessian,
+    /// Every weight rounded: the scales to start from.
+    rounded: QTensor<'static>,
+    scales: Scales,
+    perm: Vec<usize>,
+    factor: Factor,
+    /// H over the number of tokens.
+    curvature: Vec<f32>,
+    forms: Option<Forms>,
+}
+
+/// What a band of rows became.
+struct Band {
+    values: Vec<f32>,
+    scales: Vec<u8>,
+    zeros: Vec<u8>,
+    loss: Loss,
+}
+
+pub(super) fn quantize(
+    gptq: &Gptq<'_>,
+    recipe: &Recipe,
+    shape: Shape,
+    weight: &[f32],
+    hessian: &Hessian,
+    stats: &[TensorStats],
+) -> Result<Solved, Error> {
+    recipe.format.check(shape)?;
+    whole::check_len(recipe, shape, Values::F32(weight))?;
+    check(gptq, recipe, shape, hessian)?;
+    if let Damping::HeldOut { candidates, hessian: held_out } = gptq.damping {
+        let mut best = (f64::INFINITY, 0.0);
+        for &damping in candidates {
+            let trial = Gptq { damping: Damping::Fixed(damping), passes: 0, rescales: 0, ..*gptq };
+            let solved = quantize(&trial, recipe, shape, weight, hessian, stats)?;
+            let loss = held_out_loss(&solved, weight, held_out);
+            if loss < best.0 {
+                best = (loss, damping);
+            }
+        }
+        let mut both = hessian.clone();
+        both.merge(held_out)?;
+        let chosen = Gptq { damping: Damping::Fixed(best.1), ..*gptq };
+        return quantize(&chosen, recipe, shape, weight, &both, stats);
+    }
+    if gptq.order == Order::ActivationGroups {
+        let perm = gptq.order.permutation(&hessian.diagonal(), 1);
+        let weight = gather(weight, &perm);
+        let natural = Gptq { order: Order::Natural, ..*gptq };
+        let solved = quantize(&natural, recipe, shape, &weight, &hessian.permuted(&perm), stats)?;
+        return Ok(Solved { perm: Some(perm.iter().map(|&col| col as u32).collect()), ..solved });
+    }
+    let Damping::Fixed(damping) = gptq.damping else { unreachable!("chosen above") };
+    let values = Values::F32(weight);
+    let seen = if stats.is_empty() { whole::observe(recipe, shape, values)? } else { stats.to_vec() };
+    let mean_square = hessian.mean_square();
+    let importance = match gptq.weighing {
+        Weighing::Uniform => Importance::Uniform,
+        Weighing::Diagonal => Importance::Channels(&mean_square),
+        Weighing::Blocks => Importance::Hessian(hessian),
+    };
+    let quantizer =
+        recipe.quantizer(shape, Dtype::F32, &seen, Kernels::best())?.with_importance(importance)?;
+    let rounded = whole::fill(&quantizer, values)?;
+    let n = shape.cols;
+    let tokens = hessian.tokens().max(1) as f64;
+    let mut exact = hessian.sums();
+    exact.iter_mut().for_each(|sum| *sum /= tokens);
+    let diagonal: Vec<f64> = (0..n).map(|j| exact[j * n + j]).collect();
+    let width = width(recipe.format.block, n);
+    let perm = gptq.order.permutation(&diagonal, width);
+    // The published H is 2/n of the sum, and gets ones where channels are always zero.
+    let dead = if gptq.groups == Groups::Stale { 0.5 } else { 0.0 };
+    let rescaled = gptq.rescales > 0 && width <= rescale::LONGEST && in_rows(recipe.format.block, n);
+    let problem = Problem {
+        gptq,
+        recipe,
+        hessian,
+        scales: Scales::of(&rounded),
+        rounded,
+        factor: Factor::new(&exact, &perm, damping, dead)?,
+        perm,
+        curvature: exact.iter().map(|entry| *entry as f32).collect(),
+        forms: rescaled.then(|| Forms::new(&exact, n, width)),
+    };
+    drop(exact);
+    let bands = map((0..shape.rows).step_by(ROWS).collect(), |first| {
+        let end = shape.rows.min(first + ROWS);
+        problem.band(first, &weight[first * n..end * n])
+    })?;
+    problem.assemble(shape, bands)
+}
+
+fn check(gptq: &Gptq<'_>, recipe: &Recipe, shape: Shape, hessian: &Hessian) -> Result<(), Error> {
+    let refuse = |reason| Err(Error::Solver { reason });
+    if shape.matrices != 1 {
+        return refuse("one matrix at a time, as each has a Hessian of its own");
+    }
+    if hessian.size() != shape.cols {
+        return Err(Error::Channels { got: hessian.size(), want: shape.cols });
+    }
+    if gptq.block == 0 {
+        return refuse("a block has at least one column");
+    }
+    let sound = |damping: f64| damping >= 0.0 && damping.is_finite();
+    match gptq.damping {
+        Damping::Fixed(damping) if !sound(damping) => {
+            return refuse("damping is a finite number of at least 0");
+        }
+        Damping::HeldOut { candidates, .. }
+            if candidates.is_empty() || !candidates.iter().all(|&d| sound(d)) =>
+        {
+            return refuse("there are candidates for the damping, each a finite number of at least 0");
+        }
+        Damping::HeldOut { hessian, .. } if hessian.size() != shape.cols => {
+            return Err(Error::Channels { got: hessian.size(), want: shape.cols });
+        }
+        _ => {}
+    }
+    let block = recipe.format.block;
+    if gptq.order == Order::ActivationGroups && !matches!(block, Block::Channel | Block::Group(_)) {
+        return refuse("only groups within a row can be formed of columns in another order");
+    }
+    if gptq.groups != Groups::Static {
+        if !matches!(block, Block::Channel | Block::Group(_)) {
+            return refuse("only the scales of groups within a row can be chosen on the way");
+        }
+        let group = width(block, shape.cols);
+        if gptq.order == Order::Activation && group < shape.cols {
+            return refuse(
+                "scales can be chosen on the way only where the columns of a group follow each other",
+            );
+        }
+        let nested = group.is_multiple_of(gptq.block) || gptq.block.is_multiple_of(group);
+        if gptq.groups == Groups::Stale && !nested && group < shape.cols {
+            return refuse("of a block and a group, one divides into the other");
+        }
+    }
+    Ok(())
+}
+
+impl Problem<'_> {
+    /// Solves some rows.
+    fn band(&self, first: usize, weight: &[f32]) -> Result<Band, Error> {
+        let (gptq, n) = (self.gptq, self.rounded.shape().cols);
+        let count = weight.len().checked_div(n).unwrap_or(0);
+        let grid = Grid::new(&self.rounded, &self.scales, first, count);
+        let mut rows = Rows::new(grid, n, weight);
+        let padded = rows.padded();
+        let rounded = rows.rounded();
+        let errors = rows.errors(0..n);
+        let rtn = loss::of_rows(&errors, &loss::gradient(&errors, &self.curvature, n), padded);
+        self.feed_back(&mut rows)?;
+        let errors = rows.errors(0..n);
+        let mut gradient = loss::gradient(&errors, &self.curvature, n);
+        let mut losses = loss::of_rows(&errors, &gradient, padded);
+        let mut report = Loss { damping: self.factor.damping, ..Loss::default() };
+        for row in 0..rows.count {
+            // Also where the feedback overflowed.
+            let worse = losses[row].partial_cmp(&rtn[row]).is_none_or(core::cmp::Ordering::is_gt);
+            if gptq.keep_better && worse {
+                rows.take_row(row, &rounded);
+                losses[row] = rtn[row];
+                report.rows_kept += 1;
+            }
+        }
+        report.rtn = rtn[..rows.count].iter().sum();
+        report.feedback = losses[..rows.count].iter().sum();
+        report.solved = report.feedback;
+        if gptq.passes + gptq.rescales > 0 {
+            if report.rows_kept > 0 {
+                gradient = loss::gradient(&rows.errors(0..n), &self.curvature, n);
+            }
+            self.descend(&mut rows, &mut gradient, &mut report);
+            losses = loss::of_rows(&rows.errors(0..n), &gradient, padded);
+            report.solved = losses[..rows.count].iter().sum();
+        }
+        let mut values = vec![0.0; rows.count * n];
+        rows.values_by_row(&mut values);
+        let (scales, zeros) = rows.grid.stored(0..rows.count, self.recipe.format.scale);
+        Ok(Band { values, scales, zeros, loss: report })
+    }
+
+    fn feed_back(&self, rows: &mut Rows) -> Result<(), Error> {
+        let gptq = self.gptq;
+        if gptq.groups == Groups::Static {
+            return feedback::solve(rows, &self.factor, &self.perm, gptq.block, feedback::STEP, |_, _, _| {
+                Ok(())
+            });
+        }
+        if gptq.groups == Groups::Stale {
+            rows.clear_dead(&self.curvature);
+        }
+        let group = rows.grid.width;
+        let live = Live {
+            groups: gptq.groups,
+            recipe: self.recipe,
+            tensor_scale: self.rounded.tensor_scale(),
+            weighing: gptq.weighing,
+            hessian: self.hessian,
+            factor: &self.factor,
+            perm: &self.perm,
+            group,
+        };
+        let block = gptq.block.next_multiple_of(group);
+        let step = if group < feedback::STEP || !group.is_multiple_of(feedback::STEP) {
+            group
+        } else {
+            feedback::STEP
+        };
+        let mut snapshot = Vec::new();
+        feedback::solve(rows, &self.factor, &self.perm, block, step, |rows, at, local| {
+            live.begin(rows, at, local, &mut snapshot)
+        })
+    }
+
+    /// Descent, then rounds of rescaling and descent.
+    fn descend(&self, rows: &mut Rows, gradient: &mut [f32], report: &mut Loss) {
+        let gptq = self.gptq;
+        for round in 0..=gptq.rescales {
+            if round > 0 {
+                let Some(forms) = &self.forms else { break };
+                let (kind, scale) = (self.recipe.format.scale, self.rounded.tensor_scale());
+                let blocks = rescale::pass(rows, &self.curvature, forms, gradient, gptq.block, kind, scale);
+                report.rescaled.push(blocks);
+            }
+            for pass in 0..gptq.passes {
+                let count = descent::pass(rows, &self.curvature, gradient, gptq.block, feedback::STEP);
+                let at = round * gptq.passes + pass;
+                report.changed.resize(at + 1, 0);
+                report.changed[at] = count;
+                if count == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn assemble(self, shape: Shape, bands: Vec<Band>) -> Result<Solved, Error> {
+        let mut loss = Loss { damping: self.factor.damping, ..Loss::default() };
+        let (mut values, mut scales, mut zeros) = (Vec::new(), Vec::new(), Vec::new());
+        for band in bands {
+            values.extend_from_slice(&band.values);
+            scales.extend_from_slice(&band.scales);
+            zeros.extend_from_slice(&band.zeros);
+            loss.add(&band.loss);
+        }
+        let format = self.recipe.format;
+        if !in_rows(format.block, shape.cols) || shape.cols == 0 {
+            scales = self.rounded.scales().to_vec();
+            zeros = self.rounded.zeros().unwrap_or_default().to_vec();
+        }
+        let codes = encode(self.recipe, shape, &values);
+        let zeros = (format.zero_bytes() > 0).then(|| zeros.into());
+        let tensor_scale = self.rounded.tensor_scale().clone();
+        let weight = QTensor::new(format, shape, codes, scales, zeros, tensor_scale)?;
+        Ok(Solved { weight, perm: None, loss })
+    }
+}
+
+/// Element values to codes, row by row or as one stream.
+fn encode(recipe: &Recipe, shape: Shape, values: &[f32]) -> Vec<u8> {
+    let format = &recipe.format;
+    let mut codes = vec![0; format.codes_len(shape)];
+    let stream = if matches!(format.block, Block::Flat(_)) { values.len() } else { shape.cols };
+    let bytes = format.element.packed_len(stream);
+    if bytes > 0 {
+        for (values, codes) in values.chunks_exact(stream).zip(codes.chunks_exact_mut(bytes)) {
+            Kernels::best().encode(format.element, values, Blocks::whole(&1.0), codes);
+        }
+    }
+    codes
+}
+
+/// tr(D H D^T) of a solution on other tokens.
+fn held_out_loss(solved: &Solved, weight: &[f32], held_out: &Hessian) -> f64 {
+    let n = held_out.size();
+    let mut decoded = solved.weight.to_f32_vec();
+    if let Some(perm) = &solved.perm {
+        let stored = decoded.clone();
+        for (to, from) in decoded.chunks_exact_mut(n).zip(stored.chunks_exact(n)) {
+            perm.iter().zip(from).for_each(|(&col, q)| to[col as usize] = *q);
+        }
+    }
+    let tokens = held_out.tokens().max(1) as f64;
+    let curvature: Vec<f32> = held_out.sums().iter().map(|sum| (sum / tokens) as f32).collect();
+    let rows = weight.chunks(ROWS * n.max(1)).zip(decoded.chunks(ROWS * n.max(1)));
+    let losses = rows.map(|(weight, decoded)| {
+        let count = weight.len() / n;
+        let mut errors = vec![0.0; weight.len()];
+        for (at, (w, q)) in weight.iter().zip(decoded).enumerate() {
+            errors[at % n * count + at / n] = w - q;
+        }
+        loss::of_rows(&errors, &loss::gradient(&errors, &curvature, n), count).iter().sum::<f64>()
+    });
+    losses.sum()
+}
+
+/// The columns of each row in another order.
+fn gather(weight: &[f32], perm: &[usize]) -> Vec<f32> {
+    let rows = weight.chunks_exact(perm.len().max(1));
+    rows.flat_map(|row| perm.iter().map(|&col| row[col])).collect()
+}

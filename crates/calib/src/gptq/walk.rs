@@ -1,0 +1,117 @@
+//! Walking over columns, a block at a time, while what happens to one column reaches the others.
+//!
+//! ```text
+//! acc      rows x n      one number per row and column; changes as columns are visited
+//! delta    rows x block  what a visit did to its columns
+//! A        n x n         acc += delta A          A = M for feedback (only columns behind it), A = H for descent (all columns)
+//!
+//! within a block   columns in steps; after each step the rest of the block is brought up to date
+//! after a block    all other columns are, by one product
+//! ```
+//!
+//! Matrices of rows are column-major, so that a loop over rows is a loop of vectors. The order of all sums is fixed by the block and
+//! the step; every product runs on one thread.
+
+use core::ops::Range;
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// Rows are padded to a multiple of this.
+pub(super) const LANES: usize = 32;
+
+/// Which columns a block reaches when it is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Those behind it.
+    Behind,
+    /// All, itself included.
+    All,
+}
+
+/// The columns of one step, and of its block.
+pub(super) struct Visit {
+    pub(super) cols: Range<usize>,
+    pub(super) block: Range<usize>,
+}
+
+impl Visit {
+    /// Where the columns of the step lie in matrices of the block.
+    pub(super) fn within(&self) -> Range<usize> {
+        self.cols.start - self.block.start..self.cols.end - self.block.start
+    }
+}
+
+/// A walk over all columns.
+pub(super) struct Walk<'a> {
+    /// A, row-major.
+    pub(super) matrix: &'a [f32],
+    pub(super) cols: usize,
+    pub(super) rows: usize,
+    /// Columns of a block and of a step.
+    pub(super) block: usize,
+    pub(super) step: usize,
+    pub(super) reach: Reach,
+}
+
+impl Walk<'_> {
+    /// Visits all columns. `visit` gets the numbers of its block, up to date for its own columns, and writes into `delta` what reaches the others;
+    /// it says whether there is anything.
+    pub(super) fn run(&self, acc: &mut [f32], mut visit: impl FnMut(&Visit, &[f32], &mut [f32]) -> bool) {
+        let (n, rows) = (self.cols, self.rows);
+        let (mut local, mut delta) = (Vec::new(), Vec::new());
+        for start in (0..n).step_by(self.block) {
+            let block = start..n.min(start + self.block);
+            local.clear();
+            local.extend_from_slice(&acc[block.start * rows..block.end * rows]);
+            delta.clear();
+            delta.resize(local.len(), 0.0);
+            let mut changed = false;
+            for first in block.clone().step_by(self.step) {
+                let cols = first..block.end.min(first + self.step);
+                let at = Visit { cols: cols.clone(), block: block.clone() };
+                if visit(&at, &local, &mut delta) {
+                    changed = true;
+                    let own = (cols.start - start) * rows..(cols.end - start) * rows;
+                    let rest = &mut local[own.end..];
+                    self.add(rest, &delta[own], cols.clone(), cols.end..block.end);
+                }
+            }
+            if changed {
+                let reached = if self.reach == Reach::All { 0..n } else { block.end..n };
+                self.add(&mut acc[reached.start * rows..], &delta, block, reached);
+            }
+        }
+    }
+
+    /// `acc += delta A[from, to]`.
+    fn add(&self, acc: &mut [f32], delta: &[f32], from: Range<usize>, to: Range<usize>) {
+        if to.is_empty() {
+            return;
+        }
+        let (n, rows) = (self.cols, self.rows);
+        let part = &self.matrix[from.start * n + to.start..(from.end - 1) * n + to.end];
+        matmul(
+            MatMut::from_column_major_slice_mut(acc, rows, to.len()),
+            Accum::Add,
+            MatRef::from_column_major_slice(delta, rows, from.len()),
+            MatRef::from_row_major_slice_with_stride(part, from.len(), to.len(), n),
+            1.0f32,
+            Par::Seq,
+        );
+    }
+}
+
+/// `sum[r] += sum_j columns[j][r] * weights[j]`: the columns of one step, one after the other.
+pub(super) fn add_columns(sum: &mut [f32], columns: &[f32], weights: impl Iterator<Item = f32> + Clone) {
+    let rows = sum.len();
+    let lanes = sum.as_chunks_mut::<LANES>().0;
+    for (chunk, sum) in lanes.iter_mut().enumerate() {
+        let mut total = *sum;
+        for (column, weight) in columns.chunks_exact(rows).zip(weights.clone()) {
+            let column = &column.as_chunks::<LANES>().0[chunk];
+            total.iter_mut().zip(column).for_each(|(total, x)| *total += x * weight);
+        }
+        *sum = total;
+    }
+}

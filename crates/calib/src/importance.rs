@@ -1,0 +1,161 @@
+//! What the error of a weight counts when scales are searched: nothing is known, the power of its input, or how inputs go together.
+//!
+//! ```text
+//! Uniform     sum_j e_j^2
+//! Channels    sum_j m_j e_j^2          m_j = E[x_j^2]: the expected squared error of the output, were inputs uncorrelated
+//! Hessian     e^T H_bb e               H_bb: the rows and columns of the block; what its errors do to the output, all others left out
+//! ```
+//!
+//! Sums run in f64 over the columns of a block in their order, in four interleaved partial sums where weights are uniform.
+//! The full quadratic form is used for blocks of up to 128 values in one row; longer ones, and tiles, take its diagonal.
+//!
+//! Sources: ggml's importance matrix (`Channels`); ModelOpt's `local_hessian` (`Hessian`).
+
+use lowbit_blocks::{Block, Format};
+
+use crate::band::Band;
+use crate::error::Error;
+use crate::hessian::Hessian;
+
+/// Longest block whose errors are weighed by a matrix.
+const LONGEST: usize = 128;
+
+/// What errors of a weight are weighted by when a scale is searched.
+///
+/// ```
+/// use lowbit_blocks::{Dtype, NVFP4, Shape};
+/// use lowbit_calib::{Importance, Out, Recipe, ScaleRule};
+/// use lowbit_kernels::Kernels;
+///
+/// let recipe = Recipe::new(NVFP4)?.with_scale_rule(ScaleRule::Mse)?;
+/// let mut row = [5.0f32; 16]; // 5 lies between 4 and 6
+/// row[0] = 6.0;
+/// let stats = [lowbit_calib::TensorStats::from_amax(6.0)];
+/// let scale = |importance: Importance<'_>| -> Result<u8, lowbit_calib::Error> {
+///     let quantizer = recipe.quantizer(Shape::matrix(1, 16), Dtype::F32, &stats, Kernels::best())?;
+///     let (mut codes, mut scales) = ([0; 8], [0; 1]);
+///     let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut [] };
+///     quantizer.with_importance(importance)?.quantize_rows(0, 0, (&row[..]).into(), out)?;
+///     Ok(scales[0])
+/// };
+/// // Fifteen fives are worth more than one six: the largest code becomes 5. If only the six counts, it stays 6.
+/// let mut only_first = [0.0; 16];
+/// only_first[0] = 1.0;
+/// assert!(scale(Importance::Uniform)? < scale(Importance::Channels(&only_first))?);
+/// assert_eq!(scale(Importance::Channels(&only_first))?, 0x7e); // 448
+/// # Ok::<(), lowbit_calib::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Importance<'a> {
+    /// Every error counts the same: data-free.
+    #[default]
+    Uniform,
+    /// One weight for each input channel (column): E\[x^2\], in any unit.
+    Channels(&'a [f32]),
+    /// The diagonal blocks of a Hessian.
+    Hessian(&'a Hessian),
+}
+
+/// The same, made ready for the blocks of a format.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Weighting {
+    /// A weight for each column.
+    Channels(Vec<f32>),
+    /// A matrix of `len * len` for each block of a row.
+    Blocks { len: usize, of: Vec<f64> },
+}
+
+impl Weighting {
+    /// `None` for uniform weights.
+    pub(crate) fn new(
+        importance: Importance<'_>,
+        format: &Format,
+        cols: usize,
+    ) -> Result<Option<Self>, Error> {
+        let got = match importance {
+            Importance::Uniform => return Ok(None),
+            Importance::Channels(weights) => weights.len(),
+            Importance::Hessian(hessian) => hessian.size(),
+        };
+        if got != cols {
+            return Err(Error::Channels { got, want: cols });
+        }
+        let hessian = match importance {
+            Importance::Hessian(hessian) => hessian,
+            Importance::Channels(weights) => return Self::channels(weights.to_vec()).map(Some),
+            Importance::Uniform => return Ok(None),
+        };
+        let len = match format.block {
+            Block::Group(len) | Block::Flat(len) if len <= LONGEST && cols.is_multiple_of(len) => len,
+            Block::Channel if cols <= LONGEST => cols,
+            _ => return Self::channels(hessian.mean_square()).map(Some),
+        };
+        let of = hessian.diagonal_blocks(len);
+        Ok(Some(Self::Blocks { len, of }))
+    }
+
+    fn channels(weights: Vec<f32>) -> Result<Self, Error> {
+        match weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+            Some(channel) => Err(Error::Weight { channel, value: weights[channel] }),
+            None => Ok(Self::Channels(weights)),
+        }
+    }
+}
+
+/// What a search weighs the errors of a band by.
+#[derive(Clone, Copy)]
+pub(crate) enum Weights<'a> {
+    /// Each value counts once.
+    Uniform,
+    /// How often each value of the band, which is one block, stands for itself.
+    Counts(&'a [f64]),
+    /// By column, of a band whose runs begin in column `first`.
+    Columns { of: &'a Weighting, first: usize },
+}
+
+impl Weights<'_> {
+    /// The squared error of each block against `decoded`, values in the order of the band.
+    pub(crate) fn errors(self, band: &Band<'_>, decoded: &[f32], out: &mut [f64]) {
+        match self {
+            Self::Uniform => band.squared_errors(decoded, out),
+            Self::Counts(counts) => {
+                let pairs = band.runs().flatten().zip(decoded);
+                let squares = pairs.map(|(x, y)| f64::from(*x) - f64::from(*y)).map(|e| e * e);
+                out.fill(squares.zip(counts).map(|(square, count)| square * count).sum());
+            }
+            Self::Columns { of, first } => {
+                out.fill(0.0);
+                for (run, decoded) in band.runs().zip(decoded.chunks_exact(band.width)) {
+                    let blocks = run.chunks(band.len).zip(decoded.chunks(band.len));
+                    for ((block, (x, y)), out) in blocks.enumerate().zip(out.iter_mut()) {
+                        *out += of.error(first + block * band.len, x, y);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Weighting {
+    /// The weighed squared error of a block that begins in column `col`, counted on over the ends of rows.
+    fn error(&self, col: usize, x: &[f32], y: &[f32]) -> f64 {
+        let differences = x.iter().zip(y).map(|(x, y)| f64::from(*x) - f64::from(*y));
+        match self {
+            Self::Channels(weights) => {
+                let weights = weights.iter().cycle().skip(col % weights.len());
+                differences.zip(weights).map(|(e, &weight)| e * e * f64::from(weight)).sum()
+            }
+            Self::Blocks { len, of } => {
+                let mut errors = [0.0; LONGEST];
+                errors.iter_mut().zip(differences).for_each(|(to, e)| *to = e);
+                let errors = &errors[..*len];
+                let block = col % (of.len() / len) / len;
+                let rows = of[block * len * len..][..len * len].chunks_exact(*len);
+                let products = rows
+                    .zip(errors)
+                    .map(|(row, e)| e * row.iter().zip(errors).map(|(h, e)| h * e).sum::<f64>());
+                products.sum()
+            }
+        }
+    }
+}
