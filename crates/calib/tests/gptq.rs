@@ -257,7 +257,6 @@ fn the_ladder_rises() {
         ("descent", solved(&Gptq { passes: 3, ..ordered }, &swept)),
         ("rescaled", solved(&Gptq { passes: 3, rescales: 1, ..ordered }, &swept)),
     ];
-    println!("{ladder:.2?}");
     for pair in ladder.windows(2) {
         assert!(pair[1].1 > pair[0].1 - 0.15, "{ladder:.2?}");
     }
@@ -282,4 +281,52 @@ fn elements_come_back_from_their_values() {
             }
         }
     }
+}
+
+/// The damping that does best on other tokens, and then both kinds of tokens are solved for.
+#[test]
+fn damping_is_chosen_on_other_tokens() {
+    let (rows, n) = (32, 96);
+    let (weight, shape) = (normal(20, rows * n), Shape::matrix(rows, n));
+    let (few, other) = (hessian(21, 60, n), hessian(22, 60, n));
+    let recipe = Recipe::new(Format::int(3, Block::Group(32))).unwrap();
+    let candidates = [0.0001, 0.05, 0.9];
+    let loss = |&damping: &f64| {
+        let gptq = Gptq { damping: Damping::Fixed(damping), passes: 0, rescales: 0, ..Gptq::default() };
+        losses(&weight, &solve(&gptq, &recipe, shape, &weight, &few).weight.to_f32_vec(), &other).0
+    };
+    let best = candidates.iter().min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap();
+    let gptq =
+        Gptq { damping: Damping::HeldOut { candidates: &candidates, hessian: &other }, ..Gptq::default() };
+    let solved = solve(&gptq, &recipe, shape, &weight, &few);
+    assert_eq!(solved.loss.damping, *best);
+    assert!(*best > 0.0001, "60 tokens for 96 channels need more damping");
+    let mut both = few.clone();
+    both.merge(&other).unwrap();
+    let (said, loss) = (solved.loss.solved, losses(&weight, &solved.weight.to_f32_vec(), &both).0);
+    assert!((said - loss).abs() < 1e-4 * loss);
+    let none = Gptq { damping: Damping::HeldOut { candidates: &[], hessian: &other }, ..gptq };
+    assert!(none.quantize(&recipe, shape, &weight, &few, &[]).is_err());
+}
+
+/// Several bands of rows and panels of the Hessian, on pools of one, two and four threads.
+#[cfg(feature = "rayon")]
+#[test]
+fn bits_do_not_depend_on_threads() {
+    let (rows, n) = (300, 208);
+    let weight = normal(23, rows * n);
+    let tokens = support::inputs::correlated(24, 700, n);
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut hessian = Hessian::new(n);
+            hessian.observe(&tokens).unwrap();
+            let recipe = Recipe::new(NVFP4).unwrap().with_scale_rule(ScaleRule::Mse).unwrap();
+            let solved = solve(&Gptq::default(), &recipe, Shape::matrix(rows, n), &weight, &hessian);
+            let (codes, scales) = (solved.weight.codes().to_vec(), solved.weight.scales().to_vec());
+            (hessian.sums(), codes, scales, solved.loss)
+        })
+    };
+    let one = run(1);
+    assert!(one == run(2) && one == run(4));
 }

@@ -33,7 +33,7 @@ pub enum Groups {
     /// What the feedback has made of them when the group begins.
     Live,
     /// As published, and as AutoGPTQ and GPTQModel have it: what the feedback of earlier blocks has made of them. What happened in the same block is
-    /// missing, so this is not as good; dead channels get zero weights.
+    /// missing; dead channels get zero weights.
     Stale,
 }
 

@@ -1,7 +1,8 @@
 //! The exact sweep of E4M3 scales of E2M1 blocks: the best of all 126 codes at the price of a dozen.
 //!
 //! ```text
-//! up      to 7 codes above the amax code         a scale of 12/7 amax / 6 or more is never better than half of it
+//! up      to 7 codes above the amax code, 15     a scale of 12/7 amax / 6 or more is never better than half of it, which is a code
+//!         at least                               too, unless it is an odd one of up to 15
 //! down    until w (bmax - 6 s)^2 >= the best     clipping alone costs more than the best so far, and ever more below
 //! in f32  y = |x| / s,  r = nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6,  s^2 sum w (y - r)^2
 //! exact   the candidates that rounding could have confused with the best: in f64 on decoded values, as every search
@@ -20,8 +21,9 @@ use crate::importance::{Weighting, Weights};
 
 /// Lanes of a sum.
 const LANES: usize = 4;
-/// Codes above the start.
+/// Codes above the start, and the last whose half may not be a code.
 const UP: u8 = 7;
+const LAST_ODD: u8 = 15;
 /// The largest code that is a number.
 const TOP: u8 = Element::E4m3.encode_one(Element::E4m3.max());
 /// Magnitudes whose squares neither vanish nor overflow in f32.
@@ -96,7 +98,7 @@ impl Block<'_> {
     /// The best code. `N` vectors of values, or 0 for a number known at run time.
     #[inline]
     fn best<const N: usize>(&self, table: &Table, start: u8, amax: f32) -> u8 {
-        let all = 1..=TOP.min(start.saturating_add(UP));
+        let all = 1..=TOP.min(start.saturating_add(UP).max(LAST_ODD));
         let heaviest = self.weights.map_or(1.0, |weights| weights.iter().copied().fold(0.0, f32::max));
         let least_scale = table.scales[usize::from(*all.start())];
         if amax == 0.0 || start == 0 || start > TOP || heaviest == 0.0 {
