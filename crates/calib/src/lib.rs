@@ -3,20 +3,27 @@
 #![forbid(unsafe_code)]
 
 mod arithmetic;
+pub mod awq;
 mod band;
+mod bias;
 mod codes;
 mod error;
+pub mod fold;
 mod gptq;
+mod hadamard;
 mod hessian;
 mod histogram;
 mod importance;
 pub mod mixed;
+pub mod outliers;
+mod output_error;
 mod parallel;
 mod pass;
 mod quantizer;
 mod recipe;
 pub mod recipes;
 mod rules;
+pub mod smooth;
 mod statistics;
 mod stats;
 mod tensor_scale;
@@ -25,10 +32,13 @@ mod whole;
 mod zero_block;
 
 pub use arithmetic::{Arithmetic, Quotient, Ties, ZeroSign};
+pub use bias::bias_correction;
 pub use error::Error;
 pub use gptq::{Damping, Gptq, Groups, Loss, Order, Solved, Weighing};
+pub use hadamard::{Rotation, absorb_norm};
 pub use hessian::Hessian;
 pub use importance::Importance;
+pub use output_error::{Inputs, channel_error, output_error};
 pub use quantizer::{Out, Quantizer};
 pub use recipe::{Activations, Recipe};
 pub use rules::ScaleRule;

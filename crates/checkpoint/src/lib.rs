@@ -19,6 +19,7 @@ mod positioned;
 mod progress;
 mod run;
 pub mod safetensors;
+pub mod statistics;
 mod threads;
 pub mod verify;
 mod weights;

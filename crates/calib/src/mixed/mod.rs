@@ -6,16 +6,13 @@
 //! ```
 //!
 //! That is the multiple-choice knapsack. Its relaxation is solved exactly by the lower convex hulls of the groups ([`hull`]), the whole by branch and bound ([`search`]).
-//! Scores are an input: the error of a layer's output ([`output_error`]) times how much the model minds that layer, a KL divergence, a gradient's.
+//! Scores are an input: the error of a layer's output ([`output_error`](crate::output_error)) times how much the model minds that layer, a KL divergence, a gradient's.
 //!
 //! Sources: Sinha and Zoltners, The Multiple-Choice Knapsack Problem (1979); ModelOpt's AutoQuantize, which rounds the same problem by an integer program without a
 //! bound.
 
 mod hull;
-mod score;
 mod search;
-
-pub use score::{channel_error, output_error};
 
 use crate::error::Error;
 

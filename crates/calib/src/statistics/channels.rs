@@ -1,7 +1,7 @@
 //! Per-channel moments of what goes into a linear.
 //!
 //! ```text
-//! channel c of rows x_t:    absmax_c = max_t |x_tc|     sum_abs_c = sum_t |x_tc|     sum_square_c = sum_t x_tc^2
+//! channel c of rows x_t:    absmax_c = max_t |x_tc|     sum_c = sum_t x_tc     sum_abs_c = sum_t |x_tc|     sum_square_c = sum_t x_tc^2
 //! ```
 //!
 //! Sums are f64, one addition per token in the order of the tokens, so they do not depend on how tokens are divided into calls. Products of two
@@ -11,20 +11,21 @@ use lowbit_kernels::Kernels;
 
 use crate::error::Error;
 
-/// Largest magnitude, mean magnitude and mean square of each input channel of a linear, over the tokens that were observed.
+/// Largest magnitude, mean, mean magnitude and mean square of each input channel of a linear, over the tokens that were observed.
 ///
 /// ```
 /// use lowbit_calib::ChannelStats;
 /// let mut stats = ChannelStats::new(2);
 /// stats.observe(&[1.0, -4.0, 3.0, 0.0])?; // two tokens of two channels
 /// assert_eq!((stats.tokens(), stats.absmax()), (2, &[3.0, 4.0][..]));
-/// assert_eq!(stats.mean_abs(), [2.0, 2.0]);
+/// assert_eq!((stats.mean(), stats.mean_abs()), (vec![2.0, -2.0], vec![2.0, 2.0]));
 /// assert_eq!(stats.mean_square(), [5.0, 8.0]); // (1 + 9) / 2 and 16 / 2
 /// # Ok::<(), lowbit_calib::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChannelStats {
     absmax: Vec<f32>,
+    sum: Vec<f64>,
     sum_abs: Vec<f64>,
     sum_square: Vec<f64>,
     tokens: u64,
@@ -36,34 +37,37 @@ impl ChannelStats {
     pub fn new(channels: usize) -> Self {
         Self {
             absmax: vec![0.0; channels],
+            sum: vec![0.0; channels],
             sum_abs: vec![0.0; channels],
             sum_square: vec![0.0; channels],
             tokens: 0,
         }
     }
 
-    /// Statistics that were gathered elsewhere: of each channel the largest magnitude, the sum of magnitudes and the sum of squares over `tokens`
-    /// tokens.
+    /// Statistics that were gathered elsewhere: of each channel the largest magnitude, the sum, the sum of magnitudes and the sum of squares
+    /// over `tokens` tokens.
     ///
     /// # Errors
-    /// [`Error::Channels`] where the three differ in length; [`Error::Observed`] at the first number that is negative, NaN or infinite.
+    /// [`Error::Channels`] where they differ in length; [`Error::Observed`] at the first number that is NaN or infinite, or negative and no plain sum.
     pub fn from_sums(
         absmax: Vec<f32>,
+        sum: Vec<f64>,
         sum_abs: Vec<f64>,
         sum_square: Vec<f64>,
         tokens: u64,
     ) -> Result<Self, Error> {
         let want = absmax.len();
-        for got in [sum_abs.len(), sum_square.len()] {
+        for got in [sum.len(), sum_abs.len(), sum_square.len()] {
             if got != want {
                 return Err(Error::Channels { got, want });
             }
         }
         let wide = absmax.iter().map(|&x| f64::from(x)).enumerate();
+        let wide = wide.chain(sum.iter().map(|x| x.abs()).enumerate());
         let sums = sum_abs.iter().copied().enumerate().chain(sum_square.iter().copied().enumerate());
         match wide.chain(sums).find(|(_, x)| !(x.is_finite() && *x >= 0.0)) {
             Some((index, x)) => Err(Error::Observed { index, value: x as f32 }),
-            None => Ok(Self { absmax, sum_abs, sum_square, tokens }),
+            None => Ok(Self { absmax, sum, sum_abs, sum_square, tokens }),
         }
     }
 
@@ -83,11 +87,12 @@ impl ChannelStats {
             return Err(Error::Observed { index, value: rows[index] });
         }
         for row in rows.chunks_exact(features) {
-            let sums = self.sum_abs.iter_mut().zip(&mut self.sum_square);
-            for ((&x, absmax), (sum_abs, sum_square)) in row.iter().zip(&mut self.absmax).zip(sums) {
-                let wide = f64::from(x.abs());
+            let sums = self.sum.iter_mut().zip(&mut self.sum_abs).zip(&mut self.sum_square);
+            for ((&x, absmax), ((sum, sum_abs), sum_square)) in row.iter().zip(&mut self.absmax).zip(sums) {
+                let wide = f64::from(x);
                 *absmax = absmax.max(x.abs());
-                *sum_abs += wide;
+                *sum += wide;
+                *sum_abs += wide.abs();
                 *sum_square += wide * wide;
             }
         }
@@ -105,6 +110,7 @@ impl ChannelStats {
             return Err(Error::Channels { got, want });
         }
         self.absmax.iter_mut().zip(&other.absmax).for_each(|(a, b)| *a = a.max(*b));
+        self.sum.iter_mut().zip(&other.sum).for_each(|(a, b)| *a += b);
         self.sum_abs.iter_mut().zip(&other.sum_abs).for_each(|(a, b)| *a += b);
         self.sum_square.iter_mut().zip(&other.sum_square).for_each(|(a, b)| *a += b);
         self.tokens = self.tokens.saturating_add(other.tokens);
@@ -135,6 +141,12 @@ impl ChannelStats {
         self.absmax.iter().fold(0.0, |max, x| max.max(*x))
     }
 
+    /// The mean of each channel, E[x], with its sign; zeros where no token was seen.
+    #[must_use]
+    pub fn mean(&self) -> Vec<f32> {
+        self.means(&self.sum)
+    }
+
     /// The mean magnitude of each channel; zeros where no token was seen.
     #[must_use]
     pub fn mean_abs(&self) -> Vec<f32> {
@@ -145,6 +157,12 @@ impl ChannelStats {
     #[must_use]
     pub fn mean_square(&self) -> Vec<f32> {
         self.means(&self.sum_square)
+    }
+
+    /// The sum of each channel, with its sign.
+    #[must_use]
+    pub fn sum(&self) -> &[f64] {
+        &self.sum
     }
 
     /// The sum of the magnitudes of each channel.

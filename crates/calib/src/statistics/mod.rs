@@ -1,7 +1,7 @@
 //! What is gathered of activations while a model runs: per-channel moments, and how often magnitudes occur.
 //!
 //! ```text
-//! ChannelStats          per input channel of a linear: max |x|, sum |x|, sum x^2; tokens       scales, importance
+//! ChannelStats          per input channel of a linear: max |x|, sums of x, |x|, x^2; tokens     scales, importance, bias
 //! Magnitudes            counts of |x| over a whole input, 2048 bins per binade                  ranges (amax)
 //! RangeRule             Magnitudes -> amax: max, percentile, mse, entropy, headroom
 //! ```

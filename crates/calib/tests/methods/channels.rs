@@ -18,6 +18,7 @@ fn division_into_calls_changes_nothing_and_merging_adds() {
     let column = |c: usize| rows.iter().skip(c).step_by(n).map(|&x| f64::from(x));
     for c in 0..n {
         assert_eq!(f64::from(whole.absmax()[c]), column(c).fold(0.0, |m: f64, x| m.max(x.abs())));
+        assert_eq!(whole.sum()[c], column(c).sum::<f64>());
         assert_eq!(whole.sum_abs()[c], column(c).map(f64::abs).sum::<f64>());
         assert_eq!(whole.mean_square()[c], (column(c).map(|x| x * x).sum::<f64>() / tokens as f64) as f32);
     }
@@ -59,7 +60,7 @@ fn bad_samples_are_errors_and_leave_the_statistics_as_they_were() {
     assert_eq!(stats, before);
     assert_eq!(ChannelStats::new(2).mean_square(), [0.0; 2]);
     assert_eq!(ChannelStats::new(0).observe(&[1.0]), Err(Error::Tokens { values: 1, features: 0 }));
-    let sums = |x: f64| ChannelStats::from_sums(vec![1.0], vec![1.0], vec![x], 1);
+    let sums = |x: f64| ChannelStats::from_sums(vec![1.0], vec![-1.0], vec![1.0], vec![x], 1);
     assert!(sums(f64::NAN).is_err() && sums(-1.0).is_err() && sums(2.0).is_ok());
-    assert!(ChannelStats::from_sums(vec![1.0], vec![1.0, 2.0], vec![1.0], 1).is_err());
+    assert!(ChannelStats::from_sums(vec![1.0], vec![1.0], vec![1.0, 2.0], vec![1.0], 1).is_err());
 }

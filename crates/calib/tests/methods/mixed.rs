@@ -1,8 +1,8 @@
 //! Mixed precision: the optimum of small problems by trying everything, and proofs and limits on larger ones.
 
 use crate::support::normal::{Random, normal};
-use lowbit_calib::Error;
-use lowbit_calib::mixed::{Candidate, NODES, channel_error, choose, fuse, output_error};
+use lowbit_calib::mixed::{Candidate, NODES, choose, fuse};
+use lowbit_calib::{Error, channel_error, output_error};
 
 fn random_problem(random: &mut Random, groups: usize) -> Vec<Vec<Candidate>> {
     let mut problem = Vec::new();

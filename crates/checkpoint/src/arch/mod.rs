@@ -14,10 +14,12 @@
 
 mod experts;
 mod families;
+mod feeds;
 mod rules;
 
 pub use experts::{Expert, GateUp, Orientation, Place};
 pub use families::{FAMILIES, Family};
+pub use feeds::{Feed, Producer, feeds};
 pub use rules::{At, Is, RULES, Rule, SHARED};
 
 use serde::Serialize;

@@ -1,0 +1,31 @@
+//! Files of statistics: what a calibration run saw of the inputs of each linear.
+//!
+//! ```text
+//! StatisticsFile, StatisticsWriter     our own safetensors: moments and Hessians, read and written one linear at a time
+//! Imatrix                              llama.cpp's importance matrix, in its GGUF form and the older binary one: sums of squares
+//! ```
+
+mod file;
+mod gguf;
+mod imatrix;
+mod legacy;
+mod names;
+mod triangle;
+mod write;
+
+pub use file::StatisticsFile;
+pub use imatrix::{Imatrix, ImatrixEntry};
+pub use names::{GgufName, gguf_name, module_name};
+pub use write::{Planned, Precision, StatisticsWriter};
+
+/// `format` in the metadata of our own files.
+const FORMAT: &str = "lowbit-statistics";
+/// Their version.
+const VERSION: &str = "1";
+/// What is stored of a linear, as suffixes of its name.
+const ABSMAX: &str = "absmax";
+const SUM: &str = "sum";
+const SUM_ABS: &str = "sum_abs";
+const SUM_SQUARE: &str = "sum_square";
+const TOKENS: &str = "tokens";
+const HESSIAN: &str = "hessian";
