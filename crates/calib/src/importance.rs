@@ -142,8 +142,12 @@ impl Weighting {
         let differences = x.iter().zip(y).map(|(x, y)| f64::from(*x) - f64::from(*y));
         match self {
             Self::Channels(weights) => {
-                let weights = weights.iter().cycle().skip(col % weights.len());
-                differences.zip(weights).map(|(e, &weight)| e * e * f64::from(weight)).sum()
+                let first = col % weights.len();
+                let weighed = |(e, &weight): (f64, &f32)| e * e * f64::from(weight);
+                match weights.get(first..first + x.len()) {
+                    Some(weights) => differences.zip(weights).map(weighed).sum(),
+                    None => differences.zip(weights.iter().cycle().skip(first)).map(weighed).sum(),
+                }
             }
             Self::Blocks { len, of } => {
                 let mut errors = [0.0; LONGEST];

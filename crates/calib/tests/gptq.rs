@@ -47,7 +47,7 @@ fn losses_are_those_of_the_decoded_tensor() {
     for format in formats() {
         let recipe = Recipe::new(format).unwrap();
         for order in [Order::Natural, Order::Activation, Order::GroupAware] {
-            let gptq = Gptq { order, ..Gptq::default() };
+            let gptq = Gptq { order, rescales: 1, ..Gptq::default() };
             let solved = solve(&gptq, &recipe, shape, &weight, &hessian);
             let (loss, _) = losses(&weight, &solved.weight.to_f32_vec(), &hessian);
             let said = &solved.loss;
@@ -68,7 +68,7 @@ fn no_row_is_worse_than_rounded() {
     for recipe in [Recipe::new(NVFP4), Recipe::new(MXFP4), Recipe::new(Format::int(2, Block::Group(64)))] {
         let recipe = recipe.unwrap();
         let rounded = recipe.quantize(shape, (&weight[..]).into()).unwrap().to_f32_vec();
-        let gptq = Gptq { damping: Damping::Fixed(1e-4), ..Gptq::default() };
+        let gptq = Gptq { damping: Damping::Fixed(1e-4), rescales: 1, ..Gptq::default() };
         let solved = solve(&gptq, &recipe, shape, &weight, &hessian).weight.to_f32_vec();
         for row in 0..64 {
             let of = |q: &[f32]| losses(&weight[row * 64..][..64], &q[row * 64..][..64], &hessian).0;
@@ -322,7 +322,8 @@ fn bits_do_not_depend_on_threads() {
             let mut hessian = Hessian::new(n);
             hessian.observe(&tokens).unwrap();
             let recipe = Recipe::new(NVFP4).unwrap().with_scale_rule(ScaleRule::Mse).unwrap();
-            let solved = solve(&Gptq::default(), &recipe, Shape::matrix(rows, n), &weight, &hessian);
+            let gptq = Gptq { rescales: 1, ..Gptq::default() };
+            let solved = solve(&gptq, &recipe, Shape::matrix(rows, n), &weight, &hessian);
             let (codes, scales) = (solved.weight.codes().to_vec(), solved.weight.scales().to_vec());
             (hessian.sums(), codes, scales, solved.loss)
         })

@@ -47,6 +47,10 @@ pub(super) fn pass(
                 *target = q + slope * inverse;
             }
             grid.nearest(col, &target, &mut values, &mut decoded);
+            // All of one length, so that this is a loop of vectors.
+            let (own_values, own_decoded) = (&mut own_values[..padded], &mut own_decoded[..padded]);
+            let (values, decoded) = (&values[..padded], &decoded[..padded]);
+            let (slope, change) = (&slope[..padded], &mut change[..padded]);
             for row in 0..padded {
                 let d = own_decoded[row] - decoded[row];
                 let gain = d * (2.0 * slope[row] + d * curvature);

@@ -60,8 +60,7 @@ pub enum Weighing {
 /// hessian.observe(&[1.0, 1.0, -2.0, -2.0])?;
 /// let recipe = Recipe::new(Format::int(4, Block::Channel))?;
 /// // The scale is 7.5 / 7.5 = 1. Rounded by itself, 0.4 becomes 0, and 7.5 is cut to 7: 0.9 is lost. With feedback, 1 takes up 0.5 of it.
-/// let gptq = Gptq { rescales: 0, ..Gptq::default() };
-/// let solved = gptq.quantize(&recipe, Shape::matrix(1, 2), &[7.5, 0.4], &hessian, &[])?;
+/// let solved = Gptq::default().quantize(&recipe, Shape::matrix(1, 2), &[7.5, 0.4], &hessian, &[])?;
 /// assert_eq!(solved.weight.to_f32_vec(), [7.0, 1.0]);
 /// assert!((solved.loss.rtn - 0.9 * 0.9 * 2.5).abs() < 1e-5); // E[x^2] = 2.5
 /// assert!((solved.loss.solved - 0.1 * 0.1 * 2.5).abs() < 1e-5);
@@ -79,6 +78,7 @@ pub struct Gptq<'a> {
     /// Passes of coordinate descent, at most.
     pub passes: usize,
     /// Rounds after that: scales and codes of blocks chosen together once more, then descent again. For blocks of up to 128 values in one row.
+    /// A round takes longer than all else together and gains little; none by default.
     pub rescales: usize,
     /// Which weights scales are chosen from.
     pub groups: Groups,
@@ -116,7 +116,7 @@ impl Default for Gptq<'_> {
             order: Order::default(),
             block: 128,
             passes: 3,
-            rescales: 1,
+            rescales: 0,
             groups: Groups::default(),
             weighing: Weighing::default(),
             keep_better: true,

@@ -103,12 +103,13 @@ impl Walk<'_> {
 }
 
 /// `sum[r] += sum_j columns[j][r] * weights[j]`: the columns of one step, one after the other.
-pub(super) fn add_columns(sum: &mut [f32], columns: &[f32], weights: impl Iterator<Item = f32> + Clone) {
+pub(super) fn add_columns(sum: &mut [f32], columns: &[f32], weights: impl Iterator<Item = f32>) {
     let rows = sum.len();
-    let lanes = sum.as_chunks_mut::<LANES>().0;
-    for (chunk, sum) in lanes.iter_mut().enumerate() {
+    // They lie a row of the matrix apart: fetched once.
+    let weights: Vec<f32> = weights.collect();
+    for (chunk, sum) in sum.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
         let mut total = *sum;
-        for (column, weight) in columns.chunks_exact(rows).zip(weights.clone()) {
+        for (column, &weight) in columns.chunks_exact(rows).zip(&weights) {
             let column = &column.as_chunks::<LANES>().0[chunk];
             total.iter_mut().zip(column).for_each(|(total, x)| *total += x * weight);
         }
