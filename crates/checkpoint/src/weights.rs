@@ -1,4 +1,4 @@
-//! The weights of a checkpoint as numbers, quantized or not, read by rows: what inspecting and comparing share.
+//! The weights of a checkpoint as numbers, quantized or not, read by rows: what inspecting, comparing and running a model share.
 
 use crate::arch::{Arch, Expert};
 use crate::layout::sparse::Sparse;
@@ -7,6 +7,7 @@ use crate::plan::value_dtype;
 use crate::run::values;
 use crate::{Checkpoint, Result};
 use lowbit_blocks::Shape;
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -14,7 +15,7 @@ use std::path::Path;
 /// Values of a tile.
 const TILE_VALUES: usize = 1 << 20;
 
-/// An open checkpoint whose tensors can be read as f32, whatever they are stored as.
+/// An open checkpoint, owned or borrowed, whose tensors can be read as f32, whatever they are stored as.
 ///
 /// ```no_run
 /// use lowbit_checkpoint::Weights;
@@ -27,8 +28,8 @@ const TILE_VALUES: usize = 1 << 20;
 /// # Ok::<(), lowbit_checkpoint::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Weights {
-    pub(crate) checkpoint: Checkpoint,
+pub struct Weights<C = Checkpoint> {
+    pub(crate) checkpoint: C,
     pub(crate) reading: Option<Reading>,
     by_name: BTreeMap<String, Source>,
 }
@@ -47,9 +48,11 @@ enum Source {
 /// A weight of a checkpoint: a tensor of floats, a quantized linear, or an expert of a stack of either.
 #[derive(Clone, Debug)]
 pub struct Weight<'a> {
-    weights: &'a Weights,
+    checkpoint: &'a Checkpoint,
     name: &'a str,
-    source: Source,
+    stored: Option<&'a Stored>,
+    sparse: Option<&'a Sparse>,
+    smoothed: bool,
     pub(crate) shape: Shape,
     /// First row in the tensor that holds it, and from one of its rows to the next; not 0 and 1 for an expert of a stack.
     first_row: usize,
@@ -62,13 +65,22 @@ impl Weights {
     /// # Errors
     /// As [`Checkpoint::open`] and [`layout::read`](crate::layout::read).
     pub fn open(path: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path)?;
-        let reading = read(&checkpoint)?;
+        Self::of(Checkpoint::open(path)?)
+    }
+}
+
+impl<C: Borrow<Checkpoint>> Weights<C> {
+    /// The weights of an open checkpoint.
+    ///
+    /// # Errors
+    /// As [`layout::read`](crate::layout::read): its quantized linears make no sense, or are in a convention that is not read.
+    pub fn of(checkpoint: C) -> Result<Self> {
+        let reading = read(checkpoint.borrow())?;
         Ok(Self::new(checkpoint, reading))
     }
 
     /// The weights of a checkpoint that is open and whose quantized linears are known.
-    pub(crate) fn new(checkpoint: Checkpoint, reading: Option<Reading>) -> Self {
+    pub(crate) fn new(checkpoint: C, reading: Option<Reading>) -> Self {
         let mut by_name: BTreeMap<String, Source> = BTreeMap::new();
         for (at, stored) in reading.iter().flat_map(|r| &r.linears).enumerate() {
             by_name.insert(stored.linear.weight.clone(), Source::Quantized(at));
@@ -82,7 +94,7 @@ impl Weights {
             linears().flat_map(|l| l.parts.iter().map(|p| p.name.as_str())).collect();
         parts.extend(linears().flat_map(Stored::companions));
         parts.extend(sparse.flat_map(Sparse::tensors));
-        let floats = checkpoint.tensors().map(|t| t.entry);
+        let floats = checkpoint.borrow().tensors().map(|t| t.entry);
         let floats = floats.filter(|e| value_dtype(e.dtype).is_some() && !parts.contains(e.name.as_str()));
         let floats: Vec<_> = floats.map(|e| (e.name.clone(), Source::Floats)).collect();
         for (name, source) in floats {
@@ -93,7 +105,12 @@ impl Weights {
 
     /// The checkpoint.
     pub fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
+        self.checkpoint.borrow()
+    }
+
+    /// Its quantized linears, if there are any.
+    pub fn reading(&self) -> Option<&Reading> {
+        self.reading.as_ref()
     }
 
     /// Names of all weights; of quantized ones that of the unquantized tensor.
@@ -120,16 +137,21 @@ impl Weights {
         let shape = match (source, self.stored(name)) {
             (Source::Quantized(_), Some(stored)) => stored.shape(),
             (Source::Sparse(at), _) => self.sparse(*at)?.shape,
-            _ => shape_of(&self.checkpoint.tensor(name)?.entry.shape),
+            _ => shape_of(&self.checkpoint().tensor(name)?.entry.shape),
         };
-        Some(Weight { weights: self, name, source: *source, shape, first_row: 0, step: 1 })
+        let (stored, checkpoint) = (self.stored(name), self.checkpoint());
+        let sparse = match source {
+            Source::Sparse(at) => self.sparse(*at),
+            _ => None,
+        };
+        Some(Weight { checkpoint, name, stored, sparse, smoothed: true, shape, first_row: 0, step: 1 })
     }
 
     /// Per-expert weights, by the names they would have, of the 3-D stacks in this checkpoint.
-    pub(crate) fn experts(&self) -> BTreeMap<String, Weight<'_>> {
-        let arch = Arch::new(self.checkpoint.config());
+    pub fn experts(&self) -> BTreeMap<String, Weight<'_>> {
+        let arch = Arch::new(self.checkpoint().config());
         let mut experts = BTreeMap::new();
-        for (name, source) in &self.by_name {
+        for name in self.by_name.keys() {
             let Some(whole) = self.get(name).filter(|w| w.shape.matrices > 1 && !w.shape.is_empty()) else {
                 continue;
             };
@@ -137,9 +159,8 @@ impl Weights {
             for Expert { module, matrix, first_row, step, rows: own } in
                 arch.split_experts(name, &[matrices, rows, cols]).into_iter().flatten()
             {
-                let (source, shape) = (*source, Shape::matrix(own, cols));
-                let first_row = matrix * rows + first_row;
-                let weight = Weight { weights: self, name, source, shape, first_row, step };
+                let (first_row, shape) = (matrix * rows + first_row, Shape::matrix(own, cols));
+                let weight = Weight { shape, first_row, step, ..whole.clone() };
                 experts.insert(format!("{module}.weight"), weight);
             }
         }
@@ -148,9 +169,15 @@ impl Weights {
 }
 
 impl Weight<'_> {
-    /// Matrices, rows (output features), columns (input features).
+    /// Matrices, rows (output features), columns (input features). A vector is one row.
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// The same weight as it stands, for those who multiply the input with `pre_quant_scale` themselves. Otherwise columns are multiplied.
+    #[must_use]
+    pub fn unsmoothed(self) -> Self {
+        Self { smoothed: false, ..self }
     }
 
     /// Rows, counted over all matrices.
@@ -164,23 +191,28 @@ impl Weight<'_> {
     pub fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.rows();
         let step = (TILE_VALUES / self.shape.cols.max(1)).max(1).next_multiple_of(128);
-        let whole = self.weights.stored(self.name).map_or(1, Stored::quantum);
+        let whole = self.stored.map_or(1, Stored::quantum);
         let step = if whole > 128 { step.next_multiple_of(whole) } else { step };
         (0..rows).step_by(step).map(move |start| start..rows.min(start + step))
     }
 
-    /// Reads rows, counted over all matrices, as f32: dequantized by the layout's formula, factors of the input multiplied in, columns in the order of
-    /// the input's features. Rows of a quantized weight start where its format can be read: at a multiple of 128, or of all rows of a matrix.
+    /// Reads rows, counted over all matrices, as f32: dequantized by the layout's formula, factors of the input multiplied in (unless
+    /// [`unsmoothed`](Self::unsmoothed)), columns in the order of the input's features.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io), or [`Error::Tensor`](crate::Error::Tensor) where the bytes are no tensor of the format.
+    /// [`Error::Io`](crate::Error::Io), or [`Error::Tensor`](crate::Error::Tensor) where there are no such rows or the bytes are no tensor of the format.
     pub fn read(&self, rows: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
         let cols = self.shape.cols;
+        if rows.start > rows.end || rows.end > self.rows() {
+            let reason = format!("rows {rows:?} are asked of {}", self.rows());
+            return Err(crate::Error::tensor(self.checkpoint.dir(), self.name, reason));
+        }
         if self.step > 1 && !rows.is_empty() {
             // All rows from the first to the last, and those between them dropped.
-            let first = self.first_row + rows.start * self.step;
-            let all = Self { first_row: first, step: 1, ..self.clone() };
-            all.read(0..(rows.len() - 1) * self.step + 1, out)?;
+            let (first_row, count) =
+                (self.first_row + rows.start * self.step, (rows.len() - 1) * self.step + 1);
+            let shape = Shape::matrix(count, cols);
+            Self { first_row, step: 1, shape, ..self.clone() }.read(0..count, out)?;
             for row in 1..rows.len() {
                 out.copy_within(row * self.step * cols..(row * self.step + 1) * cols, row * cols);
             }
@@ -189,21 +221,17 @@ impl Weight<'_> {
         }
         out.resize(rows.len() * cols, 0.0);
         let rows = self.first_row + rows.start..self.first_row + rows.end;
-        if let (Source::Quantized(_), Some(stored)) = (self.source, self.weights.stored(self.name)) {
+        if let Some(stored) = self.stored {
             return self.read_quantized(stored, rows, out);
         }
-        let sparse = match self.source {
-            Source::Sparse(at) => self.weights.sparse(at),
-            _ => None,
-        };
-        let tensor = self.weights.checkpoint.require(sparse.map_or(self.name, |s| &s.compressed))?;
+        let tensor = self.checkpoint.require(self.sparse.map_or(self.name, |s| &s.compressed))?;
         let dtype = value_dtype(tensor.entry.dtype)
             .ok_or_else(|| tensor.error(format!("is {}", tensor.entry.dtype)))?;
         let size = dtype.bytes();
         let mut words = vec![0u32; (out.len() * size).div_ceil(4)];
         let bytes = &mut bytemuck::cast_slice_mut(&mut words)[..out.len() * size];
-        match sparse {
-            Some(sparse) => bytes.copy_from_slice(&sparse.rows(&self.weights.checkpoint, rows)?),
+        match self.sparse {
+            Some(sparse) => bytes.copy_from_slice(&sparse.rows(self.checkpoint, rows)?),
             None => tensor.read((rows.start * cols * size) as u64, bytes)?,
         }
         let values = values(bytes, dtype);
@@ -212,8 +240,8 @@ impl Weight<'_> {
     }
 
     fn read_quantized(&self, stored: &Stored, rows: Range<usize>, mut out: &mut [f32]) -> Result<()> {
-        let (checkpoint, Shape { rows: high, cols, .. }) = (&self.weights.checkpoint, stored.shape());
-        let whole = stored.whole(checkpoint, true)?;
+        let (checkpoint, Shape { rows: high, cols, .. }) = (self.checkpoint, stored.shape());
+        let whole = stored.whole(checkpoint, self.smoothed)?;
         let mut at = rows.start;
         while at < rows.end {
             let (matrix, row) = (at / high, at % high);

@@ -255,28 +255,36 @@ impl Stored {
 
     /// The weight with scales, permutation and bias of its linear.
     pub(crate) fn dress<'a>(&self, checkpoint: &Checkpoint, weight: QTensor<'a>) -> Result<QLinear<'a>> {
-        let floats = |name: &Option<String>| -> Result<Option<Vec<f32>>> {
-            name.as_ref().map(|name| read_floats(checkpoint.require(name)?)).transpose()
-        };
-        let input_scale = match &self.input_scale {
-            None => None,
-            Some((name, reciprocal)) => {
-                let tensor = checkpoint.require(name)?;
-                let [scale] = read_floats(tensor)?[..] else {
-                    return Err(tensor.error(format!("holds {} values, not one", tensor.entry.elements())));
-                };
-                Some(if *reciprocal { 1.0 / scale } else { scale })
-            }
-        };
         let linear = QLinear {
             weight,
             perm: self.perm(checkpoint)?.map(Cow::Owned),
-            pre_quant_scale: floats(&self.pre_quant_scale)?.map(Cow::Owned),
-            input_scale,
-            bias: floats(&self.bias)?.map(Cow::Owned),
+            pre_quant_scale: self.read_pre_quant_scale(checkpoint)?.map(Cow::Owned),
+            input_scale: self.read_input_scale(checkpoint)?,
+            bias: floats(checkpoint, self.bias.as_deref())?.map(Cow::Owned),
         };
         linear.check().map_err(|e| self.wrong(checkpoint, &e))?;
         Ok(linear)
+    }
+
+    /// What the input's columns are multiplied by.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], or [`Error::Tensor`] if it does not hold floats.
+    pub fn read_pre_quant_scale(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>> {
+        floats(checkpoint, self.pre_quant_scale.as_deref())
+    }
+
+    /// The static scale of the input: its multiplier, also where the reciprocal is stored.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], or [`Error::Tensor`] if it does not hold one float.
+    pub fn read_input_scale(&self, checkpoint: &Checkpoint) -> Result<Option<f32>> {
+        let Some((name, reciprocal)) = &self.input_scale else { return Ok(None) };
+        let tensor = checkpoint.require(name)?;
+        let [scale] = read_floats(tensor)?[..] else {
+            return Err(tensor.error(format!("holds {} values, not one", tensor.entry.elements())));
+        };
+        Ok(Some(if *reciprocal { 1.0 / scale } else { scale }))
     }
 
     /// The second level of scales.
@@ -303,6 +311,11 @@ pub(crate) fn same_bytes(a: Dtype, b: Dtype) -> bool {
     const ALIKE: &[&[Dtype]] =
         &[&[Dtype::U8, Dtype::I8, Dtype::F8_E8M0], &[Dtype::I16, Dtype::U16], &[Dtype::I32, Dtype::U32]];
     a == b || ALIKE.iter().any(|alike| alike.contains(&a) && alike.contains(&b))
+}
+
+/// All values of a tensor of floats, if a name is given.
+fn floats(checkpoint: &Checkpoint, name: Option<&str>) -> Result<Option<Vec<f32>>> {
+    name.map(|name| read_floats(checkpoint.require(name)?)).transpose()
 }
 
 /// All values of a small tensor of floats.

@@ -1,0 +1,83 @@
+//! Perplexity of a model, and its divergence from the original, on windows of text.
+//!
+//! ```text
+//! text tokenized whole ──► windows of N tokens, one after the other, what is left at the end dropped ──► losses of tokens 1 .. N - 1 of each
+//! ```
+
+use crate::head::{Divergence, Loss};
+use crate::hidden::Hidden;
+use crate::model::Model;
+use crate::{Error, Result};
+
+/// The first `count` windows of `size` tokens, without overlap.
+///
+/// ```
+/// let tokens: Vec<u32> = (0..10).collect();
+/// let windows = lowbit_model::windows(&tokens, 3, 2)?;
+/// assert_eq!(windows, [&[0, 1, 2], &[3, 4, 5]]);
+/// assert!(lowbit_model::windows(&tokens, 3, 4).is_err());
+/// # Ok::<(), lowbit_model::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Tokens`] for windows of less than two tokens, no windows, or more than the tokens fill.
+pub fn windows(tokens: &[u32], size: usize, count: usize) -> Result<Vec<&[u32]>> {
+    if size < 2 || count == 0 {
+        return Err(Error::Tokens(format!("{count} windows of {size} tokens: at least one of at least two")));
+    }
+    if tokens.len() / size < count {
+        let (have, most) = (tokens.len(), tokens.len() / size);
+        return Err(Error::Tokens(format!("{have} tokens fill {most} windows of {size}, not {count}")));
+    }
+    Ok(tokens.chunks_exact(size).take(count).collect())
+}
+
+/// What a model thinks of some sequences, and how far that is from the original's.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// Losses of the model.
+    pub loss: Loss,
+    /// Losses of the original.
+    pub original: Loss,
+    /// How far the model's predictions are from the original's.
+    pub divergence: Divergence,
+}
+
+impl Model<'_> {
+    /// Runs all layers on some sequences.
+    ///
+    /// # Errors
+    /// As [`Model::embed`] and [`Model::forward`].
+    pub fn hidden<S: AsRef<[u32]>>(&self, sequences: &[S]) -> Result<Hidden> {
+        let mut hidden = self.embed(sequences)?;
+        self.forward(&mut hidden, &mut ())?;
+        Ok(hidden)
+    }
+
+    /// Losses of all tokens but the first of each sequence.
+    ///
+    /// # Errors
+    /// As [`Model::embed`] and [`Model::forward`]; [`Error::Tokens`] if no sequence has two tokens.
+    pub fn loss<S: AsRef<[u32]>>(&self, sequences: &[S]) -> Result<Loss> {
+        let hidden = self.hidden(sequences)?;
+        self.head()?.loss(&hidden)
+    }
+
+    /// Losses on all sequences, and on the first `compared` of them how far the predictions are from those of `original`.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss), of either model; [`Error::Tokens`] if their vocabularies differ or nothing is compared.
+    pub fn evaluate<S: AsRef<[u32]>>(
+        &self,
+        original: &Model<'_>,
+        sequences: &[S],
+        compared: usize,
+    ) -> Result<Evaluation> {
+        let (own, reference) = (self.hidden(sequences)?, original.hidden(sequences)?);
+        let (head, reference_head) = (self.head()?, original.head()?);
+        let divergence =
+            reference_head.divergence(&reference.first(compared), &head, &own.first(compared))?;
+        Ok(Evaluation { loss: head.loss(&own)?, original: reference_head.loss(&reference)?, divergence })
+    }
+}

@@ -1,0 +1,187 @@
+//! One layer of a decoder: attention and MLP, stage by stage.
+//!
+//! ```text
+//! x = x + out(attention(rope(qkv(norm(x)))))
+//! x = x + down(act(gate(norm(x))) * up(norm(x)))        or a mixture of experts
+//! ```
+//!
+//! Gemma 2 norms what is added, too. Qwen 3 norms each head of queries and keys before they are turned.
+
+mod experts;
+
+use crate::attention::{Heads, attention, rotate};
+use crate::config::{Act, Config};
+use crate::hidden::Hidden;
+use crate::model::Model;
+use crate::norm::{add, norm, norm_into};
+use crate::stage::{Hook, Linear, Stage, StageKind};
+use crate::{Error, Result, exp, parallel};
+use experts::Experts;
+
+/// A layer in memory.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    config: Config,
+    layer: usize,
+    attention_norm: Vec<f32>,
+    mlp_norm: Vec<f32>,
+    /// Norms of what attention and MLP add.
+    post_norms: Option<[Vec<f32>; 2]>,
+    /// Norms of the heads of queries and keys.
+    head_norms: Option<[Vec<f32>; 2]>,
+    qkv: Stage,
+    out: Stage,
+    mlp: Mlp,
+}
+
+#[derive(Clone, Debug)]
+enum Mlp {
+    Dense { gate_up: Stage, down: Stage },
+    Experts(Experts),
+}
+
+/// A linear to read: module below the layer, rows, columns.
+type Wanted<'a> = (&'a str, usize, usize);
+
+impl Layer {
+    /// Reads a layer of a model.
+    pub(crate) fn read(model: &Model<'_>, layer: usize) -> Result<Self> {
+        let c = model.config();
+        let (hidden, wide, narrow) = (c.hidden, c.heads * c.head_dim, c.kv_heads * c.head_dim);
+        let norm = |name: &str, len| model.norm(&format!("layers.{layer}.{name}.weight"), len);
+        let (mlp_norm, post_norms) = if c.post_norms {
+            let posts =
+                [norm("post_attention_layernorm", hidden)?, norm("post_feedforward_layernorm", hidden)?];
+            (norm("pre_feedforward_layernorm", hidden)?, Some(posts))
+        } else {
+            (norm("post_attention_layernorm", hidden)?, None)
+        };
+        let head_norms = match c.head_norms {
+            true => Some([norm("self_attn.q_norm", c.head_dim)?, norm("self_attn.k_norm", c.head_dim)?]),
+            false => None,
+        };
+        let stage = |kind, wanted: &[Wanted<'_>]| Self::stage(model, layer, kind, wanted);
+        let qkv: [Wanted<'_>; 3] = [
+            ("self_attn.q_proj", wide, hidden),
+            ("self_attn.k_proj", narrow, hidden),
+            ("self_attn.v_proj", narrow, hidden),
+        ];
+        let inner = c.intermediate;
+        let mlp = if c.is_sparse(layer) {
+            Mlp::Experts(Experts::read(model, layer)?)
+        } else {
+            Mlp::Dense {
+                gate_up: stage(
+                    StageKind::GateUp,
+                    &[("mlp.gate_proj", inner, hidden), ("mlp.up_proj", inner, hidden)],
+                )?,
+                down: stage(StageKind::Down, &[("mlp.down_proj", hidden, inner)])?,
+            }
+        };
+        Ok(Self {
+            layer,
+            attention_norm: norm("input_layernorm", hidden)?,
+            mlp_norm,
+            post_norms,
+            head_norms,
+            qkv: stage(StageKind::Qkv, &qkv)?,
+            out: stage(StageKind::AttentionOut, &[("self_attn.o_proj", hidden, wide)])?,
+            mlp,
+            config: c.clone(),
+        })
+    }
+
+    fn stage(model: &Model<'_>, layer: usize, kind: StageKind, wanted: &[Wanted<'_>]) -> Result<Stage> {
+        let linears: Vec<Linear> = parallel::map(wanted.to_vec(), |(name, rows, cols)| {
+            model.linear(&model.module(&format!("layers.{layer}.{name}")), rows, cols)
+        })?;
+        Ok(Stage { layer, kind, expert: None, linears })
+    }
+
+    /// Its stages, in the order in which they are run; those of an expert stand together.
+    pub fn stages(&self) -> Vec<&Stage> {
+        let mut stages = vec![&self.qkv, &self.out];
+        match &self.mlp {
+            Mlp::Dense { gate_up, down } => stages.extend([gate_up, down]),
+            Mlp::Experts(experts) => stages.extend(experts.stages()),
+        }
+        stages
+    }
+
+    /// Takes the hidden states through the layer. `hook` sees the input of every linear and may change it; `&mut ()` looks away.
+    ///
+    /// # Errors
+    /// What the hook says; [`Error::NonFinite`] if a hidden state is no number afterwards; [`Error::Activations`] or another if activations cannot be
+    /// quantized; [`Error::Tokens`] if the states are another model's.
+    pub fn forward(&mut self, hidden: &mut Hidden, hook: &mut dyn Hook) -> Result<()> {
+        let c = &self.config;
+        if hidden.width != c.hidden {
+            return Err(Error::Tokens(format!(
+                "hidden states of {} features, not {}",
+                hidden.width, c.hidden
+            )));
+        }
+        let mut x = vec![0.0; hidden.values.len()];
+        norm_into(&hidden.values, &self.attention_norm, c.norm_eps, &mut x);
+        let mixed = self.attend(&x, &hidden.lengths, hook)?;
+        let mut added = self.out.run(&mixed, hook)?.remove(0);
+        drop(mixed);
+        let c = &self.config;
+        if let Some([post, _]) = &self.post_norms {
+            norm(&mut added, post, c.norm_eps);
+        }
+        add(&mut hidden.values, &added);
+        norm_into(&hidden.values, &self.mlp_norm, c.norm_eps, &mut x);
+        added = match &mut self.mlp {
+            Mlp::Dense { gate_up, down } => {
+                let inner = gated(c.act, gate_up.run(&x, hook)?);
+                down.run(&inner, hook)?.remove(0)
+            }
+            Mlp::Experts(experts) => experts.run(c.act, &x, hook)?,
+        };
+        if let Some([_, post]) = &self.post_norms {
+            norm(&mut added, post, c.norm_eps);
+        }
+        add(&mut hidden.values, &added);
+        hidden.check(|| format!("after layer {}", self.layer))
+    }
+
+    /// What the heads give, side by side.
+    fn attend(&mut self, x: &[f32], lengths: &[usize], hook: &mut dyn Hook) -> Result<Vec<f32>> {
+        let mut outputs = self.qkv.run(x, hook)?.into_iter();
+        let c = &self.config;
+        let (mut q, mut k, v) = match (outputs.next(), outputs.next(), outputs.next()) {
+            (Some(q), Some(k), Some(v)) => (q, k, v),
+            _ => return Err(Error::Linear { linear: self.qkv.name(), part: "the stage", have: 0, want: 3 }),
+        };
+        if let Some([q_norm, k_norm]) = &self.head_norms {
+            norm(&mut q, q_norm, c.norm_eps);
+            norm(&mut k, k_norm, c.norm_eps);
+        }
+        let (cos, sin) = c.rope.table(lengths.iter().copied().max().unwrap_or(0));
+        rotate(&mut q, c.head_dim, c.heads * c.head_dim, lengths, &cos, &sin);
+        rotate(&mut k, c.head_dim, c.kv_heads * c.head_dim, lengths, &cos, &sin);
+        let heads = Heads {
+            heads: c.heads,
+            kv_heads: c.kv_heads,
+            head_dim: c.head_dim,
+            scale: c.attention_scale,
+            cap: c.attention_cap,
+            window: c.windows[self.layer],
+        };
+        Ok(attention(&heads, lengths, &q, &k, &v))
+    }
+}
+
+/// Gate and up of an MLP, met.
+fn gated(act: Act, gate_up: Vec<Vec<f32>>) -> Vec<f32> {
+    const JOB: usize = 1 << 15;
+    let mut parts = gate_up.into_iter();
+    let (mut gate, up) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let jobs: Vec<_> = gate.chunks_mut(JOB).zip(up.chunks(JOB)).collect();
+    parallel::each(jobs, |(gate, up)| match act {
+        Act::Silu => exp::silu_times(gate, up),
+        Act::GeluTanh => exp::gelu_times(gate, up),
+    });
+    gate
+}

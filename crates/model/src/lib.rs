@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod activations;
+mod attention;
+pub mod config;
+mod error;
+mod evaluate;
+mod exp;
+mod generate;
+mod head;
+mod hidden;
+mod layer;
+mod model;
+mod norm;
+mod parallel;
+mod product;
+mod stage;
+mod text;
+
+pub use activations::{Activations, Input};
+pub use config::Config;
+pub use error::{Error, Result};
+pub use evaluate::{Evaluation, windows};
+pub use head::{Divergence, Head, Loss};
+pub use hidden::Hidden;
+pub use layer::Layer;
+pub use model::Model;
+pub use stage::{Hook, Linear, Stage, StageKind};
+pub use text::Tokenizer;

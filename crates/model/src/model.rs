@@ -1,0 +1,227 @@
+//! A model on disk that is run layer by layer.
+//!
+//! ```text
+//! embed ──► layer 0 ──► layer 1 ──► … ──► head        each layer is read when it is asked for, and dropped by the caller
+//! ```
+
+use crate::activations::Activations;
+use crate::config::Config;
+use crate::head::Head;
+use crate::hidden::Hidden;
+use crate::layer::Layer;
+use crate::stage::{Hook, Linear};
+use crate::{Error, Result};
+use lowbit_calib::recipes::Producer;
+use lowbit_checkpoint::layout::{ExtraKind, Stored};
+use lowbit_checkpoint::{Checkpoint, Weight, Weights};
+use std::collections::BTreeMap;
+
+/// A decoder whose weights are read when they are needed. It borrows the open checkpoint.
+#[derive(Debug)]
+pub struct Model<'c> {
+    config: Config,
+    weights: Weights<&'c Checkpoint>,
+    /// What tensors are called before `layers.0`: `model.`, or nothing.
+    prefix: &'static str,
+    activations: Activations,
+}
+
+impl<'c> Model<'c> {
+    /// Opens the model of a checkpoint, quantized or not. Only headers and the configuration are read.
+    ///
+    /// # Errors
+    /// [`Error::Config`] and [`Error::Unsupported`] name what is wrong or not run; [`Error::Checkpoint`] as
+    /// [`Weights::of`](lowbit_checkpoint::Weights::of).
+    pub fn open(checkpoint: &'c Checkpoint) -> Result<Self> {
+        let config = Config::of(checkpoint)?;
+        let weights = Weights::of(checkpoint)?;
+        let names = ["model.", "", "language_model.model.", "model.language_model."];
+        let has = |prefix: &&str| weights.get(&format!("{prefix}embed_tokens.weight")).is_some();
+        let prefix = names.into_iter().find(has).unwrap_or("model.");
+        Ok(Self { config, weights, prefix, activations: Activations::None })
+    }
+
+    /// The same model with its activations quantized.
+    #[must_use]
+    pub fn with_activations(self, activations: Activations) -> Self {
+        Self { activations, ..self }
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its checkpoint.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        self.weights.checkpoint()
+    }
+
+    /// How many layers it has.
+    pub fn layers(&self) -> usize {
+        self.config.layers
+    }
+
+    /// The hidden states before the first layer: the embeddings of some sequences of tokens.
+    ///
+    /// # Errors
+    /// [`Error::Tokens`] for no tokens at all, an empty sequence or a token beyond the vocabulary.
+    pub fn embed<S: AsRef<[u32]>>(&self, sequences: &[S]) -> Result<Hidden> {
+        let width = self.config.hidden;
+        let weight =
+            self.weight(&format!("{}embed_tokens.weight", self.prefix), &[self.config.vocab, width])?;
+        let mut hidden = Hidden { tokens: Vec::new(), lengths: Vec::new(), width, values: Vec::new() };
+        for (nth, sequence) in sequences.iter().map(AsRef::as_ref).enumerate() {
+            if sequence.is_empty() {
+                return Err(Error::Tokens(format!("sequence {nth} has no tokens")));
+            }
+            if let Some(token) = sequence.iter().find(|&&token| token as usize >= self.config.vocab) {
+                let reason = format!(
+                    "token {token} of sequence {nth} is beyond a vocabulary of {}",
+                    self.config.vocab
+                );
+                return Err(Error::Tokens(reason));
+            }
+            hidden.tokens.extend_from_slice(sequence);
+            hidden.lengths.push(sequence.len());
+        }
+        if hidden.tokens.is_empty() {
+            return Err(Error::Tokens("there are no tokens".into()));
+        }
+        let mut rows: BTreeMap<u32, Vec<f32>> = BTreeMap::new();
+        for &token in &hidden.tokens {
+            if let std::collections::btree_map::Entry::Vacant(row) = rows.entry(token) {
+                let mut values = Vec::new();
+                weight.read(token as usize..token as usize + 1, &mut values)?;
+                values.iter_mut().for_each(|x| *x *= self.config.embedding_scale);
+                row.insert(values);
+            }
+        }
+        hidden.values.reserve_exact(hidden.tokens.len() * width);
+        hidden.tokens.iter().for_each(|token| hidden.values.extend_from_slice(&rows[token]));
+        hidden.check(|| "the embedding".into())?;
+        Ok(hidden)
+    }
+
+    /// Reads a layer.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] for a tensor that is missing or cannot be decoded, [`Error::Shape`] for one that does not fit the configuration.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn layer(&self, layer: usize) -> Result<Layer> {
+        assert!(layer < self.config.layers, "layer {layer} of {}", self.config.layers);
+        Layer::read(self, layer)
+    }
+
+    /// Reads the last norm and the output head.
+    ///
+    /// # Errors
+    /// As [`layer`](Self::layer).
+    pub fn head(&self) -> Result<Head> {
+        Head::read(self)
+    }
+
+    /// Reads and runs all layers, one after the other.
+    ///
+    /// # Errors
+    /// As [`layer`](Self::layer) and [`Layer::forward`].
+    pub fn forward(&self, hidden: &mut Hidden, hook: &mut dyn Hook) -> Result<()> {
+        for layer in 0..self.layers() {
+            self.layer(layer)?.forward(hidden, hook)?;
+        }
+        Ok(())
+    }
+
+    /// Name of a module of the decoder.
+    pub(crate) fn module(&self, rest: &str) -> String {
+        format!("{}{rest}", self.prefix)
+    }
+
+    /// Names that the output head may have, the embedding's last if they are tied.
+    pub(crate) fn head_module(&self) -> String {
+        let own =
+            [format!("{}lm_head", self.prefix.strip_suffix("model.").unwrap_or("")), "lm_head".to_owned()];
+        let has = |module: &String| self.weights.get(&format!("{module}.weight")).is_some();
+        let [first, second] = own;
+        let tied = self.config.tied.then(|| self.module("embed_tokens"));
+        [first, second.clone()].into_iter().find(has).or(tied).unwrap_or(second)
+    }
+
+    /// A weight with this shape.
+    fn weight(&self, name: &str, want: &[usize]) -> Result<Weight<'_>> {
+        let missing = || lowbit_checkpoint::Error::Missing {
+            dir: self.checkpoint().dir().to_owned(),
+            tensor: name.to_owned(),
+        };
+        let weight =
+            self.weights.get(name).or_else(|| self.weights.experts().remove(name)).ok_or_else(missing)?;
+        let shape = weight.shape();
+        let have = match want {
+            [_] if (shape.matrices, shape.rows) == (1, 1) => vec![shape.cols],
+            _ if shape.matrices == 1 => vec![shape.rows, shape.cols],
+            _ => vec![shape.matrices, shape.rows, shape.cols],
+        };
+        if have != want {
+            return Err(Error::Shape { tensor: name.to_owned(), have, want: want.to_vec() });
+        }
+        Ok(weight)
+    }
+
+    /// All values of a vector.
+    pub(crate) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>> {
+        let mut values = Vec::new();
+        self.weight(name, &[len])?.read(0..1, &mut values)?;
+        Ok(values)
+    }
+
+    /// The weight of a norm.
+    pub(crate) fn norm(&self, name: &str, len: usize) -> Result<Vec<f32>> {
+        let mut values = self.vector(&self.module(name), len)?;
+        if self.config.unit_norms {
+            values.iter_mut().for_each(|w| *w += 1.0);
+        }
+        Ok(values)
+    }
+
+    /// A linear by its full module name.
+    pub(crate) fn linear(&self, module: &str, rows: usize, cols: usize) -> Result<Linear> {
+        let name = format!("{module}.weight");
+        let stored = self.weights.stored(&name);
+        let needed = [ExtraKind::Transform, ExtraKind::LowRank];
+        if let Some(extra) = stored.and_then(|s| s.extras.iter().find(|e| needed.contains(&e.kind))) {
+            let (file, what) = (
+                self.checkpoint().dir().to_owned(),
+                format!("the {} `{}`", extra.kind.words(), extra.tensor),
+            );
+            return Err(Error::Unsupported { file, what, can: "linears without one are".into() });
+        }
+        let mut weight = self.weight(&name, &[rows, cols])?;
+        let mut input_factors = None;
+        if self.activations.simulates()
+            && let Some(stored) = stored
+        {
+            input_factors = stored.read_pre_quant_scale(self.checkpoint())?;
+            weight = weight.unsmoothed();
+        }
+        let mut values = Vec::new();
+        weight.read(0..rows, &mut values)?;
+        let bias = format!("{module}.bias");
+        let demanded = self.config.biased.iter().any(|b| module.rsplit('.').next() == Some(b));
+        let has = demanded || self.weights.get(&bias).is_some();
+        let bias = if has { Some(self.vector(&bias, rows)?) } else { None };
+        let producer = self.weights.reading().map_or(Producer::Lowbit, |r| r.layout.producer());
+        let is_head = module == self.head_module();
+        let input = match (is_head, self.activations) {
+            (true, Activations::All(_)) => crate::Input::Plain,
+            _ => self.activations.input(module, stored, producer, self.checkpoint())?,
+        };
+        Ok(Linear { name: module.to_owned(), rows, cols, weight: values, bias, input_factors, input })
+    }
+
+    /// The quantized linear of this module, if it is one.
+    pub fn stored(&self, module: &str) -> Option<&Stored> {
+        self.weights.stored(&format!("{module}.weight"))
+    }
+}
