@@ -145,6 +145,46 @@ impl Hessian {
         self.diagonal().into_iter().map(|sum| (sum / tokens) as f32).collect()
     }
 
+    /// tr(W H W^T) / tokens: the mean squared length of an output vector, or of its error if `rows` are the errors of the weights. Products are f64, in
+    /// the order of the machine's; rows in their order. 0 if there was no token.
+    ///
+    /// ```
+    /// let mut hessian = lowbit_calib::Hessian::new(2);
+    /// hessian.observe(&[1.0, 1.0, /* second token */ 1.0, -1.0])?;
+    /// assert_eq!(hessian.output_power(&[0.5, 1.0])?, 1.25); // outputs 1.5 and -0.5: (2.25 + 0.25) / 2
+    /// # Ok::<(), lowbit_calib::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Tokens`] where these are no whole rows.
+    pub fn output_power(&self, rows: &[f32]) -> Result<f64, Error> {
+        let n = self.size;
+        if n == 0 || !rows.len().is_multiple_of(n) {
+            return if rows.is_empty() {
+                Ok(0.0)
+            } else {
+                Err(Error::Tokens { values: rows.len(), features: n })
+            };
+        }
+        let sums = self.sums();
+        let hessian = MatRef::from_row_major_slice(&sums, n, n);
+        let panels = map(rows.chunks(PANEL * n).collect(), |rows: &[f32]| {
+            let count = rows.len() / n;
+            let rows: Vec<f64> = rows.iter().map(|x| f64::from(*x)).collect();
+            let mut products = vec![0.0; rows.len()];
+            matmul(
+                MatMut::from_row_major_slice_mut(&mut products, count, n),
+                Accum::Replace,
+                MatRef::from_row_major_slice(&rows, count, n),
+                hessian,
+                1.0,
+                Par::Seq,
+            );
+            Ok(rows.iter().zip(&products).map(|(x, y)| x * y).sum::<f64>())
+        })?;
+        Ok(panels.into_iter().sum::<f64>() / self.tokens.max(1) as f64)
+    }
+
     /// The whole symmetric matrix, row-major.
     #[must_use]
     pub fn sums(&self) -> Vec<f64> {

@@ -7,6 +7,7 @@ pub mod awq;
 mod band;
 mod bias;
 mod codes;
+mod drift;
 mod error;
 pub mod fold;
 mod gptq;
@@ -33,6 +34,7 @@ mod zero_block;
 
 pub use arithmetic::{Arithmetic, Quotient, Ties, ZeroSign};
 pub use bias::bias_correction;
+pub use drift::Drift;
 pub use error::Error;
 pub use gptq::{Damping, Gptq, Groups, Loss, Order, Solved, Weighing};
 pub use hadamard::{Rotation, absorb_norm};

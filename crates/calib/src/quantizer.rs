@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use lowbit_blocks::{Block, Dtype, Shape, TensorScale, Values};
+use lowbit_blocks::{Block, Dtype, QTensor, Shape, TensorScale, Values};
 use lowbit_kernels::Kernels;
 
 use crate::codes::Encoder;
@@ -19,6 +19,7 @@ use crate::recipe::Recipe;
 use crate::rules::{Chooser, Fixed, SecondLevel};
 use crate::stats::TensorStats;
 use crate::tensor_scale::TensorScaleRule;
+use crate::whole;
 
 /// Buffers for the bytes of some rows: exactly as long as [`Format`](lowbit_blocks::Format)'s `codes_range`, `scales_range` and
 /// `zeros_range` say.
@@ -128,6 +129,15 @@ impl Quantizer {
     #[must_use]
     pub const fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// The whole tensor, in memory.
+    ///
+    /// # Errors
+    /// As [`quantize_rows`](Self::quantize_rows); [`Error::Blocks`] where there are not as many values as the shape says.
+    pub fn quantize(&self, values: Values<'_>) -> Result<QTensor<'static>, Error> {
+        whole::check_len(&self.recipe, self.shape, values)?;
+        whole::fill(self, values)
     }
 
     /// The tensor scales, one for each matrix, as they are stored.

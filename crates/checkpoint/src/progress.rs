@@ -9,6 +9,8 @@ use serde::Serialize;
 pub enum Phase {
     /// Looking for NaN and infinities before the plan is made.
     Scan,
+    /// Running a model layer by layer, and choosing codes by what its layers see; steps count bytes of weights, or layers.
+    Calibrate,
     /// Looking at whole tensors for scales, and writing quantized and copied tensors.
     Quantize,
     /// Comparing two checkpoints.

@@ -47,6 +47,14 @@ pub(crate) enum Command {
     /// Look for everything that is known to go wrong with a checkpoint; exit status 1 if anything is.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Run a model over text and keep what the inputs of its layers were like, for `quantize --stats`.
+    #[command(after_help = CALIBRATE_EXAMPLES)]
+    Calibrate(CalibrateArgs),
+    /// Run a model, quantized or not, over text: perplexity, and how far its predictions are from the original's.
+    #[command(after_help = EVAL_EXAMPLES)]
+    Eval(EvalArgs),
+    /// Write one HTML page about a quantized model: every layer, the worst ones, where weights go, what other formats would do.
+    Report(ReportArgs),
     /// List the formats, the layouts that carry them and the recipes behind them.
     Formats(FormatsArgs),
 }
@@ -56,6 +64,9 @@ const QUANTIZE_EXAMPLES: &str = "Examples:
   lowbit quantize llama -o llama-nvfp4 --layout modelopt             the same for TensorRT-LLM
   lowbit quantize llama -o out --format int4-g128 --scale-rule mse   INT4 groups, searched scales
   lowbit quantize llama -o out --format fp8-block --dry-run          print the plan, write nothing
+  lowbit quantize llama -o out --method gptq --text book.txt         codes chosen by what the layers see
+  lowbit quantize llama -o out --bits 4.8 --formats nvfp4,fp8-channel --method gptq --text book.txt
+                                                                     formats chosen layer by layer
   lowbit quantize llama -o out --resume                              go on after an interruption
 
 Patterns of --include and --exclude are globs over tensor names without `.weight`, such as
@@ -80,6 +91,209 @@ const CONVERT_EXAMPLES: &str = "Examples:
 The report has one line for each layer: exact; exact codes, tensor scale rounded; or requantized,
 with the SQNR of what was lost.";
 
+const CALIBRATE_EXAMPLES: &str = "Examples:
+  lowbit calibrate llama --text book.txt -o llama-stats.safetensors              means and largest values of every input
+  lowbit calibrate llama --text book.txt -o stats.safetensors --hessians         also how inputs go together, for GPTQ
+  lowbit calibrate llama --text book.txt -o llama.imatrix                        as llama.cpp reads it
+  lowbit quantize llama -o llama-nvfp4 --method gptq --stats stats.safetensors
+
+`quantize --text` does both in one, and lets each layer see what the quantized layers before it give.";
+
+const EVAL_EXAMPLES: &str = "Examples:
+  lowbit eval llama-nvfp4 --text book.txt                          perplexity
+  lowbit eval llama-nvfp4 --against llama --text book.txt          also KL divergence and top-1 agreement
+  lowbit eval llama-w4a4 --text book.txt --activations configured  with activations rounded as the checkpoint says
+
+The text is tokenized whole with the directory's tokenizer.json, without special tokens, and cut into
+windows that do not overlap. Perplexity is over tokens 1 .. of each window.";
+
+/// What `quantize --method` looks at and how hard it tries.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Calibration")]
+pub(crate) struct CalibrationOptions {
+    /// Plain text to run the model over (may be repeated): each layer sees what the quantized layers before it give.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) text: Vec<PathBuf>,
+
+    /// Mixed precision: bits for each weight, on average. Each layer gets one of --formats; needs --text.
+    #[arg(long, value_name = "BITS", requires = "text", conflicts_with = "stats")]
+    pub(crate) bits: Option<f64>,
+
+    /// Mixed precision: what layers may be stored as; `bf16` leaves a layer as it is.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "bits",
+        default_value = "nvfp4,fp8-channel,bf16"
+    )]
+    pub(crate) formats: Vec<String>,
+
+    /// Mixed precision: how much the model minds a layer, by the KL divergence that it alone causes, or by its output's relative error.
+    #[arg(long, value_name = "HOW", requires = "bits", default_value = "probe")]
+    pub(crate) sensitivity: SensitivityName,
+
+    /// Statistics of an earlier `calibrate`, instead of text.
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub(crate) stats: Option<PathBuf>,
+
+    /// Tokens of a window of the text.
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub(crate) window: usize,
+
+    /// Windows to take from the start of the text. [default: 32, or as many as it fills]
+    #[arg(long, value_name = "N")]
+    pub(crate) windows: Option<usize>,
+
+    /// Characters to leave out at the start of the text.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) skip_chars: usize,
+
+    /// GPTQ: what is added to the diagonal of the Hessian, as a part of its mean.
+    #[arg(long, value_name = "PART", default_value_t = 0.05)]
+    pub(crate) damping: f64,
+
+    /// GPTQ: passes of coordinate descent, at most; 0 for none.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) passes: usize,
+
+    /// GPTQ: the order in which columns are quantized.
+    #[arg(long, value_name = "ORDER", default_value = "activation")]
+    pub(crate) order: OrderName,
+
+    /// GPTQ: rounds of choosing the scales and codes of blocks together, after descent.
+    #[arg(long, value_name = "N", default_value_t = 1, hide_short_help = true)]
+    pub(crate) rescales: usize,
+
+    /// GPTQ: how much of the drift of the inputs, away from the original model's, the weights make up for; 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, hide_short_help = true)]
+    pub(crate) drift: f64,
+
+    /// GPTQ: what is added to the residual stream makes up for the stream's own drift, too.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) stream: bool,
+
+    /// GPTQ: damping of the drift's regression.
+    #[arg(long, default_value_t = 0.05, hide = true)]
+    pub(crate) drift_damping: f64,
+
+    /// Every layer sees the inputs of the unquantized model.
+    #[arg(long)]
+    pub(crate) not_sequential: bool,
+}
+
+/// Values of `--method`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MethodName {
+    /// Each weight is rounded by itself: no data needed.
+    Rtn,
+    /// Scales are searched; with text or statistics, errors count by how strong the input is that meets them.
+    Sweep,
+    /// Sweep, error feedback and coordinate descent; needs text or statistics with Hessians.
+    Gptq,
+}
+
+/// Values of `--sensitivity`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SensitivityName {
+    /// The model is run once for each stage of each layer.
+    Probe,
+    /// One run.
+    Output,
+}
+
+/// Values of `--order`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OrderName {
+    /// As columns stand.
+    Natural,
+    /// Strongest inputs first; files do not show it.
+    Activation,
+    /// Strongest groups first; files do not show it.
+    GroupAware,
+    /// Strongest inputs first, and groups formed in that order: files store a g_idx, which slows engines down.
+    ActivationGroups,
+}
+
+/// Text to run a model over.
+#[derive(Args, Debug)]
+pub(crate) struct TextOptions {
+    /// Plain text; several files are read one after the other (may be repeated).
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) text: Vec<PathBuf>,
+
+    /// Tokens of a window.
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub(crate) window: usize,
+
+    /// Windows to take from the start of the text. [default: 32 to calibrate, 24 to evaluate]
+    #[arg(long, value_name = "N")]
+    pub(crate) windows: Option<usize>,
+
+    /// Characters to leave out at the start of the text: a licence, a table of contents.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) skip_chars: usize,
+}
+
+/// Options of `lowbit eval`.
+#[derive(Args, Debug)]
+pub(crate) struct EvalArgs {
+    /// Model directory, quantized in any layout that is read, or not.
+    pub(crate) dir: PathBuf,
+
+    /// The model that it was made from: KL divergence and top-1 agreement.
+    #[arg(long, value_name = "ORIGINAL")]
+    pub(crate) against: Option<PathBuf>,
+
+    /// Windows, from the first on, whose predictions are compared. [default: all]
+    #[arg(long, value_name = "N", requires = "against")]
+    pub(crate) compared: Option<usize>,
+
+    /// What happens to activations on the way into quantized layers.
+    #[arg(long, value_name = "HOW", default_value = "none")]
+    pub(crate) activations: Simulated,
+
+    #[command(flatten)]
+    pub(crate) text: TextOptions,
+
+    /// Print as JSON, for scripts.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Values of `eval --activations`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Simulated {
+    /// They stay f32: the error of the weights alone.
+    None,
+    /// They are rounded as the checkpoint's configuration says.
+    Configured,
+    /// The same, with the scales of blocks chosen by four-over-six (NVFP4).
+    FourOverSix,
+}
+
+/// Options of `lowbit calibrate`.
+#[derive(Args, Debug)]
+pub(crate) struct CalibrateArgs {
+    /// Model directory.
+    pub(crate) source: PathBuf,
+
+    /// File to write: safetensors, or an importance matrix for llama.cpp if its name ends in .imatrix (legacy) or .gguf.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// Also keep sum x x^T of every input, which GPTQ needs: 4 bytes for each pair of features.
+    #[arg(long)]
+    pub(crate) hessians: bool,
+
+    #[command(flatten)]
+    pub(crate) text: TextOptions,
+
+    /// No progress, only the result.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
 /// Options of `lowbit quantize`.
 #[derive(Args, Debug)]
 pub(crate) struct QuantizeArgs {
@@ -98,6 +312,13 @@ pub(crate) struct QuantizeArgs {
     /// [default: the rule of the layout's own tool]
     #[arg(long, value_name = "RULE")]
     pub(crate) scale_rule: Option<String>,
+
+    /// How codes are chosen. `sweep` searches scales; `gptq` also feeds errors back and descends on the output's error.
+    #[arg(short, long, default_value = "rtn", value_name = "METHOD")]
+    pub(crate) method: MethodName,
+
+    #[command(flatten)]
+    pub(crate) calibration: CalibrationOptions,
 
     /// Reproduce the layout's own tool byte for byte, even where its arithmetic is less exact than f32.
     #[arg(long)]
@@ -296,6 +517,29 @@ pub(crate) struct VerifyArgs {
 
     #[command(flatten)]
     pub(crate) looking: LookOptions,
+}
+
+/// Options of `lowbit report`.
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    /// Quantized model directory, in any layout that is read.
+    pub(crate) dir: PathBuf,
+
+    /// The model that it was made from.
+    #[arg(long, value_name = "ORIGINAL")]
+    pub(crate) against: PathBuf,
+
+    /// Statistics of an earlier `calibrate`, to judge what layers give and not their weights alone.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
+
+    /// File to write. It is complete in itself and loads nothing.
+    #[arg(short, long, default_value = "report.html", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// No progress, only the result.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// Options of `lowbit formats`.

@@ -3,15 +3,20 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod calibrate;
+mod calibrated;
 mod compare;
 mod convert;
+mod eval;
 mod formats;
 mod inspect;
 mod output;
 mod progress;
 mod quantize;
+mod report;
 mod settings;
 mod table;
+mod text;
 mod units;
 mod verify;
 
@@ -33,6 +38,9 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             other => other.map(drop),
         },
+        Command::Calibrate(args) => calibrate::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Formats(args) => formats::run(&args),
     };
     match result {

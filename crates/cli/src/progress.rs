@@ -89,6 +89,7 @@ impl Progress for Shown {
 fn word(phase: Phase) -> &'static str {
     match phase {
         Phase::Scan => "scanning",
+        Phase::Calibrate => "calibrating",
         Phase::Quantize => "quantizing",
         Phase::Compare => "comparing",
         Phase::Verify => "verifying",

@@ -10,7 +10,8 @@ use lowbit_blocks::Format;
 use lowbit_calib::ScaleRule;
 use lowbit_checkpoint::{Job, OnNonFinite, PlanSummary, Report, layout};
 
-use crate::args::{Activations, OnNonfinite, QuantizeArgs};
+use crate::args::{Activations, MethodName, OnNonfinite, QuantizeArgs};
+use crate::calibrated;
 use crate::output::{note, say, say_json, warn};
 use crate::progress::Shown;
 use crate::settings::{hint, settings};
@@ -20,6 +21,9 @@ use crate::units::{size, time};
 pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
     let job = job(args)?;
     let options = &args.output_options;
+    if calibrated::calibrates(args)? && !options.dry_run {
+        return calibrated::run(args, job);
+    }
     let progress = Shown::new(options.quiet || options.json);
     let planned = job.plan_with(&progress);
     progress.finish();
@@ -45,7 +49,11 @@ fn job(args: &QuantizeArgs) -> Result<Job> {
     job.format = Format::named(&args.format)
         .ok_or_else(|| anyhow!("no format is called `{}`; `lowbit formats` lists them", args.format))?;
     job.layout = layout::named(&args.layout)?;
-    job.scale_rule = args.scale_rule.as_deref().map(str::parse::<ScaleRule>).transpose()?;
+    job.scale_rule = match &args.scale_rule {
+        Some(rule) => Some(rule.parse::<ScaleRule>()?),
+        None if args.method == MethodName::Rtn => None,
+        None => searched(&job.format),
+    };
     job.parity = args.parity;
     job.activations = args.activations.map(|how| match how {
         Activations::None => lowbit_calib::Activations::None,
@@ -58,6 +66,11 @@ fn job(args: &QuantizeArgs) -> Result<Job> {
     job.include.clone_from(&args.include);
     job.exclude.clone_from(&args.exclude);
     Ok(job)
+}
+
+/// The rule that searches most of what a format's scales can be.
+fn searched(format: &Format) -> Option<ScaleRule> {
+    [ScaleRule::MseFullRange, ScaleRule::Mse].into_iter().find(|rule| rule.fits(format))
 }
 
 fn headline(plan: &PlanSummary) -> String {

@@ -91,6 +91,30 @@ pub enum Error {
         /// What the tokenizer says.
         reason: String,
     },
+    /// A linear cannot be quantized in the way that is asked for.
+    #[error("{linear}: {reason}")]
+    Method {
+        /// The linear.
+        linear: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A file of statistics does not fit the model or the method.
+    #[error("{}: {reason}", file.display())]
+    Statistics {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The finished layers of a job cannot be used.
+    #[error("{}: {reason}", dir.display())]
+    Sheets {
+        /// Their directory, or one of them.
+        dir: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A hook gave up.
     #[error(transparent)]
     Hook(Box<dyn std::error::Error + Send + Sync>),

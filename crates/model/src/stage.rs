@@ -73,6 +73,16 @@ pub trait Hook {
         Ok(())
     }
 
+    /// The residual stream (rows of `width` features, all tokens) that the outputs of the next stage will be added to:
+    /// [`StageKind::AttentionOut`] or [`StageKind::Down`]. Not called where outputs are normed before they are added.
+    ///
+    /// # Errors
+    /// Stops the run; see [`Error::hook`].
+    fn stream(&mut self, kind: StageKind, stream: &[f32], width: usize) -> Result<()> {
+        let _ = (kind, stream, width);
+        Ok(())
+    }
+
     /// After all tokens of all sequences were seen: may replace the weights of this stage's linears (biases, factors and the quantization of the
     /// input, too), which the products then use.
     ///

@@ -124,6 +124,9 @@ impl Layer {
         let mut x = vec![0.0; hidden.values.len()];
         norm_into(&hidden.values, &self.attention_norm, c.norm_eps, &mut x);
         let mixed = self.attend(&x, &hidden.lengths, hook)?;
+        if self.post_norms.is_none() {
+            hook.stream(StageKind::AttentionOut, &hidden.values, hidden.width)?;
+        }
         let mut added = self.out.run(&mixed, hook)?.remove(0);
         drop(mixed);
         let c = &self.config;
@@ -132,6 +135,9 @@ impl Layer {
         }
         add(&mut hidden.values, &added);
         norm_into(&hidden.values, &self.mlp_norm, c.norm_eps, &mut x);
+        if self.post_norms.is_none() {
+            hook.stream(StageKind::Down, &hidden.values, hidden.width)?;
+        }
         added = match &mut self.mlp {
             Mlp::Dense { gate_up, down } => {
                 let inner = gated(c.act, gate_up.run(&x, hook)?);

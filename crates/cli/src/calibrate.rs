@@ -1,0 +1,112 @@
+//! `lowbit calibrate`: a model over text, and what its inputs were like into a file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use lowbit_checkpoint::Checkpoint;
+use lowbit_checkpoint::statistics::{Imatrix, Planned, Precision, StatisticsWriter};
+use lowbit_model::{Error, InputStatistics, Model, Statistics};
+
+use crate::args::CalibrateArgs;
+use crate::output::say;
+use crate::progress::Shown;
+use crate::text;
+use crate::units::{size, time};
+
+pub(crate) fn run(args: &CalibrateArgs) -> Result<()> {
+    let start = Instant::now();
+    let extension = args.output.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    if args.hessians && extension != "safetensors" {
+        bail!(
+            "an importance matrix holds no Hessians; name the output {}.safetensors",
+            args.output.display()
+        );
+    }
+    let checkpoint = Checkpoint::open(&args.source)?;
+    let model = Model::open(&checkpoint)?;
+    let windows = text::windows(&args.source, &args.text, text::CALIBRATION)?;
+    let progress = Shown::new(args.quiet);
+    let tokens: usize = windows.iter().map(Vec::len).sum();
+    let result = match extension {
+        "safetensors" => safetensors(args, &model, &windows, &progress),
+        "imatrix" | "dat" | "gguf" => imatrix(args, &model, &windows, &progress, extension == "gguf"),
+        _ => bail!("{} is neither .safetensors nor .imatrix nor .gguf", args.output.display()),
+    };
+    progress.finish();
+    let inputs = result?;
+    let written = std::fs::metadata(&args.output).map_or(0, |about| about.len());
+    say(format!(
+        "{}: {inputs} inputs over {tokens} tokens, {}, {}\n",
+        args.output.display(),
+        size(written),
+        time(start.elapsed())
+    ))
+}
+
+/// Our own file. Linears that read the same input have its moments each, and one Hessian together.
+fn safetensors(
+    args: &CalibrateArgs,
+    model: &Model<'_>,
+    windows: &[Vec<u32>],
+    progress: &Shown,
+) -> Result<usize> {
+    let (mut planned, mut same) = (Vec::new(), BTreeMap::new());
+    let mut inputs = 0;
+    for at in 0..model.layers() {
+        for stage in model.layer(at)?.stages() {
+            inputs += 1;
+            let first = stage.linears.first().map(|linear| linear.name.clone()).unwrap_or_default();
+            for (nth, linear) in stage.linears.iter().enumerate() {
+                let hessian = (args.hessians && nth == 0).then_some(Precision::F32);
+                planned.push(Planned { name: linear.name.clone(), channels: linear.cols, hessian });
+                if nth > 0 {
+                    same.insert(linear.name.clone(), first.clone());
+                }
+            }
+        }
+    }
+    let files: Vec<String> = args.text.text.iter().map(|path| name(path)).collect();
+    let about = BTreeMap::from([
+        ("model".to_owned(), name(&args.source)),
+        ("text".to_owned(), files.join(", ")),
+        ("windows".to_owned(), windows.len().to_string()),
+        ("window".to_owned(), args.text.window.to_string()),
+        (Statistics::SAME_INPUT.to_owned(), serde_json::to_string(&same)?),
+    ]);
+    let mut writer = StatisticsWriter::create(&args.output, &planned, &about)?;
+    let mut take = |seen: &InputStatistics<'_>| -> lowbit_model::Result<()> {
+        for (nth, module) in seen.modules.iter().enumerate() {
+            writer.write(module, seen.channels, seen.hessian.filter(|_| nth == 0))?;
+        }
+        Ok(())
+    };
+    model.calibrate(windows, args.hessians, &mut take, progress)?;
+    writer.finish()?;
+    Ok(inputs)
+}
+
+/// llama.cpp's importance matrix, in its GGUF form or the older one.
+fn imatrix(
+    args: &CalibrateArgs,
+    model: &Model<'_>,
+    windows: &[Vec<u32>],
+    progress: &Shown,
+    gguf: bool,
+) -> Result<usize> {
+    let (mut matrix, mut inputs) = (Imatrix::default(), 0);
+    let mut take = |seen: &InputStatistics<'_>| -> lowbit_model::Result<()> {
+        inputs += 1;
+        seen.modules.iter().try_for_each(|module| matrix.observe(module, seen.channels)).map_err(Error::from)
+    };
+    model.calibrate(windows, false, &mut take, progress)?;
+    let bytes = if gguf { matrix.to_gguf() } else { matrix.to_legacy() };
+    std::fs::write(&args.output, bytes)
+        .map_err(|e| anyhow::anyhow!("cannot write {}: {e}", args.output.display()))?;
+    Ok(inputs)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}

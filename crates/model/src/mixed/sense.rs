@@ -1,0 +1,164 @@
+//! What each format costs the outputs of each stage.
+
+use std::collections::{BTreeMap, HashMap};
+
+use lowbit_blocks::{Dtype, Format, Shape};
+use lowbit_calib::mixed::Candidate;
+use lowbit_calib::{Hessian, Importance, TensorStats};
+use lowbit_checkpoint::Choice;
+use lowbit_kernels::Kernels;
+
+use crate::{Error, Hook, Result, Stage};
+
+/// One decision: a stage, or all experts of a layer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sensed {
+    pub(super) name: String,
+    pub(super) modules: Vec<String>,
+    pub(super) weights: u64,
+    /// Bits in all, in each format.
+    bits: Vec<u64>,
+    /// Mean squared error of the outputs, in each format.
+    losses: Vec<f64>,
+    /// Mean square of the outputs.
+    pub(super) power: f64,
+    /// Weights as the format of the greatest loss leaves them.
+    pub(super) coarsest: HashMap<String, Vec<f32>>,
+    /// What the loss of the coarsest format is worth.
+    pub(super) weight: f64,
+}
+
+impl Sensed {
+    pub(super) fn loss_of_coarsest(&self) -> f64 {
+        self.losses.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// What each format costs, and what it is expected to lose.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let most = self.loss_of_coarsest();
+        let score = |loss: f64| if most > 0.0 { self.weight * loss / most } else { 0.0 };
+        self.bits
+            .iter()
+            .zip(&self.losses)
+            .map(|(&cost, &loss)| Candidate { cost, score: score(loss) })
+            .collect()
+    }
+}
+
+/// Looks at the stages of one layer.
+pub(super) struct Sensor<'a> {
+    formats: &'a [Option<Format>],
+    /// For each format that is one, the linears that it is chosen for.
+    choices: &'a [BTreeMap<String, Choice>],
+    kernels: Kernels,
+    hessian: Option<Hessian>,
+    groups: Vec<Sensed>,
+}
+
+impl<'a> Sensor<'a> {
+    pub(super) fn new(
+        formats: &'a [Option<Format>],
+        choices: &'a [BTreeMap<String, Choice>],
+        kernels: Kernels,
+    ) -> Self {
+        Self { formats, choices, kernels, hessian: None, groups: Vec::new() }
+    }
+
+    pub(super) fn finish(self) -> Vec<Sensed> {
+        self.groups
+    }
+
+    /// Every format of one stage.
+    fn sense(&self, stage: &Stage, hessian: &Hessian) -> Result<Sensed> {
+        let at = |e: lowbit_calib::Error| Error::hook(format!("{}: {e}", stage.name()));
+        let known = |module: &str| self.choices.iter().all(|of_format| of_format.contains_key(module));
+        let linears: Vec<_> = stage.linears.iter().filter(|linear| known(&linear.name)).collect();
+        let squares = hessian.mean_square();
+        let mut sensed = Sensed { name: stage.name(), ..Sensed::default() };
+        for linear in &linears {
+            sensed.modules.push(linear.name.clone());
+            sensed.weights += linear.weight.len() as u64;
+            sensed.power += hessian.output_power(&linear.weight).map_err(at)?;
+        }
+        let mut greatest = 0.0;
+        let mut of_format = self.choices.iter();
+        for format in self.formats {
+            let Some(choices) = format.and_then(|_| of_format.next()) else {
+                sensed.bits.push(linears.iter().map(|l| 16 * l.weight.len() as u64).sum());
+                sensed.losses.push(0.0);
+                continue;
+            };
+            let (mut bits, mut loss, mut restored) = (0, 0.0, HashMap::new());
+            let shared = shared(&linears, choices)?;
+            for linear in &linears {
+                let choice = &choices[&linear.name];
+                let stats: Vec<TensorStats> = shared.get(&choice.shares).cloned().into_iter().collect();
+                let shape = Shape::matrix(linear.rows, linear.cols);
+                let mut quantizer =
+                    choice.recipe.quantizer(shape, Dtype::F32, &stats, self.kernels).map_err(at)?;
+                if hessian.tokens() > 0 {
+                    quantizer = quantizer.with_importance(Importance::Channels(&squares)).map_err(at)?;
+                }
+                let codes = quantizer.quantize((&linear.weight[..]).into()).map_err(at)?;
+                bits += 8 * codes.size_bytes() as u64;
+                let values = codes.to_f32_vec();
+                let errors: Vec<f32> = linear.weight.iter().zip(&values).map(|(w, v)| w - v).collect();
+                loss += hessian.output_power(&errors).map_err(at)?;
+                restored.insert(linear.name.clone(), values);
+            }
+            if loss > greatest {
+                (greatest, sensed.coarsest) = (loss, restored);
+            }
+            sensed.bits.push(bits);
+            sensed.losses.push(loss);
+        }
+        Ok(sensed)
+    }
+}
+
+/// Statistics of linears that share a tensor scale.
+fn shared(
+    linears: &[&crate::Linear],
+    choices: &BTreeMap<String, Choice>,
+) -> Result<HashMap<usize, TensorStats>> {
+    let mut shared: HashMap<usize, TensorStats> = HashMap::new();
+    for linear in linears {
+        let choice = &choices[&linear.name];
+        if let Some(mut stats) = choice.recipe.stats() {
+            stats
+                .observe((&linear.weight[..]).into())
+                .map_err(|e| Error::hook(format!("{}: {e}", linear.name)))?;
+            shared.entry(choice.shares).and_modify(|all| all.merge(&stats)).or_insert(stats);
+        }
+    }
+    Ok(shared)
+}
+
+impl Hook for Sensor<'_> {
+    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
+        let hessian = self.hessian.get_or_insert_with(|| Hessian::new(stage.inputs()));
+        hessian.observe(rows).map_err(|e| Error::hook(format!("{}: {e}", stage.name())))
+    }
+
+    fn settle(&mut self, stage: &mut Stage) -> Result<()> {
+        let hessian = self.hessian.take().unwrap_or_else(|| Hessian::new(stage.inputs()));
+        let sensed = self.sense(stage, &hessian)?;
+        if sensed.modules.is_empty() {
+            return Ok(());
+        }
+        let experts = format!("layers.{}.experts", stage.layer);
+        match self.groups.last_mut().filter(|group| stage.expert.is_some() && group.name == experts) {
+            Some(all) => {
+                all.modules.extend(sensed.modules);
+                all.weights += sensed.weights;
+                all.power += sensed.power;
+                all.bits.iter_mut().zip(sensed.bits).for_each(|(all, bits)| *all += bits);
+                all.losses.iter_mut().zip(sensed.losses).for_each(|(all, loss)| *all += loss);
+                all.coarsest.extend(sensed.coarsest);
+            }
+            None if stage.expert.is_some() => self.groups.push(Sensed { name: experts, ..sensed }),
+            None => self.groups.push(sensed),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Linears that read the same input, quantized together: what they share is taken of all of them.
+
+use std::collections::HashMap;
+
+use lowbit_blocks::{Dtype, Element, QLinear, Shape};
+use lowbit_calib::{Activations, Damping, Drift, Gptq, Hessian, Importance, Loss, Solved, TensorStats};
+use lowbit_checkpoint::overlay::Sheet;
+use lowbit_checkpoint::{Choice, Progress};
+use lowbit_kernels::Kernels;
+
+use super::{LinearReport, Method, Methods};
+use crate::{Error, Result};
+
+/// What is known of an input.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) tokens: u64,
+    /// E\[x^2\] of each feature.
+    pub(super) squares: Vec<f32>,
+    /// The largest magnitude.
+    pub(super) amax: Option<f32>,
+    /// For methods that need it.
+    pub(super) hessian: Option<Hessian>,
+    /// Where the original model's inputs are known.
+    pub(super) drift: Option<Drift>,
+}
+
+/// A linear to quantize: its choice, and its weight as f32.
+pub(super) type Member<'a> = (&'a Choice, &'a [f32]);
+
+/// Quantizes groups of linears, and keeps what becomes of them.
+pub(super) struct Solver<'a> {
+    method: &'a Method,
+    kernels: Kernels,
+    progress: &'a dyn Progress,
+    pub(super) sheet: Sheet,
+    pub(super) reports: Vec<LinearReport>,
+}
+
+impl<'a> Solver<'a> {
+    pub(super) fn new(method: &'a Method, kernels: Kernels, progress: &'a dyn Progress) -> Self {
+        Self { method, kernels, progress, sheet: Sheet::new(), reports: Vec::new() }
+    }
+
+    /// Quantizes linears that read the same input.
+    pub(super) fn group(&mut self, members: &[Member<'_>], known: &Known) -> Result<Vec<QLinear<'static>>> {
+        let mut shared: HashMap<usize, TensorStats> = HashMap::new();
+        for (choice, weight) in members {
+            let Some(mut stats) = choice.recipe.stats() else { continue };
+            stats.observe((*weight).into()).map_err(|e| of(choice, &e))?;
+            shared.entry(choice.shares).and_modify(|all| all.merge(&stats)).or_insert(stats);
+        }
+        let mut quantized = Vec::new();
+        for (choice, weight) in members {
+            if self.progress.cancelled() {
+                return Err(Error::hook("interrupted"));
+            }
+            let stats: Vec<TensorStats> = shared.get(&choice.shares).cloned().into_iter().collect();
+            let target = match (&known.drift, &known.hessian) {
+                (Some(drift), Some(hessian)) => {
+                    let target = drift.target(weight, hessian, self.method.drift_damping, self.method.drift);
+                    Some(target.map_err(|e| of(choice, &e))?)
+                }
+                _ => None,
+            };
+            let target = target.as_deref().unwrap_or(weight);
+            let Solved { weight: codes, perm, loss } =
+                self.solve(choice, target, &stats, known).map_err(|e| of(choice, &e))?;
+            let power = match &known.hessian {
+                Some(hessian) => hessian.output_power(weight).map_err(|e| of(choice, &e))?,
+                None => weighted(weight, &known.squares),
+            };
+            self.reports.push(LinearReport {
+                module: choice.linear.module.clone(),
+                format: codes.format().name(),
+                tokens: known.tokens,
+                power,
+                rtn: loss.rtn,
+                loss: loss.solved,
+            });
+            let mut linear = QLinear::from(codes);
+            linear.perm = perm.map(Into::into);
+            if choice.activations == Activations::Static {
+                let reason =
+                    "the range of its input is not known: calibrate it, or leave activations as they are";
+                let unknown =
+                    || Error::Method { linear: choice.linear.module.clone(), reason: reason.into() };
+                linear.input_scale = Some(input_scale(choice, known.amax.ok_or_else(unknown)?));
+            }
+            self.sheet.linear(&choice.linear, &linear, choice.activations)?;
+            if choice.tensor != choice.linear.weight {
+                self.sheet.replaces(&choice.tensor);
+            }
+            quantized.push(linear);
+        }
+        Ok(quantized)
+    }
+
+    fn solve(
+        &self,
+        choice: &Choice,
+        weight: &[f32],
+        stats: &[TensorStats],
+        known: &Known,
+    ) -> Result<Solved, lowbit_calib::Error> {
+        let Shape { rows, cols, .. } = choice.linear.shape;
+        let (recipe, shape) = (&choice.recipe, Shape::matrix(rows, cols));
+        if let (Methods::Gptq, Some(hessian)) = (self.method.method, &known.hessian) {
+            let gptq = Gptq {
+                damping: Damping::Fixed(self.method.damping),
+                order: self.method.order.order(),
+                passes: self.method.passes,
+                rescales: self.method.rescales,
+                weighing: self.method.weighing.weighing(),
+                ..Gptq::default()
+            };
+            return gptq.quantize(recipe, shape, weight, hessian, stats);
+        }
+        let mut quantizer = recipe.quantizer(shape, Dtype::F32, stats, self.kernels)?;
+        if self.method.method == Methods::Sweep && known.tokens > 0 {
+            quantizer = quantizer.with_importance(Importance::Channels(&known.squares))?;
+        }
+        let codes = quantizer.quantize(weight.into())?;
+        // Without a Hessian, features are taken to be independent.
+        let errors: Vec<f32> = weight.iter().zip(&codes.to_f32_vec()).map(|(w, r)| w - r).collect();
+        let lost = weighted(&errors, &known.squares);
+        let loss = Loss { rtn: lost, solved: lost, ..Loss::default() };
+        Ok(Solved { weight: codes, perm: None, loss })
+    }
+}
+
+/// An error with the name of the linear.
+fn of(choice: &Choice, error: &lowbit_calib::Error) -> Error {
+    Error::Method { linear: choice.linear.module.clone(), reason: error.to_string() }
+}
+
+/// The scale of inputs up to `amax`: what the largest code, under the largest block scale, stands for.
+fn input_scale(choice: &Choice, amax: f32) -> f32 {
+    let element = choice.recipe.format.element;
+    let largest =
+        if choice.recipe.format.tensor_scale { element.max() * Element::E4m3.max() } else { element.max() };
+    // Inputs that were always 0 stay 0 under any scale.
+    if amax > 0.0 { amax / largest } else { 1.0 }
+}
+
+/// sum over rows of sum over columns of E[x^2] v^2.
+fn weighted(values: &[f32], squares: &[f32]) -> f64 {
+    let row = |row: &[f32]| -> f64 {
+        row.iter().zip(squares).map(|(v, m)| f64::from(*v) * f64::from(*v) * f64::from(*m)).sum()
+    };
+    values.chunks_exact(squares.len().max(1)).map(row).sum()
+}

@@ -1,0 +1,331 @@
+//! The whole job: choices, layers, sheets, output.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use lowbit_blocks::Format;
+use lowbit_calib::ScaleRule;
+use lowbit_checkpoint::{
+    Checkpoint, Choice, ConvertJob, Job, Phase, Progress, Report, Settings, Step, Weight, Weights,
+};
+use serde_json::json;
+
+use super::desk::Desk;
+use super::group::{Known, Solver};
+use super::original::Original;
+use super::settle::Settler;
+use super::{LinearReport, Method, Methods, ModelReport, Statistics};
+use crate::{Error, Model, Result};
+
+/// A quantization job whose codes are chosen by what the layers of the model see.
+///
+/// ```no_run
+/// use lowbit_checkpoint::Job;
+/// use lowbit_model::{CalibratedJob, Method, Tokenizer};
+///
+/// let tokens = Tokenizer::open("llama")?.encode(&std::fs::read_to_string("text.txt")?)?;
+/// let windows: Vec<&[u32]> = tokens.chunks_exact(512).take(32).collect();
+/// let job = CalibratedJob::new(Job::new("llama", "llama-nvfp4"), Method::default());
+/// let report = job.run(&windows, &())?;
+/// println!("{:.2} dB at the outputs of the layers", report.mean_output_db());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CalibratedJob {
+    /// Source, output, format, layout, selection.
+    pub job: Job,
+    /// What is done.
+    pub method: Method,
+    /// Formats of single linears, by module, where they differ ([`Mix::formats`](crate::Mix::formats)); `None` leaves one as it is. The others have the job's.
+    pub formats: BTreeMap<String, Option<Format>>,
+}
+
+impl CalibratedJob {
+    /// A job with a method.
+    pub fn new(job: Job, method: Method) -> Self {
+        Self { job, method, formats: BTreeMap::new() }
+    }
+
+    /// Runs it: each layer is quantized and put down as a sheet, then the sheets are written as the output's layout. With
+    /// [`resume`](Job::resume), layers that an interrupted run has finished are taken as they are.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the model, the text or the output; [`lowbit_checkpoint::Error::Cancelled`] where `progress` says so: the finished layers
+    /// stay in `OUT.sheets`.
+    pub fn run<S: AsRef<[u32]>>(&self, sequences: &[S], progress: &dyn Progress) -> Result<ModelReport> {
+        let start = Instant::now();
+        let choices = self.choices(progress)?;
+        let stacked = choices.iter().find(|choice| choice.linear.shape.matrices != 1);
+        if let Some(choice) = stacked {
+            let reason = format!(
+                "layout {} keeps stacks of experts whole, which is not calibrated; write another and convert it",
+                self.job.layout.name()
+            );
+            return Err(Error::Method { linear: choice.linear.module.clone(), reason });
+        }
+        let checkpoint = Checkpoint::open(&self.job.source)?;
+        let desk =
+            Desk::open(&self.job.out, &self.identity(&checkpoint, &choices, sequences), self.job.resume)?;
+        let by_name: HashMap<&str, &Choice> = choices.iter().map(|c| (c.linear.module.as_str(), c)).collect();
+        let model = Model::open(&checkpoint)?;
+        let mut hidden = model.embed(sequences)?;
+        let tokens = hidden.tokens().len();
+        // The original model runs beside the quantized one where the method compares them.
+        let mut before = self.method.compares().then(|| hidden.clone());
+        let (mut sheets, mut linears, mut resumed) = (Vec::new(), Vec::new(), 0);
+        let total = choices.iter().map(bytes).sum();
+        let mut done = 0;
+        for at in 0..model.layers() {
+            let cancelled = || {
+                let dir = self.job.out.clone();
+                Error::Checkpoint(lowbit_checkpoint::Error::Cancelled { dir, done, total })
+            };
+            if progress.cancelled() {
+                return Err(cancelled());
+            }
+            let last = at + 1 == model.layers();
+            let reports = match desk.done(at) {
+                Some(path) => {
+                    resumed += 1;
+                    let reports = desk.reports(&path)?;
+                    // Nobody looks at what the last layer gives.
+                    if !last {
+                        if let Some(before) = &mut before {
+                            model.layer(at)?.forward(before, &mut ())?;
+                        }
+                        let own: &[PathBuf] =
+                            if self.method.sequential { std::slice::from_ref(&path) } else { &[] };
+                        let under = Checkpoint::open(&self.job.source)?;
+                        let under = if own.is_empty() { under } else { under.overlaid(own)? };
+                        Model::open(&under)?.layer(at)?.forward(&mut hidden, &mut ())?;
+                    }
+                    sheets.push(path);
+                    reports
+                }
+                None => {
+                    let solver = Solver::new(&self.method, self.job.kernels, progress);
+                    let mut layer = model.layer(at)?;
+                    let mut original = None;
+                    if let Some(before) = &mut before {
+                        layer.forward(before, original.insert(Original::default()))?;
+                    }
+                    let mut settler = Settler::new(&self.method, &by_name, original, solver);
+                    let forward = layer.forward(&mut hidden, &mut settler);
+                    // A layer that was interrupted is begun anew by the next run.
+                    if progress.cancelled() {
+                        return Err(cancelled());
+                    }
+                    forward?;
+                    let Solver { sheet, reports, .. } = settler.solver;
+                    sheets.push(desk.finish(at, sheet, &reports)?);
+                    reports
+                }
+            };
+            done +=
+                reports.iter().filter_map(|r| by_name.get(r.module.as_str())).map(|c| bytes(c)).sum::<u64>();
+            let name = format!("layer {} of {}", at + 1, model.layers());
+            progress.step(Step { phase: Phase::Calibrate, name: &name, done, total });
+            linears.extend(reports);
+        }
+        drop(hidden);
+        sheets.extend(self.rest(&choices, &linears, &desk, model.layers())?);
+        let seconds = start.elapsed().as_secs_f64();
+        let written = self.write(sheets, progress)?;
+        desk.clear();
+        Ok(ModelReport { linears, tokens, resumed_layers: resumed, seconds, written })
+    }
+
+    /// Runs it on what an earlier run has seen of the inputs: no layer is run, and every linear is quantized for the inputs of the original model.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); [`Error::Statistics`] where they do not fit the model or the method.
+    pub fn run_on(&self, statistics: &Statistics, progress: &dyn Progress) -> Result<ModelReport> {
+        let start = Instant::now();
+        let choices = self.choices(progress)?;
+        let weights = Weights::open(&self.job.source)?;
+        let identity = self.identity::<[u32; 0]>(weights.checkpoint(), &choices, &[]);
+        let desk = Desk::open(&self.job.out, &identity, self.job.resume)?;
+        // Linears that share a tensor scale are quantized together; everything of a layer goes into one sheet.
+        let mut layers: BTreeMap<Option<usize>, BTreeMap<usize, Vec<&Choice>>> = BTreeMap::new();
+        for choice in &choices {
+            let layer = layers.entry(layer_of(&choice.linear.module)).or_default();
+            layer.entry(choice.shares).or_default().push(choice);
+        }
+        let (mut sheets, mut linears, mut resumed) = (Vec::new(), Vec::new(), 0);
+        let (mut done, total) = (0, choices.iter().map(bytes).sum());
+        for (at, groups) in layers.values().enumerate() {
+            if progress.cancelled() {
+                let dir = self.job.out.clone();
+                return Err(lowbit_checkpoint::Error::Cancelled { dir, done, total }.into());
+            }
+            if let Some(path) = desk.done(at) {
+                resumed += 1;
+                linears.extend(desk.reports(&path)?);
+                sheets.push(path);
+                continue;
+            }
+            let mut solver = Solver::new(&self.method, self.job.kernels, progress);
+            for group in groups.values() {
+                let read = group.iter().map(|choice| read(&weights, choice)).collect::<Result<Vec<_>>>()?;
+                let Some(first) = group.first() else { continue };
+                let (module, features) = (&first.linear.module, first.linear.shape.cols);
+                let known = statistics.known(module, features, self.method.needs_hessians())?;
+                let known = known.ok_or_else(|| Error::Method {
+                    linear: module.clone(),
+                    reason: "the statistics do not know it; leave it out with --exclude".into(),
+                })?;
+                let members: Vec<_> = group.iter().copied().zip(read.iter().map(Vec::as_slice)).collect();
+                solver.group(&members, &known)?;
+                done += group.iter().map(|choice| bytes(choice)).sum::<u64>();
+                progress.step(Step { phase: Phase::Calibrate, name: module, done, total });
+            }
+            let Solver { sheet, reports, .. } = solver;
+            sheets.push(desk.finish(at, sheet, &reports)?);
+            linears.extend(reports);
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let tokens = linears.iter().map(|linear| linear.tokens).max().unwrap_or(0) as usize;
+        let written = self.write(sheets, progress)?;
+        desk.clear();
+        Ok(ModelReport { linears, tokens, resumed_layers: resumed, seconds, written })
+    }
+
+    /// Writes the sheets in the output's layout.
+    fn write(&self, sheets: Vec<PathBuf>, progress: &dyn Progress) -> Result<Report> {
+        let mut settings = Settings::new(&self.job.source, &self.job.out);
+        settings.jobs = self.job.jobs;
+        settings.max_shard_size = self.job.max_shard_size;
+        settings.kernels = self.job.kernels;
+        settings.resume = self.job.resume;
+        let mut convert = ConvertJob::new(&self.job.source, &self.job.out, self.job.layout);
+        (convert.settings, convert.overlay) = (settings, sheets);
+        Ok(convert.plan()?.run(progress)?)
+    }
+
+    /// The linears to quantize, each in its format.
+    fn choices(&self, progress: &dyn Progress) -> Result<Vec<Choice>> {
+        let mut formats = vec![self.job.format];
+        for format in self.formats.values().flatten() {
+            if !formats.contains(format) {
+                formats.push(*format);
+            }
+        }
+        let mut choices = Vec::new();
+        for (nth, format) in formats.iter().enumerate() {
+            let mut job = self.job.clone();
+            (job.format, job.scale_rule) = (*format, self.rule(format));
+            let own = |choice: &Choice| match self.formats.get(&choice.linear.module) {
+                Some(own) => *own == Some(*format),
+                None => nth == 0,
+            };
+            let mut of_format = job.choices(progress)?;
+            of_format.retain(own);
+            // Each job counts its shares from 0.
+            of_format.iter_mut().for_each(|choice| choice.shares = choice.shares * formats.len() + nth);
+            choices.extend(of_format);
+        }
+        Ok(choices)
+    }
+
+    /// The scale rule of a format: the job's, if it computes scales of that format.
+    fn rule(&self, format: &Format) -> Option<ScaleRule> {
+        match self.job.scale_rule {
+            Some(rule) if rule.fits(format) => Some(rule),
+            Some(_) => [ScaleRule::MseFullRange, ScaleRule::Mse].into_iter().find(|rule| rule.fits(format)),
+            None => None,
+        }
+    }
+
+    /// The linears that no layer runs (an output head that was asked for by name): rounded under the recipe's scales.
+    fn rest(
+        &self,
+        choices: &[Choice],
+        done: &[LinearReport],
+        desk: &Desk,
+        layers: usize,
+    ) -> Result<Option<PathBuf>> {
+        let is_done: std::collections::HashSet<&str> = done.iter().map(|r| r.module.as_str()).collect();
+        let rest: Vec<_> = choices.iter().filter(|c| !is_done.contains(c.linear.module.as_str())).collect();
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        if let Some(path) = desk.done(layers) {
+            return Ok(Some(path));
+        }
+        let weights = Weights::open(&self.job.source)?;
+        let rounding = Method { method: Methods::Rtn, ..self.method };
+        let mut solver = Solver::new(&rounding, self.job.kernels, &());
+        let mut groups: BTreeMap<usize, Vec<&Choice>> = BTreeMap::new();
+        rest.into_iter().for_each(|choice| groups.entry(choice.shares).or_default().push(choice));
+        for group in groups.values() {
+            let read = group.iter().map(|choice| read(&weights, choice)).collect::<Result<Vec<_>>>()?;
+            let members: Vec<_> = group.iter().copied().zip(read.iter().map(Vec::as_slice)).collect();
+            solver.group(&members, &Known::default())?;
+        }
+        let Solver { sheet, .. } = solver;
+        desk.finish(layers, sheet, &[]).map(Some)
+    }
+
+    /// Everything that a code depends on, as text.
+    fn identity<S: AsRef<[u32]>>(
+        &self,
+        checkpoint: &Checkpoint,
+        choices: &[Choice],
+        sequences: &[S],
+    ) -> String {
+        use sha2::{Digest, Sha256};
+        let mut tokens = Sha256::new();
+        for sequence in sequences {
+            tokens.update((sequence.as_ref().len() as u64).to_le_bytes());
+            sequence.as_ref().iter().for_each(|token| tokens.update(token.to_le_bytes()));
+        }
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let files = checkpoint.files().iter().map(|file| {
+            let modified = std::fs::metadata(file.path()).and_then(|about| about.modified()).ok();
+            let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+            let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+            json!([name, file.file_len(), since.unwrap_or_default().as_nanos().to_string()])
+        });
+        let linears = choices.iter().map(|c| json!([c.linear.module, c.recipe, c.activations, c.shares]));
+        let identity = json!({
+            "lowbit": env!("CARGO_PKG_VERSION"),
+            "files": files.collect::<Vec<_>>(),
+            "tokens": hex(&tokens.finalize()),
+            "method": self.method,
+            "linears": linears.collect::<Vec<_>>(),
+        });
+        format!("{identity:#}\n")
+    }
+}
+
+/// The layer that a module is in, by its name: the first part that is a number.
+fn layer_of(module: &str) -> Option<usize> {
+    module.split('.').find_map(|part| part.parse().ok())
+}
+
+/// The weight of a choice.
+fn read(weights: &Weights, choice: &Choice) -> Result<Vec<f32>> {
+    let fits = |weight: &Weight<'_>| weight.rows() == choice.linear.shape.rows;
+    let experts;
+    let weight = match weights.get(&choice.linear.weight).filter(fits) {
+        Some(weight) => Some(weight),
+        None => {
+            experts = weights.experts();
+            experts.get(&choice.linear.weight).filter(|weight| fits(weight)).cloned()
+        }
+    };
+    let missing = || Error::Method {
+        linear: choice.linear.module.clone(),
+        reason: "is not a matrix of its own; leave it out with --exclude".into(),
+    };
+    let (weight, mut values) = (weight.ok_or_else(missing)?, Vec::new());
+    weight.read(0..weight.rows(), &mut values)?;
+    Ok(values)
+}
+
+/// Bytes of a weight in the source.
+fn bytes(choice: &Choice) -> u64 {
+    (choice.linear.shape.rows * choice.linear.shape.cols * choice.linear.dtype.bytes()) as u64
+}

@@ -1,0 +1,135 @@
+//! What is done to the linears of a model, as data.
+
+use std::str::FromStr;
+
+use lowbit_calib::{Order, Weighing};
+use serde::{Deserialize, Serialize};
+
+/// How codes and scales are chosen when the inputs are known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Methods {
+    /// Each weight is rounded under the recipe's scales; inputs make no difference.
+    Rtn,
+    /// Each weight is rounded; scales are searched, errors weighted by the mean square of the input that meets them.
+    Sweep,
+    /// As `sweep`, then errors are fed back column by column and codes descend on the output's error.
+    #[default]
+    Gptq,
+}
+
+impl FromStr for Methods {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "rtn" => Ok(Self::Rtn),
+            "sweep" => Ok(Self::Sweep),
+            "gptq" => Ok(Self::Gptq),
+            _ => Err(format!("no method is called `{text}`; there are rtn, sweep, gptq")),
+        }
+    }
+}
+
+/// A method with its numbers.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Method {
+    /// Which one.
+    pub method: Methods,
+    /// Added to the diagonal of the Hessian, as a part of its mean.
+    pub damping: f64,
+    /// Passes of coordinate descent, at most.
+    pub passes: usize,
+    /// The order in which columns are quantized.
+    pub order: ColumnOrder,
+    /// What errors count when scales are searched.
+    pub weighing: ScaleWeighing,
+    /// Rounds of choosing scales and codes of blocks together, after descent.
+    pub rescales: usize,
+    /// How much of the drift of the inputs, away from those of the original model, the weights make up for: 0 to 1. Sequential only.
+    pub drift: f64,
+    /// Whether what is added to the residual stream makes up for the stream's own drift, too.
+    pub stream: bool,
+    /// What is added to the diagonal in the regression of the drift.
+    pub drift_damping: f64,
+    /// Whether layers see the inputs that quantized layers before them give, or those of the original model.
+    pub sequential: bool,
+}
+
+impl Default for Method {
+    /// GPTQ with damping 0.05, three passes of descent, static activation order, sequential.
+    fn default() -> Self {
+        Self {
+            method: Methods::Gptq,
+            damping: 0.05,
+            passes: 3,
+            order: ColumnOrder::Activation,
+            weighing: ScaleWeighing::Diagonal,
+            rescales: 1,
+            drift: 0.0,
+            stream: false,
+            drift_damping: 0.05,
+            sequential: true,
+        }
+    }
+}
+
+impl Method {
+    /// Whether the method needs sum x x^T of every input.
+    pub fn needs_hessians(&self) -> bool {
+        self.method == Methods::Gptq
+    }
+
+    /// Whether the original model has to run beside the quantized one.
+    pub(super) fn compares(&self) -> bool {
+        self.method == Methods::Gptq && self.sequential && self.drift > 0.0
+    }
+}
+
+/// The order in which GPTQ quantizes columns: [`Order`], as files and command lines name it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnOrder {
+    /// As they stand.
+    Natural,
+    /// Channels of most power first; the result does not show it.
+    Activation,
+    /// Groups of most power first.
+    GroupAware,
+    /// Channels of most power first, and groups formed in that order: files store a `g_idx`.
+    ActivationGroups,
+}
+
+impl ColumnOrder {
+    pub(super) const fn order(self) -> Order {
+        match self {
+            Self::Natural => Order::Natural,
+            Self::Activation => Order::Activation,
+            Self::GroupAware => Order::GroupAware,
+            Self::ActivationGroups => Order::ActivationGroups,
+        }
+    }
+}
+
+/// What errors count in the search of scales: [`Weighing`], as files and command lines name it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScaleWeighing {
+    /// All the same.
+    Uniform,
+    /// By E\[x^2\].
+    Diagonal,
+    /// By the diagonal blocks of the Hessian.
+    Blocks,
+}
+
+impl ScaleWeighing {
+    pub(super) const fn weighing(self) -> Weighing {
+        match self {
+            Self::Uniform => Weighing::Uniform,
+            Self::Diagonal => Weighing::Diagonal,
+            Self::Blocks => Weighing::Blocks,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! One stage at a time: its inputs are seen, then its linears are quantized, and the layer goes on with what their codes say.
+
+use std::collections::HashMap;
+
+use lowbit_calib::{ChannelStats, Drift, Hessian};
+use lowbit_checkpoint::Choice;
+
+use super::Method;
+use super::group::{Known, Member, Solver};
+use super::original::Original;
+use crate::{Error, Hook, Result, Stage, StageKind};
+
+/// What was seen of an input.
+struct Seen {
+    channels: ChannelStats,
+    hessian: Option<Hessian>,
+    drift: Option<Drift>,
+}
+
+impl Seen {
+    /// Nothing yet, of an input of so many features.
+    fn nothing(method: &Method, features: usize) -> Self {
+        let hessian = method.needs_hessians().then(|| Hessian::new(features));
+        Self { channels: ChannelStats::new(features), hessian, drift: None }
+    }
+
+    fn known(self) -> Known {
+        Known {
+            tokens: self.channels.tokens(),
+            squares: self.channels.mean_square(),
+            amax: Some(self.channels.amax()),
+            hessian: self.hessian,
+            drift: self.drift,
+        }
+    }
+}
+
+/// Quantizes the linears of one layer while it runs.
+pub(super) struct Settler<'a> {
+    method: &'a Method,
+    choices: &'a HashMap<&'a str, &'a Choice>,
+    /// The stage that is being run, and how many of its tokens were seen.
+    seen: Option<Seen>,
+    tokens: usize,
+    /// By how much the stream that the next outputs are added to falls short of the original's.
+    short: Option<(StageKind, Vec<f32>, usize)>,
+    /// What the original model's layer had, where the method asks.
+    original: Option<Original>,
+    pub(super) solver: Solver<'a>,
+}
+
+impl<'a> Settler<'a> {
+    pub(super) fn new(
+        method: &'a Method,
+        choices: &'a HashMap<&'a str, &'a Choice>,
+        original: Option<Original>,
+        solver: Solver<'a>,
+    ) -> Self {
+        Self { method, choices, seen: None, tokens: 0, short: None, original, solver }
+    }
+}
+
+impl Hook for Settler<'_> {
+    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
+        if !stage.linears.iter().any(|linear| self.choices.contains_key(linear.name.as_str())) {
+            return Ok(());
+        }
+        let at = |e: lowbit_calib::Error| Error::hook(format!("{}: {e}", stage.name()));
+        let features = stage.inputs();
+        let seen = self.seen.get_or_insert_with(|| Seen::nothing(self.method, features));
+        seen.channels.observe(rows).map_err(at)?;
+        let (first, tokens) = (self.tokens, rows.len() / features.max(1));
+        self.tokens += tokens;
+        let Some(hessian) = &mut seen.hessian else { return Ok(()) };
+        hessian.observe(rows).map_err(at)?;
+        let before = self.original.as_ref().and_then(|o| o.input(stage, first * features, rows.len()));
+        if let Some(before) = before {
+            let drift = seen.drift.get_or_insert_with(|| Drift::new(features));
+            drift.observe(before, rows).map_err(at)?;
+            if let Some((kind, short, width)) = &self.short
+                && *kind == stage.kind
+            {
+                drift
+                    .observe_stream(&short[first * width..(first + tokens) * width], *width, rows)
+                    .map_err(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stream(&mut self, kind: StageKind, stream: &[f32], width: usize) -> Result<()> {
+        let before = self.original.as_ref().and_then(|original| original.stream(kind));
+        let before = before.filter(|before| self.method.stream && before.len() == stream.len());
+        self.short = before.map(|before| {
+            let short = before.iter().zip(stream).map(|(before, now)| before - now);
+            (kind, short.collect(), width)
+        });
+        Ok(())
+    }
+
+    fn settle(&mut self, stage: &mut Stage) -> Result<()> {
+        // An expert that no token chose has been shown nothing.
+        let seen = self.seen.take().unwrap_or_else(|| Seen::nothing(self.method, stage.inputs()));
+        self.tokens = 0;
+        if let Some(original) = &mut self.original {
+            original.done(stage);
+        }
+        let chosen = stage.linears.iter_mut().filter_map(|linear| {
+            let choice = *self.choices.get(linear.name.as_str())?;
+            Some((choice, linear))
+        });
+        let mut chosen: Vec<_> = chosen.collect();
+        let members: Vec<Member<'_>> =
+            chosen.iter().map(|(choice, linear)| (*choice, &linear.weight[..])).collect();
+        let quantized = self.solver.group(&members, &seen.known())?;
+        if self.method.sequential {
+            for ((_, linear), quantized) in chosen.iter_mut().zip(&quantized) {
+                linear.weight = quantized.effective_weight();
+            }
+        }
+        Ok(())
+    }
+}
