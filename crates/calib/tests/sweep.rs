@@ -21,10 +21,14 @@ fn error(block: &[f32], weights: &[f32], tensor_scale: f32, code: u8) -> f64 {
 
 /// The codes of scales that the recipe chooses for one row.
 fn chosen(row: &[f32], tensor_scale: f32, importance: Importance<'_>) -> Vec<u8> {
+    chosen_at(Kernels::best(), row, tensor_scale, importance)
+}
+
+fn chosen_at(kernels: Kernels, row: &[f32], tensor_scale: f32, importance: Importance<'_>) -> Vec<u8> {
     let recipe = Recipe::new(NVFP4).unwrap().with_scale_rule(ScaleRule::Mse).unwrap();
     let scale = TensorScale::Multiply(vec![tensor_scale]);
     let quantizer = recipe
-        .quantizer_with_tensor_scale(Shape::matrix(1, row.len()), Dtype::F32, &scale, Kernels::best())
+        .quantizer_with_tensor_scale(Shape::matrix(1, row.len()), Dtype::F32, &scale, kernels)
         .unwrap()
         .with_importance(importance)
         .unwrap();
@@ -77,6 +81,28 @@ fn no_code_is_better_for_ordinary_weights() {
     let weights: Vec<f32> = normal(2, 1 << 14).iter().map(|x| x.exp()).collect();
     check(&row, &vec![1.0; row.len()], 4.0 / 2688.0, Importance::Uniform);
     check(&row, &weights, 4.0 / 2688.0, Importance::Channels(&weights));
+}
+
+/// Neither the SIMD level nor the blocks beside a block change what is chosen for it.
+#[test]
+fn every_level_chooses_the_same_with_any_neighbours() {
+    let sizes = [1.0, 0.01, 2.0, 0.0, 8.0, 1e-4, 0.3];
+    let row: Vec<f32> = normal(3, 16 * 61).iter().enumerate().map(|(i, x)| x * sizes[i / 16 % 7]).collect();
+    let weights: Vec<f32> = normal(4, row.len()).iter().map(|x| (4.0 * x).exp()).collect();
+    for tensor_scale in [8.0 / 2688.0, 0.3] {
+        for weights in [None, Some(&weights)] {
+            let of = |at: core::ops::Range<usize>| {
+                weights.map_or(Importance::Uniform, |weights| Importance::Channels(&weights[at]))
+            };
+            let want: Vec<u8> = (0..row.len())
+                .step_by(16)
+                .flat_map(|at| chosen(&row[at..at + 16], tensor_scale, of(at..at + 16)))
+                .collect();
+            for kernels in Kernels::available() {
+                assert_eq!(chosen_at(kernels, &row, tensor_scale, of(0..row.len())), want, "{kernels:?}");
+            }
+        }
+    }
 }
 
 /// Exact multiples of an odd scale among the subnormals, nine codes above that of amax: no half of it is a code.

@@ -250,6 +250,41 @@ impl Kernels {
         }
     }
 
+    /// The squared errors of sixteen blocks rounded to E2M1, under one scale after the other: `x[k][i]` is value `k` of block `i`,
+    /// `weights[k][i]` what its square counts (1 where there are none), and `scales[c][i]` candidate `c` for block `i`.
+    ///
+    /// `s^2 sum_k w_k (y_k - r_k)^2` with `y = |x| * (1 / |s|)` and `r` the nearest magnitude of E2M1; every operation is one f32 rounding. Terms
+    /// are summed in their order, those of equal `k % 4` for themselves, and then `(S0 + S1) + (S2 + S3)`.
+    ///
+    /// ```
+    /// use lowbit_kernels::Kernels;
+    /// let (x, scales) = ([[6.0; 16], [-5.0; 16]], [[1.0; 16], [1.25; 16]]);
+    /// let mut errors = [[0.0; 16]; 2];
+    /// Kernels::best().e2m1_errors(&x, None, &scales, &mut errors);
+    /// assert_eq!([errors[0][0], errors[1][0]], [1.0, 1.0]); // 6 and 4 for 5; 5 for 6
+    /// Kernels::best().e2m1_errors(&x, Some(&[[3.0; 16], [0.5; 16]]), &scales, &mut errors);
+    /// assert_eq!([errors[0][15], errors[1][15]], [0.5, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If there are not as many weights as values, or not as many errors as scales.
+    #[track_caller]
+    pub fn e2m1_errors(
+        self,
+        x: &[[f32; 16]],
+        weights: Option<&[[f32; 16]]>,
+        scales: &[[f32; 16]],
+        errors: &mut [[f32; 16]],
+    ) {
+        check_same(scales.len(), errors.len());
+        let weighed = weights.map_or(x.len(), <[_]>::len);
+        assert!(weighed == x.len(), "{} values need as many weights, got {weighed}", x.len());
+        match self.0 {
+            None => reference::e2m1_errors(x, weights, scales, errors),
+            Some(level) => level.e2m1_errors(x, weights, scales, errors),
+        }
+    }
+
     /// OCP E8M0 to f32, exactly: `2^(byte - 127)`, and NaN for 255.
     ///
     /// ```

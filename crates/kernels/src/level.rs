@@ -1,12 +1,12 @@
 //! The SIMD levels, and the one place where a kernel is compiled for each of them.
 
 use crate::chunks::Chunks;
-use crate::lanes::CHUNK;
+use crate::lanes::{CHUNK, LANES};
 #[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 use crate::output::Streamed;
 use crate::output::{AsBf16, AsF16, AsF32};
 use crate::widen::PAIR;
-use crate::{Element, absmax, decode, encode, widen};
+use crate::{Element, absmax, decode, distances, encode, widen};
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
 use fearless_simd::aarch64::Neon;
 #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
@@ -125,6 +125,16 @@ impl Level {
 
     pub(crate) fn first_non_finite(self, x: &[[f32; CHUNK]]) -> Option<usize> {
         on!(self, l => absmax::first_non_finite(l, x))
+    }
+
+    pub(crate) fn e2m1_errors(
+        self,
+        x: &[[f32; LANES]],
+        weights: Option<&[[f32; LANES]]>,
+        scales: &[[f32; LANES]],
+        errors: &mut [[f32; LANES]],
+    ) {
+        on!(self, l => distances::e2m1(l, x, weights, scales, errors))
     }
 
     pub(crate) fn encode(self, e: Element, chunks: encode::Chunks<'_>) {

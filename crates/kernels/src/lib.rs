@@ -10,6 +10,7 @@ mod blocks;
 mod chunks;
 mod codes;
 mod decode;
+mod distances;
 mod element;
 mod encode;
 mod int;

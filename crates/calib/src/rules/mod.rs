@@ -19,6 +19,7 @@ mod mx;
 mod names;
 mod percentile;
 mod search;
+mod sixteen;
 mod sweep;
 mod tensor;
 mod two_level;

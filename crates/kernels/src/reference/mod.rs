@@ -4,10 +4,12 @@
 
 mod absmax;
 mod codec;
+mod distances;
 mod product;
 mod widen;
 
 pub(crate) use absmax::{absmax, first_non_finite, min_max};
 pub(crate) use codec::{decode, decode_bf16, decode_f16, encode};
+pub(crate) use distances::e2m1_errors;
 pub(crate) use product::{dot, dot_f32, dot_prepared, expand, quantize_int8};
 pub(crate) use widen::{divide, narrow_bf16, narrow_f16, widen_bf16, widen_e8m0, widen_f16};

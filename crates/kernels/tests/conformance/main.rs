@@ -5,6 +5,7 @@
 
 mod blocks;
 mod codec;
+mod distances;
 mod halves;
 mod inputs;
 mod levels;
