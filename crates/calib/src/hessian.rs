@@ -190,9 +190,15 @@ impl Hessian {
     pub fn sums(&self) -> Vec<f64> {
         let mut sums = self.whole_triangle().into_owned();
         let n = self.size;
-        for row in 0..n {
-            for col in 0..row {
-                sums[col * n + row] = sums[row * n + col];
+        // In squares, so that rows and columns stay in the cache.
+        const SQUARE: usize = 32;
+        for top in (0..n).step_by(SQUARE) {
+            for left in (0..=top).step_by(SQUARE) {
+                for row in top..n.min(top + SQUARE) {
+                    for col in left..row.min(left + SQUARE) {
+                        sums[col * n + row] = sums[row * n + col];
+                    }
+                }
             }
         }
         sums

@@ -176,12 +176,10 @@ impl Problem<'_> {
         let mut rows = Rows::new(grid, n, weight);
         let padded = rows.padded();
         let rounded = rows.rounded();
-        let errors = rows.errors(0..n);
-        let rtn = loss::of_rows(&errors, &loss::gradient(&errors, &self.curvature, n), padded);
+        let measured = |rows: &Rows| loss::without_gradient(&rows.errors(0..n), &self.curvature, n, padded);
+        let rtn = measured(&rows);
         self.feed_back(&mut rows)?;
-        let errors = rows.errors(0..n);
-        let mut gradient = loss::gradient(&errors, &self.curvature, n);
-        let mut losses = loss::of_rows(&errors, &gradient, padded);
+        let mut losses = measured(&rows);
         let mut report = Loss { damping: self.factor.damping, ..Loss::default() };
         for row in 0..rows.count {
             // Also where the feedback overflowed.
@@ -196,9 +194,7 @@ impl Problem<'_> {
         report.feedback = losses[..rows.count].iter().sum();
         report.solved = report.feedback;
         if gptq.passes + gptq.rescales > 0 {
-            if report.rows_kept > 0 {
-                gradient = loss::gradient(&rows.errors(0..n), &self.curvature, n);
-            }
+            let mut gradient = loss::gradient(&rows.errors(0..n), &self.curvature, n);
             self.descend(&mut rows, &mut gradient, &mut report);
             losses = loss::of_rows(&rows.errors(0..n), &gradient, padded);
             report.solved = losses[..rows.count].iter().sum();
@@ -319,7 +315,7 @@ fn held_out_loss(solved: &Solved, weight: &[f32], held_out: &Hessian) -> f64 {
         for (at, (w, q)) in weight.iter().zip(decoded).enumerate() {
             errors[at % n * count + at / n] = w - q;
         }
-        loss::of_rows(&errors, &loss::gradient(&errors, &curvature, n), count).iter().sum::<f64>()
+        loss::without_gradient(&errors, &curvature, n, count).iter().sum::<f64>()
     });
     losses.sum()
 }

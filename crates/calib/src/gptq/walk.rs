@@ -14,8 +14,9 @@
 
 use core::ops::Range;
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::Accum;
+
+use super::loss::product;
 
 /// Rows are padded to a multiple of this.
 pub(super) const LANES: usize = 32;
@@ -86,19 +87,7 @@ impl Walk<'_> {
 
     /// `acc += delta A[from, to]`.
     fn add(&self, acc: &mut [f32], delta: &[f32], from: Range<usize>, to: Range<usize>) {
-        if to.is_empty() {
-            return;
-        }
-        let (n, rows) = (self.cols, self.rows);
-        let part = &self.matrix[from.start * n + to.start..(from.end - 1) * n + to.end];
-        matmul(
-            MatMut::from_column_major_slice_mut(acc, rows, to.len()),
-            Accum::Add,
-            MatRef::from_column_major_slice(delta, rows, from.len()),
-            MatRef::from_row_major_slice_with_stride(part, from.len(), to.len(), n),
-            1.0f32,
-            Par::Seq,
-        );
+        product(acc, Accum::Add, 1.0, delta, (self.matrix, self.cols), (from, to));
     }
 }
 
