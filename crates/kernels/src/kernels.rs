@@ -258,12 +258,12 @@ impl Kernels {
     ///
     /// ```
     /// use lowbit_kernels::Kernels;
-    /// let (x, scales) = ([[6.0; 16], [-5.0; 16]], [[1.0; 16], [1.25; 16]]);
+    /// let (x, scales) = ([[6.0; 16], [-5.0; 16]], [[1.0; 16], [0.5; 16]]);
     /// let mut errors = [[0.0; 16]; 2];
     /// Kernels::best().e2m1_errors(&x, None, &scales, &mut errors);
-    /// assert_eq!([errors[0][0], errors[1][0]], [1.0, 1.0]); // 6 and 4 for 5; 5 for 6
+    /// assert_eq!([errors[0][0], errors[1][0]], [1.0, 13.0]); // 6 and 4; 3 and 3: 3^2 + 2^2
     /// Kernels::best().e2m1_errors(&x, Some(&[[3.0; 16], [0.5; 16]]), &scales, &mut errors);
-    /// assert_eq!([errors[0][15], errors[1][15]], [0.5, 3.0]);
+    /// assert_eq!([errors[0][15], errors[1][15]], [0.5, 29.0]);
     /// ```
     ///
     /// # Panics
