@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use lowbit_blocks::{Dtype, Element, QLinear, Shape};
+use half::{bf16, f16};
+use lowbit_blocks::{Dtype, Element, QLinear, Shape, Values};
 use lowbit_calib::{Activations, Damping, Drift, Gptq, Hessian, Importance, Loss, Solved, TensorStats};
 use lowbit_checkpoint::overlay::Sheet;
 use lowbit_checkpoint::{Choice, Progress};
@@ -116,11 +117,19 @@ impl<'a> Solver<'a> {
             };
             return gptq.quantize(recipe, shape, weight, hessian, stats);
         }
-        let mut quantizer = recipe.quantizer(shape, Dtype::F32, stats, self.kernels)?;
+        // In the weight's own type, which some producers' recipes round scales to: the bytes are those of a job without inputs.
+        let dtype = choice.linear.dtype;
+        let mut quantizer = recipe.quantizer(shape, dtype, stats, self.kernels)?;
         if self.method.method == Methods::Sweep && known.tokens > 0 {
             quantizer = quantizer.with_importance(Importance::Channels(&known.squares))?;
         }
-        let codes = quantizer.quantize(weight.into())?;
+        let codes = match dtype {
+            Dtype::F32 => quantizer.quantize(weight.into())?,
+            Dtype::F16 => quantizer
+                .quantize(Values::F16(&weight.iter().map(|w| f16::from_f32(*w)).collect::<Vec<_>>()))?,
+            Dtype::Bf16 => quantizer
+                .quantize(Values::Bf16(&weight.iter().map(|w| bf16::from_f32(*w)).collect::<Vec<_>>()))?,
+        };
         // Without a Hessian, features are taken to be independent.
         let errors: Vec<f32> = weight.iter().zip(&codes.to_f32_vec()).map(|(w, r)| w - r).collect();
         let lost = weighted(&errors, &known.squares);
