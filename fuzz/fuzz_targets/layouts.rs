@@ -1,16 +1,18 @@
 //! Any config.json and any safetensors file in one directory: opened, detected, inspected, verified, every linear decoded, quantizing, converting and dequantizing planned.
 //! Never a panic.
 //!
-//! The input is the text of config.json, a byte 0xFF (which no JSON text has), and the file.
+//! The input is the text of config.json, a byte 0xFF (which no JSON text has), and the file. With `LOWBIT_FUZZ_LAYOUT` in the environment only the
+//! reader of the layout of that name is run, and inputs that it does not take for its own are dropped.
 #![no_main]
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::{env, fs, process};
 
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{Corpus, fuzz_target};
 use lowbit_blocks::Dtype;
 use lowbit_checkpoint::verify::{VerifyOptions, verify};
+use lowbit_checkpoint::layout::{Layout, Stored};
 use lowbit_checkpoint::{Checkpoint, ConvertJob, DequantizeJob, Job, Plan, inspect, layout};
 
 fn dir() -> &'static PathBuf {
@@ -22,21 +24,39 @@ fn dir() -> &'static PathBuf {
     })
 }
 
-fuzz_target!(|data: &[u8]| {
-    let Some(cut) = data.iter().position(|byte| *byte == 0xff) else { return };
+/// The layout whose reader is to be run alone.
+fn only() -> Option<&'static dyn Layout> {
+    static ONLY: OnceLock<Option<&'static dyn Layout>> = OnceLock::new();
+    *ONLY.get_or_init(|| {
+        env::var("LOWBIT_FUZZ_LAYOUT").ok().map(|name| layout::named(&name).expect("the name of a layout"))
+    })
+}
+
+/// What is read has the shape that was announced.
+fn decode(checkpoint: &Checkpoint, stored: &Stored) {
+    if let Ok(linear) = stored.read(checkpoint) {
+        let shape = linear.weight.shape();
+        assert_eq!(Some(linear.weight.to_f32_vec().len()), shape.len());
+    }
+}
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let Some(cut) = data.iter().position(|byte| *byte == 0xff) else { return Corpus::Reject };
     let dir = dir();
     fs::write(dir.join("config.json"), &data[..cut]).expect("config.json");
     fs::write(dir.join("model.safetensors"), &data[cut + 1..]).expect("model.safetensors");
 
-    let Ok(checkpoint) = Checkpoint::open(dir) else { return };
+    let opened = Checkpoint::open(dir);
+    if let Some(layout) = only() {
+        let Ok(checkpoint) = opened else { return Corpus::Reject };
+        let Ok(found) = layout.find(&checkpoint) else { return Corpus::Keep };
+        let Some(linears) = found else { return Corpus::Reject };
+        linears.iter().flatten().for_each(|stored| decode(&checkpoint, stored));
+        return Corpus::Keep;
+    }
+    let Ok(checkpoint) = opened else { return Corpus::Keep };
     if let Ok(Some(reading)) = layout::read(&checkpoint) {
-        for stored in &reading.linears {
-            // What is read has the shape that was announced.
-            if let Ok(linear) = stored.read(&checkpoint) {
-                let shape = linear.weight.shape();
-                assert_eq!(Some(linear.weight.to_f32_vec().len()), shape.len());
-            }
-        }
+        reading.linears.iter().for_each(|stored| decode(&checkpoint, stored));
     }
     let _ = inspect(dir);
     let mut options = VerifyOptions::default();
@@ -54,4 +74,5 @@ fuzz_target!(|data: &[u8]| {
         let _ = ConvertJob::new(dir, &out, *layout).plan().map(adds_up);
     }
     let _ = DequantizeJob::new(dir, &out, Dtype::Bf16).plan().map(adds_up);
+    Corpus::Keep
 });

@@ -143,7 +143,12 @@ def awq(config, tensors):
 
 
 def auto_round(config, tensors):
-    return (awq if "awq" in config["quantization_config"]["packing_format"] else gptq)(config, tensors)
+    packing = config["quantization_config"]["packing_format"]
+    if packing == "auto_round:fp8_static":
+        scaled = {n: of_module(tensors, n) for n in modules(tensors, "weight_scale")}
+        how = "formula: codes times the scale of the row, in the scale's dtype"
+        return {f"{n}.weight": digest(t["weight"].to(t["weight_scale"].dtype) * t["weight_scale"][:, None], how) for n, t in scaled.items()}
+    return (awq if "awq" in packing else gptq)(config, tensors)
 
 
 # ---------------------------------------------------------------- bitsandbytes

@@ -2,7 +2,7 @@
 
     python make_layouts_auto_round.py OUT WORK TOKENIZER      WORK: an empty directory; TOKENIZER: a directory with tokenizer.json
 
-Formats that need a calibration text (NVFP4, static FP8) are not here. AutoRound's command runs on a Llama with one layer whose k_proj and down_proj are those of layout_inputs; what it writes is cut like the zoo.
+AutoRound's command runs on a Llama with one layer whose k_proj and down_proj are those of layout_inputs; what it writes is cut like the zoo.
 """
 
 import json
@@ -21,6 +21,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 SHAPES = {K_PROJ: (32, 128), DOWN_PROJ: (128, 96)}
 INTEGER = ["--scheme", "W4A16", "--group_size", "32"]
+CALIBRATION = ["--dataset", "TEXT", "--nsamples", "4", "--seqlen", "32", "--batch_size", "4"]  # static scales of inputs need a text
 RUNS = {  # folder: (format, arguments)
     "awq": ("auto_round:auto_awq", INTEGER),
     "awq-asym": ("auto_round:auto_awq", [*INTEGER, "--asym"]),
@@ -35,11 +36,15 @@ RUNS = {  # folder: (format, arguments)
     "llmc-w4": ("llm_compressor", INTEGER),
     "llmc-mxfp4": ("auto_round:llm_compressor", ["--scheme", "MXFP4"]),
     "llmc-mxfp8": ("auto_round:llm_compressor", ["--scheme", "MXFP8"]),
+    "llmc-nvfp4": ("auto_round:llm_compressor", ["--scheme", "NVFP4", *CALIBRATION]),
+    "fp8-static": ("auto_round", ["--scheme", "FP8_STATIC", *CALIBRATION]),
 }
+TEXT = "It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in want of a wife. "
 
 
 def model(folder, tokenizer):
     settings = {k: v for k, v in model_config().items() if k not in ("architectures", "model_type")}
+    settings["vocab_size"] = json.loads((tokenizer / "config.json").read_text())["vocab_size"]  # a calibration text has all of them
     torch.manual_seed(0)
     llama = LlamaForCausalLM(LlamaConfig(**settings)).to(torch.bfloat16)
     for name, w in weights(SHAPES).items():
@@ -55,6 +60,9 @@ def main():
     source = work / "tiny"
     model(source, tokenizer)
     for name, (form, arguments) in RUNS.items():
+        text = work / f"{name}.jsonl"  # it keeps what it made of a file, by the file's name
+        text.write_text("".join(json.dumps({"text": TEXT * 8}) + "\n" for _ in range(8)))
+        arguments = [str(text) if a == "TEXT" else a for a in arguments]
         command = [sys.executable, "-m", "auto_round", "--model", source, *arguments, "--iters", "0", "--disable_opt_rtn", "--format", form]
         done = subprocess.run([*map(str, command), "--output_dir", str(work / name)], capture_output=True, text=True)
         found = sorted((work / name).rglob("*.safetensors"))

@@ -357,6 +357,29 @@ def bnb_4bit(kind, table, order, block=64):
     return recipe
 
 
+# ---------------------------------------------------------------- MLX 0.32: affine codes
+
+
+def mlx_affine(bits, group):
+    """Codes from scale and bias before they are rounded; the bias is the end of larger magnitude."""
+
+    def recipe(w):
+        x, d = blocks(w.astype(F32), group), w.dtype
+        lo, hi, bins = x.min(-1, keepdims=True), x.max(-1, keepdims=True), F32(2**bits - 1)
+        below = np.abs(lo) > np.abs(hi)
+        scale = np.maximum((hi - lo) / bins, F32(1e-7))
+        scale, edge = np.where(below, scale, -scale), np.where(below, lo, hi)
+        steps = np.rint(edge / scale)
+        whole = steps != 0
+        scale, bias = np.where(whole, edge / np.where(whole, steps, F32(1)), scale), np.where(whole, edge, F32(0))
+        codes = np.clip(np.rint((x - bias) / scale), 0, bins).astype(np.uint8).reshape(w.shape)
+        stream = (codes[..., None] >> np.arange(bits, dtype=np.uint8) & 1).reshape(w.shape[0], -1)
+        words = np.packbits(stream, axis=-1, bitorder="little").view(np.uint32)
+        return {"weight": words, "scales": to(scale, d)[..., 0].astype(d), "biases": to(bias, d)[..., 0].astype(d)}
+
+    return recipe
+
+
 # ---------------------------------------------------------------- torchao 0.18: the scale byte of an MX block from its amax
 
 MX_ELEMENTS = {  # name: (exponent of the largest value, mantissa bits, largest value)
@@ -387,7 +410,7 @@ def torchao_mx_scale(a, element, mode):
 
 HERE = pathlib.Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "golden"
-TYPES = {"F32": F32, "F16": F16, "BF16": BF16, "F8_E4M3": E4M3, "U8": np.uint8, "I8": np.int8, "I32": np.int32, "I64": np.int64}
+TYPES = {"F32": F32, "F16": F16, "BF16": BF16, "F8_E4M3": E4M3, "U8": np.uint8, "I8": np.int8, "I32": np.int32, "U32": np.uint32, "I64": np.int64}
 
 RECIPES = {  # golden file -> recipe
     "modelopt-w4a16-nvfp4": modelopt_nvfp4,
@@ -418,6 +441,9 @@ RECIPES = {  # golden file -> recipe
     "ct-w8a16-channel": ct_int(8, 0),
     "bnb-nf4": bnb_4bit("nf4", NF4, np.arange(16)),
     "bnb-fp4": bnb_4bit("fp4", FP4, FP4_ORDER),
+    "mlx-affine-w4-g64": mlx_affine(4, 64),
+    "mlx-affine-w3-g32": mlx_affine(3, 32),
+    "mlx-affine-w8-g128": mlx_affine(8, 128),
 }
 SHARED = [("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj")]  # linears of one parent that share the tensor scale
 

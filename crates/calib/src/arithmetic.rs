@@ -5,6 +5,7 @@
 //!            y = x * (1 / s)           Reciprocal: two roundings
 //!            y = RN_d(x / s)           Arithmetic::Weight, d the type of the weight, as PyTorch on a CPU divides bf16 by bf16
 //!            y = RN_d(y + zero)        with a zero point
+//!            y = (x - bias) / s        with a bias, f32
 //! code       RNE_saturating(y)         Ties::Even, and see ZeroSign
 //! ```
 //!
@@ -56,6 +57,8 @@ pub enum Quotient {
     /// `x * (1 / s)`, two roundings, as bitsandbytes computes it: s is raised to 1e-38 first, and the short last block of a
     /// flat format divides after all.
     Reciprocal,
+    /// `(x - bias) / s` with both as they are before they are rounded to the type in which they are stored: MLX.
+    Unrounded,
 }
 
 /// Where a quotient goes that lies halfway between two values of the element.

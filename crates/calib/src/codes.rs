@@ -3,6 +3,7 @@
 //! ```text
 //! exact path      one kernel call: code = RNE(x / s), or RNE(x / s + zero)
 //! stepwise path   y = x / s or x * (1/s);  y = RN_d(y);  y = RN_d(y + zero);  ties and zeros moved;  code = RNE(y / 1)
+//! biased path     y = (x - bias) / s;  code = RNE(y / 1)
 //! ```
 //!
 //! The exact path serves f32 division with ties to even (and bf16 division by powers of two), whatever becomes of -0.0: adding a zero point of +0.0 makes a quotient of
@@ -11,7 +12,7 @@
 //! A zero point on the stepwise path is added as a signed number, as compressed-tensors does, to a signed code that gets its offset last:
 //! `RN_d(y + z)` is not the same for z and z + 2^(b-1).
 
-use lowbit_blocks::{Block, Dtype, Element, ScaleKind};
+use lowbit_blocks::{Block, Dtype, Element, ScaleKind, Zero};
 use lowbit_kernels::{Blocks, Kernels};
 use lowbit_scalar::Fp4;
 
@@ -32,6 +33,7 @@ pub(crate) struct Encoder {
     ties: Ties,
     zero_sign: ZeroSign,
     flat: bool,
+    biased: bool,
     powers_of_two: bool,
 }
 
@@ -54,6 +56,7 @@ impl Encoder {
             ties: recipe.ties,
             zero_sign: recipe.zero_sign,
             flat: matches!(recipe.format.block, Block::Flat(_)),
+            biased: recipe.format.zero == Zero::Bias,
             powers_of_two: recipe.format.scale == ScaleKind::E8m0,
         }
     }
@@ -67,6 +70,7 @@ impl Encoder {
             Dtype::F16 => false,
         };
         direct
+            && !self.biased
             && self.quotient == Quotient::Divide
             && self.ties == Ties::Even
             && self.zero_sign != ZeroSign::Negative
@@ -81,6 +85,9 @@ impl Encoder {
         buffers: &mut Quotients,
         next: &[u8],
     ) {
+        if let Some(biases) = blocks.zeros.filter(|_| self.biased) {
+            return self.encode_biased(x, blocks, biases, codes, buffers);
+        }
         if !self.is_exact(blocks) {
             return self.encode_stepwise(x, blocks, codes, buffers);
         }
@@ -97,6 +104,26 @@ impl Encoder {
             blocks.scales = &buffers.scales;
         }
         self.kernels.encode_ahead(self.element, x, blocks, codes, next);
+    }
+
+    fn encode_biased(
+        &self,
+        x: &[f32],
+        blocks: Blocks<'_>,
+        biases: &[f32],
+        codes: &mut [u8],
+        buffers: &mut Quotients,
+    ) {
+        let y = &mut buffers.values;
+        y.clear();
+        y.extend_from_slice(x);
+        let lines = blocks.scales.iter().zip(biases);
+        for (y, (&scale, &bias)) in y.chunks_mut(blocks.len).zip(lines) {
+            // A scale of zero is one that its type is too short for: all values are the bias then.
+            let scale = if scale == 0.0 { f32::INFINITY } else { scale };
+            y.iter_mut().for_each(|y| *y = (*y - bias) / scale);
+        }
+        self.kernels.encode(self.element, y, Blocks::whole(&1.0), codes);
     }
 
     fn encode_stepwise(&self, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8], buffers: &mut Quotients) {

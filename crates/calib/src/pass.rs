@@ -196,7 +196,7 @@ impl<'a> Pass<'a> {
             Some(fixed) => (&fixed.scale[..], &fixed.zero[..]),
             None => {
                 scales.resize(band.blocks(), 0.0);
-                zeros.resize(out.zeros.len(), 0.0);
+                zeros.resize(if out.zeros.is_empty() { 0 } else { band.blocks() }, 0.0);
                 let mut chosen = Chosen { stored: out.scales, scales, zero_codes: out.zeros, zeros };
                 chooser.choose(seen, &mut chosen);
                 chooser.raise_short_block(band, &mut chosen);
@@ -221,7 +221,7 @@ impl<'a> Pass<'a> {
     pub(crate) fn empty_blocks(&mut self, out: Out<'_>) {
         let format = &self.quantizer.recipe.format;
         let blocks = out.scales.len() / format.scale.bytes();
-        let zeros = if format.zero == Zero::Int { blocks } else { 0 };
+        let zeros = if format.zero == Zero::None { 0 } else { blocks };
         let (mut scales, mut zero_values) = (vec![0.0; blocks], vec![0.0; zeros]);
         let chosen = Chosen {
             stored: out.scales,

@@ -75,7 +75,7 @@ impl Recipe {
     /// Our own recipe: f32 throughout, divided by the rounded scale, ties to even.
     ///
     /// Scale rules: `even` for E2M1 with power-of-two scales, `rceil` for the other elements with them, `min-max` where there is
-    /// a zero point, `amax` elsewhere.
+    /// a zero point, `affine` where there is a bias, `amax` elsewhere.
     ///
     /// # Errors
     /// [`Error::Blocks`] or [`Error::Recipe`] where the format makes no sense or nobody has defined scales for it.
@@ -84,6 +84,7 @@ impl Recipe {
             (ScaleKind::E8m0, Element::E2m1, _) => ScaleRule::Even,
             (ScaleKind::E8m0, ..) => ScaleRule::Rceil,
             (_, _, Zero::Int) => ScaleRule::MinMax,
+            (_, _, Zero::Bias) => ScaleRule::Affine,
             _ => ScaleRule::Amax,
         };
         let tensor_scale = match format.tensor_scale {
@@ -140,8 +141,11 @@ impl Recipe {
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |reason| Err(Error::Recipe { format: self.format.name(), reason });
         self.format.check(Shape::matrix(0, 0))?;
-        if matches!(self.format.zero, Zero::Float | Zero::Bias) {
-            return refuse("float zero points and biases are read, not chosen");
+        if self.format.zero == Zero::Float {
+            return refuse("float zero points are read, not chosen");
+        }
+        if self.quotient == Quotient::Unrounded && self.format.zero != Zero::Bias {
+            return refuse("only a scale with a bias is kept as it was before it was rounded");
         }
         if self.tensor_scale.looks() && self.format.scale != ScaleKind::E4m3 {
             return refuse("a tensor scale that is chosen goes with e4m3 block scales");

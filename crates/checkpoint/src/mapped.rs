@@ -126,7 +126,9 @@ impl Mapped {
             };
             let start = memory.len();
             memory.resize(start + len, 0);
-            let file = &bytes[part.range(format, shape, matrix, rows.clone())];
+            let range = part.range(format, shape, matrix, rows.clone());
+            let file = &bytes[range.clone()];
+            part.refuse_stray(self.checkpoint.require(&part.name)?, range.start, file)?;
             part.unpack(format, shape, rows, file, &mut memory[start..]);
         }
         Ok(Cow::Owned(memory))

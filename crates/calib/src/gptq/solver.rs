@@ -1,6 +1,6 @@
 //! From a matrix and its Hessian to codes: scales first, then bands of rows, each for itself.
 
-use lowbit_blocks::{Block, Dtype, QTensor, Shape, Values};
+use lowbit_blocks::{Block, Dtype, QTensor, Shape, Values, Zero};
 use lowbit_kernels::{Blocks, Kernels};
 
 use super::factor::Factor;
@@ -144,6 +144,9 @@ fn check(gptq: &Gptq<'_>, recipe: &Recipe, shape: Shape, hessian: &Hessian) -> R
             return Err(Error::Channels { got: hessian.size(), want: shape.cols });
         }
         _ => {}
+    }
+    if recipe.format.zero == Zero::Bias {
+        return refuse("codes are moved under scales and integer zero points, not biases");
     }
     let block = recipe.format.block;
     if gptq.order == Order::ActivationGroups && !matches!(block, Block::Channel | Block::Group(_)) {

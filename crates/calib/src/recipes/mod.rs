@@ -10,6 +10,7 @@
 
 pub mod bitsandbytes;
 pub mod compressed_tensors;
+pub mod mlx;
 pub mod modelopt;
 
 use core::fmt;
@@ -40,13 +41,16 @@ pub enum Producer {
     CompressedTensors,
     /// bitsandbytes.
     BitsAndBytes,
+    /// MLX.
+    Mlx,
 }
 
 impl Producer {
     /// Every producer.
-    pub const ALL: [Self; 4] = [Self::Lowbit, Self::ModelOpt, Self::CompressedTensors, Self::BitsAndBytes];
+    pub const ALL: [Self; 5] =
+        [Self::Lowbit, Self::ModelOpt, Self::CompressedTensors, Self::BitsAndBytes, Self::Mlx];
 
-    /// `lowbit`, `modelopt`, `compressed-tensors` or `bitsandbytes`.
+    /// `lowbit`, `modelopt`, `compressed-tensors`, `bitsandbytes` or `mlx`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,6 +58,7 @@ impl Producer {
             Self::ModelOpt => "modelopt",
             Self::CompressedTensors => "compressed-tensors",
             Self::BitsAndBytes => "bitsandbytes",
+            Self::Mlx => "mlx",
         }
     }
 }
@@ -75,7 +80,7 @@ impl FromStr for Producer {
 
 /// The producer's recipe of a format for weights of type `dtype`, or `None` where that tool does not write the format.
 ///
-/// The type of the scales is what the producer stores: the weight's for compressed-tensors, f32 for ModelOpt and bitsandbytes, the
+/// The type of the scales is what the producer stores: the weight's for compressed-tensors and MLX, f32 for ModelOpt and bitsandbytes, the
 /// format's own for ours.
 ///
 /// ```
@@ -96,6 +101,7 @@ pub fn recipe(producer: Producer, format: &Format, dtype: Dtype, parity: bool) -
         Producer::ModelOpt => modelopt::recipe(format, dtype, parity),
         Producer::CompressedTensors => compressed_tensors::recipe(format, dtype, parity),
         Producer::BitsAndBytes => bitsandbytes::recipe(format, parity),
+        Producer::Mlx => mlx::recipe(format, dtype, parity),
     }
 }
 

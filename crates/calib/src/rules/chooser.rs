@@ -6,7 +6,7 @@ use lowbit_kernels::Kernels;
 use super::mx::{self, MxElement};
 pub(crate) use super::two_level::SecondLevel;
 use super::{ScaleRule, percentile};
-use crate::arithmetic::{all_finite, least_normal, limits};
+use crate::arithmetic::{Quotient, all_finite, least_normal, limits};
 use crate::band::Band;
 use crate::recipe::Recipe;
 use crate::zero_block::ZeroBlock;
@@ -26,11 +26,13 @@ pub(crate) struct Chooser {
     /// The type of the weight.
     pub(super) weight: Dtype,
     pub(super) second_level: SecondLevel,
+    /// Whether codes are made with scales and biases as they are before they are stored.
+    pub(super) unrounded: bool,
     pub(super) kernels: Kernels,
     mx: Option<MxElement>,
 }
 
-/// Where the scales of a band go: stored bytes, effective scales, and the same for zero points (empty where there are none).
+/// Where the scales of a band go: stored bytes, effective scales, and the same for zero points or biases (empty where there are none).
 pub(crate) struct Chosen<'a> {
     pub(crate) stored: &'a mut [u8],
     pub(crate) scales: &'a mut [f32],
@@ -66,6 +68,7 @@ impl Chooser {
             scale_dtype: recipe.scale_arithmetic.dtype(weight),
             weight,
             second_level,
+            unrounded: recipe.quotient == Quotient::Unrounded,
             kernels,
             mx: MxElement::of(format.element),
         }
@@ -75,7 +78,7 @@ impl Chooser {
     /// NaN beyond all numbers, so either would show.
     pub(crate) fn look(&self, band: &Band<'_>, seen: &mut Extremes) -> bool {
         let full_range = matches!(self.rule, ScaleRule::FullRange | ScaleRule::MseFullRange);
-        if self.zero == Zero::Int || full_range {
+        if matches!(self.zero, Zero::Int | Zero::Bias) || full_range {
             band.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
             if full_range {
                 signed_extremes(&seen.lo, &seen.hi, &mut seen.amax);
@@ -92,8 +95,10 @@ impl Chooser {
 
     /// The scales of the rule; for a search, those it starts from.
     pub(crate) fn choose(&self, seen: &Extremes, chosen: &mut Chosen<'_>) {
-        if self.zero == Zero::Int {
-            return self.asymmetric_scales(&seen.lo, &seen.hi, chosen);
+        match self.zero {
+            Zero::Int => return self.asymmetric_scales(&seen.lo, &seen.hi, chosen),
+            Zero::Bias => return self.affine_scales(&seen.lo, &seen.hi, chosen),
+            _ => {}
         }
         match self.kind {
             ScaleKind::E8m0 => self.mx_scales(&seen.amax, chosen.stored, chosen.scales),

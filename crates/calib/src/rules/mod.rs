@@ -6,12 +6,14 @@
 //! two-level       two_level.rs    E4M3 times tensor      amax, and the amax of the matrix
 //! microscaling    mx.rs           E8M0                   amax
 //! asymmetric      asymmetric.rs   f32, f16, bf16, zero   smallest and largest value
+//! affine          affine.rs       f32, f16, bf16, bias   smallest and largest value
 //! percentile      percentile.rs   the first two          a quantile of |x| in place of amax
 //! search          search.rs       all                    the error of the block under each candidate
 //! ```
 //!
 //! A rule is a pure function of one block (and the tensor scale); the files hold those functions, over many blocks at a time.
 
+mod affine;
 mod asymmetric;
 mod chooser;
 mod float;
@@ -57,6 +59,8 @@ pub enum ScaleRule {
     FullRange,
     /// (`min-max`) (max - min) / (2^bits - 1) and an integer zero point; 0 is inside the range.
     MinMax,
+    /// (`affine`) (max - min) / (2^bits - 1) and a bias, the end of larger magnitude; negative where that is the upper one (MLX).
+    Affine,
     /// (`percentile:99.9`) as `amax`, with the smallest magnitude that so many percent of the block do not exceed in place of amax.
     Percentile(f32),
     /// (`mse`) the candidate with the least squared error. E4M3 scales: from 6 codes below the amax code to 7 above, which
@@ -83,11 +87,12 @@ pub enum ScaleRule {
 }
 
 /// A rule of each name, in the order in which tables list them.
-const RULES: [ScaleRule; 14] = [
+const RULES: [ScaleRule; 15] = [
     ScaleRule::Amax,
     ScaleRule::Narrow,
     ScaleRule::FullRange,
     ScaleRule::MinMax,
+    ScaleRule::Affine,
     ScaleRule::Percentile(99.9),
     ScaleRule::FourOverSix,
     ScaleRule::Floor,
@@ -119,7 +124,11 @@ impl ScaleRule {
         use ScaleRule::*;
         let symmetric = matches!(format.element, Element::Int { bits } if bits > 1);
         match (self, format.zero, format.scale) {
-            (_, Zero::Float | Zero::Bias, _) => false,
+            (Affine, Zero::Bias, scale) => {
+                let unsigned = matches!(format.element, Element::Uint { .. });
+                unsigned && scale.is_float() && matches!(format.block, Block::Group(_) | Block::Channel)
+            }
+            (Affine, ..) | (_, Zero::Float | Zero::Bias, _) => false,
             (MinMax | Mse, Zero::Int, scale) => scale.is_float(),
             (_, Zero::Int, _) | (MinMax, ..) => false,
             (Floor | Ceil | Even | Rceil | Round175 | CeilLog2 | Mse, Zero::None, ScaleKind::E8m0) => {

@@ -19,6 +19,7 @@ impl ScaleRule {
             Self::Narrow => "narrow",
             Self::FullRange => "full-range",
             Self::MinMax => "min-max",
+            Self::Affine => "affine",
             Self::Percentile(_) => "percentile",
             Self::Mse => "mse",
             Self::MseFullRange => "mse-full-range",

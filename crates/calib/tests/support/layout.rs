@@ -16,6 +16,8 @@ pub enum Layout {
     RowPairs,
     /// bitsandbytes: the first code in the high nibble.
     HighFirst,
+    /// MLX affine: codes, scales and biases as in memory.
+    Affine,
 }
 
 const MODELOPT: Layout = Layout::Plain("weight", "weight_scale", "weight_scale_2");
@@ -23,7 +25,7 @@ const COMPRESSED: Layout = Layout::Plain("weight", "weight_scale", "");
 const PACKED: Layout = Layout::Plain("weight_packed", "weight_scale", "weight_global_scale");
 
 /// Checkpoint, whose, the format in it, and how.
-pub const FILES: [(&str, Producer, &str, Layout); 28] = {
+pub const FILES: [(&str, Producer, &str, Layout); 31] = {
     use Layout::*;
     use Producer::*;
     [
@@ -55,6 +57,9 @@ pub const FILES: [(&str, Producer, &str, Layout); 28] = {
         ("ct-w8a16-channel", CompressedTensors, "int8-channel", Words),
         ("bnb-nf4", BitsAndBytes, "nf4", HighFirst),
         ("bnb-fp4", BitsAndBytes, "fp4", HighFirst),
+        ("mlx-affine-w4-g64", Mlx, "uint4-g64-bias", Affine),
+        ("mlx-affine-w3-g32", Mlx, "uint3-g32-bias", Affine),
+        ("mlx-affine-w8-g128", Mlx, "uint8-g128-bias", Affine),
     ]
 };
 
@@ -70,6 +75,11 @@ impl Layout {
                 out
             }
             Self::Words => words(q),
+            Self::Affine => vec![
+                ("weight", q.codes().to_vec()),
+                ("scales", q.scales().to_vec()),
+                ("biases", q.zeros().unwrap().to_vec()),
+            ],
             Self::RowPairs => {
                 let shape = q.shape();
                 let codes = unpack(4, q.codes(), shape.rows * shape.cols);

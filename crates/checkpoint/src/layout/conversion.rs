@@ -57,15 +57,15 @@ pub fn counterpart(layout: &dyn Layout, from: &Format) -> Format {
     candidates.into_iter().find(|format| !layout.carries(format).is_empty()).unwrap_or(*from)
 }
 
-/// What becomes of bf16 weights that are stored as `format` in one layout when they are brought into another.
-pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout) -> Verdict {
-    let stored = from.stores(format, Dtype::Bf16);
+/// What becomes of weights of type `weight` that are stored as `format` in one layout when they are brought into another.
+pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout, weight: Dtype) -> Verdict {
+    let stored = from.stores(format, weight);
     let target = counterpart(to, &stored);
     if to.carries(&target).is_empty() {
         return Verdict::Refused;
     }
-    let target = to.stores(&target, Dtype::Bf16);
-    let requantized = match recipes::recipe(to.producer(), &target, Dtype::Bf16, false) {
+    let target = to.stores(&target, weight);
+    let requantized = match recipes::recipe(to.producer(), &target, weight, false) {
         Some(_) => Verdict::Requantized,
         // Nobody chooses numbers for it: they have to be there already.
         None => Verdict::Refused,

@@ -29,6 +29,12 @@ impl Stored {
         Ok(Whole { perm: self.perm(checkpoint)?, factors })
     }
 
+    /// The least rows with these among them that can be read on their own.
+    pub(crate) fn tile(&self, rows: &Range<usize>) -> Range<usize> {
+        let quantum = self.quantum();
+        rows.start - rows.start % quantum..rows.end.next_multiple_of(quantum).min(self.shape().rows)
+    }
+
     /// Rows of one matrix as f32, row-major, columns in the order of the input. `rows` may start and end anywhere.
     pub(crate) fn values(
         &self,
@@ -38,8 +44,7 @@ impl Stored {
         rows: Range<usize>,
         out: &mut [f32],
     ) -> Result<()> {
-        let (shape, quantum) = (self.shape(), self.quantum());
-        let tile = rows.start - rows.start % quantum..rows.end.next_multiple_of(quantum).min(shape.rows);
+        let (shape, tile) = (self.shape(), self.tile(&rows));
         let tensor = self.rows(checkpoint, matrix, tile.clone())?;
         let got = (tensor.format(), tensor.shape());
         if got.0 != self.format || (got.1.rows, got.1.cols) != (tile.len(), shape.cols) {

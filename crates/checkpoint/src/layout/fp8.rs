@@ -9,7 +9,7 @@
 //! deepseek-v4    M.weight F8_E4M3     M.scale F8_E8M0 [ceil(N/128), ceil(K/128)]; F32 powers of two in the Base variant
 //!                experts: M.weight I8 [N, K/2], two E2M1 in a byte, the first in the low nibble; M.scale F8_E8M0 [N, K/32]
 //! fbgemm-fp8     M.weight F8_E4M3     M.weight_scale F32 [N, 1]
-//!                Llama 4 experts: X F8_E4M3 [E, K, N], the matrices turned; X_scale F32 [E, 1, N] or [E, N, 1], one for each of N
+//!                Llama 4 experts: X F8_E4M3 [E, K, N], the matrices turned; X_scale F32 [E, 1, N], of down_proj [E, N, 1]
 //! ```
 //!
 //! W is the name of the parameter: `M.weight`, or that of a stack of experts. Despite its name `weight_scale_inv` multiplies. What is a block follows from
@@ -49,6 +49,14 @@ impl Layout for Fp8 {
         }
     }
 
+    fn keeps_stacks(&self, stacks: Orientation) -> bool {
+        self.has_stacks(stacks)
+    }
+
+    fn needs_stacks(&self, stacks: Orientation) -> bool {
+        self.has_stacks(stacks)
+    }
+
     fn carries(&self, format: &Format) -> Vec<Carried> {
         let plain = format.zero == Zero::None && !format.tensor_scale;
         let float = format.element == Element::E4m3 && plain && format.scale.is_float();
@@ -64,7 +72,12 @@ impl Layout for Fp8 {
             (Self::Fbgemm, Block::Channel) if float => "FP8 rows",
             _ => return Vec::new(),
         };
-        vec![Carried { scheme: scheme.into(), activations: Activations::Dynamic }]
+        // Only what has one scale for the weight may have one for the input.
+        let fixed = *self == Self::Blocks && format.block == Block::Tensor;
+        let ways =
+            [(scheme.to_owned(), Activations::Dynamic), (format!("{scheme} static"), Activations::Static)];
+        let ways = ways.into_iter().take(if fixed { 2 } else { 1 });
+        ways.map(|(scheme, activations)| Carried { scheme, activations }).collect()
     }
 
     fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
@@ -79,7 +92,9 @@ impl Layout for Fp8 {
         if self.carries(format).is_empty() {
             return Err(format!("{} has no {format}", self.name()));
         }
-        linear.matrix(self.name())?;
+        if !(linear.stacked && self.has_stacks(linear.orientation)) {
+            linear.matrix(self.name())?;
+        }
         Ok(self.pair(linear, format, None))
     }
 
@@ -108,6 +123,11 @@ fn is_ue8m0(format: &Format) -> bool {
 }
 
 impl Fp8 {
+    /// Whether experts are stacks in a model whose stacks lie like this: FBGEMM has those of Llama 4.
+    fn has_stacks(self, stacks: Orientation) -> bool {
+        self == Self::Fbgemm && stacks == Orientation::InOut
+    }
+
     /// The name of a weight's scale.
     fn scale_name(self, linear: &Linear) -> String {
         match self {
@@ -121,7 +141,7 @@ impl Fp8 {
     fn pair(self, linear: &Linear, format: &Format, found: Option<(Dtype, Dtype)>) -> Vec<Part> {
         let shape = linear.shape;
         let stack = |tail: &[usize]| {
-            let above = (shape.matrices != 1).then_some(shape.matrices);
+            let above = (linear.stacked || shape.matrices != 1).then_some(shape.matrices);
             above.into_iter().chain(tail.iter().copied()).collect::<Vec<_>>()
         };
         let packed = format.element.bits() == 4;
@@ -137,7 +157,12 @@ impl Fp8 {
         let turned = linear.orientation == Orientation::InOut;
         let codes = if turned { stack(&[cols, shape.rows]) } else { stack(&[shape.rows, cols]) };
         let (high, wide) = format.scale_grid(shape);
-        let scales = if format.block == Block::Tensor { stack(&[]) } else { stack(&[high, wide]) };
+        let scales = match format.block {
+            Block::Tensor => stack(&[]),
+            // Llama 4's experts have their scales in a row, but for the last product, [E, N, 1].
+            _ if turned && !linear.weight.ends_with("down_proj") => stack(&[wide, high]),
+            _ => stack(&[high, wide]),
+        };
         let packing = turned.then_some(Packing::Turned { bytes: 1 });
         vec![
             Part { name: linear.weight.clone(), dtype: dtypes.0, shape: codes, holds: Holds::Codes(packing) },

@@ -38,11 +38,11 @@ impl Layout for GptOss {
         (*format == MXFP4).then_some(way).into_iter().collect()
     }
 
-    fn keeps_stacks(&self) -> bool {
+    fn keeps_stacks(&self, _: Orientation) -> bool {
         true
     }
 
-    fn needs_stacks(&self) -> bool {
+    fn needs_stacks(&self, _: Orientation) -> bool {
         true
     }
 

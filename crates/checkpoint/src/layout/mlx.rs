@@ -5,12 +5,14 @@
 //! affine    1, 2, 3, 4, 5, 6, 8 bits      F32|F16|BF16 [N, K/g]       the same      value = RN(RN(code * scale) + bias), in the type of the scales
 //! mxfp4     E2M1                          U8 (E8M0)    [N, K/32]
 //! mxfp8     E4M3                          U8 (E8M0)    [N, K/32]
-//! nvfp4     E2M1                          U8 (E4M3)    [N, K/16]      M.global_scale F32 []: scale * (global / 2688), where there is one
+//! nvfp4     E2M1                          U8 (E4M3)    [N, K/16]      M.global_scale F32 []: scale * (global / 2688), see below
 //! ```
 //!
 //! A row is one dense stream of unsigned codes, least significant bit first, which fills whole words, as in memory. Embeddings are quantized too; experts are stacks, [E, N, ..].
 //! The configuration has `quantization` and the same as `quantization_config`, without `quant_method`: `{"group_size": 64, "bits": 4, "mode": "affine", "MODULE":
 //! {...} or false}`; which modules are quantized is seen from their `scales`. transformers' `metal` is the affine mode with `qbiases`.
+//! A second level of NVFP4 is an argument of `mx.quantize` and `mx.dequantize`, called `global_scale`: the largest magnitude, a float or a list of one. No module
+//! of MLX or mlx-lm has a parameter for it, so their files do not hold it, and their loaders refuse one; read is the argument's name.
 //! Sources: mlx 0.32 `ops.cpp`, `backend/cpu/quantized.cpp`; mlx-lm `utils.py`.
 
 mod config;
@@ -21,7 +23,7 @@ use super::{Carried, Found, Holds, Layout, Linear, Part, Quantized};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Block, Format, MXFP4, MXFP8, NVFP4, ScaleKind, Zero};
-use lowbit_calib::Activations;
+use lowbit_calib::{Activations, recipes::Producer};
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 
@@ -63,6 +65,10 @@ fn mode(format: &Format) -> Option<(&'static str, u32, usize)> {
 impl Layout for Mlx {
     fn name(&self) -> &'static str {
         "mlx"
+    }
+
+    fn producer(&self) -> Producer {
+        Producer::Mlx
     }
 
     fn carries(&self, format: &Format) -> Vec<Carried> {

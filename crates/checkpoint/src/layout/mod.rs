@@ -62,9 +62,11 @@ pub use packing::Packing;
 pub(crate) use part::together;
 pub use part::{Holds, Linear, Make, Part, quantum};
 pub use quantized::{Quantized, QuantizedModule, Scheme};
+pub(crate) use qweight::unpacked;
 pub use stored::{Assemble, Extra, ExtraKind, Stored};
 pub(crate) use stored::{any_quantization_config, read_floats, same_bytes};
 
+use crate::arch::Orientation;
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::Format;
@@ -208,13 +210,16 @@ pub trait Layout: fmt::Debug + Sync {
         false
     }
 
-    /// Whether a 3-D stack of experts stays one tensor. Otherwise it is cut into one linear for each expert.
-    fn keeps_stacks(&self) -> bool {
+    /// Whether a 3-D stack of experts, whose matrices lie like this in an unquantized checkpoint, stays one tensor. Otherwise it is cut into one linear
+    /// for each expert.
+    fn keeps_stacks(&self, stacks: Orientation) -> bool {
+        let _ = stacks;
         false
     }
 
-    /// Whether experts have to be 3-D stacks, so that those which stand apart are put together.
-    fn needs_stacks(&self) -> bool {
+    /// Whether experts have to be 3-D stacks, so that those which stand apart are put together, in a model whose stacks lie like this.
+    fn needs_stacks(&self, stacks: Orientation) -> bool {
+        let _ = stacks;
         false
     }
 

@@ -34,6 +34,7 @@ mod algorithm;
 mod config;
 mod exclude;
 mod find;
+mod stacks;
 
 use super::{Cache, CacheNumber, Carried, Companion, Found, Holds, Layout, Linear, Part, Quantized};
 use crate::safetensors::Dtype;

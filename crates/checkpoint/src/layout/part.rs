@@ -158,6 +158,30 @@ impl Part {
         }
     }
 
+    /// Where the first byte stands that is no code, in bytes of the file that belong to this part: packings that give codes more bits than they have
+    /// can hold others.
+    pub(crate) fn stray(&self, file: &[u8]) -> Option<usize> {
+        match self.holds {
+            // The sign and everything above it are the same.
+            Holds::Codes(Some(Packing::Wide { bits: bits @ 1..8, .. })) => {
+                file.iter().position(|byte| !matches!(byte.cast_signed() >> (bits - 1), 0 | -1))
+            }
+            Holds::Codes(Some(Packing::OneByte { bits: bits @ 1..8 })) => {
+                file.iter().position(|byte| byte >> bits != 0)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same as an error of the tensor, of bytes that stand at `start` of it.
+    pub(crate) fn refuse_stray(&self, tensor: Tensor<'_>, start: usize, file: &[u8]) -> crate::Result<()> {
+        let Some(at) = self.stray(file) else { return Ok(()) };
+        let Some(Packing::Wide { bits, .. } | Packing::OneByte { bits }) = self.packing() else {
+            return Ok(());
+        };
+        Err(tensor.error(format!("byte {} is {:#04x}, no code of {bits} bits", start + at, file[at])))
+    }
+
     /// The inverse of [`pack`](Self::pack).
     ///
     /// # Panics

@@ -19,6 +19,7 @@
 use super::part::scale_dtype;
 use super::stored::input_scale;
 use super::{Carried, Companion, Found, Holds, Layout, Linear, Part, Quantized, Scheme, Stored};
+use crate::arch::Orientation;
 use crate::safetensors::{Dtype, TensorFile};
 use crate::{CONFIG, Checkpoint, Error, Result, json};
 use lowbit_blocks::{Block, Format, Shape, Zero};
@@ -81,7 +82,7 @@ impl Layout for Plain {
         [Activations::None, Activations::Dynamic, Activations::Static].map(carried).into()
     }
 
-    fn keeps_stacks(&self) -> bool {
+    fn keeps_stacks(&self, _: Orientation) -> bool {
         true
     }
 

@@ -5,6 +5,7 @@ mod settings;
 mod zeros;
 
 pub(super) use settings::{Convention, Settings, is_auto_round};
+pub(crate) use zeros::unpacked;
 pub(super) use zeros::{Zeros, constant};
 
 use super::part::{Linear, scale_kind};

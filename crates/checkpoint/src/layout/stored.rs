@@ -221,6 +221,7 @@ impl Stored {
         }
         let mut packed = vec![0; range.len()];
         tensor.read(range.start as u64, &mut packed)?;
+        part.refuse_stray(tensor, range.start, &packed)?;
         part.unpack(format, shape, rows.clone(), &packed, memory);
         Ok(())
     }

@@ -93,14 +93,11 @@ pub(super) fn carry_over(
         match to.cache(&cache.attention, cache.number) {
             Some((name, place)) => {
                 let numbers = read_floats(source)?;
-                carried.units.push(placed(
-                    name,
-                    place,
-                    source.entry.shape.clone(),
-                    numbers,
-                    Dtype::BF16,
-                    &cache.tensor,
-                ));
+                // Half as wide where nothing is lost by it, which is how tools that take either write it.
+                let halved = numbers.iter().all(|x| bf16::from_f32(*x).to_f32().to_bits() == x.to_bits());
+                let dtype = if halved { Dtype::BF16 } else { Dtype::F32 };
+                let shape = source.entry.shape.clone();
+                carried.units.push(placed(name, place, shape, numbers, dtype, &cache.tensor));
                 carried.cache |= matches!(cache.number, CacheNumber::Scale(_));
             }
             None => {

@@ -168,7 +168,7 @@ impl ConvertJob {
                 targets.push(Target { linear, strips, scheme });
             }
         }
-        if self.layout.needs_stacks() {
+        if self.layout.needs_stacks(arch.stacks()) {
             targets = stacks::stack(arch, targets);
         }
         Ok((targets, decoded))
@@ -438,7 +438,7 @@ struct Ready {
 fn cut(arch: &Arch, layout: &dyn Layout, linear: &Linear, at: usize) -> Vec<(Linear, Vec<Strip>)> {
     let Shape { matrices, rows, cols } = linear.shape;
     let whole = || (0..matrices).map(|matrix| Strip::whole(at, matrix, rows)).collect();
-    if layout.keeps_stacks() || !(linear.stacked || matrices > 1) {
+    if layout.keeps_stacks(linear.orientation) || !(linear.stacked || matrices > 1) {
         return vec![(linear.clone(), whole())];
     }
     let Some(experts) = arch.split_experts(&linear.weight, &[matrices, rows, cols]) else {

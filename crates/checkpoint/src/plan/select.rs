@@ -191,7 +191,7 @@ fn cut(arch: &Arch, layout: &dyn Layout, tensor: Tensor<'_>) -> Option<Vec<Picke
     let whole = |shape| picked(module_of(&entry.name).to_owned(), entry.name.clone(), shape, 0);
     match entry.shape[..] {
         [rows, cols] => Some(vec![whole(Shape::matrix(rows, cols))]),
-        [matrices, rows, cols] if layout.keeps_stacks() => {
+        [matrices, rows, cols] if layout.keeps_stacks(arch.stacks()) => {
             let mut stack = whole(Shape { matrices, rows, cols });
             stack.linear.stacked = true;
             Some(vec![stack])

@@ -130,10 +130,14 @@ impl Linears {
                 continue;
             }
             let hull = strip.hull(&inside);
-            let read = self.stored[strip.linear].rows(checkpoint, strip.from.matrix, hull)?;
+            let stored = &self.stored[strip.linear];
+            let tile = stored.tile(&hull);
+            let first = hull.start - tile.start;
+            let read = stored.rows(checkpoint, strip.from.matrix, tile)?;
             for (nth, at) in inside.enumerate() {
                 let to = strip.to.first + at * strip.to.step - rows.start;
-                let row = read.rows(0, nth * strip.from.step..nth * strip.from.step + 1);
+                let from = first + nth * strip.from.step;
+                let row = read.rows(0, from..from + 1);
                 codes[format.codes_range(shape, 0, to..to + 1)].copy_from_slice(row.codes());
                 scales[format.scales_range(shape, 0, to..to + 1)].copy_from_slice(row.scales());
                 zeros[format.zeros_range(shape, 0, to..to + 1)]

@@ -2,6 +2,9 @@
 //!
 //! A layer is an outlier if its SQNR is below the median of its format by [`SPREAD`] robust deviations (1.4826 MAD) and by [`MARGIN`] dB; and too
 //! low on its own if it is below what its format keeps of any usual weights.
+//!
+//! Both are from measurements, docs/checkpoints.md has them: of 231 layers of two trained models, in 24 formats, none was more than 2.95 dB below the median of its format,
+//! but for INT8 with one scale for a tensor, 13.0 dB and 3.5 deviations. Deviations alone say little: where layers are alike some are 10 of them away.
 
 use super::checks::Code;
 use super::finding::Finding;
@@ -12,7 +15,7 @@ use crate::layout::Reading;
 use crate::progress::{Phase, Progress};
 use crate::weights::Weights;
 use crate::{Checkpoint, Result};
-use lowbit_blocks::Format;
+use lowbit_blocks::{Block, Format};
 use lowbit_kernels::Element;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +23,7 @@ use std::path::Path;
 /// Robust deviations below the median.
 const SPREAD: f64 = 6.0;
 /// Decibels below the median that are nothing unusual, however alike the other layers are.
-const MARGIN: f64 = 3.0;
+const MARGIN: f64 = 4.0;
 /// Layers of a format without which there is no median to speak of.
 const ENOUGH: usize = 5;
 /// What copies may lose by another float type, in dB of SQNR.
@@ -114,9 +117,13 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)
 }
 
-/// What a format keeps of any usual weights, in dB: about half of what it keeps of a normal distribution.
+/// What a format keeps of any usual weights, in dB: about half of the least that was measured.
 const fn floor(format: &Format) -> f64 {
     match format.element {
+        // One large value takes the steps from all others.
+        Element::Int { bits } | Element::Uint { bits } if matches!(format.block, Block::Tensor) => {
+            bits as f64 + 1.0
+        }
         Element::Int { bits } | Element::Uint { bits } => match bits {
             1 => -3.0,
             2 => 1.0,

@@ -12,9 +12,8 @@
 use super::checks::Code;
 use super::config::Claim;
 use super::finding::Finding;
-use super::floats::CHUNK;
 use crate::checkpoint::Tensor;
-use crate::layout::any_quantization_config;
+use crate::layout::{Packing, any_quantization_config, unpacked};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
 use serde_json::Value;
@@ -36,6 +35,7 @@ struct Layer<'a> {
     module: &'a str,
     bits: usize,
     inputs: usize,
+    outputs: usize,
     groups: usize,
     zeros: Tensor<'a>,
 }
@@ -107,7 +107,7 @@ impl<'a> Layer<'a> {
         let across = if packed == Packed::Awq { wide == zero_cols } else { wide == outputs };
         let fits = words(codes) && words(zeros) && across && zero_rows == groups && (1..=8).contains(&bits);
         let inputs = if packed == Packed::Awq { high } else { high.checked_mul(32)? / bits.max(1) };
-        (fits && groups <= inputs).then_some(Self { module, bits, inputs, groups, zeros })
+        (fits && groups <= inputs).then_some(Self { module, bits, inputs, outputs, groups, zeros })
     }
 
     /// Whether groups of this size are as many as there are scales; the last may be short.
@@ -121,8 +121,8 @@ impl<'a> Layer<'a> {
 
     /// What is wrong with the zero points of a layer that is said to be symmetric.
     fn symmetric(&self, packed: Packed) -> Result<Option<(Code, String)>> {
-        let (low, high) = self.extremes()?;
-        let middle = 1u32 << (self.bits - 1);
+        let Some((low, high)) = self.extremes()? else { return Ok(None) };
+        let middle = 1u8 << (self.bits - 1);
         let v1 = if packed == Packed::GptqV1 { middle - 1 } else { middle };
         Ok(match (low, high) {
             (low, high) if low != high => {
@@ -139,28 +139,11 @@ impl<'a> Layer<'a> {
         })
     }
 
-    /// The smallest and the largest stored zero point.
-    fn extremes(&self) -> Result<(u32, u32)> {
-        let (bits, mask) = (self.bits as u32, (1u32 << self.bits) - 1);
-        let (mut low, mut high) = (u32::MAX, 0);
-        let row = self.zeros.entry.len() / self.groups as u64;
-        let rows = (CHUNK / row.max(1)).max(1);
-        for begin in (0..self.groups as u64).step_by(rows as usize) {
-            let mut bytes = vec![0; (rows.min(self.groups as u64 - begin) * row) as usize];
-            self.zeros.read(begin * row, &mut bytes)?;
-            for row in bytes.chunks_exact(row as usize) {
-                // A dense stream from the least significant bit on, whatever its width.
-                let (mut held, mut count) = (0u32, 0);
-                for &byte in row {
-                    (held, count) = (held | u32::from(byte) << count, count + 8);
-                    while count >= bits {
-                        (low, high) = (low.min(held & mask), high.max(held & mask));
-                        (held, count) = (held >> bits, count - bits);
-                    }
-                }
-            }
-        }
-        Ok((low, high))
+    /// The smallest and the largest stored zero point; the order in which AWQ has them does not matter for that.
+    fn extremes(&self) -> Result<Option<(u8, u8)>> {
+        let packing = Packing::Columns { bits: self.bits as u32, less_one: false };
+        let zeros = unpacked(self.zeros, packing, (self.outputs, self.groups))?;
+        Ok(zeros.and_then(|zeros| Some((*zeros.iter().min()?, *zeros.iter().max()?))))
     }
 
     /// What is wrong with the order of columns. `kept` is the group size of columns that should be in their own order.

@@ -255,6 +255,8 @@ fn files_that_lie_are_errors() {
         ("ct-w3-asym-group", dtype("down_proj.weight_shape", Dtype::U64), "not two or three I64"),
         ("ct-w3-asym-group", dtype("down_proj.weight_packed", Dtype::F32), "is F32 [64, 9]"),
         ("ct-w4-sym-group", args("symmetric", json!(false)), "weight_zero_point"),
+        ("ct-w8a8-static", args("num_bits", json!(4)), ", no code of 4 bits"),
+        ("ct-w8a8-asym", args("num_bits", json!(7)), ", no code of 7 bits"),
         ("ct-g_idx-sym", order(3), "g_idx"),
         ("ct-g_idx-sym", order(i32::MAX), "g_idx"),
         ("ct-g_idx-sym", order(-5), "g_idx"),

@@ -4,10 +4,10 @@ use crate::digests::{assert_digests, decoded, folders};
 use crate::model::{Tensor, error, llama_config, plan, weights, write_file, write_model};
 use lowbit_blocks::{Block, FP8, FP8_BLOCK, FP8_CHANNEL, Format, MXFP4, MXFP8, ScaleKind};
 use lowbit_calib::Activations;
-use lowbit_checkpoint::Checkpoint;
 use lowbit_checkpoint::arch::Orientation;
 use lowbit_checkpoint::layout::{self, Linear};
 use lowbit_checkpoint::safetensors::Dtype;
+use lowbit_checkpoint::{Checkpoint, ConvertJob};
 use serde_json::{Value, json};
 
 #[test]
@@ -189,4 +189,65 @@ fn deepseek_v4_mixes_tiles_and_packed_experts() {
         error(dir.path(), other.path(), |job| (job.format, job.layout) = (FP8, layout::DEEPSEEK_V4))
             .contains("layouts that can: ")
     );
+}
+
+/// Experts of Llama 4 go out of FBGEMM's stacks and come back to the same bytes, in the shapes that the model has.
+#[test]
+fn fbgemm_stacks_of_llama_4_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = json!({"model_type": "llama4_text", "dtype": "bfloat16", "quantization_config": {"quant_method": "fbgemm_fp8"}});
+    let experts = "model.layers.0.feed_forward.experts";
+    let tensor = |name: &str, dtype: Dtype, shape: &[usize]| {
+        let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+        let at = |i: usize| match dtype {
+            // Numbers below 1, of both signs; scales that bf16 holds.
+            Dtype::F8_E4M3 => (i * 37 % 0x30 + (i % 2) * 0x80) as u8,
+            _ => [0, 0, (i * 11) as u8, 0x3e][i % 4],
+        };
+        (format!("{experts}.{name}"), dtype, shape.to_vec(), (0..bytes).map(at).collect::<Vec<_>>())
+    };
+    let stacks = vec![
+        tensor("gate_up_proj", Dtype::F8_E4M3, &[2, 32, 64]),
+        tensor("gate_up_proj_scale", Dtype::F32, &[2, 1, 64]),
+        tensor("down_proj", Dtype::F8_E4M3, &[2, 32, 48]),
+        tensor("down_proj_scale", Dtype::F32, &[2, 48, 1]),
+    ];
+    write_model(dir.path(), config, stacks.clone());
+    for between in [layout::COMPRESSED_TENSORS, layout::MODELOPT, layout::PLAIN] {
+        let (apart, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for (from, to, layout) in
+            [(dir.path(), apart.path(), between), (apart.path(), again.path(), layout::FBGEMM_FP8)]
+        {
+            let mut job = ConvertJob::new(from, to, layout);
+            job.exact_only = true;
+            job.plan().unwrap().run(&()).unwrap();
+        }
+        let last = Checkpoint::open(again.path()).unwrap();
+        for (name, dtype, shape, bytes) in &stacks {
+            let found = last.tensor(name).unwrap_or_else(|| panic!("{}: no {name}", between.name()));
+            assert_eq!((found.entry.dtype, &found.entry.shape), (*dtype, shape), "{name}");
+            assert_eq!(found.read_all().unwrap(), *bytes, "{} {name}", between.name());
+        }
+    }
+}
+
+/// FP8 with static scales of its inputs, from ModelOpt's.
+#[test]
+fn static_fp8_is_written_from_a_source_that_has_the_scales() {
+    let source = folders("modelopt-fp8").into_iter().find(|f| f.ends_with("modelopt-fp8")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let mut job = ConvertJob::new(&source, out.path(), layout::FP8);
+    job.exact_only = true;
+    job.plan().unwrap().run(&()).unwrap();
+    let (was, is) = (Checkpoint::open(&source).unwrap(), Checkpoint::open(out.path()).unwrap());
+    let bytes = |of: &Checkpoint, suffix: &str| {
+        of.tensor(&format!("model.layers.0.self_attn.k_proj.{suffix}")).unwrap().read_all().unwrap()
+    };
+    assert_eq!(bytes(&was, "input_scale"), bytes(&is, "activation_scale"));
+    assert_eq!(bytes(&was, "weight_scale"), bytes(&is, "weight_scale_inv"));
+    assert_eq!(bytes(&was, "weight"), bytes(&is, "weight"));
+    assert_eq!(is.config().unwrap()["quantization_config"]["activation_scheme"], "static");
+    let linear = &layout::read(&is).unwrap().unwrap().linears[0];
+    assert_eq!(linear.activations, Activations::Static);
+    assert!(linear.input_scale.is_some());
 }

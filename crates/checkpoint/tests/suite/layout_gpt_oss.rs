@@ -121,7 +121,7 @@ fn stacks_are_cut_and_put_together_again() {
         convert(&oss, apart.path(), layout);
         let cut = Checkpoint::open(apart.path()).unwrap();
         let names: Vec<_> = cut.tensors().map(|t| t.entry.name.clone()).collect();
-        if !layout.keeps_stacks() {
+        if !layout.keeps_stacks(Orientation::InOut) {
             let up = names.iter().any(|name| name.starts_with("model.layers.0.mlp.experts.1.up_proj."));
             assert!(
                 up && names.contains(&"model.layers.0.mlp.experts.1.up_proj.bias".to_owned()),

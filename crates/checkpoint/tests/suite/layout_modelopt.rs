@@ -25,8 +25,9 @@ fn what_modelopt_writes_decodes_to_what_it_decodes() {
 
 #[test]
 fn what_it_says_of_modules_is_said_again() {
-    for folder in folders("modelopt-") {
-        assert!(assert_said_again(&folder));
+    // Rows of a stack that became one scale for each expert are called what nothing else is, and are not written.
+    for folder in folders("modelopt-").iter().filter(|folder| !folder.ends_with("modelopt-llama4-fp8-pcpt")) {
+        assert!(assert_said_again(folder));
     }
 }
 
@@ -40,7 +41,8 @@ fn tensors_tell_what_they_are_where_no_configuration_does() {
         // Without both, and with the one in config.json alone.
         for own in [None, Some(own)] {
             // That activations are quantized without a scale of their own is said by the name alone.
-            if own.is_none() && folder.ends_with("modelopt-w4a8-mxfp4-fp8") {
+            let silent = ["modelopt-w4a8-mxfp4-fp8", "modelopt-llama4-fp8-pcpt"];
+            if own.is_none() && silent.iter().any(|name| folder.ends_with(name)) {
                 continue;
             }
             let (dir, has_own) = (tempfile::tempdir().unwrap(), own.is_some());
@@ -322,13 +324,23 @@ fn scales_of_inputs_and_caches_go_to_compressed_tensors_and_come_back() {
     assert_eq!(config["quant_algo"], "NVFP4");
 
     for (name, algorithm) in [("modelopt-fp8-kv", "FP8"), ("modelopt-nvfp4-kv", "NVFP4")] {
-        let (ct, config, dir) = convert(&testdata("layouts/made").join(name), COMPRESSED_TENSORS);
+        let source = testdata("layouts/made").join(name);
+        let (ct, config, dir) = convert(&source, COMPRESSED_TENSORS);
+        let source = Checkpoint::open(&source).unwrap();
         for scale in ["k_scale", "v_scale"] {
-            let entry = ct.tensor(&format!("model.layers.0.self_attn.{scale}")).unwrap().entry;
-            assert_eq!(entry.shape, [1], "{name}");
+            let tensor = ct.tensor(&format!("model.layers.0.self_attn.{scale}")).unwrap();
+            assert_eq!(tensor.entry.shape, [1], "{name}");
+            let was = format!("model.layers.0.self_attn.{}_proj.{scale}", &scale[..1]);
+            let was = source.tensor(&was).unwrap().read_all().unwrap();
+            // Narrower where nothing is lost by it, and never rounded.
+            let is = tensor.read_all().unwrap();
+            let halved = was[..2] == [0, 0];
+            assert_eq!(is, if halved { &was[2..] } else { &was[..] }, "{name} {scale}");
         }
         assert_eq!(config["kv_cache_scheme"]["type"], "float", "{name}");
         let (back, config, _dir) = convert(dir.path(), MODELOPT);
+        let scale = |of: &Checkpoint| of.tensor(&format!("{K}.k_scale")).unwrap().read_all().unwrap();
+        assert_eq!(scale(&back), scale(&source), "{name}");
         assert!(back.tensor(&format!("{K}.k_scale")).is_some_and(|t| t.entry.shape.is_empty()), "{name}");
         assert_eq!(
             (&config["quant_algo"], &config["kv_cache_scheme"]["num_bits"]),

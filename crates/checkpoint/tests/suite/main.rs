@@ -1,6 +1,7 @@
 //! Tests of whole checkpoints: what is read, what is written, and what happens when something goes wrong. One binary, because linking takes longer
 //! than testing.
 
+mod again;
 mod arch;
 mod converting;
 mod digests;
@@ -27,6 +28,7 @@ mod model;
 mod overlay;
 mod parity;
 mod reading;
+mod round_trips;
 mod selecting;
 mod verify;
 mod verify_faults;

@@ -1,7 +1,7 @@
 //! The matrix of conversions in docs/checkpoints.md is what the code says, and what the code says is what happens. `LOWBIT_BLESS=1` rewrites it.
 
 use crate::model::{contents, plan, weights, write_model};
-use lowbit_blocks::Format;
+use lowbit_blocks::{Dtype, Format};
 use lowbit_calib::Activations;
 use lowbit_checkpoint::layout::{self, Carried, LAYOUTS, Layout, PLAIN, Verdict, carried, conversion};
 use lowbit_checkpoint::{ConvertJob, Error};
@@ -16,7 +16,7 @@ const BEGIN: &str = "<!-- BEGIN conversions (generated) -->\n";
 const END: &str = "<!-- END conversions -->";
 
 /// Layouts that are written.
-fn written() -> impl Iterator<Item = &'static dyn Layout> {
+pub(crate) fn written() -> impl Iterator<Item = &'static dyn Layout> {
     LAYOUTS.iter().copied().filter(|layout| carried(*layout).next().is_some())
 }
 
@@ -31,7 +31,7 @@ fn matrix() -> String {
         for (name, format, _) in carried(from) {
             write!(text, "| {} | `{name}` |", from.name()).unwrap();
             for to in written() {
-                write!(text, " {} |", conversion(from, &format, to)).unwrap();
+                write!(text, " {} |", conversion(from, &format, to, Dtype::Bf16)).unwrap();
             }
             text.push('\n');
         }
@@ -67,7 +67,8 @@ fn source() -> TempDir {
     dir
 }
 
-fn convert(from: &Path, to: &'static dyn Layout) -> Result<(TempDir, Vec<String>), Error> {
+/// Converts with one worker; what became of each linear.
+pub(crate) fn convert(from: &Path, to: &'static dyn Layout) -> Result<(TempDir, Vec<String>), Error> {
     let out = tempdir().unwrap();
     let mut job = ConvertJob::new(from, out.path(), to);
     job.settings.jobs = 1;
@@ -87,9 +88,6 @@ fn the_matrix_is_what_happens() {
         for (name, format, ways) in
             carried(from).filter(|(name, ..)| from.name() != PLAIN.name() || *name == "nvfp4")
         {
-            // Static scales of inputs come with calibration.
-            let is_static =
-                |ways: &[Carried]| ways.first().is_some_and(|w| w.activations == Activations::Static);
             if is_static(&ways) {
                 continue;
             }
@@ -102,7 +100,7 @@ fn the_matrix_is_what_happens() {
             .unwrap();
             for to in written().filter(|to| to.name() != from.name()) {
                 let context = format!("{name} from {} to {}", from.name(), to.name());
-                let verdict = conversion(from, &format, to);
+                let verdict = conversion(from, &format, to, Dtype::Bf16);
                 let (second, how) = match (convert(first.path(), to), verdict) {
                     (Err(Error::CannotCarry { .. }), Verdict::Refused) => continue,
                     // Numbers that have no image cannot be chosen anew for it either.
@@ -129,7 +127,7 @@ fn the_matrix_is_what_happens() {
                     to.carries(&format).iter().any(|way| way.activations == ways[0].activations);
                 if how.iter().all(|how| how == "exact")
                     && keeps_activations
-                    && back_is_exact(from, &format, to)
+                    && back_is_exact(from, &format, to, Dtype::Bf16)
                 {
                     let (third, how) = convert(second.path(), from).unwrap();
                     assert!(how.iter().all(|how| how == "exact"), "{context} and back: {how:?}");
@@ -143,9 +141,16 @@ fn the_matrix_is_what_happens() {
     assert!(there_and_back >= 20, "{there_and_back}");
 }
 
-/// Whether the layout that was come from has an image of everything that the other one holds now.
-fn back_is_exact(from: &dyn Layout, format: &Format, to: &dyn Layout) -> bool {
-    let there = layout::counterpart(to, &from.stores(format, lowbit_blocks::Dtype::Bf16));
-    let back = layout::counterpart(from, &to.stores(&there, lowbit_blocks::Dtype::Bf16));
-    back.name() == format.name() && matches!(conversion(to, &there, from), Verdict::Exact | Verdict::Scales)
+/// Whether it needs static scales of inputs, which come with calibration.
+pub(crate) fn is_static(ways: &[Carried]) -> bool {
+    ways.first().is_some_and(|way| way.activations == Activations::Static)
+}
+
+/// Whether the layout that was come from has an image of everything that the other one holds now, of weights of this type.
+pub(crate) fn back_is_exact(from: &dyn Layout, format: &Format, to: &dyn Layout, dtype: Dtype) -> bool {
+    let there = layout::counterpart(to, &from.stores(format, dtype));
+    let back = layout::counterpart(from, &to.stores(&there, dtype));
+    // The types of scales among them: our own layout keeps whatever they are.
+    from.stores(&back, dtype) == from.stores(format, dtype)
+        && matches!(conversion(to, &there, from, dtype), Verdict::Exact | Verdict::Scales)
 }

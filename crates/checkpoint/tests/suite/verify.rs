@@ -5,6 +5,7 @@ use crate::model::{Tensor, plan, testdata, weights, write_model};
 use crate::verify_faults::FAULTS;
 use lowbit_blocks::Format;
 use lowbit_calib::Activations;
+use lowbit_checkpoint::arch::Orientation;
 use lowbit_checkpoint::index::{INDEX, Index};
 use lowbit_checkpoint::layout::{self, LAYOUTS, Layout};
 use lowbit_checkpoint::safetensors::{Dtype, TensorFile, header_bytes, order};
@@ -260,7 +261,7 @@ fn whatever_is_written_is_good_also_beside_its_original() {
     write_original(original.path());
     assert_eq!(look(original.path(), None).findings, []);
     let mut written = 0;
-    for &layout in LAYOUTS.iter().filter(|layout| !layout.needs_stacks()) {
+    for &layout in LAYOUTS.iter().filter(|layout| !layout.needs_stacks(Orientation::OutIn)) {
         for format in formats() {
             for way in layout.carries(&format).into_iter().filter(|w| w.activations != Activations::Static) {
                 let out = tempfile::tempdir().unwrap();

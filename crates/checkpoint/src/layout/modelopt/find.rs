@@ -3,6 +3,7 @@
 use super::super::{Extra, ExtraKind, Found, Stored, stored};
 use super::algorithm::{ALGORITHMS, Algorithm, Weight};
 use super::config::SIDE_FILE;
+use super::stacks;
 use crate::checkpoint::{Checkpoint, read_config};
 use crate::safetensors::Entry;
 use crate::{Error, Result};
@@ -29,7 +30,9 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
         if stored::any_quantization_config(checkpoint).is_some() || !modules().all(known) {
             return Ok(None);
         }
-        let found: Found = modules().map(|module| module_of(checkpoint, &Map::new(), module)).collect();
+        let found = modules().map(|module| module_of(checkpoint, &Map::new(), module));
+        let stacks = stacks::names(checkpoint).map(|name| stacks::read(checkpoint, name, Activations::None));
+        let found: Found = found.chain(stacks).collect();
         return Ok((!found.is_empty() && found.iter().all(Result::is_ok)).then_some(found));
     };
     let layers = config.get("quantized_layers").and_then(Value::as_object);
@@ -37,7 +40,10 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
         let layer = layers.and_then(|layers| layers.get(module)).and_then(Value::as_object);
         module_of(checkpoint, layer.unwrap_or(config), module)
     });
-    Ok(Some(stored.collect()))
+    let algorithm = config.get("quant_algo").and_then(Value::as_str).and_then(Algorithm::named);
+    let unscaled = algorithm.map_or(Activations::None, |algorithm| algorithm.unscaled);
+    let stacks = stacks::names(checkpoint).map(|name| stacks::read(checkpoint, name, unscaled));
+    Ok(Some(stored.chain(stacks).collect()))
 }
 
 /// `quantization_config` if it is ModelOpt's; engines also write `modelopt_fp4` and the like there.

@@ -22,7 +22,7 @@ pub(super) fn pack_unsigned(bits: u32, cols: usize, memory: &[u8], file: &mut [u
     rows.for_each(|(from, to)| unpack_bits(bits, from, to));
 }
 
-/// What does not fit the bits is cut: a file that says fewer bits than its codes have.
+/// What does not fit the bits is cut; readers refuse it before.
 pub(super) fn unpack((bits, signed): (u32, bool), cols: usize, file: &[u8], memory: &mut [u8]) {
     let width = (cols * bits as usize).div_ceil(8);
     let mut codes = vec![0; cols];

@@ -23,6 +23,23 @@ pub(in super::super) enum Zeros {
     Own,
 }
 
+/// The zero points of `rows` rows and `cols` groups that are packed like this; `None` where the tensor is not as long as they are.
+pub(crate) fn unpacked(
+    tensor: Tensor<'_>,
+    packing: Packing,
+    (rows, cols): (usize, usize),
+) -> Result<Option<Vec<u8>>> {
+    // Checked before there is memory for them: every zero point has a field of the file.
+    let bits = tensor.entry.len().saturating_mul(8);
+    let fits = rows.checked_mul(cols).is_some_and(|all| all as u64 <= bits);
+    if !fits || packing.packed_len(rows, cols) as u64 != tensor.entry.len() {
+        return Ok(None);
+    }
+    let mut zeros = vec![0; rows * cols];
+    packing.unpack(rows, cols, &tensor.read_all()?, &mut zeros);
+    Ok(Some(zeros))
+}
+
 impl Zeros {
     /// Looks at the zero points of `rows` rows and `cols` groups, packed like this. `symmetric` is what the configuration says.
     pub(in super::super) fn look(
@@ -32,15 +49,9 @@ impl Zeros {
         (rows, cols): (usize, usize),
         symmetric: bool,
     ) -> Result<Self> {
-        let file = tensor.read_all()?;
-        // Checked before there is memory for them: every zero point has a field of the file.
-        if rows.checked_mul(cols).is_none_or(|all| all > file.len() * 8)
-            || packing.packed_len(rows, cols) != file.len()
-        {
+        let Some(zeros) = unpacked(tensor, packing, (rows, cols))? else {
             return Ok(Self::Own); // What is wrong with the tensor is said when the parts are held against it.
-        }
-        let mut zeros = vec![0; rows * cols];
-        packing.unpack(rows, cols, &file, &mut zeros);
+        };
         let all = |value: u8| zeros.iter().all(|&zero| zero == value);
         let middle = 1u8 << (bits - 1);
         let other = match packing {

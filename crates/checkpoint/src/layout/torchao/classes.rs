@@ -4,9 +4,9 @@ use super::super::part::scale_kind;
 use super::super::{Extra, ExtraKind, Holds, Linear, Packing, Part, Stored};
 use super::fields::Fields;
 use crate::safetensors::Dtype;
-use crate::{Checkpoint, Result, Tensor};
+use crate::{Result, Tensor};
 use lowbit_blocks::{
-    Block, Format, MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8, MXFP8_E5M2, NVFP4, QTensor, ScaleKind, Shape, Zero,
+    Block, Format, MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8, MXFP8_E5M2, NVFP4, ScaleKind, Shape, Zero,
     swizzle::Swizzle,
 };
 use lowbit_calib::Activations;
@@ -67,20 +67,18 @@ struct Laid {
     codes: Option<Packing>,
     scales: Option<Packing>,
     zeros: Option<Holds>,
-    /// Whether a code has a byte of its own with room for more.
-    roomy: bool,
 }
 
 impl Laid {
     fn new(shape: Shape, format: Format) -> Self {
-        Self { shape, format, codes: None, scales: None, zeros: None, roomy: false }
+        Self { shape, format, codes: None, scales: None, zeros: None }
     }
 }
 
 impl Class {
     /// The linear that these fields are.
     pub(super) fn read(&self, fields: &Fields<'_>) -> Result<Stored> {
-        let Laid { shape, format, codes, scales, zeros, roomy } = (self.layout)(fields)?;
+        let Laid { shape, format, codes, scales, zeros } = (self.layout)(fields)?;
         format.check(shape).map_err(|e| fields.error(e.to_string()))?;
         let linear = Linear {
             module: crate::arch::module_of(fields.weight).to_owned(),
@@ -125,7 +123,6 @@ impl Class {
             });
         }
         let mut stored = Stored::new(fields.checkpoint, linear, format, parts)?;
-        stored.assemble = roomy.then_some(checked as super::super::Assemble);
         dress(&mut stored, fields);
         Ok(stored)
     }
@@ -186,7 +183,7 @@ fn integers(fields: &Fields<'_>, bits: u8) -> Result<Laid> {
     };
     let codes = (asymmetric || bits < 8).then_some(Packing::Wide { bits: wide, signed: !asymmetric });
     let zeros = zeros.map(|_| holds);
-    Ok(Laid { codes, zeros, roomy: bits < 8, ..Laid::new(shape, format.with_scale(scale)) })
+    Ok(Laid { codes, zeros, ..Laid::new(shape, format.with_scale(scale)) })
 }
 
 /// Zero points of I8, none of them out of the range of the codes.
@@ -235,10 +232,9 @@ fn mx(fields: &Fields<'_>) -> Result<Laid> {
     };
     let shape = fields.shape(values)?;
     let bits = format.element.bits();
-    let roomy = bits == 6;
-    let codes = roomy.then_some(Packing::OneByte { bits });
+    let codes = (bits == 6).then_some(Packing::OneByte { bits });
     let laid = blocks_of(fields, shape, format)?;
-    Ok(Laid { codes, roomy, ..laid })
+    Ok(Laid { codes, ..laid })
 }
 
 fn nvfp4(fields: &Fields<'_>) -> Result<Laid> {
@@ -273,27 +269,4 @@ fn block(fields: &Fields<'_>, shape: Shape) -> Result<Block> {
 fn float_scale(tensor: Tensor<'_>) -> Result<ScaleKind> {
     let kind = scale_kind(tensor.entry.dtype).filter(|kind| kind.bytes() > 1);
     kind.ok_or_else(|| tensor.error(format!("is {}, not F32, F16 or BF16", tensor.entry.dtype)))
-}
-
-/// One matrix, after every byte was seen to hold a code of the format.
-fn checked(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) -> Result<QTensor<'static>> {
-    let (format, shape) = (&stored.format, stored.linear.shape);
-    for part in &stored.parts {
-        let Holds::Codes(packing) = part.holds else { continue };
-        let bits = format.element.bits();
-        let fits = |byte: u8| match packing {
-            // The sign and everything above it are the same.
-            Some(Packing::Wide { .. }) => matches!(byte.cast_signed() >> (bits - 1), 0 | -1),
-            _ => byte >> (bits - 1) < 2,
-        };
-        let range = part.range(format, shape, matrix, 0..shape.rows);
-        let tensor = checkpoint.require(&part.name)?;
-        let mut bytes = vec![0; range.len()];
-        tensor.read(range.start as u64, &mut bytes)?;
-        if let Some(at) = bytes.iter().position(|&byte| !fits(byte)) {
-            let reason = format!("byte {} is {:#04x}, no code of {bits} bits", range.start + at, bytes[at]);
-            return Err(tensor.error(reason));
-        }
-    }
-    Stored { assemble: None, ..stored.clone() }.rows(checkpoint, matrix, 0..shape.rows)
 }
