@@ -181,8 +181,10 @@ impl Checkpoint {
             files.push(file);
         }
         Ok(self.with_sheets(files, &hidden, |config| {
-            // What the plain layout's own files say, so that it is recognised.
-            config.insert("quantization_config".into(), json!({"quant_method": "lowbit", "version": 1}));
+            if !hidden.is_empty() {
+                // What the plain layout's own files say, so that it is recognised.
+                config.insert("quantization_config".into(), json!({"quant_method": "lowbit", "version": 1}));
+            }
         }))
     }
 }

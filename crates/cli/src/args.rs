@@ -165,17 +165,9 @@ pub(crate) struct CalibrationOptions {
     #[arg(long, value_name = "N", default_value_t = 1, hide_short_help = true)]
     pub(crate) rescales: usize,
 
-    /// GPTQ: how much of the drift of the inputs, away from the original model's, the weights make up for; 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, hide_short_help = true)]
+    /// GPTQ: how much of what earlier layers lost the weights make up for; 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
     pub(crate) drift: f64,
-
-    /// GPTQ: what is added to the residual stream makes up for the stream's own drift, too.
-    #[arg(long, hide_short_help = true)]
-    pub(crate) stream: bool,
-
-    /// GPTQ: damping of the drift's regression.
-    #[arg(long, default_value_t = 0.05, hide = true)]
-    pub(crate) drift_damping: f64,
 
     /// Every layer sees the inputs of the unquantized model.
     #[arg(long)]
@@ -191,6 +183,10 @@ pub(crate) enum MethodName {
     Sweep,
     /// Sweep, error feedback and coordinate descent; needs text or statistics with Hessians.
     Gptq,
+    /// Sweep, after factors that a search finds have moved from the inputs into the weights; needs text.
+    Awq,
+    /// Rounding, after half of the outliers of the inputs (as powers) has moved into the weights; needs text.
+    Smoothquant,
 }
 
 /// Values of `--sensitivity`.
@@ -313,7 +309,8 @@ pub(crate) struct QuantizeArgs {
     #[arg(long, value_name = "RULE")]
     pub(crate) scale_rule: Option<String>,
 
-    /// How codes are chosen. `sweep` searches scales; `gptq` also feeds errors back and descends on the output's error.
+    /// How codes are chosen. `sweep` searches scales; `gptq` also feeds errors back and descends on the output's error; `awq` and `smoothquant` move factors
+    /// of the inputs into the weights first.
     #[arg(short, long, default_value = "rtn", value_name = "METHOD")]
     pub(crate) method: MethodName,
 

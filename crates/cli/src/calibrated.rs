@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use lowbit_blocks::Format;
 use lowbit_checkpoint::Job;
 use lowbit_model::{
-    CalibratedJob, ColumnOrder, LinearReport, Method, Methods, Mix, MixedJob, ModelReport, Sensitivity,
-    Statistics,
+    CalibratedJob, ColumnOrder, LinearReport, Method, Methods, Mix, MixedJob, ModelReport, Prescale,
+    Sensitivity, Statistics,
 };
 
 use crate::args::{CalibrationOptions, MethodName, OrderName, QuantizeArgs, SensitivityName};
@@ -27,6 +27,9 @@ pub(crate) fn calibrates(args: &QuantizeArgs) -> Result<bool> {
         MethodName::Gptq if !given => bail!(
             "--method gptq needs to see inputs: --text FILE, or --stats FILE of an earlier `calibrate --hessians`"
         ),
+        MethodName::Awq | MethodName::Smoothquant if args.calibration.text.is_empty() => {
+            bail!("this method runs the model while it searches: --text FILE")
+        }
         _ => Ok(given),
     }
 }
@@ -123,16 +126,19 @@ fn mix_text(mix: &Mix) -> String {
 fn method(name: MethodName, options: &CalibrationOptions) -> Method {
     Method {
         method: match name {
-            MethodName::Rtn => Methods::Rtn,
-            MethodName::Sweep => Methods::Sweep,
+            MethodName::Rtn | MethodName::Smoothquant => Methods::Rtn,
+            MethodName::Sweep | MethodName::Awq => Methods::Sweep,
             MethodName::Gptq => Methods::Gptq,
+        },
+        prescale: match name {
+            MethodName::Awq => Prescale::Awq,
+            MethodName::Smoothquant => Prescale::Smooth,
+            _ => Prescale::None,
         },
         damping: options.damping,
         passes: options.passes,
         rescales: options.rescales,
         drift: options.drift,
-        stream: options.stream,
-        drift_damping: options.drift_damping,
         order: match options.order {
             OrderName::Natural => ColumnOrder::Natural,
             OrderName::Activation => ColumnOrder::Activation,

@@ -51,7 +51,7 @@ fn job(args: &QuantizeArgs) -> Result<Job> {
     job.layout = layout::named(&args.layout)?;
     job.scale_rule = match &args.scale_rule {
         Some(rule) => Some(rule.parse::<ScaleRule>()?),
-        None if args.method == MethodName::Rtn => None,
+        None if matches!(args.method, MethodName::Rtn | MethodName::Smoothquant) => None,
         None => searched(&job.format),
     };
     job.parity = args.parity;

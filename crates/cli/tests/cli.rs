@@ -277,3 +277,74 @@ fn conversions_that_cannot_be_are_refused_in_one_line() {
     assert!(refusal(&["quantize", text(&quantized), "-o", text(&out)]).contains("`convert` changes that"));
     assert!(!out.exists());
 }
+
+/// Text of this repository, as arguments.
+fn book() -> [String; 6] {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/text/persuasion.txt");
+    ["--text", text(&path), "--window", "64", "--windows", "12"].map(str::to_owned)
+}
+
+fn with<'a>(book: &[&'a str], args: &[&'a str]) -> Vec<&'a str> {
+    [args, book].concat()
+}
+
+#[test]
+fn codes_are_chosen_by_what_the_layers_see_and_the_result_is_judged() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (source, book) = (model(), book());
+    let book: Vec<&str> = book.iter().map(String::as_str).collect();
+    let at = |name: &str| temp.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (gptq, rtn, stats, by_stats) = (at("gptq"), at("rtn"), at("stats.safetensors"), at("by-stats"));
+
+    let said = answer(&with(&book, &["quantize", text(&source), "-o", &gptq, "-f", "mxfp4", "-m", "gptq"]));
+    assert!(said.contains("21 linears by 768 tokens") && said.contains("worst outputs"), "{said}");
+    answer(&["quantize", text(&source), "-o", &rtn, "-f", "mxfp4"]);
+    let judged = |dir: &str| json(&with(&book, &["eval", dir, "--against", text(&source), "--json"]));
+    let (by_gptq, by_rtn) = (judged(&gptq), judged(&rtn));
+    let kl = |figures: &Value| figures["kl"].as_f64().expect("a number");
+    assert!(kl(&by_gptq) < kl(&by_rtn), "{by_gptq} {by_rtn}");
+    assert!(answer(&with(&book, &["eval", &gptq])).contains("perplexity"));
+
+    let said = answer(&with(&book, &["calibrate", text(&source), "-o", &stats, "--hessians", "-q"]));
+    assert!(said.contains("12 inputs over 768 tokens"), "{said}");
+    answer(&["quantize", text(&source), "-o", &by_stats, "-m", "gptq", "--stats", &stats, "-q"]);
+    let matrix = at("austen.imatrix");
+    answer(&with(&book, &["calibrate", text(&source), "-o", &matrix, "-q"]));
+    let by_matrix = at("by-matrix");
+    answer(&["quantize", text(&source), "-o", &by_matrix, "-m", "sweep", "--stats", &matrix, "-q"]);
+    let refused =
+        refusal(&["quantize", text(&source), "-o", &at("x"), "-m", "gptq", "--stats", &matrix, "-q"]);
+    assert!(refused.contains("Hessian") && refused.contains("austen.imatrix"), "{refused}");
+
+    let page = at("report.html");
+    answer(&["report", &gptq, "--against", text(&source), "--stats", &stats, "-o", &page, "-q"]);
+    let page = std::fs::read_to_string(page).expect("a page");
+    assert!(page.contains("<svg") && page.contains("model.layers.2.mlp.down_proj"));
+    assert!(!page.contains("http"), "a page that loads nothing");
+
+    let mixed = at("mixed");
+    let args = ["quantize", text(&source), "-o", &mixed, "-m", "sweep", "--bits", "5.5", "--json"];
+    let mix = &json(&with(&book, &args))["mix"];
+    assert!(mix["bits"].as_f64().is_some_and(|bits| bits <= 5.5 && bits > 5.0), "{mix}");
+}
+
+#[test]
+fn calibration_that_cannot_be_is_refused_in_one_line() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (source, out) = (model(), temp.path().join("out"));
+    let quantize = |rest: &[&str]| refusal(&[&["quantize", text(&source), "-o", text(&out)], rest].concat());
+    assert!(quantize(&["-m", "gptq"]).contains("--text FILE"));
+    assert!(quantize(&["--text", "x.txt"]).contains("looks at no inputs"));
+    assert!(quantize(&["-m", "gptq", "--text", "nowhere.txt"]).contains("cannot read nowhere.txt"));
+    let short = temp.path().join("short.txt");
+    std::fs::write(&short, "Sir Walter Elliot").expect("a file");
+    let said = quantize(&["-m", "gptq", "--text", text(&short), "-q"]);
+    assert!(said.contains("tokens fill 0 windows of 512"), "{said}");
+    assert!(!out.exists());
+    let said = refusal(&["report", text(&source), "--against", text(&source)]);
+    assert!(said.contains("no quantized linears"), "{said}");
+    let page = temp.path().join("stats.txt");
+    let said =
+        refusal(&["calibrate", text(&source), "--text", text(&short), "-o", text(&page), "--window", "4"]);
+    assert!(said.contains("neither .safetensors nor .imatrix"), "{said}");
+}

@@ -33,7 +33,8 @@ pub use layer::Layer;
 pub use mixed::{Mix, MixedGroup, MixedJob, Sensitivity};
 pub use model::Model;
 pub use quantize::{
-    CalibratedJob, ColumnOrder, LinearReport, Method, Methods, ModelReport, ScaleWeighing, Statistics,
+    CalibratedJob, ColumnOrder, LinearReport, Method, Methods, ModelReport, Prescale, ScaleWeighing,
+    Statistics,
 };
 pub use stage::{Hook, Linear, Stage, StageKind};
 pub use text::Tokenizer;

@@ -57,6 +57,13 @@ impl Desk {
         Some(self.path(layer)).filter(|path| path.exists())
     }
 
+    /// Puts down a sheet for the time being; the next takes its place.
+    pub(super) fn scratch(&self, sheet: &Sheet) -> Result<PathBuf> {
+        let path = self.dir.join("scratch.safetensors");
+        sheet.write(&path)?;
+        Ok(path)
+    }
+
     /// Writes the sheet of a layer.
     pub(super) fn finish(&self, layer: usize, mut sheet: Sheet, reports: &[LinearReport]) -> Result<PathBuf> {
         // Reports are numbers and names: their JSON always exists.

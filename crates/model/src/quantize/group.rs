@@ -9,7 +9,7 @@ use lowbit_checkpoint::overlay::Sheet;
 use lowbit_checkpoint::{Choice, Progress};
 use lowbit_kernels::Kernels;
 
-use super::{LinearReport, Method, Methods};
+use super::{LinearReport, Method, Methods, Prescale};
 use crate::{Error, Result};
 
 /// What is known of an input.
@@ -25,6 +25,9 @@ pub(super) struct Known {
     /// Where the original model's inputs are known.
     pub(super) drift: Option<Drift>,
 }
+
+/// What is added to the diagonal in the regression of the drift, as a part of its mean.
+const DRIFT_DAMPING: f64 = 0.05;
 
 /// A linear to quantize: its choice, and its weight as f32.
 pub(super) type Member<'a> = (&'a Choice, &'a [f32]);
@@ -59,7 +62,7 @@ impl<'a> Solver<'a> {
             let stats: Vec<TensorStats> = shared.get(&choice.shares).cloned().into_iter().collect();
             let target = match (&known.drift, &known.hessian) {
                 (Some(drift), Some(hessian)) => {
-                    let target = drift.target(weight, hessian, self.method.drift_damping, self.method.drift);
+                    let target = drift.target(weight, hessian, DRIFT_DAMPING, self.method.drift);
                     Some(target.map_err(|e| of(choice, &e))?)
                 }
                 _ => None,
@@ -118,7 +121,8 @@ impl<'a> Solver<'a> {
             return gptq.quantize(recipe, shape, weight, hessian, stats);
         }
         // In the weight's own type, which some producers' recipes round scales to: the bytes are those of a job without inputs.
-        let dtype = choice.linear.dtype;
+        let folded = self.method.prescale != Prescale::None;
+        let dtype = if folded { Dtype::F32 } else { choice.linear.dtype };
         let mut quantizer = recipe.quantizer(shape, dtype, stats, self.kernels)?;
         if self.method.method == Methods::Sweep && known.tokens > 0 {
             quantizer = quantizer.with_importance(Importance::Channels(&known.squares))?;

@@ -14,9 +14,10 @@ use serde_json::json;
 use super::desk::Desk;
 use super::group::{Known, Solver};
 use super::original::Original;
+use super::prescale::Folded;
 use super::settle::Settler;
-use super::{LinearReport, Method, Methods, ModelReport, Statistics};
-use crate::{Error, Model, Result};
+use super::{LinearReport, Method, Methods, ModelReport, Prescale, Statistics};
+use crate::{Error, Hidden, Layer, Model, Result};
 
 /// A quantization job whose codes are chosen by what the layers of the model see.
 ///
@@ -106,7 +107,7 @@ impl CalibratedJob {
                 }
                 None => {
                     let solver = Solver::new(&self.method, self.job.kernels, progress);
-                    let mut layer = model.layer(at)?;
+                    let (mut layer, folded) = self.layer(&model, at, &hidden, &by_name, &desk)?;
                     let mut original = None;
                     if let Some(before) = &mut before {
                         layer.forward(before, original.insert(Original::default()))?;
@@ -118,7 +119,10 @@ impl CalibratedJob {
                         return Err(cancelled());
                     }
                     forward?;
-                    let Solver { sheet, reports, .. } = settler.solver;
+                    let Solver { mut sheet, reports, .. } = settler.solver;
+                    for (name, dtype, shape, bytes) in folded.kept {
+                        sheet.tensor(&name, dtype, &shape, bytes);
+                    }
                     sheets.push(desk.finish(at, sheet, &reports)?);
                     reports
                 }
@@ -144,6 +148,13 @@ impl CalibratedJob {
     pub fn run_on(&self, statistics: &Statistics, progress: &dyn Progress) -> Result<ModelReport> {
         let start = Instant::now();
         let choices = self.choices(progress)?;
+        if self.method.prescale != Prescale::None {
+            let (file, reason) = (
+                statistics.path().to_owned(),
+                "factors of inputs are searched while the model runs: give the text".into(),
+            );
+            return Err(Error::Statistics { file, reason });
+        }
         let weights = Weights::open(&self.job.source)?;
         let identity = self.identity::<[u32; 0]>(weights.checkpoint(), &choices, &[]);
         let desk = Desk::open(&self.job.out, &identity, self.job.resume)?;
@@ -202,6 +213,24 @@ impl CalibratedJob {
         let mut convert = ConvertJob::new(&self.job.source, &self.job.out, self.job.layout);
         (convert.settings, convert.overlay) = (settings, sheets);
         Ok(convert.plan()?.run(progress)?)
+    }
+
+    /// A layer to quantize, with the factors of its inputs in its weights, if the method moves any.
+    fn layer(
+        &self,
+        model: &Model<'_>,
+        at: usize,
+        hidden: &Hidden,
+        choices: &HashMap<&str, &Choice>,
+        desk: &Desk,
+    ) -> Result<(Layer, Folded)> {
+        if self.method.prescale == Prescale::None {
+            return Ok((model.layer(at)?, Folded::default()));
+        }
+        let folded = Folded::of(&self.method, model, at, hidden, choices)?;
+        let under = Checkpoint::open(&self.job.source)?.overlaid(&[desk.scratch(&folded.sheet())?])?;
+        let layer = Model::open(&under)?.layer(at)?;
+        Ok((layer, folded))
     }
 
     /// The linears to quantize, each in its format.

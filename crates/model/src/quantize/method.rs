@@ -32,11 +32,26 @@ impl FromStr for Methods {
     }
 }
 
+/// Factors that are moved from the inputs of linears into their weights, and out of the norms and linears before them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prescale {
+    /// None.
+    #[default]
+    None,
+    /// AWQ: of a grid, those that make the error of the outputs least; none if none is better.
+    Awq,
+    /// SmoothQuant: the square root of the largest input over the largest weight.
+    Smooth,
+}
+
 /// A method with its numbers.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Method {
     /// Which one.
     pub method: Methods,
+    /// What is moved from the inputs into the weights first.
+    pub prescale: Prescale,
     /// Added to the diagonal of the Hessian, as a part of its mean.
     pub damping: f64,
     /// Passes of coordinate descent, at most.
@@ -47,12 +62,8 @@ pub struct Method {
     pub weighing: ScaleWeighing,
     /// Rounds of choosing scales and codes of blocks together, after descent.
     pub rescales: usize,
-    /// How much of the drift of the inputs, away from those of the original model, the weights make up for: 0 to 1. Sequential only.
+    /// How much of what earlier layers lost the weights make up for ([`Drift`](lowbit_calib::Drift)): 0 to 1. Where layers are sequential.
     pub drift: f64,
-    /// Whether what is added to the residual stream makes up for the stream's own drift, too.
-    pub stream: bool,
-    /// What is added to the diagonal in the regression of the drift.
-    pub drift_damping: f64,
     /// Whether layers see the inputs that quantized layers before them give, or those of the original model.
     pub sequential: bool,
 }
@@ -62,14 +73,13 @@ impl Default for Method {
     fn default() -> Self {
         Self {
             method: Methods::Gptq,
+            prescale: Prescale::None,
             damping: 0.05,
             passes: 3,
             order: ColumnOrder::Activation,
             weighing: ScaleWeighing::Diagonal,
             rescales: 1,
-            drift: 0.0,
-            stream: false,
-            drift_damping: 0.05,
+            drift: 0.5,
             sequential: true,
         }
     }

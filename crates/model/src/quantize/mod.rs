@@ -9,6 +9,7 @@
 //!
 //! `method.rs`  what is done, as data
 //! `group.rs`   linears that read the same input, quantized together
+//! `prescale.rs` factors moved from inputs into weights first: AWQ, SmoothQuant
 //! `statistics.rs` what is known of inputs from an earlier run
 //! `settle.rs`  one stage of a layer that runs: its inputs seen, its linears quantized
 //! `original.rs` what the original model's layer reads, next to the quantized one's
@@ -23,11 +24,12 @@ mod group;
 mod job;
 mod method;
 mod original;
+mod prescale;
 mod report;
 mod settle;
 mod statistics;
 
 pub use job::CalibratedJob;
-pub use method::{ColumnOrder, Method, Methods, ScaleWeighing};
+pub use method::{ColumnOrder, Method, Methods, Prescale, ScaleWeighing};
 pub use report::{LinearReport, ModelReport};
 pub use statistics::Statistics;

@@ -90,7 +90,7 @@ impl Hook for Settler<'_> {
 
     fn stream(&mut self, kind: StageKind, stream: &[f32], width: usize) -> Result<()> {
         let before = self.original.as_ref().and_then(|original| original.stream(kind));
-        let before = before.filter(|before| self.method.stream && before.len() == stream.len());
+        let before = before.filter(|before| before.len() == stream.len());
         self.short = before.map(|before| {
             let short = before.iter().zip(stream).map(|(before, now)| before - now);
             (kind, short.collect(), width)

@@ -46,6 +46,11 @@ impl Statistics {
         Ok(Self { path: path.to_owned(), kind })
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// E\[x^2\] of each input feature of a module; `None` if the file does not know it.
     ///
     /// # Errors
