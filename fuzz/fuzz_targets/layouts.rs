@@ -11,8 +11,8 @@ use std::{env, fs, process};
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use lowbit_blocks::Dtype;
-use lowbit_checkpoint::verify::{VerifyOptions, verify};
 use lowbit_checkpoint::layout::{Layout, Stored};
+use lowbit_checkpoint::verify::{VerifyOptions, verify};
 use lowbit_checkpoint::{Checkpoint, ConvertJob, DequantizeJob, Job, Plan, inspect, layout};
 
 fn dir() -> &'static PathBuf {

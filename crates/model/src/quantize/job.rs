@@ -212,7 +212,10 @@ impl CalibratedJob {
         settings.resume = self.job.resume;
         let mut convert = ConvertJob::new(&self.job.source, &self.job.out, self.job.layout);
         (convert.settings, convert.overlay) = (settings, sheets);
-        Ok(convert.plan()?.run(progress)?)
+        let mut report = convert.plan()?.run(progress)?;
+        // Of the model, not of the sheets over it.
+        report.source_bytes = Checkpoint::open(&self.job.source)?.total_size();
+        Ok(report)
     }
 
     /// A layer to quantize, with the factors of its inputs in its weights, if the method moves any.
