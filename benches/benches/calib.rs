@@ -5,8 +5,8 @@
 //! LOWBIT_SIZE=4096 cargo bench -p lowbit-benches --bench calib -- gptq      a larger layer
 //! ```
 //!
-//! Operations of GPTQ of r rows and n columns, an addition and a multiplication each counted: n^3 / 3 for the factor, r n^2 for the feedback, and 2 r n^2
-//! for each loss that is measured and each pass of descent.
+//! Operations of GPTQ of r rows and n columns, an addition and a multiplication each counted: n^3 / 3 for the factor, r n^2 for the feedback and for the loss
+//! before and after it, 2 r n^2 for each pass of descent and for the gradient it begins with, which takes the place of the second loss.
 
 #![allow(missing_docs)] // criterion's macros
 

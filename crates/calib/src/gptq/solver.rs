@@ -179,10 +179,17 @@ impl Problem<'_> {
         let mut rows = Rows::new(grid, n, weight);
         let padded = rows.padded();
         let rounded = rows.rounded();
-        let measured = |rows: &Rows| loss::without_gradient(&rows.errors(0..n), &self.curvature, n, padded);
-        let rtn = measured(&rows);
+        let rtn = loss::without_gradient(&rows.errors(0..n), &self.curvature, n, padded);
         self.feed_back(&mut rows)?;
-        let mut losses = measured(&rows);
+        let errors = rows.errors(0..n);
+        // Descent needs the gradient, which is worth a loss.
+        let descends = gptq.passes + gptq.rescales > 0;
+        let mut gradient = descends.then(|| loss::gradient(&errors, &self.curvature, n));
+        let mut losses = match &gradient {
+            Some(gradient) => loss::of_rows(&errors, gradient, padded),
+            None => loss::without_gradient(&errors, &self.curvature, n, padded),
+        };
+        drop(errors);
         let mut report = Loss { damping: self.factor.damping, ..Loss::default() };
         for row in 0..rows.count {
             // Also where the feedback overflowed.
@@ -196,10 +203,12 @@ impl Problem<'_> {
         report.rtn = rtn[..rows.count].iter().sum();
         report.feedback = losses[..rows.count].iter().sum();
         report.solved = report.feedback;
-        if gptq.passes + gptq.rescales > 0 {
-            let mut gradient = loss::gradient(&rows.errors(0..n), &self.curvature, n);
-            self.descend(&mut rows, &mut gradient, &mut report);
-            losses = loss::of_rows(&rows.errors(0..n), &gradient, padded);
+        if let Some(gradient) = &mut gradient {
+            if report.rows_kept > 0 {
+                *gradient = loss::gradient(&rows.errors(0..n), &self.curvature, n);
+            }
+            self.descend(&mut rows, gradient, &mut report);
+            losses = loss::of_rows(&rows.errors(0..n), gradient, padded);
             report.solved = losses[..rows.count].iter().sum();
         }
         let mut values = vec![0.0; rows.count * n];
