@@ -1,0 +1,43 @@
+//! Logits of every family are those of transformers.
+
+use crate::tiny::Tiny;
+use lowbit_checkpoint::Checkpoint;
+use lowbit_model::Model;
+
+#[test]
+fn logits_of_every_family_are_those_of_transformers() {
+    let names = Tiny::names();
+    assert_eq!(names.len(), 12);
+    for name in names {
+        let tiny = Tiny::read(&name);
+        let dir = tiny.write();
+        let checkpoint = Checkpoint::open(dir.path()).unwrap();
+        let model = Model::open(&checkpoint).unwrap();
+        let hidden = model.hidden(&tiny.tokens).unwrap();
+        let (head, vocab, width) = (model.head().unwrap(), model.config().vocab, hidden.width());
+        for (sequence, want) in tiny.logits.iter().enumerate() {
+            let end = (sequence + 1) * tiny.tokens[0].len() * width;
+            let got = head.logits(&hidden.values()[end - want.len() / vocab * width..end]).unwrap();
+            assert_eq!(got.len(), want.len());
+            let worst = got.iter().zip(want).map(|(g, w)| (g - w).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "{name}: logits differ by {worst}");
+        }
+    }
+}
+
+#[test]
+fn generated_tokens_are_the_likeliest_one_by_one() {
+    let tiny = Tiny::read("llama");
+    let dir = tiny.write();
+    let checkpoint = Checkpoint::open(dir.path()).unwrap();
+    let model = Model::open(&checkpoint).unwrap();
+    // All but the last of a sequence whose next tokens transformers' logits say.
+    let (prompt, logits) = (&tiny.tokens[0][..21], &tiny.logits[0]);
+    let first = &logits[..model.config().vocab];
+    let want = first.iter().position(|&l| l == first.iter().copied().fold(f32::MIN, f32::max)).unwrap();
+    let got = model.generate(prompt, 3).unwrap();
+    assert_eq!((got.len(), got[0] as usize), (3, want));
+    let longer: Vec<u32> = prompt.iter().chain(&got[..2]).copied().collect();
+    assert_eq!(model.generate(&longer, 1).unwrap(), got[2..]);
+    assert!(model.generate(prompt, 0).unwrap().is_empty());
+}
