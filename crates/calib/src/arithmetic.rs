@@ -111,8 +111,15 @@ pub(crate) fn round_to(dtype: Dtype, x: f32) -> f32 {
     }
 }
 
-/// RN_d of each number, through the kernels.
-pub(crate) fn round_slice(kernels: Kernels, dtype: Dtype, x: &mut [f32]) {
+/// RN_d of each number, in place, through the kernels: to the nearest number of the type, ties to even, beyond its range infinite.
+///
+/// ```
+/// use lowbit_blocks::{Dtype, Kernels};
+/// let mut x = [1.001, -3.0, 70_000.0];
+/// lowbit_calib::round_slice(Kernels::best(), Dtype::F16, &mut x);
+/// assert_eq!(x, [1.000_976_6, -3.0, f32::INFINITY]);
+/// ```
+pub fn round_slice(kernels: Kernels, dtype: Dtype, x: &mut [f32]) {
     const ROOM: usize = 256;
     match dtype {
         Dtype::F32 => {}

@@ -32,7 +32,7 @@ mod tokens;
 mod whole;
 mod zero_block;
 
-pub use arithmetic::{Arithmetic, Quotient, Ties, ZeroSign};
+pub use arithmetic::{Arithmetic, Quotient, Ties, ZeroSign, round_slice};
 pub use bias::bias_correction;
 pub use drift::Drift;
 pub use error::Error;

@@ -1,6 +1,10 @@
 //! `perplexity DIR TEXT [--against DIR] [--window 512] [--windows 24] [--compared 8] [--skip 2000] [--tokenizer DIR]
-//! [--activations]`: perplexity of a model on a text file, and its divergence from the original.
+//! [--activations configured|amax|four-over-six]`: perplexity of a model on a text file, and its divergence from the original.
+//!
+//! Activations are quantized as the checkpoint says, or all to NVFP4 by the named rule.
 
+use lowbit_blocks::NVFP4;
+use lowbit_calib::{Recipe, ScaleRule};
 use lowbit_checkpoint::Checkpoint;
 use lowbit_model::{Activations, Model, Tokenizer, windows};
 use std::collections::BTreeMap;
@@ -12,7 +16,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.strip_prefix("--") {
-            Some("activations") => drop(options.insert("activations".to_owned(), String::new())),
             Some(key) => drop(options.insert(key.to_owned(), args.next().ok_or("an option has a value")?)),
             None => paths.push(arg),
         }
@@ -27,9 +30,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let checkpoint = Checkpoint::open(dir)?;
     let mut model = Model::open(&checkpoint)?;
-    if options.contains_key("activations") {
-        model = model.with_activations(Activations::AsConfigured);
-    }
+    let amax = Recipe::new(NVFP4)?;
+    model = match options.get("activations").map(String::as_str) {
+        None => model,
+        Some("configured") => model.with_activations(Activations::AsConfigured),
+        Some("amax") => model.with_activations(Activations::All(amax)),
+        Some("four-over-six") => {
+            model.with_activations(Activations::All(amax.with_scale_rule(ScaleRule::FourOverSix)?))
+        }
+        Some(other) => return Err(format!("--activations {other}?").into()),
+    };
     let start = Instant::now();
     if let Some(against) = options.get("against") {
         let original = Checkpoint::open(against)?;

@@ -7,17 +7,24 @@
 //! FP8 in tiles                           one scale for each 128 features of a token
 //! MXFP4, MXFP8                           power-of-two scales for each 32 features
 //! NVFP4                                  E4M3 scales for each 16 features, and a tensor scale: the checkpoint's, or one a token
+//! LLM.int8()                             INT8 with one scale a token; its outliers, |x| >= 6, leave the amax and stay as they are
+//! bitsandbytes in four bits              input, decoded weight and result rounded to bf16 or f16
 //! ```
+//!
+//! bitsandbytes keeps a column of the whole batch where any token of it has an outlier. Here each token keeps its own, as when tokens are generated one
+//! by one: a result does not depend on what else is in the batch.
 
 use crate::{Error, Result};
 use lowbit_blocks::{
-    Block, Dtype, Element, FP8, FP8_CHANNEL, Format, INT8, MXFP4, MXFP8, NVFP4, QTensor, ScaleKind, Shape,
-    TensorScale,
+    Block, Dtype, Element, FP8, FP8_CHANNEL, Format, INT8, Kernels, MXFP4, MXFP8, NVFP4, QTensor, ScaleKind,
+    Shape, TensorScale,
 };
 use lowbit_calib::recipes::{Producer, recipe};
-use lowbit_calib::{Activations as Scheme, Recipe, ScaleRule, TokenScale, quantize_tokens};
+use lowbit_calib::{
+    Activations as Scheme, Recipe, ScaleRule, TokenScale, outliers, quantize_tokens, round_slice,
+};
 use lowbit_checkpoint::Checkpoint;
-use lowbit_checkpoint::layout::{ExtraKind, Stored};
+use lowbit_checkpoint::layout::{ExtraKind, Product, Stored};
 
 /// What is done to the inputs of a model's linears.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -55,14 +62,43 @@ pub enum Input {
         /// The scale.
         scale: f32,
     },
+    /// INT8 token by token; what is as large as this stays as it is: LLM.int8().
+    Outliers {
+        /// The magnitude from which on a value is an outlier.
+        threshold: f32,
+    },
+    /// The whole product is taken in this type: the output is rounded to it, too. Weights are when they are read.
+    Float(Dtype),
 }
 
 impl Input {
+    /// Takes results to the type that the product is taken in.
+    pub(crate) fn round_output(&self, y: &mut [f32]) {
+        if let Self::Float(dtype) = self {
+            round_slice(Kernels::best(), *dtype, y);
+        }
+    }
+
     /// Quantizes rows of `cols` features and puts back what the codes say.
     pub(crate) fn quantize(&self, linear: &str, cols: usize, x: &mut [f32]) -> Result<()> {
         let tokens = x.len() / cols.max(1);
         match self {
             Self::Plain => {}
+            Self::Float(dtype) => round_slice(Kernels::best(), *dtype, x),
+            Self::Outliers { threshold } => {
+                for token in x.chunks_exact_mut(cols.max(1)) {
+                    let kept = outliers::columns(token, cols, *threshold);
+                    let kept: Vec<_> = kept.into_iter().map(|c| (c, std::mem::take(&mut token[c]))).collect();
+                    let rows = outliers::Int8Rows::new(token, cols).map_err(|e| Error::Activations {
+                        linear: linear.to_owned(),
+                        reason: e.to_string(),
+                    })?;
+                    for (x, &code) in token.iter_mut().zip(&rows.codes) {
+                        *x = f32::from(code) * rows.absmax[0] / 127.0;
+                    }
+                    kept.into_iter().for_each(|(c, x)| token[c] = x);
+                }
+            }
             Self::Static { format, scale } => {
                 let shape = Shape::matrix(tokens, cols);
                 let q = QTensor::encode(*format, shape, (&*x).into(), &[*scale], None, TensorScale::None)?;
@@ -111,6 +147,11 @@ impl Activations {
             Self::AsConfigured => None,
             Self::WithRule(rule) => Some(*rule),
         };
+        match stored.map(|stored| stored.product) {
+            Some(Product::In(dtype)) => return Ok(Input::Float(dtype)),
+            Some(Product::Outliers(threshold)) => return Ok(Input::Outliers { threshold }),
+            _ => {}
+        }
         let Some(stored) = stored.filter(|stored| stored.activations != Scheme::None) else {
             return Ok(Input::Plain);
         };
@@ -157,4 +198,48 @@ fn format_of(weights: &Format) -> Option<Format> {
         (Element::Int { bits: 8 }, ..) => INT8,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outliers_stay_and_the_rest_is_eight_bits() {
+        // The larger token has an outlier in column 1; without it, its amax is 1.27 and its codes are hundredths.
+        let mut x = [1.27, -80.0, 0.504, 0.25, 2.54, 5.9];
+        Input::Outliers { threshold: 6.0 }.quantize("", 3, &mut x).unwrap();
+        let step = 5.9_f32 / 127.0;
+        for (x, want) in x.iter().zip([1.27, -80.0, 0.50, 5.0 * step, 55.0 * step, 5.9]) {
+            assert!((x - want).abs() < 1e-6, "{x} {want}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_multiplied_as_llm_int8_does() {
+        let weight: Vec<f32> = (0..5 * 8).map(|i| ((i * 37 % 23) as f32 - 11.0) / 16.0).collect();
+        let weight = outliers::Int8Rows::new(&weight, 8).unwrap();
+        let token = [0.3, -7.5, 2.25, 0.0, 5.99, -0.01, 6.0, 1.5];
+        let want = outliers::product(&token, &weight, 8, 6.0).unwrap();
+        let mut x = token;
+        Input::Outliers { threshold: 6.0 }.quantize("", 8, &mut x).unwrap();
+        for ((row, absmax), want) in weight.codes.chunks(8).zip(&weight.absmax).zip(want) {
+            let y: f32 = row.iter().zip(&x).map(|(&w, x)| f32::from(w) * absmax / 127.0 * x).sum();
+            assert!((y - want).abs() < 1e-4 * want.abs().max(1.0), "{y} {want}");
+        }
+        let mut nan = [f32::NAN, 1.0];
+        assert!(Input::Outliers { threshold: 6.0 }.quantize("q", 2, &mut nan).is_err());
+    }
+
+    #[test]
+    fn products_in_a_shorter_float_are_rounded() {
+        let mut x = [1.003, 1.005, -256.9];
+        Input::Float(Dtype::Bf16).quantize("", 3, &mut x).unwrap();
+        assert_eq!(x, [1.0, 1.007_812_5, -256.0]);
+        let mut y = [1.005];
+        Input::Plain.round_output(&mut y);
+        assert_eq!(y, [1.005]);
+        Input::Float(Dtype::Bf16).round_output(&mut y);
+        assert_eq!(y, [1.007_812_5]);
+    }
 }

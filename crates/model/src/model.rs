@@ -4,16 +4,17 @@
 //! embed ──► layer 0 ──► layer 1 ──► … ──► head        each layer is read when it is asked for, and dropped by the caller
 //! ```
 
-use crate::activations::Activations;
+use crate::activations::{Activations, Input};
 use crate::config::Config;
 use crate::head::Head;
 use crate::hidden::Hidden;
 use crate::layer::Layer;
 use crate::stage::{Hook, Linear};
 use crate::{Error, Result};
-use lowbit_calib::recipes::Producer;
+use lowbit_calib::{recipes::Producer, round_slice};
 use lowbit_checkpoint::layout::{ExtraKind, Stored};
 use lowbit_checkpoint::{Checkpoint, Weight, Weights};
+use lowbit_kernels::Kernels;
 use std::collections::BTreeMap;
 
 /// A decoder whose weights are read when they are needed. It borrows the open checkpoint.
@@ -207,16 +208,19 @@ impl<'c> Model<'c> {
         }
         let mut values = Vec::new();
         weight.read(0..rows, &mut values)?;
+        let producer = self.weights.reading().map_or(Producer::Lowbit, |r| r.layout.producer());
+        let is_head = module == self.head_module();
+        let input = match (is_head, self.activations) {
+            (true, Activations::All(_)) => Input::Plain,
+            _ => self.activations.input(module, stored, producer, self.checkpoint())?,
+        };
+        if let Input::Float(dtype) = input {
+            round_slice(Kernels::best(), dtype, &mut values);
+        }
         let bias = format!("{module}.bias");
         let demanded = self.config.biased.iter().any(|b| module.rsplit('.').next() == Some(b));
         let has = demanded || self.weights.get(&bias).is_some();
         let bias = if has { Some(self.vector(&bias, rows)?) } else { None };
-        let producer = self.weights.reading().map_or(Producer::Lowbit, |r| r.layout.producer());
-        let is_head = module == self.head_module();
-        let input = match (is_head, self.activations) {
-            (true, Activations::All(_)) => crate::Input::Plain,
-            _ => self.activations.input(module, stored, producer, self.checkpoint())?,
-        };
         Ok(Linear { name: module.to_owned(), rows, cols, weight: values, bias, input_factors, input })
     }
 

@@ -148,6 +148,7 @@ impl Stage {
                 }
                 let x = prepared.as_ref().map_or(chunk, |(_, x)| x);
                 product(x, &linear.weight, linear.bias.as_deref(), cols, linear.rows, y);
+                linear.input.round_output(y);
             }
         }
         Ok(outputs)

@@ -63,7 +63,7 @@ pub(crate) use part::together;
 pub use part::{Holds, Linear, Make, Part, quantum};
 pub use quantized::{Quantized, QuantizedModule, Scheme};
 pub(crate) use qweight::unpacked;
-pub use stored::{Assemble, Extra, ExtraKind, Stored};
+pub use stored::{Assemble, Extra, ExtraKind, Product, Stored};
 pub(crate) use stored::{any_quantization_config, read_floats, same_bytes};
 
 use crate::arch::Orientation;

@@ -22,6 +22,8 @@ pub struct Stored {
     pub parts: Vec<Part>,
     /// What the configuration tells engines to do with its input.
     pub activations: Activations,
+    /// How the tool multiplies, where the formats do not say it.
+    pub product: Product,
     /// Whether the tensor scale divides.
     pub divides: bool,
     /// The tensor scale that no file states: bitsandbytes' INT8 rows are steps of absmax / 127.
@@ -40,6 +42,19 @@ pub struct Stored {
     pub extras: Vec<Extra>,
     /// How a matrix is put together, where parts and packings cannot say it.
     pub assemble: Option<Assemble>,
+}
+
+/// How the tool that made a linear multiplies with it, where the formats of weight and input do not say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Product {
+    /// As the formats say.
+    #[default]
+    Plain,
+    /// Input, decoded weight and result are rounded to this type (`bnb_4bit_compute_dtype`).
+    In(lowbit_blocks::Dtype),
+    /// LLM.int8(): input columns with a magnitude from this on stay as they are, the others are INT8 (`llm_int8_threshold`).
+    Outliers(f32),
 }
 
 /// Puts one matrix of a linear together: of a layout whose parts depend on each other, such as scales that are quantized themselves. The result has
@@ -115,6 +130,7 @@ impl Stored {
             format,
             parts,
             activations: Activations::None,
+            product: Product::Plain,
             divides: false,
             implied_scale: None,
             formula: Formula::Format,

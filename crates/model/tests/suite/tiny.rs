@@ -44,7 +44,7 @@ impl Tiny {
     /// Writes it as a model directory.
     pub(crate) fn write(&self) -> TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let gemma = self.config["model_type"].as_str().unwrap().starts_with("gemma");
+        let gemma = self.config["model_type"].as_str().is_some_and(|kind| kind.starts_with("gemma"));
         let bytes: BTreeMap<_, Vec<u8>> = self
             .shapes
             .iter()

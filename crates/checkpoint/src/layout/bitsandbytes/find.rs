@@ -1,15 +1,15 @@
 //! Quantized linears of a bitsandbytes checkpoint: every parameter with a quant state, every module with an SCB.
 
-use super::super::{Extra, ExtraKind, Formula, Found, Holds, Linear, Packing, Part, Stored, stored};
+use super::super::{Extra, ExtraKind, Formula, Found, Holds, Linear, Packing, Part, Product, Stored, stored};
 use super::state::{SUFFIXES, State};
 use super::{STEP, nested, table};
 use crate::arch::module_of;
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result, Tensor};
-use lowbit_blocks::{Format, INT8, Shape};
-use lowbit_calib::Activations;
+use lowbit_blocks::{Dtype as Float, Format, INT8, Shape};
+use lowbit_calib::{Activations, outliers::OUTLIER};
 use lowbit_kernels::Element;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     let config = stored::any_quantization_config(checkpoint);
@@ -21,17 +21,31 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     if said == Some(false) {
         return Ok(None);
     }
+    let (four, eight) = products(config);
     let mut found = Vec::new();
     for tensor in checkpoint.tensors() {
         let name = &tensor.entry.name;
         let state = SUFFIXES.iter().find_map(|(end, element)| Some((name.strip_suffix(end)?, *element)));
         if let Some((weight, element)) = state {
-            found.push(four_bits(checkpoint, tensor, weight, element));
+            found.push(four_bits(checkpoint, tensor, weight, element).map(|s| Stored { product: four, ..s }));
         } else if let Some(module) = name.strip_suffix(".SCB") {
-            found.push(eight_bits(checkpoint, tensor, module));
+            found.push(eight_bits(checkpoint, tensor, module).map(|s| Stored { product: eight, ..s }));
         }
     }
     Ok((said.is_some() || !found.is_empty()).then_some(found))
+}
+
+/// How weights of four and of eight bits are multiplied with. Where the configuration is silent, the former take the type of their input and the
+/// latter split at 6; at 0 they do not split.
+fn products(config: Option<&Map<String, Value>>) -> (Product, Product) {
+    let said = |key: &str| config.and_then(|config| config.get(key));
+    let four = match said("bnb_4bit_compute_dtype").and_then(Value::as_str) {
+        Some("float16") => Product::In(Float::F16),
+        Some("bfloat16") => Product::In(Float::Bf16),
+        _ => Product::Plain,
+    };
+    let threshold = said("llm_int8_threshold").and_then(Value::as_f64).map_or(OUTLIER, |t| t as f32);
+    (four, if threshold > 0.0 { Product::Outliers(threshold) } else { Product::Plain })
 }
 
 /// A parameter with a quant state.
