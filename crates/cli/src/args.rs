@@ -435,6 +435,8 @@ pub(crate) enum Activations {
     None,
     /// Activations are quantized at run time, one scale a token (or block).
     Dynamic,
+    /// Activations are quantized by a scale that calibration finds; needs --text or --stats.
+    Static,
 }
 
 /// Values of `--on-nonfinite`.

@@ -10,7 +10,7 @@ use lowbit_model::{
     Sensitivity, Statistics,
 };
 
-use crate::args::{CalibrationOptions, MethodName, OrderName, QuantizeArgs, SensitivityName};
+use crate::args::{Activations, CalibrationOptions, MethodName, OrderName, QuantizeArgs, SensitivityName};
 use crate::output::{note, say, say_json};
 use crate::progress::Shown;
 use crate::table::{Align, table};
@@ -20,8 +20,12 @@ use crate::units::{size, time};
 /// Whether the job looks at inputs; an error for options that contradict the method.
 pub(crate) fn calibrates(args: &QuantizeArgs) -> Result<bool> {
     let given = !args.calibration.text.is_empty() || args.calibration.stats.is_some();
+    let fixed = args.activations == Some(Activations::Static);
     match args.method {
-        MethodName::Rtn if given && args.calibration.bits.is_none() => {
+        _ if fixed && !given => bail!(
+            "static scales of activations come with calibration: --text FILE, or --stats FILE of an earlier `calibrate`"
+        ),
+        MethodName::Rtn if given && args.calibration.bits.is_none() && !fixed => {
             bail!("--method rtn looks at no inputs; say --method gptq, or leave --text and --stats out")
         }
         MethodName::Gptq if !given => bail!(

@@ -58,6 +58,7 @@ fn job(args: &QuantizeArgs) -> Result<Job> {
     job.activations = args.activations.map(|how| match how {
         Activations::None => lowbit_calib::Activations::None,
         Activations::Dynamic => lowbit_calib::Activations::Dynamic,
+        Activations::Static => lowbit_calib::Activations::Static,
     });
     job.on_nonfinite = match args.on_nonfinite {
         OnNonfinite::Error => OnNonFinite::Error,

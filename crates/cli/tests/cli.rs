@@ -322,6 +322,15 @@ fn codes_are_chosen_by_what_the_layers_see_and_the_result_is_judged() {
     assert!(page.contains("<svg") && page.contains("model.layers.2.mlp.down_proj"));
     assert!(!page.contains("http"), "a page that loads nothing");
 
+    let w4a4 = at("w4a4");
+    answer(&with(
+        &book,
+        &["quantize", text(&source), "-o", &w4a4, "--layout", "modelopt", "--activations", "static", "-q"],
+    ));
+    let figures = json(&with(&book, &["eval", &w4a4, "--activations", "configured", "--json"]));
+    let plain = json(&with(&book, &["eval", &w4a4, "--json"]));
+    assert!(figures["loss"].as_f64() != plain["loss"].as_f64(), "activations are rounded: {figures}");
+
     let mixed = at("mixed");
     let args = ["quantize", text(&source), "-o", &mixed, "-m", "sweep", "--bits", "5.5", "--json"];
     let mix = &json(&with(&book, &args))["mix"];
@@ -334,6 +343,7 @@ fn calibration_that_cannot_be_is_refused_in_one_line() {
     let (source, out) = (model(), temp.path().join("out"));
     let quantize = |rest: &[&str]| refusal(&[&["quantize", text(&source), "-o", text(&out)], rest].concat());
     assert!(quantize(&["-m", "gptq"]).contains("--text FILE"));
+    assert!(quantize(&["--activations", "static"]).contains("come with calibration"));
     assert!(quantize(&["--text", "x.txt"]).contains("looks at no inputs"));
     assert!(quantize(&["-m", "gptq", "--text", "nowhere.txt"]).contains("cannot read nowhere.txt"));
     let short = temp.path().join("short.txt");
