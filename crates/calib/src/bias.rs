@@ -8,7 +8,7 @@
 
 use crate::error::Error;
 
-/// What is added to the bias: one number per row. `mean` is E[x] of each channel, with its sign.
+/// What is added to the bias: one number per row. `mean` is E\[x\] of each channel, with its sign.
 ///
 /// ```
 /// // Inputs of mean (1, 2); the weight lost 0.5 and gained 0.125.

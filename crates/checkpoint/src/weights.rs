@@ -186,7 +186,7 @@ impl Weight<'_> {
         if self.shape.is_empty() { 0 } else { self.shape.matrices * self.shape.rows }
     }
 
-    /// All rows in tiles of about [`TILE_VALUES`], which start where rows of any format can be read: at multiples of 128, or of all rows of a
+    /// All rows in tiles of about a million values, which start where rows of any format can be read: at multiples of 128, or of all rows of a
     /// matrix that cannot be read in pieces.
     pub fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.rows();

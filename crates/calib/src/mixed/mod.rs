@@ -5,7 +5,7 @@
 //! minimise   sum_g score[g][pick_g]       subject to   sum_g cost[g][pick_g] <= budget
 //! ```
 //!
-//! That is the multiple-choice knapsack. Its relaxation is solved exactly by the lower convex hulls of the groups ([`hull`]), the whole by branch and bound ([`search`]).
+//! That is the multiple-choice knapsack. Its relaxation is solved exactly by the lower convex hulls of the groups (`hull.rs`), the whole by branch and bound (`search.rs`).
 //! Scores are an input: the error of a layer's output ([`output_error`](crate::output_error)) times how much the model minds that layer, a KL divergence, a gradient's.
 //!
 //! Sources: Sinha and Zoltners, The Multiple-Choice Knapsack Problem (1979); ModelOpt's AutoQuantize, which rounds the same problem by an integer program without a

@@ -141,7 +141,7 @@ impl ChannelStats {
         self.absmax.iter().fold(0.0, |max, x| max.max(*x))
     }
 
-    /// The mean of each channel, E[x], with its sign; zeros where no token was seen.
+    /// The mean of each channel, E\[x\], with its sign; zeros where no token was seen.
     #[must_use]
     pub fn mean(&self) -> Vec<f32> {
         self.means(&self.sum)

@@ -1,6 +1,6 @@
 //! `config.json` as the runtime needs it: sizes, norms, positions, windows, experts.
 //!
-//! Settings have the names and defaults of transformers. What a family does differently is a row of [`families`]; what no row and no setting here
+//! Settings have the names and defaults of transformers. What a family does differently is a row of `families.rs`; what no row and no setting here
 //! says is refused by name.
 
 mod families;
