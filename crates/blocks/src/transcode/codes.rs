@@ -103,8 +103,8 @@ impl CodeRule {
         if self.subtracts { value - f32::from(zero) } else { value }
     }
 
-    /// The code of `value`, shifted and on top of the zero point added.
-    fn image(&self, value: f32, shift: i32) -> Option<u8> {
+    /// The code of `value`, shifted and on top of the zero point added: of several, `own` if it is one of them.
+    fn image(&self, value: f32, shift: i32, own: Option<u8>) -> Option<u8> {
         let mut wanted = shifted(value, shift)?;
         if self.added != 0 {
             // The difference to the zero point is never minus zero, and what a sum swallows it has lost.
@@ -117,7 +117,7 @@ impl CodeRule {
         let is_image = |code: &u8| same(self.to.decode_one(*code), wanted);
         // Encoding never chooses some: -2 of MXINT8, -0 of bitsandbytes' FP4.
         let any = || (0..=u8::MAX >> (8 - self.to.bits())).find(is_image);
-        Some(self.to.encode_one(wanted)).filter(is_image).or_else(any)
+        own.filter(is_image).or_else(|| Some(self.to.encode_one(wanted)).filter(is_image)).or_else(any)
     }
 
     /// The table, or the first code that has no image.
@@ -125,11 +125,13 @@ impl CodeRule {
         let mut table = [0; 256];
         for code in self.codes() {
             let value = self.value(code, zero);
+            // A NaN stays the one it is, whether its block is mapped or its bytes are kept.
+            let own = (self.from == self.to).then_some(code);
             let image = match key {
-                Key::By(shift) => self.image(value, shift),
+                Key::By(shift) => self.image(value, shift, own),
                 Key::Zeros => {
                     let product = value * 0.0;
-                    self.image(product, 0)
+                    self.image(product, 0, own)
                 }
             };
             table[usize::from(code)] = image.ok_or(code)?;
@@ -258,6 +260,15 @@ mod tests {
         assert_eq!(error.to_string(), "no code of int8 is -0, which e2m1 has");
         let error = rule(Element::E4m3, Element::E5m2).shifts(0).unwrap_err();
         assert_eq!(error.to_string(), "no code of e5m2 is 0.017578125, which e4m3 has");
+    }
+
+    #[test]
+    fn every_code_of_an_element_is_its_own_image() {
+        for element in Element::ALL {
+            let rule = rule(element, element);
+            let table = rule.table(0, Key::By(0)).unwrap();
+            assert!(rule.codes().all(|code| table[usize::from(code)] == code), "{element}");
+        }
     }
 
     #[test]
