@@ -11,6 +11,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Values of a tile.
 const TILE_VALUES: usize = 1 << 20;
@@ -32,6 +33,17 @@ pub struct Weights<C = Checkpoint> {
     pub(crate) checkpoint: C,
     pub(crate) reading: Option<Reading>,
     by_name: BTreeMap<String, Source>,
+    /// Experts of the stacks, by the names that they would have apart; found when one is asked for.
+    experts: OnceLock<BTreeMap<String, Part>>,
+}
+
+/// Rows of a stack that are a weight of their own.
+#[derive(Clone, Debug)]
+struct Part {
+    stack: String,
+    first_row: usize,
+    step: usize,
+    shape: Shape,
 }
 
 /// Where the values of a name come from.
@@ -100,7 +112,7 @@ impl<C: Borrow<Checkpoint>> Weights<C> {
         for (name, source) in floats {
             by_name.entry(name).or_insert(source);
         }
-        Self { checkpoint, reading, by_name }
+        Self { checkpoint, reading, by_name, experts: OnceLock::new() }
     }
 
     /// The checkpoint.
@@ -147,24 +159,40 @@ impl<C: Borrow<Checkpoint>> Weights<C> {
         Some(Weight { checkpoint, name, stored, sparse, smoothed: true, shape, first_row: 0, step: 1 })
     }
 
+    /// The weight of this name, or the expert of a stack that would have it apart.
+    pub fn find(&self, name: &str) -> Option<Weight<'_>> {
+        self.get(name).or_else(|| self.expert(self.parts().get(name)?))
+    }
+
     /// Per-expert weights, by the names they would have, of the 3-D stacks in this checkpoint.
     pub fn experts(&self) -> BTreeMap<String, Weight<'_>> {
-        let arch = Arch::new(self.checkpoint().config());
-        let mut experts = BTreeMap::new();
-        for name in self.by_name.keys() {
-            let Some(whole) = self.get(name).filter(|w| w.shape.matrices > 1 && !w.shape.is_empty()) else {
-                continue;
-            };
-            let Shape { matrices, rows, cols } = whole.shape;
-            for Expert { module, matrix, first_row, step, rows: own } in
-                arch.split_experts(name, &[matrices, rows, cols]).into_iter().flatten()
-            {
-                let (first_row, shape) = (matrix * rows + first_row, Shape::matrix(own, cols));
-                let weight = Weight { shape, first_row, step, ..whole.clone() };
-                experts.insert(format!("{module}.weight"), weight);
+        self.parts().iter().filter_map(|(name, part)| Some((name.clone(), self.expert(part)?))).collect()
+    }
+
+    fn expert(&self, part: &Part) -> Option<Weight<'_>> {
+        let &Part { ref stack, first_row, step, shape } = part;
+        Some(Weight { first_row, step, shape, ..self.get(stack)? })
+    }
+
+    fn parts(&self) -> &BTreeMap<String, Part> {
+        self.experts.get_or_init(|| {
+            let arch = Arch::new(self.checkpoint().config());
+            let mut parts = BTreeMap::new();
+            for stack in self.by_name.keys() {
+                let Some(Shape { matrices, rows, cols }) =
+                    self.get(stack).map(|w| w.shape).filter(|s| s.matrices > 1 && !s.is_empty())
+                else {
+                    continue;
+                };
+                let experts = arch.split_experts(stack, &[matrices, rows, cols]);
+                for Expert { module, matrix, first_row, step, rows: own } in experts.into_iter().flatten() {
+                    let (first_row, shape) = (matrix * rows + first_row, Shape::matrix(own, cols));
+                    let part = Part { stack: stack.clone(), first_row, step, shape };
+                    parts.insert(format!("{module}.weight"), part);
+                }
             }
-        }
-        experts
+            parts
+        })
     }
 }
 

@@ -52,7 +52,7 @@ fn job(args: &QuantizeArgs) -> Result<Job> {
     job.scale_rule = match &args.scale_rule {
         Some(rule) => Some(rule.parse::<ScaleRule>()?),
         None if matches!(args.method, MethodName::Rtn | MethodName::Smoothquant) => None,
-        None => searched(&job.format),
+        None => ScaleRule::searching(&job.format),
     };
     job.parity = args.parity;
     job.activations = args.activations.map(|how| match how {
@@ -67,11 +67,6 @@ fn job(args: &QuantizeArgs) -> Result<Job> {
     job.include.clone_from(&args.include);
     job.exclude.clone_from(&args.exclude);
     Ok(job)
-}
-
-/// The rule that searches most of what a format's scales can be.
-fn searched(format: &Format) -> Option<ScaleRule> {
-    [ScaleRule::MseFullRange, ScaleRule::Mse].into_iter().find(|rule| rule.fits(format))
 }
 
 fn headline(plan: &PlanSummary) -> String {

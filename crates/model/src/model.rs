@@ -156,8 +156,7 @@ impl<'c> Model<'c> {
             dir: self.checkpoint().dir().to_owned(),
             tensor: name.to_owned(),
         };
-        let weight =
-            self.weights.get(name).or_else(|| self.weights.experts().remove(name)).ok_or_else(missing)?;
+        let weight = self.weights.find(name).ok_or_else(missing)?;
         let shape = weight.shape();
         let have = match want {
             [_] if (shape.matrices, shape.rows) == (1, 1) => vec![shape.cols],

@@ -35,7 +35,7 @@ fn job(out: &Path, format: Format) -> Job {
     let mut job = Job::new(austen(), out);
     job.format = format;
     // The rule that searches most.
-    job.scale_rule = [ScaleRule::MseFullRange, ScaleRule::Mse].into_iter().find(|rule| rule.fits(&format));
+    job.scale_rule = ScaleRule::searching(&format);
     job
 }
 
@@ -108,7 +108,8 @@ impl Progress for Stops {
 fn an_interrupted_run_goes_on_after_the_last_whole_layer_to_the_same_bytes() {
     let temp = tempdir().unwrap();
     let (whole, out) = (temp.path().join("whole"), temp.path().join("out"));
-    for method in [Method::default(), Method { drift: 0.0, prescale: Prescale::Awq, ..Method::default() }] {
+    let awq = Method { prescale: Prescale::Awq, ..Method::default() };
+    for method in [Method::default(), awq, Method { drift: 0.0, ..awq }] {
         quantize(&whole, NVFP4, method);
         let sequences = text().0;
         let mut calibrated = CalibratedJob::new(job(&out, NVFP4), method);
@@ -171,6 +172,19 @@ fn a_file_of_statistics_gives_what_the_text_gives() {
     let statistics = Statistics::open(&path).unwrap();
     CalibratedJob::new(job(&by_file, NVFP4), method).run_on(&statistics, &()).unwrap();
     assert_eq!(contents(&by_text), contents(&by_file));
+
+    // What an interrupted run has made of one file is not taken for another's.
+    let out = temp.path().join("stopped");
+    let mut calibrated = CalibratedJob::new(job(&out, NVFP4), method);
+    calibrated.run_on(&statistics, &Stops(AtomicUsize::new(2))).unwrap_err();
+    let other = temp.path().join("other.safetensors");
+    std::fs::copy(&path, &other).unwrap();
+    calibrated.job.resume = true;
+    let refused = calibrated.run_on(&Statistics::open(&other).unwrap(), &()).unwrap_err().to_string();
+    assert!(refused.contains("another job"), "{refused}");
+    calibrated.run_on(&statistics, &()).unwrap();
+    assert_eq!(contents(&by_file), contents(&out));
+
     let squares = statistics.mean_square("model.layers.0.mlp.up_proj", 256).unwrap().unwrap();
     assert!(squares.iter().all(|x| *x > 0.0));
     assert!(statistics.mean_square("model.layers.0.mlp.up_proj", 255).is_err());

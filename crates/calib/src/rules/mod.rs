@@ -118,6 +118,20 @@ impl ScaleRule {
         RULES.into_iter().filter(move |rule| rule.fits(format))
     }
 
+    /// The rule that searches most of what the scales of `format` can be; `None` where no rule searches.
+    ///
+    /// ```
+    /// use lowbit_blocks::{Format, NVFP4};
+    /// use lowbit_calib::ScaleRule;
+    /// assert_eq!(ScaleRule::searching(&NVFP4), Some(ScaleRule::Mse));
+    /// let int4 = Format::named("int4-g128").unwrap(); // scales may be negative, too
+    /// assert_eq!(ScaleRule::searching(&int4), Some(ScaleRule::MseFullRange));
+    /// ```
+    #[must_use]
+    pub fn searching(format: &Format) -> Option<Self> {
+        [Self::MseFullRange, Self::Mse].into_iter().find(|rule| rule.fits(format))
+    }
+
     /// Whether this rule computes scales of `format`.
     #[must_use]
     pub fn fits(self, format: &Format) -> bool {

@@ -1,13 +1,13 @@
 //! The whole job: choices, layers, sheets, output.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use lowbit_blocks::Format;
 use lowbit_calib::ScaleRule;
 use lowbit_checkpoint::{
-    Checkpoint, Choice, ConvertJob, Job, Phase, Progress, Report, Settings, Step, Weight, Weights,
+    Checkpoint, Choice, ConvertJob, Job, Phase, Progress, Report, Settings, Step, Weights,
 };
 use serde_json::json;
 
@@ -68,7 +68,7 @@ impl CalibratedJob {
         }
         let checkpoint = Checkpoint::open(&self.job.source)?;
         let desk =
-            Desk::open(&self.job.out, &self.identity(&checkpoint, &choices, sequences), self.job.resume)?;
+            Desk::open(&self.job.out, &self.identity(&checkpoint, &choices, sequences, None), self.job.resume)?;
         let by_name: HashMap<&str, &Choice> = choices.iter().map(|c| (c.linear.module.as_str(), c)).collect();
         let model = Model::open(&checkpoint)?;
         let mut hidden = model.embed(sequences)?;
@@ -94,7 +94,7 @@ impl CalibratedJob {
                     // Nobody looks at what the last layer gives.
                     if !last {
                         if let Some(before) = &mut before {
-                            model.layer(at)?.forward(before, &mut ())?;
+                            self.layer(&model, at, &hidden, &by_name, &desk)?.0.forward(before, &mut ())?;
                         }
                         let own: &[PathBuf] =
                             if self.method.sequential { std::slice::from_ref(&path) } else { &[] };
@@ -156,7 +156,8 @@ impl CalibratedJob {
             return Err(Error::Statistics { file, reason });
         }
         let weights = Weights::open(&self.job.source)?;
-        let identity = self.identity::<[u32; 0]>(weights.checkpoint(), &choices, &[]);
+        let file = Some(statistics.path());
+        let identity = self.identity::<[u32; 0]>(weights.checkpoint(), &choices, &[], file);
         let desk = Desk::open(&self.job.out, &identity, self.job.resume)?;
         // Linears that share a tensor scale are quantized together; everything of a layer goes into one sheet.
         let mut layers: BTreeMap<Option<usize>, BTreeMap<usize, Vec<&Choice>>> = BTreeMap::new();
@@ -265,7 +266,7 @@ impl CalibratedJob {
     fn rule(&self, format: &Format) -> Option<ScaleRule> {
         match self.job.scale_rule {
             Some(rule) if rule.fits(format) => Some(rule),
-            Some(_) => [ScaleRule::MseFullRange, ScaleRule::Mse].into_iter().find(|rule| rule.fits(format)),
+            Some(_) => ScaleRule::searching(format),
             None => None,
         }
     }
@@ -306,6 +307,7 @@ impl CalibratedJob {
         checkpoint: &Checkpoint,
         choices: &[Choice],
         sequences: &[S],
+        statistics: Option<&Path>,
     ) -> String {
         use sha2::{Digest, Sha256};
         let mut tokens = Sha256::new();
@@ -314,22 +316,28 @@ impl CalibratedJob {
             sequence.as_ref().iter().for_each(|token| tokens.update(token.to_le_bytes()));
         }
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let files = checkpoint.files().iter().map(|file| {
-            let modified = std::fs::metadata(file.path()).and_then(|about| about.modified()).ok();
-            let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-            let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-            json!([name, file.file_len(), since.unwrap_or_default().as_nanos().to_string()])
-        });
+        let files = checkpoint.files().iter().map(|file| file_identity(file.path()));
         let linears = choices.iter().map(|c| json!([c.linear.module, c.recipe, c.activations, c.shares]));
         let identity = json!({
             "lowbit": env!("CARGO_PKG_VERSION"),
             "files": files.collect::<Vec<_>>(),
             "tokens": hex(&tokens.finalize()),
+            "statistics": statistics.map(file_identity),
             "method": self.method,
             "linears": linears.collect::<Vec<_>>(),
         });
         format!("{identity:#}\n")
     }
+}
+
+/// What tells a file from another version of it: name, length, time of its last change.
+fn file_identity(path: &Path) -> serde_json::Value {
+    let about = std::fs::metadata(path).ok();
+    let modified = about.as_ref().and_then(|about| about.modified().ok());
+    let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let len = about.map_or(0, |about| about.len());
+    json!([name, len, since.unwrap_or_default().as_nanos().to_string()])
 }
 
 /// The layer that a module is in, by its name: the first part that is a number.
@@ -339,19 +347,11 @@ fn layer_of(module: &str) -> Option<usize> {
 
 /// The weight of a choice.
 fn read(weights: &Weights, choice: &Choice) -> Result<Vec<f32>> {
-    let fits = |weight: &Weight<'_>| weight.rows() == choice.linear.shape.rows;
-    let experts;
-    let weight = match weights.get(&choice.linear.weight).filter(fits) {
-        Some(weight) => Some(weight),
-        None => {
-            experts = weights.experts();
-            experts.get(&choice.linear.weight).filter(|weight| fits(weight)).cloned()
-        }
-    };
     let missing = || Error::Method {
         linear: choice.linear.module.clone(),
         reason: "is not a matrix of its own; leave it out with --exclude".into(),
     };
+    let weight = weights.find(&choice.linear.weight).filter(|w| w.rows() == choice.linear.shape.rows);
     let (weight, mut values) = (weight.ok_or_else(missing)?, Vec::new());
     weight.read(0..weight.rows(), &mut values)?;
     Ok(values)
