@@ -16,17 +16,13 @@
 //! Propagation", arXiv 2504.09629, correct for the same drift.
 
 use faer::linalg::matmul::matmul;
-use faer::linalg::solvers::Solve;
-use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
+use faer::linalg::solvers::{Llt, Solve};
+use faer::{Accum, Mat, Par, Side};
 
 use crate::error::Error;
 use crate::hessian::Hessian;
 use crate::parallel::map;
-
-/// Tokens of a block, whose products are f32; blocks are summed in f64.
-const BLOCK: usize = 512;
-/// Rows of the matrix that one task computes.
-const PANEL: usize = 192;
+use crate::products::{self, BLOCK, Entries, PANEL};
 
 /// sum o x^T over tokens: inputs of the original model against those of now.
 ///
@@ -37,8 +33,9 @@ const PANEL: usize = 192;
 /// let (mut hessian, mut drift) = (Hessian::new(1), Drift::new(1));
 /// hessian.observe(&now)?;
 /// drift.observe(&original, &now)?;
-/// assert_eq!(drift.target(&[3.0], &hessian, 0.0, 1.0)?, [6.0]);
-/// assert_eq!(drift.target(&[3.0], &hessian, 0.0, 0.5)?, [4.5]); // half of the way
+/// let regression = drift.regression(&hessian, 0.0)?;
+/// assert_eq!(regression.target(&[3.0], 1.0)?, [6.0]);
+/// assert_eq!(regression.target(&[3.0], 0.5)?, [4.5]); // half of the way
 /// # Ok::<(), lowbit_calib::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -69,7 +66,7 @@ impl Drift {
         if n == 0 {
             return Ok(());
         }
-        add_products(&mut self.sums, original, n, now, n)?;
+        add(&mut self.sums, (original, n), (now, n));
         self.tokens += (now.len() / n) as u64;
         Ok(())
     }
@@ -91,30 +88,21 @@ impl Drift {
         if !fits || !now.len().is_multiple_of(n) || self.stream.len() != outputs * n {
             return Err(Error::Tokens { values: short.len(), features: outputs });
         }
-        add_products(&mut self.stream, short, outputs, now, n)
+        add(&mut self.stream, (short, outputs), (now, n));
+        Ok(())
     }
 
-    /// The weight to quantize instead of `weight` (rows of [`Hessian::size`] values), on the Hessian of the inputs of now.
+    /// Solves for what the weights of all linears that read this input are multiplied by, on the Hessian of the inputs of now.
     ///
     /// # Errors
-    /// [`Error::Channels`] where the Hessian is of another size, [`Error::Tokens`] where the weight is not whole rows, [`Error::Factor`] where the damped Hessian
-    /// is not positive definite.
-    pub fn target(
-        &self,
-        weight: &[f32],
-        hessian: &Hessian,
-        damping: f64,
-        share: f64,
-    ) -> Result<Vec<f32>, Error> {
+    /// [`Error::Channels`] where the Hessian is of another size, [`Error::Factor`] where the damped Hessian is not positive definite.
+    pub fn regression(&self, hessian: &Hessian, damping: f64) -> Result<Regression<'_>, Error> {
         let n = self.size;
         if hessian.size() != n {
             return Err(Error::Channels { got: hessian.size(), want: n });
         }
-        if !weight.len().is_multiple_of(n.max(1)) {
-            return Err(Error::Tokens { values: weight.len(), features: n });
-        }
         if n == 0 || self.tokens == 0 {
-            return Ok(weight.to_vec());
+            return Ok(Regression { drift: self, solved: None });
         }
         let sums = hessian.sums();
         let lambda = damping * (0..n).map(|j| sums[j * n + j]).sum::<f64>() / n as f64;
@@ -123,16 +111,38 @@ impl Drift {
         let damped =
             |sums: &[f64]| Mat::from_fn(n, n, |i, j| sums[i * n + j] + if i == j { added[i] } else { 0.0 });
         let factor = damped(&sums).llt(Side::Lower).map_err(|_| Error::Factor { channels: n, damping })?;
-        let cross = damped(&self.sums);
-        if !self.stream.is_empty() && self.stream.len() != weight.len() {
-            return Err(Error::Tokens { values: weight.len(), features: self.stream.len() / n });
+        Ok(Regression { drift: self, solved: Some((factor, damped(&self.sums))) })
+    }
+}
+
+/// A [`Drift`] whose Hessian is factored: targets for the weights of any linear that reads the input.
+#[derive(Clone, Debug)]
+pub struct Regression<'a> {
+    drift: &'a Drift,
+    /// The damped Hessian's factor and the damped C; `None` if no token was seen.
+    solved: Option<(Llt<f64>, Mat<f64>)>,
+}
+
+impl Regression<'_> {
+    /// The weight to quantize instead of `weight` (rows of [`Hessian::size`] values).
+    ///
+    /// # Errors
+    /// [`Error::Tokens`] where the weight is not whole rows, or not as many as the stream has features.
+    pub fn target(&self, weight: &[f32], share: f64) -> Result<Vec<f32>, Error> {
+        let (n, stream) = (self.drift.size, &self.drift.stream);
+        if !weight.len().is_multiple_of(n.max(1)) {
+            return Err(Error::Tokens { values: weight.len(), features: n });
+        }
+        let Some((factor, cross)) = &self.solved else { return Ok(weight.to_vec()) };
+        if !stream.is_empty() && stream.len() != weight.len() {
+            return Err(Error::Tokens { values: weight.len(), features: stream.len() / n });
         }
         let panels: Vec<(usize, &[f32])> = weight.chunks(PANEL * n).enumerate().collect();
         let panels = map(panels, |(panel, rows)| {
             let (first, count) = (panel * PANEL, rows.len() / n);
             // (W C)^T = C^T W^T, then H^-1 of that.
             let w = Mat::from_fn(n, count, |j, r| f64::from(rows[r * n + j]));
-            let own = self.stream.get(first * n..(first + count) * n);
+            let own = stream.get(first * n..(first + count) * n);
             let mut right = Mat::from_fn(n, count, |j, r| own.map_or(0.0, |stream| stream[r * n + j]));
             matmul(right.as_mut(), Accum::Add, cross.transpose(), &w, 1.0, Par::Seq);
             let solved = factor.solve(&right);
@@ -146,33 +156,9 @@ impl Drift {
     }
 }
 
-/// Adds A^T B of some tokens to `sums` (`a_features` x `b_features`): f32 within blocks, blocks in f64.
-fn add_products(
-    sums: &mut [f64],
-    a: &[f32],
-    a_features: usize,
-    b: &[f32],
-    b_features: usize,
-) -> Result<(), Error> {
-    for (a, b) in a.chunks(BLOCK * a_features).zip(b.chunks(BLOCK * b_features)) {
-        let tokens = b.len() / b_features;
-        let a = MatRef::from_row_major_slice(a, tokens, a_features);
-        let b = MatRef::from_row_major_slice(b, tokens, b_features);
-        let panels: Vec<(usize, &mut [f64])> = sums.chunks_mut(PANEL * b_features).enumerate().collect();
-        map(panels, |(panel, sums)| {
-            let high = sums.len() / b_features;
-            let mut product = vec![0.0f32; sums.len()];
-            matmul(
-                MatMut::from_row_major_slice_mut(&mut product, high, b_features),
-                Accum::Replace,
-                a.subcols(panel * PANEL, high).transpose(),
-                b,
-                1.0f32,
-                Par::Seq,
-            );
-            sums.iter_mut().zip(&product).for_each(|(sum, x)| *sum += f64::from(*x));
-            Ok(())
-        })?;
+/// Adds A^T B of some tokens to `sums`, block by block.
+fn add(sums: &mut [f64], a: (&[f32], usize), b: (&[f32], usize)) {
+    for (rows_a, rows_b) in a.0.chunks(BLOCK * a.1).zip(b.0.chunks(BLOCK * b.1)) {
+        products::add(sums, (rows_a, a.1), (rows_b, b.1), Entries::All);
     }
-    Ok(())
 }

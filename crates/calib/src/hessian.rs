@@ -6,9 +6,8 @@
 //! tokens ──► blocks of 512, counted from the first token ──► f32 products of a block (one triangle) ──► summed in f64
 //! ```
 //!
-//! Tokens are held back until a block is full, so the sums depend neither on how tokens are cut into calls nor on threads. Of a block, each
-//! entry is one f32 sum in the order that faer's product takes on the machine; blocks are added in their order. [`Hessian::merge`] adds the
-//! sums of two, those held back by the other as a block of their own.
+//! Tokens are held back until a block is full, so the sums depend neither on how tokens are cut into calls nor on threads. Blocks are added in
+//! their order. [`Hessian::merge`] adds the sums of two, those held back by the other as a block of their own.
 //!
 //! GPTQ's Hessian is 2/n of this; no result depends on the factor.
 //!
@@ -20,11 +19,7 @@ use lowbit_kernels::Kernels;
 
 use crate::error::Error;
 use crate::parallel::map;
-
-/// Tokens of a block.
-const BLOCK: usize = 512;
-/// Rows of the matrix that one task computes.
-const PANEL: usize = 192;
+use crate::products::{self, BLOCK, Entries, PANEL};
 
 /// The sum of x x^T over tokens.
 ///
@@ -96,11 +91,11 @@ impl Hessian {
             rows = rest;
             if self.pending.len() == block {
                 let full = core::mem::take(&mut self.pending);
-                add_products(&mut self.sums, channels, &full);
+                add_lower(&mut self.sums, channels, &full);
             }
         }
         let (blocks, rest) = rows.split_at(rows.len() / block * block);
-        blocks.chunks_exact(block).for_each(|block| add_products(&mut self.sums, channels, block));
+        blocks.chunks_exact(block).for_each(|block| add_lower(&mut self.sums, channels, block));
         self.pending.extend_from_slice(rest);
         Ok(())
     }
@@ -114,7 +109,7 @@ impl Hessian {
             return Err(Error::Channels { got: other.size, want: self.size });
         }
         self.sums.iter_mut().zip(&other.sums).for_each(|(sum, other)| *sum += other);
-        add_products(&mut self.sums, self.size, &other.pending);
+        add_lower(&mut self.sums, self.size, &other.pending);
         self.tokens += other.tokens;
         Ok(())
     }
@@ -210,7 +205,7 @@ impl Hessian {
             return (&self.sums).into();
         }
         let mut sums = self.sums.clone();
-        add_products(&mut sums, self.size, &self.pending);
+        add_lower(&mut sums, self.size, &self.pending);
         sums.into()
     }
 
@@ -245,30 +240,8 @@ impl Hessian {
 }
 
 /// Adds X^T X of some tokens to the lower triangle of `sums`.
-fn add_products(sums: &mut [f64], n: usize, tokens: &[f32]) {
-    if tokens.is_empty() {
-        return;
+fn add_lower(sums: &mut [f64], n: usize, tokens: &[f32]) {
+    if !tokens.is_empty() {
+        products::add(sums, (tokens, n), (tokens, n), Entries::Lower);
     }
-    let x = MatRef::from_row_major_slice(tokens, tokens.len() / n, n);
-    let panels: Vec<(usize, &mut [f64])> = sums.chunks_mut(PANEL * n).enumerate().collect();
-    let add = |(panel, sums): (usize, &mut [f64])| {
-        let (first, high) = (panel * PANEL, sums.len() / n);
-        let wide = first + high;
-        let mut product = vec![0.0f32; high * wide];
-        let own = x.subcols(first, high).transpose();
-        matmul(
-            MatMut::from_row_major_slice_mut(&mut product, high, wide),
-            Accum::Replace,
-            own,
-            x.subcols(0, wide),
-            1.0f32,
-            Par::Seq,
-        );
-        for (row, (sums, product)) in sums.chunks_mut(n).zip(product.chunks_exact(wide)).enumerate() {
-            let lower = first + row + 1;
-            sums[..lower].iter_mut().zip(product).for_each(|(sum, x)| *sum += f64::from(*x));
-        }
-        Ok(())
-    };
-    map(panels, add).map(drop).expect("no panel fails");
 }

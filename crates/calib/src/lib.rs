@@ -20,6 +20,7 @@ pub mod outliers;
 mod output_error;
 mod parallel;
 mod pass;
+mod products;
 mod quantizer;
 mod recipe;
 pub mod recipes;
@@ -34,7 +35,7 @@ mod zero_block;
 
 pub use arithmetic::{Arithmetic, Quotient, Ties, ZeroSign, round_slice};
 pub use bias::bias_correction;
-pub use drift::Drift;
+pub use drift::{Drift, Regression};
 pub use error::Error;
 pub use gptq::{Damping, Gptq, Groups, Loss, Order, Solved, Weighing};
 pub use hadamard::{Rotation, absorb_norm};

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<()> {
     }
     let checkpoint = Checkpoint::open(&args.source)?;
     let model = Model::open(&checkpoint)?;
-    let windows = text::windows(&args.source, &args.text, text::CALIBRATION)?;
+    let windows = text::windows(&args.source, &args.text.text, &args.text.windows, text::CALIBRATION)?;
     let progress = Shown::new(args.quiet);
     let tokens: usize = windows.iter().map(Vec::len).sum();
     let result = match extension {
@@ -72,7 +72,7 @@ fn safetensors(
         ("model".to_owned(), name(&args.source)),
         ("text".to_owned(), files.join(", ")),
         ("windows".to_owned(), windows.len().to_string()),
-        ("window".to_owned(), args.text.window.to_string()),
+        ("window".to_owned(), args.text.windows.size.to_string()),
         (Statistics::SAME_INPUT.to_owned(), serde_json::to_string(&same)?),
     ]);
     let mut writer = StatisticsWriter::create(&args.output, &planned, &about)?;

@@ -54,15 +54,14 @@ pub(crate) fn run(args: &QuantizeArgs, job: Job) -> Result<()> {
             say(text_of(&output.display().to_string(), &report))
         };
     }
-    let (count, exact) = (c.windows.unwrap_or(text::CALIBRATION), c.windows.is_some());
-    let windows = text::read(&args.source, &c.text, c.skip_chars, c.window, count, exact)?;
+    let windows = text::windows(&args.source, &c.text, &c.windows, text::CALIBRATION)?;
     if !options.quiet && !options.json {
         note(&format!(
             "{} in {}: calibrating on {} windows of {} tokens",
             job.format,
             job.layout.name(),
             windows.len(),
-            c.window
+            c.windows.size
         ));
     }
     let mut calibrated = CalibratedJob::new(job, method(args.method, c));

@@ -26,11 +26,11 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         Simulated::FourOverSix => Activations::WithRule(ScaleRule::FourOverSix),
     };
     let model = Model::open(&checkpoint)?.with_activations(activations);
-    let windows = text::windows(&args.dir, &args.text, WINDOWS)?;
+    let windows = text::windows(&args.dir, &args.text.text, &args.text.windows, WINDOWS)?;
     let tokens: usize = windows.iter().map(Vec::len).sum();
     let mut lines = String::new();
     let mut figures = json!({
-        "model": args.dir, "windows": windows.len(), "window": args.text.window, "tokens": tokens,
+        "model": args.dir, "windows": windows.len(), "window": args.text.windows.size, "tokens": tokens,
     });
     let loss = match &args.against {
         None => model.loss(&windows)?,
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         "{}: {} windows of {} tokens, {}\nperplexity  {:.4}\n{lines}",
         args.dir.display(),
         windows.len(),
-        args.text.window,
+        args.text.windows.size,
         time(start.elapsed()),
         loss.perplexity()
     ))

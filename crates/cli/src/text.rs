@@ -5,25 +5,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use lowbit_model::Tokenizer;
 
-use crate::args::TextOptions;
+use crate::args::WindowOptions;
 
 /// Windows that a calibration takes where nothing is said.
 pub(crate) const CALIBRATION: usize = 32;
 
-/// The windows of the text, tokenized by the model's tokenizer; `default` where their number is not said.
-pub(crate) fn windows(dir: &Path, options: &TextOptions, default: usize) -> Result<Vec<Vec<u32>>> {
-    let TextOptions { text, window, windows, skip_chars } = options;
-    read(dir, text, *skip_chars, *window, windows.unwrap_or(default), windows.is_some())
-}
-
-/// The first windows of some files. Where their number is not `exact`, there may be fewer.
-pub(crate) fn read(
+/// The windows of some files, read one after the other and tokenized by the model's tokenizer; `default` of them, or as many as there are, where their
+/// number is not said.
+pub(crate) fn windows(
     dir: &Path,
     files: &[PathBuf],
-    skip_chars: usize,
-    size: usize,
-    count: usize,
-    exact: bool,
+    options: &WindowOptions,
+    default: usize,
 ) -> Result<Vec<Vec<u32>>> {
     let mut text = String::new();
     for path in files {
@@ -32,7 +25,7 @@ pub(crate) fn read(
             .map_err(|e| anyhow::anyhow!("{} is not UTF-8 text: {}", path.display(), e.utf8_error()))?;
         text.push_str(&part);
     }
-    let start = match skip_chars {
+    let start = match options.skip_chars {
         0 => 0,
         skip => match text.char_indices().nth(skip) {
             Some((at, _)) => at,
@@ -40,7 +33,7 @@ pub(crate) fn read(
         },
     };
     let tokens = Tokenizer::open(dir)?.encode(&text[start..])?;
-    let most = tokens.len() / size.max(1);
-    let count = if exact { count } else { count.min(most).max(1) };
-    Ok(lowbit_model::windows(&tokens, size, count)?.into_iter().map(<[u32]>::to_vec).collect())
+    let most = tokens.len() / options.size.max(1);
+    let count = options.count.unwrap_or(default.min(most).max(1));
+    Ok(lowbit_model::windows(&tokens, options.size, count)?.into_iter().map(<[u32]>::to_vec).collect())
 }

@@ -3,7 +3,8 @@
 use lowbit_calib::{ChannelStats, Hessian};
 use lowbit_checkpoint::{Phase, Progress, Step};
 
-use crate::{Error, Hook, Model, Result, Stage};
+use crate::seen::Seen;
+use crate::{Hook, Model, Result, Stage};
 
 /// What was seen of the input that some linears share.
 #[derive(Debug)]
@@ -52,23 +53,20 @@ impl Model<'_> {
 /// Looks at every stage.
 struct Collector<'a, 'b> {
     hessians: bool,
-    seen: Option<(ChannelStats, Option<Hessian>)>,
+    seen: Option<Seen>,
     take: &'a mut Take<'b>,
 }
 
 impl Hook for Collector<'_, '_> {
     fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
-        let (size, hessians) = (stage.inputs(), self.hessians);
-        let fresh = || (ChannelStats::new(size), hessians.then(|| Hessian::new(size)));
-        let (channels, hessian) = self.seen.get_or_insert_with(fresh);
-        let at = |e: lowbit_calib::Error| Error::hook(format!("{}: {e}", stage.name()));
-        channels.observe(rows).map_err(at)?;
-        hessian.as_mut().map_or(Ok(()), |hessian| hessian.observe(rows)).map_err(at)
+        let hessians = self.hessians;
+        self.seen.get_or_insert_with(|| Seen::nothing(stage, hessians)).observe(stage, rows)
     }
 
     fn settle(&mut self, stage: &mut Stage) -> Result<()> {
-        let (channels, hessian) =
-            self.seen.take().unwrap_or_else(|| (ChannelStats::new(stage.inputs()), None));
+        // An expert that no token chose has seen nothing.
+        let Seen { channels, hessian } =
+            self.seen.take().unwrap_or_else(|| Seen::nothing(stage, self.hessians));
         let modules = stage.linears.iter().map(|linear| linear.name.as_str()).collect();
         (self.take)(&InputStatistics { modules, channels: &channels, hessian: hessian.as_ref() })
     }

@@ -125,4 +125,9 @@ impl Error {
     pub fn hook(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Hook(error.into())
     }
+
+    /// Why a linear cannot be quantized in the way that is asked for.
+    pub(crate) fn method(linear: &str, reason: impl std::fmt::Display) -> Self {
+        Self::Method { linear: linear.to_owned(), reason: reason.to_string() }
+    }
 }

@@ -19,6 +19,8 @@ mod norm;
 mod parallel;
 mod product;
 mod quantize;
+mod seen;
+mod shares;
 mod stage;
 mod text;
 

@@ -58,6 +58,11 @@ impl<'c> Model<'c> {
         self.weights.checkpoint()
     }
 
+    /// Its weights.
+    pub(crate) fn weights(&self) -> &Weights<&'c Checkpoint> {
+        &self.weights
+    }
+
     /// How many layers it has.
     pub fn layers(&self) -> usize {
         self.config.layers

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use lowbit_blocks::{Dtype, Format, Shape};
 use lowbit_calib::mixed::Candidate;
-use lowbit_calib::{Hessian, Importance, TensorStats};
+use lowbit_calib::{Hessian, Importance};
 use lowbit_checkpoint::Choice;
 use lowbit_kernels::Kernels;
 
+use crate::shares::Shares;
 use crate::{Error, Hook, Result, Stage};
 
 /// One decision: a stage, or all experts of a layer.
@@ -84,18 +85,21 @@ impl<'a> Sensor<'a> {
         let mut of_format = self.choices.iter();
         for format in self.formats {
             let Some(choices) = format.and_then(|_| of_format.next()) else {
-                sensed.bits.push(linears.iter().map(|l| 16 * l.weight.len() as u64).sum());
+                // As they are in the source.
+                let bits = |name: &str| self.choices.first().map_or(16, |c| 8 * c[name].linear.dtype.bytes());
+                sensed.bits.push(linears.iter().map(|l| (bits(&l.name) * l.weight.len()) as u64).sum());
                 sensed.losses.push(0.0);
                 continue;
             };
             let (mut bits, mut loss, mut restored) = (0, 0.0, HashMap::new());
-            let shared = shared(&linears, choices)?;
+            let shares = Shares::of(linears.iter().map(|l| (&choices[&l.name], &l.weight[..])))?;
             for linear in &linears {
                 let choice = &choices[&linear.name];
-                let stats: Vec<TensorStats> = shared.get(&choice.shares).cloned().into_iter().collect();
                 let shape = Shape::matrix(linear.rows, linear.cols);
-                let mut quantizer =
-                    choice.recipe.quantizer(shape, Dtype::F32, &stats, self.kernels).map_err(at)?;
+                let mut quantizer = choice
+                    .recipe
+                    .quantizer(shape, Dtype::F32, shares.stats(choice), self.kernels)
+                    .map_err(at)?;
                 if hessian.tokens() > 0 {
                     quantizer = quantizer.with_importance(Importance::Channels(&squares)).map_err(at)?;
                 }
@@ -114,24 +118,6 @@ impl<'a> Sensor<'a> {
         }
         Ok(sensed)
     }
-}
-
-/// Statistics of linears that share a tensor scale.
-fn shared(
-    linears: &[&crate::Linear],
-    choices: &BTreeMap<String, Choice>,
-) -> Result<HashMap<usize, TensorStats>> {
-    let mut shared: HashMap<usize, TensorStats> = HashMap::new();
-    for linear in linears {
-        let choice = &choices[&linear.name];
-        if let Some(mut stats) = choice.recipe.stats() {
-            stats
-                .observe((&linear.weight[..]).into())
-                .map_err(|e| Error::hook(format!("{}: {e}", linear.name)))?;
-            shared.entry(choice.shares).and_modify(|all| all.merge(&stats)).or_insert(stats);
-        }
-    }
-    Ok(shared)
 }
 
 impl Hook for Sensor<'_> {

@@ -1,7 +1,5 @@
 //! Linears that read the same input, quantized together: what they share is taken of all of them.
 
-use std::collections::HashMap;
-
 use half::{bf16, f16};
 use lowbit_blocks::{Dtype, Element, QLinear, Shape, Values};
 use lowbit_calib::{Activations, Damping, Drift, Gptq, Hessian, Importance, Loss, Solved, TensorStats};
@@ -10,6 +8,7 @@ use lowbit_checkpoint::{Choice, Progress};
 use lowbit_kernels::Kernels;
 
 use super::{LinearReport, Method, Methods, Prescale};
+use crate::shares::Shares;
 use crate::{Error, Result};
 
 /// What is known of an input.
@@ -48,28 +47,23 @@ impl<'a> Solver<'a> {
 
     /// Quantizes linears that read the same input.
     pub(super) fn group(&mut self, members: &[Member<'_>], known: &Known) -> Result<Vec<QLinear<'static>>> {
-        let mut shared: HashMap<usize, TensorStats> = HashMap::new();
-        for (choice, weight) in members {
-            let Some(mut stats) = choice.recipe.stats() else { continue };
-            stats.observe((*weight).into()).map_err(|e| of(choice, &e))?;
-            shared.entry(choice.shares).and_modify(|all| all.merge(&stats)).or_insert(stats);
-        }
+        let shares = Shares::of(members.iter().copied())?;
+        let regression = match (&known.drift, &known.hessian, members.first()) {
+            (Some(drift), Some(hessian), Some((first, _))) => {
+                Some(drift.regression(hessian, DRIFT_DAMPING).map_err(|e| of(first, &e))?)
+            }
+            _ => None,
+        };
         let mut quantized = Vec::new();
         for (choice, weight) in members {
             if self.progress.cancelled() {
                 return Err(Error::hook("interrupted"));
             }
-            let stats: Vec<TensorStats> = shared.get(&choice.shares).cloned().into_iter().collect();
-            let target = match (&known.drift, &known.hessian) {
-                (Some(drift), Some(hessian)) => {
-                    let target = drift.target(weight, hessian, DRIFT_DAMPING, self.method.drift);
-                    Some(target.map_err(|e| of(choice, &e))?)
-                }
-                _ => None,
-            };
+            let target = regression.as_ref().map(|r| r.target(weight, self.method.drift));
+            let target = target.transpose().map_err(|e| of(choice, &e))?;
             let target = target.as_deref().unwrap_or(weight);
             let Solved { weight: codes, perm, loss } =
-                self.solve(choice, target, &stats, known).map_err(|e| of(choice, &e))?;
+                self.solve(choice, target, shares.stats(choice), known).map_err(|e| of(choice, &e))?;
             let power = match &known.hessian {
                 Some(hessian) => hessian.output_power(weight).map_err(|e| of(choice, &e))?,
                 None => weighted(weight, &known.squares),
@@ -87,8 +81,7 @@ impl<'a> Solver<'a> {
             if choice.activations == Activations::Static {
                 let reason =
                     "the range of its input is not known: calibrate it, or leave activations as they are";
-                let unknown =
-                    || Error::Method { linear: choice.linear.module.clone(), reason: reason.into() };
+                let unknown = || Error::method(&choice.linear.module, reason);
                 linear.input_scale = Some(input_scale(choice, known.amax.ok_or_else(unknown)?));
             }
             self.sheet.linear(&choice.linear, &linear, choice.activations)?;
@@ -144,7 +137,7 @@ impl<'a> Solver<'a> {
 
 /// An error with the name of the linear.
 fn of(choice: &Choice, error: &lowbit_calib::Error) -> Error {
-    Error::Method { linear: choice.linear.module.clone(), reason: error.to_string() }
+    Error::method(&choice.linear.module, error)
 }
 
 /// The scale of inputs up to `amax`: what the largest code, under the largest block scale, stands for.

@@ -67,8 +67,11 @@ impl CalibratedJob {
             return Err(Error::Method { linear: choice.linear.module.clone(), reason });
         }
         let checkpoint = Checkpoint::open(&self.job.source)?;
-        let desk =
-            Desk::open(&self.job.out, &self.identity(&checkpoint, &choices, sequences, None), self.job.resume)?;
+        let desk = Desk::open(
+            &self.job.out,
+            &self.identity(&checkpoint, &choices, sequences, None),
+            self.job.resume,
+        )?;
         let by_name: HashMap<&str, &Choice> = choices.iter().map(|c| (c.linear.module.as_str(), c)).collect();
         let model = Model::open(&checkpoint)?;
         let mut hidden = model.embed(sequences)?;

@@ -20,6 +20,7 @@ use lowbit_checkpoint::safetensors::Dtype;
 use lowbit_checkpoint::{Checkpoint, Choice, Weights};
 
 use super::{Method, Prescale};
+use crate::seen::Seen;
 use crate::{Error, Hidden, Hook, Model, Result, Stage};
 
 /// A tensor of a sheet.
@@ -44,7 +45,7 @@ impl Folded {
         choices: &HashMap<&str, &Choice>,
     ) -> Result<Self> {
         let prefix = model.module(&format!("layers.{at}"));
-        let weights = Weights::of(model.checkpoint())?;
+        let weights = model.weights();
         let modules: Vec<&str> = weights.names().filter_map(|name| name.strip_suffix(".weight")).collect();
         let mut inputs = Gather::default();
         model.layer(at)?.forward(&mut hidden.clone(), &mut inputs)?;
@@ -52,7 +53,7 @@ impl Folded {
         let mut kept = Vec::new();
         for feed in feeds(&prefix, modules) {
             let quantized = |module: &String| choices.contains_key(module.as_str());
-            let known = feed.to.first().and_then(|first| inputs.0.get(first));
+            let known = feed.to.first().and_then(|first| inputs.by_module.get(first));
             let Some(stats) = known.filter(|stats| feed.to.iter().all(quantized) && stats.tokens() > 0)
             else {
                 continue;
@@ -62,21 +63,20 @@ impl Folded {
             }
             let read = |module: &str| -> Result<Vec<f32>> {
                 let name = format!("{module}.weight");
-                changed.get(&name).map_or_else(|| values(&weights, &name), |own| Ok(own.clone()))
+                changed.get(&name).map_or_else(|| values(weights, &name), |own| Ok(own.clone()))
             };
             let own: Vec<Vec<f32>> = feed.to.iter().map(|module| read(module)).collect::<Result<_>>()?;
             let Some(scales) = scales(method, choices[feed.to[0].as_str()], &own, stats)
-                .map_err(|e| Error::Method { linear: feed.to[0].clone(), reason: e.to_string() })?
+                .map_err(|e| Error::method(&feed.to[0], e))?
             else {
                 continue;
             };
             let from = format!("{}.weight", feed.from);
             let mut producer = read(&feed.from)?;
             let Some(scales) = divide(model, &feed, &mut producer, scales)? else { continue };
-            let wrong =
-                |e: lowbit_calib::Error| Error::Method { linear: feed.from.clone(), reason: e.to_string() };
+            let wrong = |e: lowbit_calib::Error| Error::method(&feed.from, e);
             match feed.producer {
-                Producer::Norm => kept.push(tensor(&weights, &from, &producer)?),
+                Producer::Norm => kept.push(tensor(weights, &from, &producer)?),
                 Producer::Rows | Producer::Values => _ = changed.insert(from, producer),
             }
             for (module, mut weight) in feed.to.iter().zip(own) {
@@ -85,9 +85,9 @@ impl Folded {
             }
             for router in &feed.routers {
                 let name = format!("{router}.weight");
-                let mut weight = values(&weights, &name)?;
+                let mut weight = values(weights, &name)?;
                 fold::multiply_columns(&mut weight, &scales).map_err(wrong)?;
-                kept.push(tensor(&weights, &name, &weight)?);
+                kept.push(tensor(weights, &name, &weight)?);
             }
         }
         let mut names: Vec<_> = changed.into_iter().collect();
@@ -142,10 +142,10 @@ fn divide(
     producer: &mut [f32],
     scales: Vec<f32>,
 ) -> Result<Option<Vec<f32>>> {
-    let wrong = |e: lowbit_calib::Error| Error::Method { linear: feed.from.clone(), reason: e.to_string() };
+    let wrong = |e: lowbit_calib::Error| Error::method(&feed.from, e);
     if feed.producer != Producer::Norm {
         let name = format!("{}.weight", feed.from);
-        let rows = Weights::of(model.checkpoint())?.get(&name).map_or(0, |weight| weight.rows());
+        let rows = model.weights().get(&name).map_or(0, |weight| weight.rows());
         // Grouped heads: several columns read one row.
         if rows != scales.len() {
             return Ok(None);
@@ -171,8 +171,7 @@ fn divide(
 /// A weight as f32.
 fn values(weights: &Weights<&Checkpoint>, name: &str) -> Result<Vec<f32>> {
     let mut values = Vec::new();
-    let missing =
-        || Error::Method { linear: name.to_owned(), reason: "is not there to be folded into".into() };
+    let missing = || Error::method(name, "is not there to be folded into");
     let weight = weights.get(name).ok_or_else(missing)?;
     weight.read(0..weight.rows(), &mut values)?;
     Ok(values)
@@ -200,14 +199,20 @@ fn rounded(value: f32, dtype: Dtype) -> f32 {
 
 /// Statistics of the input of every linear of a layer.
 #[derive(Default)]
-struct Gather(HashMap<String, ChannelStats>);
+struct Gather {
+    seen: Option<Seen>,
+    by_module: HashMap<String, ChannelStats>,
+}
 
 impl Hook for Gather {
     fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
-        for linear in &stage.linears {
-            let stats = self.0.entry(linear.name.clone()).or_insert_with(|| ChannelStats::new(linear.cols));
-            stats.observe(rows).map_err(|e| Error::hook(format!("{}: {e}", linear.name)))?;
-        }
+        self.seen.get_or_insert_with(|| Seen::nothing(stage, false)).observe(stage, rows)
+    }
+
+    fn settle(&mut self, stage: &mut Stage) -> Result<()> {
+        let Some(seen) = self.seen.take() else { return Ok(()) };
+        let modules = stage.linears.iter().map(|linear| linear.name.clone());
+        self.by_module.extend(modules.map(|module| (module, seen.channels.clone())));
         Ok(())
     }
 }

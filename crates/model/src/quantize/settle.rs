@@ -2,38 +2,14 @@
 
 use std::collections::HashMap;
 
-use lowbit_calib::{ChannelStats, Drift, Hessian};
+use lowbit_calib::Drift;
 use lowbit_checkpoint::Choice;
 
 use super::Method;
 use super::group::{Known, Member, Solver};
 use super::original::Original;
+use crate::seen::Seen;
 use crate::{Error, Hook, Result, Stage, StageKind};
-
-/// What was seen of an input.
-struct Seen {
-    channels: ChannelStats,
-    hessian: Option<Hessian>,
-    drift: Option<Drift>,
-}
-
-impl Seen {
-    /// Nothing yet, of an input of so many features.
-    fn nothing(method: &Method, features: usize) -> Self {
-        let hessian = method.needs_hessians().then(|| Hessian::new(features));
-        Self { channels: ChannelStats::new(features), hessian, drift: None }
-    }
-
-    fn known(self) -> Known {
-        Known {
-            tokens: self.channels.tokens(),
-            squares: self.channels.mean_square(),
-            amax: Some(self.channels.amax()),
-            hessian: self.hessian,
-            drift: self.drift,
-        }
-    }
-}
 
 /// Quantizes the linears of one layer while it runs.
 pub(super) struct Settler<'a> {
@@ -41,6 +17,7 @@ pub(super) struct Settler<'a> {
     choices: &'a HashMap<&'a str, &'a Choice>,
     /// The stage that is being run, and how many of its tokens were seen.
     seen: Option<Seen>,
+    drift: Option<Drift>,
     tokens: usize,
     /// By how much the stream that the next outputs are added to falls short of the original's.
     short: Option<(StageKind, Vec<f32>, usize)>,
@@ -56,7 +33,7 @@ impl<'a> Settler<'a> {
         original: Option<Original>,
         solver: Solver<'a>,
     ) -> Self {
-        Self { method, choices, seen: None, tokens: 0, short: None, original, solver }
+        Self { method, choices, seen: None, drift: None, tokens: 0, short: None, original, solver }
     }
 }
 
@@ -66,16 +43,13 @@ impl Hook for Settler<'_> {
             return Ok(());
         }
         let at = |e: lowbit_calib::Error| Error::hook(format!("{}: {e}", stage.name()));
-        let features = stage.inputs();
-        let seen = self.seen.get_or_insert_with(|| Seen::nothing(self.method, features));
-        seen.channels.observe(rows).map_err(at)?;
+        let (features, hessians) = (stage.inputs(), self.method.needs_hessians());
+        self.seen.get_or_insert_with(|| Seen::nothing(stage, hessians)).observe(stage, rows)?;
         let (first, tokens) = (self.tokens, rows.len() / features.max(1));
         self.tokens += tokens;
-        let Some(hessian) = &mut seen.hessian else { return Ok(()) };
-        hessian.observe(rows).map_err(at)?;
         let before = self.original.as_ref().and_then(|o| o.input(stage, first * features, rows.len()));
         if let Some(before) = before {
-            let drift = seen.drift.get_or_insert_with(|| Drift::new(features));
+            let drift = self.drift.get_or_insert_with(|| Drift::new(features));
             drift.observe(before, rows).map_err(at)?;
             if let Some((kind, short, width)) = &self.short
                 && *kind == stage.kind
@@ -100,7 +74,15 @@ impl Hook for Settler<'_> {
 
     fn settle(&mut self, stage: &mut Stage) -> Result<()> {
         // An expert that no token chose has been shown nothing.
-        let seen = self.seen.take().unwrap_or_else(|| Seen::nothing(self.method, stage.inputs()));
+        let hessians = self.method.needs_hessians();
+        let seen = self.seen.take().unwrap_or_else(|| Seen::nothing(stage, hessians));
+        let known = Known {
+            tokens: seen.channels.tokens(),
+            squares: seen.channels.mean_square(),
+            amax: Some(seen.channels.amax()),
+            hessian: seen.hessian,
+            drift: self.drift.take(),
+        };
         self.tokens = 0;
         if let Some(original) = &mut self.original {
             original.done(stage);
@@ -112,7 +94,7 @@ impl Hook for Settler<'_> {
         let mut chosen: Vec<_> = chosen.collect();
         let members: Vec<Member<'_>> =
             chosen.iter().map(|(choice, linear)| (*choice, &linear.weight[..])).collect();
-        let quantized = self.solver.group(&members, &seen.known())?;
+        let quantized = self.solver.group(&members, &known)?;
         if self.method.sequential {
             for ((_, linear), quantized) in chosen.iter_mut().zip(&quantized) {
                 linear.weight = quantized.effective_weight();

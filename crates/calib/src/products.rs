@@ -1,0 +1,51 @@
+//! A^T B of tokens, added up: f32 products within a block of tokens, blocks in f64.
+//!
+//! Each entry of a block is one f32 sum in the order that faer's product takes on the machine; panels of rows are tasks, which no sum crosses.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+use crate::parallel::map;
+
+/// Tokens of a block.
+pub(crate) const BLOCK: usize = 512;
+/// Rows of the matrix that one task computes.
+pub(crate) const PANEL: usize = 192;
+
+/// Which entries of the sums are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entries {
+    All,
+    /// Those on the diagonal and below it: A is B.
+    Lower,
+}
+
+/// Adds A^T B of one block of tokens to `sums` (row-major, as many rows as A has features). Both are tokens of so many features.
+pub(crate) fn add(sums: &mut [f64], a: (&[f32], usize), b: (&[f32], usize), entries: Entries) {
+    let (tokens, n) = (b.0.len() / b.1, b.1);
+    if tokens == 0 {
+        return;
+    }
+    let a = MatRef::from_row_major_slice(a.0, tokens, a.1);
+    let b = MatRef::from_row_major_slice(b.0, tokens, n);
+    let panels: Vec<(usize, &mut [f64])> = sums.chunks_mut(PANEL * n).enumerate().collect();
+    let add = |(panel, sums): (usize, &mut [f64])| {
+        let (first, high) = (panel * PANEL, sums.len() / n);
+        let wide = if entries == Entries::Lower { first + high } else { n };
+        let mut product = vec![0.0f32; high * wide];
+        matmul(
+            MatMut::from_row_major_slice_mut(&mut product, high, wide),
+            Accum::Replace,
+            a.subcols(first, high).transpose(),
+            b.subcols(0, wide),
+            1.0f32,
+            Par::Seq,
+        );
+        for (row, (sums, product)) in sums.chunks_mut(n).zip(product.chunks_exact(wide)).enumerate() {
+            let wanted = if entries == Entries::Lower { first + row + 1 } else { n };
+            sums[..wanted].iter_mut().zip(product).for_each(|(sum, x)| *sum += f64::from(*x));
+        }
+        Ok(())
+    };
+    map(panels, add).map(drop).expect("no panel fails");
+}
