@@ -33,4 +33,4 @@ mod widen;
 pub use blocks::Blocks;
 pub use element::Element;
 pub use kernels::Kernels;
-pub use product::{Prepared, Rows, Values};
+pub use product::{Factor, Prepared, Rows, ScaleType, StoredScales, Values};

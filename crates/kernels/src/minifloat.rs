@@ -19,7 +19,7 @@ use crate::codes::unpack_lanes;
 use crate::decode::Decoder;
 use crate::encode::Encoder;
 use crate::lanes::{CHUNK, Lanes};
-use lowbit_scalar::{FloatFormat, Specials};
+use lowbit_scalar::{E4M3, FloatFormat, Specials};
 
 const F32_MANTISSA: u32 = f32::MANTISSA_DIGITS - 1;
 const F32_BIAS: i32 = f32::MAX_EXP - 1;
@@ -58,6 +58,8 @@ impl Layout {
             fnuz: matches!(format.specials, Specials::NanNegativeZero),
         }
     }
+
+    pub(crate) const E4M3: Self = Self::of(E4M3::FORMAT);
 
     /// IEEE 754 binary16. Overflows to infinity: the clamp is the number after the largest one, and it has that code.
     pub(crate) const F16: Self = Self {

@@ -43,15 +43,25 @@ pub(crate) fn narrow_bf16<L: Lanes>(l: L, x: &[[f32; CHUNK]], out: &mut [[u16; C
 /// An E8M0 is the exponent field of an f32, but 0 is 2^-127, which is subnormal, and 255 is NaN.
 #[inline(always)]
 pub(crate) fn widen_e8m0<L: Lanes>(l: L, x: &[[u8; CHUNK]], out: &mut [[f32; CHUNK]]) {
-    let (one, max) = (l.splat_bits(1), l.splat_bits(254));
-    let (least, nan) = (l.splat_bits(1 << 22), l.splat_bits(f32::NAN.to_bits()));
     for (x, out) in x.iter().zip(out) {
-        for (x, out) in l.widen(l.load_bytes(x)).into_iter().zip(out.as_chunks_mut().0) {
-            let normal = x << (f32::MANTISSA_DIGITS - 1);
-            let number = l.select(l.gt(one, x), least, normal);
-            l.store(l.float(l.select(l.gt(x, max), nan, number)), out);
+        for (x, out) in e8m0(l, x).into_iter().zip(out.as_chunks_mut().0) {
+            l.store(x, out);
         }
     }
+}
+
+/// One chunk.
+#[inline(always)]
+pub(crate) fn e8m0<L: Lanes>(l: L, x: &[u8; CHUNK]) -> [L::F; 4] {
+    let (one, max) = (l.splat_bits(1), l.splat_bits(254));
+    let (least, nan) = (l.splat_bits(1 << 22), l.splat_bits(f32::NAN.to_bits()));
+    let mut values = [l.splat(0.0); 4];
+    for (x, value) in l.widen(l.load_bytes(x)).into_iter().zip(&mut values) {
+        let normal = x << (f32::MANTISSA_DIGITS - 1);
+        let number = l.select(l.gt(one, x), least, normal);
+        *value = l.float(l.select(l.gt(x, max), nan, number));
+    }
+    values
 }
 
 #[inline(always)]

@@ -10,6 +10,9 @@ use crate::format::Zero;
 use crate::tensor::QTensor;
 use crate::values::Values;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// Values that share a scale when activations are quantized on the fly, as in ggml's Q8_0.
 const INT8_BLOCK: usize = 32;
 
@@ -36,7 +39,9 @@ pub struct Activations {
     form: Form,
     /// Values that share a scale.
     block: usize,
+    /// From `first` on, which begins a cache line: vectors that cross two take twice as long to load. A clone may lie elsewhere.
     codes: Vec<i8>,
+    first: usize,
     sums: Vec<i32>,
     scales: Vec<f32>,
     values: Vec<f32>,
@@ -109,7 +114,7 @@ impl Activations {
         for column in 0..if cols == 0 { 0 } else { columns } {
             let scales = &mut self.scales[column * blocks..][..blocks];
             kernels.quantize_int8(&x[column * cols..][..cols], INT8_BLOCK, &mut self.stored, scales);
-            let (codes, sums) = column_of(&mut self.codes, &mut self.sums, cols, column);
+            let (codes, sums) = column_of(&mut self.codes[self.first..], &mut self.sums, cols, column);
             kernels.expand(Element::Int { bits: 8 }, &self.stored, cols, codes, sums);
             let values = &mut self.values[column * cols..][..cols];
             kernels.decode(Element::Int { bits: 8 }, &self.stored, Blocks::whole(&1.0), values);
@@ -150,7 +155,7 @@ impl Activations {
         self.values.resize(columns * cols, 0.0);
         for (column, stored) in x.codes().chunks_exact(bytes).enumerate() {
             if step.is_some() {
-                let (codes, sums) = column_of(&mut self.codes, &mut self.sums, cols, column);
+                let (codes, sums) = column_of(&mut self.codes[self.first..], &mut self.sums, cols, column);
                 kernels.expand(format.element, stored, cols, codes, sums);
             }
             let values = &mut self.values[column * cols..][..cols];
@@ -164,7 +169,8 @@ impl Activations {
         (self.columns, self.cols, self.form, self.block) = (columns, cols, form, block);
         self.scales.clear();
         if let Form::Int { .. } = form {
-            self.codes.resize(columns * Columns::codes_len(cols), 0);
+            self.codes.resize(columns * Columns::codes_len(cols) + LINE, 0);
+            self.first = self.codes.as_ptr().align_offset(LINE).min(LINE);
             self.sums.resize(columns * Columns::sums_len(cols), 0);
         }
     }
@@ -177,7 +183,8 @@ impl Activations {
         }
         let values = match self.form {
             Form::Int { step } if element.step().is_some() => {
-                Columns::Int { codes: &self.codes, sums: &self.sums, step }
+                let codes = &self.codes[self.first..][..self.columns * Columns::codes_len(self.cols)];
+                Columns::Int { codes, sums: &self.sums, step }
             }
             Form::Int { .. } | Form::Float => Columns::Float(&self.values),
             Form::Restored => return None,
@@ -191,7 +198,9 @@ impl Activations {
         let value = |column: usize, col: usize| {
             let scale = || self.scales[column * blocks + col / self.block];
             match self.form {
-                Form::Int { step } => f32::from(self.codes[column * padded + col]) * step * scale(),
+                Form::Int { step } => {
+                    f32::from(self.codes[self.first + column * padded + col]) * step * scale()
+                }
                 Form::Float => self.values[column * self.cols + col] * scale(),
                 Form::Restored => self.values[column * self.cols + col],
             }

@@ -8,7 +8,7 @@ use core::ops::Range;
 use lowbit_kernels::Kernels;
 
 use super::activations::Activations;
-use super::rows::{Band, Grid};
+use super::rows::{Band, Grid, stored_rows};
 use crate::error::Error;
 use crate::parallel::for_chunks;
 use crate::shape::Shape;
@@ -223,6 +223,12 @@ impl Work<'_> {
         let Self { tensor, kernels, ref operand, columns } = *self;
         let (format, shape) = (tensor.format(), tensor.shape());
         let Some(grid) = Grid::of(&format, shape) else { return self.restored_rows(matrix, rows, out) };
+        if let Operand::Quantized(x) = operand
+            && let Some(x) = x.prepared(format.element, grid.block)
+            && let Some((weights, scales)) = stored_rows(tensor, &grid, matrix, rows.clone())
+        {
+            return kernels.dot_stored(weights, scales, x, out);
+        }
         let (step, mut band) = (grid.band(), Band::default());
         for (index, out) in out.chunks_mut(step * columns).enumerate() {
             let start = rows.start + index * step;

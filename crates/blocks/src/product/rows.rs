@@ -11,9 +11,10 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use lowbit_kernels::{Blocks, Rows};
+use lowbit_kernels::{Blocks, Factor, Rows, ScaleType, StoredScales};
 
 use crate::format::{Block, Format, Zero};
+use crate::scale::{ScaleKind, TensorScale};
 use crate::shape::Shape;
 use crate::tensor::QTensor;
 
@@ -60,6 +61,38 @@ impl Grid {
     pub(super) fn band(&self) -> usize {
         (BAND / self.wide).max(1)
     }
+}
+
+/// Some rows of one matrix with their scales as stored, without the copy that [`Band`] has: for products in blocks where each row has scales of its own, in
+/// fewer bits than an f32, and no zero points. Codes and scales go on to the end.
+pub(super) fn stored_rows<'s>(
+    tensor: &'s QTensor<'_>,
+    grid: &Grid,
+    matrix: usize,
+    rows: Range<usize>,
+) -> Option<(Rows<'s>, StoredScales<'s>)> {
+    let (shape, format) = (tensor.shape(), tensor.format());
+    let kind = match format.scale {
+        ScaleKind::F32 => return None,
+        ScaleKind::F16 => ScaleType::F16,
+        ScaleKind::Bf16 => ScaleType::Bf16,
+        ScaleKind::E4m3 => ScaleType::E4m3,
+        ScaleKind::E8m0 => ScaleType::E8m0,
+    };
+    if format.zero != Zero::None || grid.high > 1 || grid.wide == 1 {
+        return None;
+    }
+    let first = matrix * format.scales_per_matrix(shape) + rows.start * grid.wide;
+    let factor = match tensor.tensor_scale() {
+        TensorScale::None => Factor::None,
+        TensorScale::Multiply(scales) => Factor::Multiply(scales[matrix]),
+        TensorScale::Divide(scales) => Factor::Divide(scales[matrix]),
+    };
+    let bytes = format.row_bytes(shape.cols);
+    let codes = &tensor.codes()[(matrix * shape.rows + rows.start) * bytes..];
+    let blocks = Blocks { len: grid.block, scales: &[], zeros: None };
+    let scales = StoredScales { kind, bytes: &tensor.scales()[first * kind.bytes()..], factor };
+    Some((Rows { element: format.element, count: rows.len(), len: shape.cols, codes, blocks }, scales))
 }
 
 /// Effective scales and zero points of some rows; the buffers serve one band after the other.

@@ -42,6 +42,7 @@ pub(crate) use simd::Simd;
 pub(crate) use wide::Wide;
 
 use crate::chunks::Chunks;
+use crate::decode::Decoder;
 use crate::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
 use crate::output::Output;
 use crate::{Element, encode};
@@ -191,6 +192,12 @@ pub(crate) trait Lanes: Copy {
     #[inline(always)]
     fn lookup_nibbles(self, table: Self::Table, codes: &[u8; CHUNK / 2]) -> [Self::F; 4] {
         self.lookup(table, self.split_nibbles(codes))
+    }
+
+    /// The values of 64 codes of E4M3.
+    #[inline(always)]
+    fn decode_e4m3(self, codes: &[u8; CHUNK]) -> [Self::F; 4] {
+        MinifloatDecoder::new(self, Layout::E4M3).decode(self, codes)
     }
 
     /// Decodes with instructions that this level alone has, or gives the work back. Not for 4 bits, and not for integers of 8.

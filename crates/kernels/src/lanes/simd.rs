@@ -13,6 +13,7 @@ use super::avx512_narrow;
 use super::{CHUNK, LANES, Lanes};
 use crate::chunks::Chunks;
 use crate::codes::CLOSING;
+use crate::decode::Decoder;
 use crate::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
 use crate::output::Output;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -365,6 +366,21 @@ impl<S: Token> Lanes for Simd<S> {
             return avx2::lookup_nibbles(self, token, table.values, codes);
         }
         self.lookup(table, self.split_nibbles(codes))
+    }
+    #[inline(always)]
+    fn decode_e4m3(self, codes: &[u8; CHUNK]) -> [Self::F; 4] {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        {
+            if let Some(token) = self.0.level().as_avx512() {
+                let planes = const { Planes::of(Element::E4m3).unwrap() };
+                return PlaneDecoder::<SIGNED>::new(token, u8::BITS, planes).decode(self, codes);
+            }
+            if let Some(token) = self.0.level().as_avx2() {
+                let format = Element::E4m3.float_format().unwrap();
+                return HalfDecoder::<S, 8>::new(self, token, format).decode(self, codes);
+            }
+        }
+        MinifloatDecoder::new(self, Layout::E4M3).decode(self, codes)
     }
     #[inline(always)]
     fn decode_natively<'a, T, O: Output<Self, T>>(

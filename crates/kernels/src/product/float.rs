@@ -72,7 +72,7 @@ fn tiles(level: Level, rows: Rows<'_>, x: &[f32], out: &mut [f32]) {
             for at in (0..rows.len).step_by(TILE) {
                 let len = TILE.min(rows.len - at);
                 let (start, bytes) = (rows.element.packed_len(at), rows.element.packed_len(len));
-                let later = Later::new(rows, row, rows.strides(), start, 0).after(0);
+                let later = Later::of_row(rows, row, rows.strides(), start, 0).after(0);
                 level.prefetch(&later[..bytes.min(later.len())]);
                 let weights = tile.decode(level, rows.element, &codes[start..], blocks, at, len);
                 level.add_products(weights, x, rows.len, at, len, &mut lanes[..out.len()]);

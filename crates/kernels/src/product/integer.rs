@@ -1,21 +1,23 @@
 //! Products of whole numbers of steps: what is laid out once for many rows, and the loop over rows and columns.
 //!
-//! Sixteen rows and up to 256 blocks are a [`Band`], which a level's kernel ([`sums`](super::sums)) adds to the lanes of each row; the
+//! Up to sixteen rows and 256 blocks of each are a [`Band`], which a level's kernel ([`sums`](super::sums)) adds to the lanes of each row; the
 //! lanes of sixteen rows are folded together. What depends on the activations alone is laid out before the first row.
 
 use super::plan::{Plan, spread};
 use super::prepared::SUM;
+use super::scales::{PIECE, Room, Which};
 use super::weights::offset;
-use super::{Prepared, Rows, Values};
+use super::{Prepared, Rows, Scales, Values};
 use crate::lanes::LANES;
 use crate::level::Level;
 
-/// Blocks of a band.
-pub(super) const SEGMENT: usize = 16 * LANES;
+/// Blocks whose activations are laid out at once.
+pub(super) const SEGMENT: usize = 64 * LANES;
 /// Columns that are multiplied together where there are that many.
 const TOGETHER: usize = 4;
 
-/// What the blocks of a band know of `C` columns.
+/// What the blocks of a segment know of `C` columns.
+#[repr(align(64))]
 pub(super) struct Segment<const C: usize> {
     /// Of activations.
     pub(super) scales: [[f32; SEGMENT]; C],
@@ -25,14 +27,20 @@ pub(super) struct Segment<const C: usize> {
     pub(super) sums: [[f32; SEGMENT]; C],
 }
 
-/// Up to sixteen rows and [`SEGMENT`] blocks of each.
+/// Up to sixteen rows and [`PIECE`] blocks of each.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     /// All rows and all their blocks.
     pub(super) rows: Rows<'a>,
+    /// Of all rows, in place of those of `rows`.
+    pub(super) scales: Scales<'a>,
+    pub(super) level: Level,
     pub(super) first_row: usize,
     pub(super) count: usize,
+    /// Which of the sixteen lanes of rows is that of the first row.
+    pub(super) lane: usize,
     pub(super) plan: Plan,
+    /// Up to [`PIECE`] of them.
     pub(super) first_block: usize,
     pub(super) blocks: usize,
     /// Bytes and scales from one row to the next.
@@ -47,6 +55,16 @@ impl Place<'_> {
         self.first_block * self.plan.block
     }
 
+    /// How many blocks of the segment come before.
+    pub(super) fn in_segment(&self) -> usize {
+        self.first_block % SEGMENT
+    }
+
+    /// The scales of the first row of all.
+    pub(super) fn which(&self) -> Which {
+        Which { start: 0, run: self.plan.run, first: self.first_block, blocks: self.blocks }
+    }
+
     /// How many values of a row there are from there to the end of the blocks.
     pub(super) fn values(&self) -> usize {
         (self.rows.len - self.first_value()).min(self.blocks * self.plan.block)
@@ -54,74 +72,92 @@ impl Place<'_> {
 }
 
 /// A place, and `C` columns there.
+#[repr(align(64))]
 pub(super) struct Band<'a, const C: usize> {
     pub(super) place: Place<'a>,
     /// Both orders of each column.
     pub(super) x: [&'a [i8]; C],
     pub(super) segment: Segment<C>,
+    /// For scales, and for zero points.
+    pub(super) room: [Room; 2],
     /// Lanes of each row of each column.
     pub(super) lanes: [[[f32; LANES]; LANES]; C],
 }
 
 /// Rows times columns, `x.values` being integers.
-pub(super) fn dot(level: Level, rows: Rows<'_>, x: Prepared<'_>, plan: Plan, out: &mut [f32]) {
+pub(super) fn dot(
+    level: Level,
+    rows: Rows<'_>,
+    scales: Scales<'_>,
+    x: Prepared<'_>,
+    plan: Plan,
+    out: &mut [f32],
+) {
+    let place = Place {
+        rows,
+        scales,
+        level,
+        first_row: 0,
+        count: 0,
+        lane: 0,
+        plan,
+        first_block: 0,
+        blocks: 0,
+        strides: rows.strides(),
+        unit: 0.0,
+    };
     let columns = out.len() / rows.count;
     let mut column = 0;
     while level.takes_columns() && columns - column >= TOGETHER - 1 {
-        product::<TOGETHER>(level, rows, x, plan, column, columns, out);
+        product::<TOGETHER>(place, x, column, columns, out);
         column = (column + TOGETHER).min(columns);
     }
     for column in column..columns {
-        product::<1>(level, rows, x, plan, column, columns, out);
+        product::<1>(place, x, column, columns, out);
     }
 }
 
 /// Rows times `C` columns from `column` on, the last of which is repeated if there are fewer.
 fn product<const C: usize>(
-    level: Level,
-    rows: Rows<'_>,
+    place: Place<'_>,
     x: Prepared<'_>,
-    plan: Plan,
     column: usize,
     columns: usize,
     out: &mut [f32],
 ) {
+    let Place { level, rows, plan, .. } = place;
     let x = core::array::from_fn(|c| x.column((column + c).min(columns - 1)));
     let Values::Int { step, .. } = x[0].values else { unreachable!("integers only") };
     let unit = rows.element.step().unwrap() * step;
     let mut band: Band<'_, C> = Band {
-        place: Place {
-            rows,
-            first_row: 0,
-            count: 0,
-            plan,
-            first_block: 0,
-            blocks: 0,
-            strides: rows.strides(),
-            unit,
-        },
+        place: Place { unit, ..place },
         x: x.map(codes),
         segment: Segment {
             scales: [[0.0; SEGMENT]; C],
             corrections: [[0; SEGMENT]; C],
             sums: [[0.0; SEGMENT]; C],
         },
+        room: [Room::EMPTY; 2],
         lanes: [[[0.0; LANES]; LANES]; C],
     };
     for first_row in (0..rows.count).step_by(LANES) {
         let count = LANES.min(rows.count - first_row);
-        (band.place.first_row, band.place.count) = (first_row, count);
-        for first_block in (0..plan.blocks).step_by(SEGMENT) {
-            band.place.first_block = first_block;
-            band.place.blocks = SEGMENT.min(plan.blocks - first_block);
+        for segment in (0..plan.blocks).step_by(SEGMENT) {
+            let blocks = SEGMENT.min(plan.blocks - segment);
             if first_row == 0 || plan.blocks > SEGMENT {
+                (band.place.first_block, band.place.blocks) = (segment, blocks);
                 for (c, x) in x.iter().enumerate() {
                     band.lay_out(c, x);
                 }
             }
-            if !level.add_unrolled(&mut band) {
-                for c in 0..C {
-                    level.add_rest(band.place, band.x[c], band.segment.column(c), &mut band.lanes[c]);
+            // Rows of several pieces are read one after the other, as they lie.
+            let together = if blocks > PIECE { 1 } else { count };
+            for row in (0..count).step_by(together) {
+                (band.place.first_row, band.place.count, band.place.lane) = (first_row + row, together, row);
+                for piece in (0..blocks).step_by(PIECE) {
+                    (band.place.first_block, band.place.blocks) =
+                        (segment + piece, PIECE.min(blocks - piece));
+                    band.add();
                 }
             }
         }
@@ -142,12 +178,23 @@ fn codes(x: Prepared<'_>) -> &[i8] {
 }
 
 impl<const C: usize> Band<'_, C> {
+    fn add(&mut self) {
+        if self.place.level.add_unrolled(self) {
+            return;
+        }
+        let group = self.place.in_segment() / LANES;
+        for (c, lanes) in self.lanes.iter_mut().enumerate() {
+            self.place.level.add_rest(self.place, self.x[c], self.segment.column(c).from(group), lanes);
+        }
+    }
+
     /// Fills a column of the segment.
     fn lay_out(&mut self, c: usize, x: &Prepared<'_>) {
         let Place { rows, plan, first_block, blocks, .. } = self.place;
         let Values::Int { sums, step, .. } = x.values else { unreachable!("integers only") };
         spread(x.scales, plan.x_run, first_block, blocks, &mut self.segment.scales[c]);
-        let totals = &mut self.segment.corrections[c];
+        let groups = blocks.next_multiple_of(LANES);
+        let totals = &mut self.segment.corrections[c][..groups];
         total(sums, plan.block / SUM, first_block, blocks, totals);
         if rows.blocks.zeros.is_some() {
             for (out, &total) in self.segment.sums[c].iter_mut().zip(&*totals) {
@@ -163,7 +210,7 @@ impl<const C: usize> Band<'_, C> {
 
 /// The sum of each block from `first` on, of which each has `per_block` entries; zeros after the last one.
 #[inline(never)]
-fn total(sums: &[i32], per_block: usize, first: usize, blocks: usize, out: &mut [i32; SEGMENT]) {
+fn total(sums: &[i32], per_block: usize, first: usize, blocks: usize, out: &mut [i32]) {
     let sums = &sums[first * per_block..];
     let sums = &sums[..sums.len().min(blocks * per_block)];
     out[blocks..].fill(0);

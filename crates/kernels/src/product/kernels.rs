@@ -1,7 +1,7 @@
 //! The products of [`Kernels`]; lengths are checked here and nowhere below.
 
 use super::prepared::check_expand;
-use super::{Prepared, Rows, float};
+use super::{Prepared, Rows, Scales, StoredScales, float};
 use crate::kernels::check_blocks;
 use crate::{Blocks, Element, Kernels, reference};
 
@@ -29,6 +29,7 @@ impl Kernels {
     /// If lengths do not fit.
     #[track_caller]
     pub fn dot(self, rows: Rows<'_>, x: &[f32], out: &mut [f32]) {
+        rows.check_scales();
         let columns = rows.check(out.len());
         let (got, want) = (x.len(), columns * rows.len);
         assert!(
@@ -87,13 +88,52 @@ impl Kernels {
     /// If lengths do not fit.
     #[track_caller]
     pub fn dot_prepared(self, rows: Rows<'_>, x: Prepared<'_>, out: &mut [f32]) {
+        rows.check_scales();
+        self.dot_in_blocks(rows, Scales::F32(rows.blocks.scales), x, out);
+    }
+
+    /// [`dot_prepared`](Kernels::dot_prepared) with scales as files store them, which become f32 a few at a time: `scale` is what is stored, times or divided
+    /// by the scale of the tensor, rounded. `rows.blocks.scales` is not looked at.
+    ///
+    /// ```
+    /// use lowbit_kernels::{Blocks, Element, Factor, Kernels, Prepared, Rows, ScaleType, StoredScales, Values};
+    /// let (kernels, int8) = (Kernels::best(), Element::Int { bits: 8 });
+    /// let (mut codes, mut sums) = ([0; Values::codes_len(2)], [0; Values::sums_len(2)]);
+    /// kernels.expand(int8, &[3, 0xfc], 2, &mut codes, &mut sums); // 3, -4
+    /// let x = Prepared { len: 2, block: 2, values: Values::Int { codes: &codes, sums: &sums, step: 1.0 }, scales: &[1.0] };
+    ///
+    /// // Two rows of E2M1: (1, 6) and (0.5, -1). Their scales are 2 and 0.5 in E4M3, the tensor's is 10.
+    /// let blocks = Blocks { len: 2, scales: &[], zeros: None };
+    /// let rows = Rows { element: Element::E2m1, count: 2, len: 2, codes: &[0x72, 0xa1], blocks };
+    /// let scales = StoredScales { kind: ScaleType::E4m3, bytes: &[0x40, 0x30], factor: Factor::Multiply(10.0) };
+    /// let mut out = [0.0; 2];
+    /// kernels.dot_stored(rows, scales, x, &mut out);
+    /// assert_eq!(out, [-420.0, 27.5]); // (3 - 24) * 20, (1.5 + 4) * 5
+    /// ```
+    ///
+    /// # Panics
+    /// If lengths do not fit.
+    #[track_caller]
+    pub fn dot_stored(self, rows: Rows<'_>, scales: StoredScales<'_>, x: Prepared<'_>, out: &mut [f32]) {
+        let rows = Rows { blocks: Blocks { scales: &[], ..rows.blocks }, ..rows };
+        let (got, each) = (scales.bytes.len(), scales.kind.bytes());
+        assert!(rows.blocks.len > 0, "blocks of no values");
+        let want = rows.count * rows.blocks_per_row() * each;
+        assert!(got >= want, "{} rows of scales of {each} bytes take {want} bytes, got {got}", rows.count);
+        self.dot_in_blocks(rows, Scales::Stored(scales), x, out);
+    }
+
+    #[track_caller]
+    fn dot_in_blocks(self, rows: Rows<'_>, scales: Scales<'_>, x: Prepared<'_>, out: &mut [f32]) {
         let columns = rows.check(out.len());
         if rows.count > 0 {
             x.check(rows.len, rows.blocks.len, columns);
         }
         match self.0 {
-            Some(level) if rows.len > 0 && !out.is_empty() => super::dot_prepared(level, rows, x, out),
-            _ => reference::dot_prepared(rows, x, out),
+            Some(level) if rows.len > 0 && !out.is_empty() => {
+                super::dot_prepared(level, rows, scales, x, out)
+            }
+            _ => reference::dot_prepared(rows, scales, x, out),
         }
     }
 

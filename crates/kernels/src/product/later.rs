@@ -20,16 +20,21 @@ pub(super) struct Later<'a> {
 }
 
 impl<'a> Later<'a> {
+    #[inline(always)]
+    pub(super) fn new(codes: &'a [u8], scales: &'a [f32]) -> Self {
+        Self { codes, scales }
+    }
+
     /// From a byte and a block of a row on, of rows of so many bytes and scales.
     #[inline(always)]
-    pub(super) fn new(
+    pub(super) fn of_row(
         rows: Rows<'a>,
         row: usize,
         (bytes, scales): (usize, usize),
         byte: usize,
         block: usize,
     ) -> Self {
-        Self { codes: &rows.codes[row * bytes + byte..], scales: &rows.blocks.scales[row * scales + block..] }
+        Self::new(&rows.codes[row * bytes + byte..], &rows.blocks.scales[row * scales + block..])
     }
 
     /// All codes.
@@ -52,6 +57,12 @@ impl<'a> Later<'a> {
         if let Some(scale) = self.scales.get(at + SCALES) {
             l.prefetch(scale);
         }
+    }
+
+    /// The next so many codes from `ahead` on; where there are fewer, some that have been asked for.
+    #[inline(always)]
+    pub(super) fn as_many(self, ahead: usize, bytes: usize) -> &'a [u8] {
+        &self.codes[if bytes + ahead <= self.codes.len() { ahead } else { 0 }..][..bytes]
     }
 
     /// The codes that are [`CODES`] after byte `at`, as far as there are any.

@@ -3,6 +3,7 @@
 use super::integer::{Band, Place};
 use super::later;
 use super::nibbles::{self, RowLanes};
+use super::scales::{self, StoredScales};
 use super::sums::{self, Column};
 use super::{Rows, products};
 use crate::lanes::{CHUNK, LANES};
@@ -37,6 +38,16 @@ impl Level {
     /// Asks for cache lines that are read later.
     pub(super) fn prefetch(self, later: &[u8]) {
         on!(self, l => later::prefetch(l, later))
+    }
+
+    pub(super) fn widen_stored(
+        self,
+        stored: StoredScales<'_>,
+        bytes: &[u8],
+        later: &[u8],
+        out: &mut [[f32; CHUNK]],
+    ) {
+        on!(self, l => scales::widen_stored(l, stored, bytes, later, out))
     }
 
     pub(super) fn add_products(

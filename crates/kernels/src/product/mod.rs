@@ -24,6 +24,7 @@ mod plan;
 mod prepared;
 mod products;
 mod rows;
+mod scales;
 mod sums;
 mod tile;
 mod values;
@@ -32,6 +33,8 @@ mod weights;
 use plan::Plan;
 pub use prepared::{Prepared, Values};
 pub use rows::Rows;
+pub(crate) use scales::Scales;
+pub use scales::{Factor, ScaleType, StoredScales};
 
 /// Values per block of prepared activations at most; longer blocks are summed in parts, so that sums fit 32 bits:
 /// `65536 * 255 * 128 < 2^31`.
@@ -40,12 +43,12 @@ pub(crate) const LONGEST_BLOCK: usize = 65536;
 use crate::level::Level;
 use crate::reference;
 
-/// [`Kernels::dot_prepared`](crate::Kernels::dot_prepared) at a level, rows, columns and values being there.
-fn dot_prepared(level: Level, rows: Rows<'_>, x: Prepared<'_>, out: &mut [f32]) {
+/// [`Kernels::dot_prepared`](crate::Kernels::dot_prepared) at a level, rows, columns and values being there. The scales are not those of `rows`.
+fn dot_prepared(level: Level, rows: Rows<'_>, scales: Scales<'_>, x: Prepared<'_>, out: &mut [f32]) {
     let integers = rows.element.step().is_some() && matches!(x.values, Values::Int { .. });
     match Plan::new(&rows, &x) {
-        Some(plan) if integers => integer::dot(level, rows, x, plan, out),
-        Some(plan) => values::dot(level, rows, x, plan, out),
-        None => reference::dot_prepared(rows, x, out),
+        Some(plan) if integers => integer::dot(level, rows, scales, x, plan, out),
+        Some(plan) => values::dot(level, rows, scales, x, plan, out),
+        None => reference::dot_prepared(rows, scales, x, out),
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn add_rows<L: SumLanes, const C: usize>(
     let strides = rows.strides();
     for (lane, row) in band.enumerate() {
         let (codes, blocks) = rows.row(row);
-        let mut sums = Sums { later: Later::new(rows, row, strides, 0, 0), sums: [[l.splat(0.0); 2]; C] };
+        let mut sums = Sums { later: Later::of_row(rows, row, strides, 0, 0), sums: [[l.splat(0.0); 2]; C] };
         let codes = &codes.as_chunks::<{ CHUNK / 2 }>().0[..chunks];
         match blocks.len {
             _ if blocks.scales.len() == 1 => runs(l, decoder, codes, blocks, chunks, &x_chunks, &mut sums),

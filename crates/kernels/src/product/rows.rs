@@ -47,7 +47,9 @@ impl<'a> Rows<'a> {
     /// The `count` rows from `first` on.
     pub(crate) fn some(self, first: usize, count: usize) -> Self {
         let (bytes, blocks) = (self.element.packed_len(self.len), self.blocks_per_row());
-        let of_rows = |all: &'a [f32]| &all[first * blocks..][..count * blocks];
+        // No scales are here where they are stored in another type.
+        let of_rows =
+            |all: &'a [f32]| if all.is_empty() { all } else { &all[first * blocks..][..count * blocks] };
         let Blocks { len, scales, zeros } = self.blocks;
         let blocks = Blocks { len, scales: of_rows(scales), zeros: zeros.map(of_rows) };
         Self { count, codes: &self.codes[first * bytes..][..count * bytes], blocks, ..self }
@@ -64,18 +66,26 @@ impl<'a> Rows<'a> {
         (0..self.count).map(move |row| self.row(row))
     }
 
-    /// Checks the lengths, and returns how many columns `out` has room for.
+    /// Checks that there is a scale for each block.
+    #[track_caller]
+    pub(crate) fn check_scales(&self) {
+        let Self { count, len, blocks: Blocks { len: block, scales, .. }, .. } = *self;
+        assert!(block > 0, "blocks of no values");
+        let (got, want) = (scales.len(), count * self.blocks_per_row());
+        assert!(
+            got == want,
+            "{count} rows of {len} values in blocks of {block} need {want} scales, got {got}"
+        );
+    }
+
+    /// Checks the other lengths, and returns how many columns `out` has room for.
     #[track_caller]
     pub(crate) fn check(&self, out: usize) -> usize {
         let Self { element, count, len, .. } = *self;
         assert!(self.blocks.len > 0, "blocks of no values");
         let (got, want) = (self.codes.len(), count * element.packed_len(len));
         assert!(got >= want, "{count} rows of {len} codes of {element} take {want} bytes, got {got}");
-        let (block, got, want) = (self.blocks.len, self.blocks.scales.len(), count * self.blocks_per_row());
-        assert!(
-            got == want,
-            "{count} rows of {len} values in blocks of {block} need {want} scales, got {got}"
-        );
+        let (block, want) = (self.blocks.len, count * self.blocks_per_row());
         if let Some(zeros) = self.blocks.zeros {
             let got = zeros.len();
             assert!(

@@ -7,10 +7,11 @@
 //!
 //! Everything before the conversion to f32 is exact, so its order is free.
 
-use super::integer::{Band, Place, SEGMENT, Segment};
+use super::Scales;
+use super::integer::{Band, Place, Segment};
 use super::lanes::SumLanes;
 use super::later::Later;
-use super::plan::spread;
+use super::scales::Which;
 use super::weights::{Bytes, Nibbles, Packed, Weights};
 use crate::lanes::{CHUNK, LANES};
 
@@ -36,49 +37,79 @@ pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
 /// [`add_unrolled`] of groups of `N` vectors.
 #[inline(always)]
 fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(l: L, w: W, band: &mut Band<'_, C>) {
-    let place = band.place;
-    let [mut scales, mut zeros] = [[0.0; SEGMENT]; 2];
-    let mut x = [&[][..]; C];
-    // What the last group meets, which may lack blocks: then there are zeros.
-    let mut last = [[W::ZEROS; N]; C];
+    match band.place.rows.blocks.zeros {
+        None => rows_with::<L, W, C, N, false>(l, w, band, &[]),
+        Some(zeros) => rows_with::<L, W, C, N, true>(l, w, band, zeros),
+    }
+}
+
+/// [`rows`] with zero points or without.
+#[inline(always)]
+fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const ZEROS: bool>(
+    l: L,
+    w: W,
+    band: &mut Band<'_, C>,
+    all_zeros: &[f32],
+) {
+    let Band { place, x: ref of_columns, ref segment, ref mut room, ref mut lanes } = *band;
+    let [room, room_of_zeros] = room;
     // The last group is apart if it lacks blocks or codes.
     let values = place.values();
     let whole = values / (N * W::VALUES);
     let left = values - whole * N * W::VALUES;
+    // All of one length, which is looked at here and not in the loops.
+    let mut x = [&[][..]; C];
+    // What the last group meets, which may lack blocks: then there are zeros.
+    let mut last = [[W::ZEROS; N]; C];
+    let (mut columns, mut last_columns) = ([segment.column(0); C], [segment.column(0); C]);
     for c in 0..C {
-        let all = &W::column(band.x[c])[place.first_value() / W::VALUES..];
+        let all = &W::column(of_columns[c])[place.first_value() / W::VALUES..];
         x[c] = &all.as_chunks::<N>().0[..whole];
         let rest = &all[whole * N..];
         if left > 0 {
             let some = rest.len().min(N);
             last[c][..some].copy_from_slice(&rest[..some]);
         }
+        (columns[c], last_columns[c]) = segment.column(c).from(place.in_segment() / LANES).split(whole);
     }
+    let unit = l.splat(place.unit);
     for row in 0..place.count {
-        let part = Part::new(l, w, place, row, true, &mut scales, &mut zeros);
-        let mut lanes = [l.splat(0.0); C];
-        for (lanes, rows) in lanes.iter_mut().zip(&band.lanes) {
-            *lanes = l.load(&rows[row]);
+        let part = Part::new(w, place, row);
+        let bytes = whole * N * CHUNK;
+        let codes = part.codes[..bytes].as_chunks::<CHUNK>().0.as_chunks::<N>().0;
+        let later = part.later.as_many(W::AHEAD, bytes).as_chunks::<CHUNK>().0.as_chunks::<N>().0;
+        let which = Which { start: part.start, ..place.which() };
+        let scales = place.scales.lay_out_here(l, place.level, which, room);
+        let (scales, last_scales) = scales.split_at(whole * LANES);
+        let scales = &scales.as_chunks().0[..whole];
+        let (mut zeros, mut last_zeros) = (&[][..], &[][..]);
+        if ZEROS {
+            let all = Scales::F32(all_zeros).lay_out_here(l, place.level, which, room_of_zeros);
+            let all = all.split_at(whole * LANES);
+            (zeros, last_zeros) = (&all.0.as_chunks().0[..whole], all.1);
         }
-        let codes = part.codes[..whole * N * CHUNK].as_chunks::<CHUNK>().0.as_chunks::<N>().0;
-        for (group, codes) in codes.iter().enumerate() {
-            part.later.scales(l, group * LANES);
+        let mut sum = [l.splat(0.0); C];
+        for c in 0..C {
+            sum[c] = l.load(&lanes[c][place.lane + row]);
+        }
+        for group in 0..whole {
             let mut sums = [[l.ints(&[0; LANES]); N]; C];
             for i in 0..N {
-                part.later.codes(l, (group * N + i) * CHUNK);
-                let weights = w.load(l, &codes[i]);
+                l.prefetch(&later[group][i]);
+                let weights = w.load(l, &codes[group][i]);
                 for c in 0..C {
                     sums[c][i] = w.dot(l, weights, &x[c][group][i]);
                 }
             }
-            let terms = part.terms(l, group);
+            let zeros = if ZEROS { Some(l.load(&zeros[group])) } else { None };
+            let terms = Terms { unit, scales: l.load(&scales[group]), zeros };
             for c in 0..C {
                 let sums = l.sum_neighbours(sums[c]);
-                lanes[c] = terms.add(l, sums, band.segment.column(c), lanes[c]);
+                sum[c] = terms.add(l, sums, columns[c], group, sum[c]);
             }
         }
         if left > 0 {
-            let codes = &part.codes[whole * N * CHUNK..];
+            let codes = &part.codes[bytes..];
             let copy;
             // What follows the row meets zeros. Nothing follows the last row.
             let codes = if let Some(codes) = codes.as_chunks::<CHUNK>().0.first_chunk::<N>() {
@@ -92,20 +123,22 @@ fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(l: L, w: W, 
                 if i * W::VALUES >= left {
                     break;
                 }
-                part.later.codes(l, (whole * N + i) * CHUNK);
+                part.later.codes(l, bytes + i * CHUNK);
                 let weights = w.load(l, &codes[i]);
                 for c in 0..C {
                     sums[c][i] = w.dot(l, weights, &last[c][i]);
                 }
             }
-            let terms = part.last_terms(l, whole, place.blocks - whole * LANES);
+            let count = place.blocks - whole * LANES;
+            let zeros = if ZEROS { Some(some_of(l, last_zeros, count)) } else { None };
+            let terms = Terms { unit, scales: some_of(l, last_scales, count), zeros };
             for c in 0..C {
                 let sums = l.sum_neighbours(sums[c]);
-                lanes[c] = terms.add(l, sums, band.segment.column(c), lanes[c]);
+                sum[c] = terms.add(l, sums, last_columns[c], 0, sum[c]);
             }
         }
-        for (lanes, rows) in lanes.iter().zip(&mut band.lanes) {
-            l.store(*lanes, &mut rows[row]);
+        for c in 0..C {
+            l.store(sum[c], &mut lanes[c][place.lane + row]);
         }
     }
 }
@@ -136,49 +169,28 @@ fn rest<L: SumLanes, W: Weights<L>>(
     column: Column<'_>,
     lanes: &mut [[f32; LANES]; LANES],
 ) {
-    let [mut scales, mut zeros] = [[0.0; SEGMENT]; 2];
     let x = &W::column(x)[place.first_value() / W::VALUES..];
     let vectors = place.values().div_ceil(W::VALUES);
-    for (row, lanes) in lanes.iter_mut().enumerate().take(place.count) {
-        let part = Part::new(l, w, place, row, false, &mut scales, &mut zeros);
+    for row in 0..place.count {
+        let (part, lanes) = (Part::new(w, place, row), &mut lanes[place.lane + row]);
         any_groups(l, w, &part, &x[..vectors], column, LANES * place.plan.block / W::VALUES, lanes);
     }
 }
 
-/// The scales of a segment: where they are, if none is repeated and the last group of sixteen is whole or `may_lack` some; or laid out.
-#[inline(always)]
-fn in_segment<'a>(
-    all: &'a [f32],
-    place: Place<'_>,
-    row: usize,
-    may_lack: bool,
-    buffer: &'a mut [f32; SEGMENT],
-) -> &'a [f32] {
-    let Place { plan, first_block, blocks, strides: (_, scales), .. } = place;
-    let of_rows = &all[row * scales..];
-    if plan.run == 1 && (may_lack || blocks.is_multiple_of(LANES)) {
-        return &of_rows[first_block..];
-    }
-    spread(&of_rows[..scales], plan.run, first_block, blocks, buffer);
-    buffer
-}
-
 /// A row's share of a band.
-struct Part<'a, L: SumLanes> {
+struct Part<'a> {
     /// To the end of all rows.
     codes: &'a [u8],
     /// To the end of the row.
     bytes: usize,
     later: Later<'a>,
-    /// A multiple of sixteen, or to the end of all rows.
-    scales: &'a [f32],
-    zeros: Option<&'a [f32]>,
-    unit: L::F,
+    place: Place<'a>,
+    /// The first scale of the row.
+    start: usize,
 }
 
 /// What the terms of sixteen blocks have in common for all columns.
 struct Terms<L: SumLanes> {
-    group: usize,
     unit: L::F,
     scales: L::F,
     zeros: Option<L::F>,
@@ -203,64 +215,62 @@ impl<const C: usize> Segment<C> {
     }
 }
 
-impl<'a, L: SumLanes> Part<'a, L> {
+impl Column<'_> {
+    /// The groups from `first` on.
     #[inline(always)]
-    fn new<W: Weights<L>>(
-        l: L,
-        w: W,
-        place: Place<'a>,
-        row: usize,
-        may_lack: bool,
-        scales: &'a mut [f32; SEGMENT],
-        zeros: &'a mut [f32; SEGMENT],
-    ) -> Self {
+    pub(super) fn from(self, first: usize) -> Self {
+        self.split(first).1
+    }
+
+    /// The first `count` groups, and those after them.
+    #[inline(always)]
+    fn split(self, count: usize) -> (Self, Self) {
+        let (scales, corrections, sums) =
+            (self.scales.split_at(count), self.corrections.split_at(count), self.sums.split_at(count));
+        (
+            Self { scales: scales.0, corrections: corrections.0, sums: sums.0 },
+            Self { scales: scales.1, corrections: corrections.1, sums: sums.1 },
+        )
+    }
+}
+
+impl<'a> Part<'a> {
+    #[inline(always)]
+    fn new<L: SumLanes, W: Weights<L>>(w: W, place: Place<'a>, row: usize) -> Self {
         let Place { rows, plan, first_block, strides, .. } = place;
         let row = place.first_row + row;
         let skip = place.first_value() / W::VALUES * w.bytes();
-        let later = Later::new(rows, row, strides, skip, first_block / plan.run);
-        Self {
-            codes: later.all_codes(),
-            bytes: strides.0 - skip,
-            later,
-            scales: in_segment(rows.blocks.scales, place, row, may_lack, scales),
-            zeros: rows.blocks.zeros.map(
-                #[inline(always)]
-                |all| in_segment(all, place, row, may_lack, zeros),
-            ),
-            unit: l.splat(place.unit),
-        }
+        let start = row * strides.1;
+        let scales = place.scales.after(start + first_block / plan.run);
+        let later = Later::new(&rows.codes[row * strides.0 + skip..], scales);
+        Self { codes: later.all_codes(), bytes: strides.0 - skip, later, place, start }
     }
 
-    /// Of sixteen blocks.
+    /// What one group of sixteen blocks has in common.
     #[inline(always)]
-    fn terms(&self, l: L, group: usize) -> Terms<L> {
-        let zeros = self.zeros.map(
+    fn terms<L: SumLanes>(&self, l: L, group: usize) -> Terms<L> {
+        let Place { level, rows, unit, scales, first_block, blocks, .. } = self.place;
+        let done = group * LANES;
+        let blocks = LANES.min(blocks - done);
+        let which = Which { start: self.start, first: first_block + done, blocks, ..self.place.which() };
+        let zeros = rows.blocks.zeros.map(
             #[inline(always)]
-            |zeros| l.load(&zeros.as_chunks().0[group]),
+            |all| l.load(&Scales::F32(all).sixteen(level, which)),
         );
-        Terms { group, unit: self.unit, scales: l.load(&self.scales.as_chunks().0[group]), zeros }
-    }
-
-    /// Of the first `count` of sixteen blocks: what follows them may be another row's.
-    #[inline(always)]
-    fn last_terms(&self, l: L, group: usize, count: usize) -> Terms<L> {
-        let zeros = self.zeros.map(
-            #[inline(always)]
-            |zeros| some_of(l, &zeros[group * LANES..], count),
-        );
-        Terms { group, unit: self.unit, scales: some_of(l, &self.scales[group * LANES..], count), zeros }
+        let scales = l.load(&scales.sixteen(level, which));
+        Terms { unit: l.splat(unit), scales, zeros }
     }
 }
 
 impl<L: SumLanes> Terms<L> {
-    /// Adds the terms of sixteen blocks to the lanes of a column.
+    /// Adds the terms of sixteen blocks to the lanes of a column, of which they are that group.
     #[inline(always)]
-    fn add(&self, l: L, sums: L::I, x: Column<'_>, lanes: L::F) -> L::F {
-        let mut sums = l.to_f32(sums + l.ints(&x.corrections[self.group])) * self.unit;
+    fn add(&self, l: L, sums: L::I, x: Column<'_>, group: usize, lanes: L::F) -> L::F {
+        let mut sums = l.to_f32(sums + l.ints(&x.corrections[group])) * self.unit;
         if let Some(zeros) = self.zeros {
-            sums = sums - zeros * l.load(&x.sums[self.group]);
+            sums = sums - zeros * l.load(&x.sums[group]);
         }
-        lanes + (sums * self.scales) * l.load(&x.scales[self.group])
+        lanes + (sums * self.scales) * l.load(&x.scales[group])
     }
 }
 
@@ -303,7 +313,7 @@ fn vectors<const N: usize>(some: &[u8]) -> [[u8; CHUNK]; N] {
 fn any_groups<L: SumLanes, W: Weights<L>>(
     l: L,
     w: W,
-    part: &Part<'_, L>,
+    part: &Part<'_>,
     x: &[W::X],
     column: Column<'_>,
     per_group: usize,
@@ -342,7 +352,7 @@ fn any_groups<L: SumLanes, W: Weights<L>>(
             *out = sum;
         }
         let sums = if vectors == LANES { l.sum_neighbours(sums) } else { l.sum_few(&sums[..vectors]) };
-        let sum = part.terms(l, group).add(l, sums, column, l.load(lanes));
+        let sum = part.terms(l, group).add(l, sums, column, group, l.load(lanes));
         l.store(sum, lanes);
     }
 }

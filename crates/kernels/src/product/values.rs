@@ -3,8 +3,9 @@
 
 use super::float::fold_neighbours;
 use super::plan::{Plan, spread};
+use super::scales::Which;
 use super::tile::{TILE, Tile};
-use super::{Prepared, Rows, Values};
+use super::{Prepared, Rows, Scales, Values};
 use crate::Blocks;
 use crate::lanes::{CHUNK, LANES};
 use crate::level::Level;
@@ -16,11 +17,19 @@ const COLUMNS: usize = 4;
 /// Blocks of weights that a tile has at most, the first and the last one in part.
 const SCALES: usize = TILE / LANES + 1;
 
-pub(super) fn dot(level: Level, rows: Rows<'_>, x: Prepared<'_>, plan: Plan, out: &mut [f32]) {
+pub(super) fn dot(
+    level: Level,
+    rows: Rows<'_>,
+    scales: Scales<'_>,
+    x: Prepared<'_>,
+    plan: Plan,
+    out: &mut [f32],
+) {
     let columns = out.len() / rows.count;
     let mut buffers = Buffers { weights: Tile::new(), x: Tile::new(), sums: [EMPTY; COLUMNS] };
-    for ((codes, blocks), out) in rows.iter().zip(out.chunks_mut(columns)) {
-        let row = Row { level, rows, codes, blocks, plan };
+    for (row, ((codes, blocks), out)) in rows.iter().zip(out.chunks_mut(columns)).enumerate() {
+        let start = row * rows.blocks_per_row();
+        let row = Row { level, rows, codes, blocks, scales, start, plan };
         for (first, out) in (0..).step_by(COLUMNS).zip(out.chunks_mut(COLUMNS)) {
             row.times(x, first, &mut buffers, out);
         }
@@ -41,7 +50,11 @@ struct Row<'a> {
     level: Level,
     rows: Rows<'a>,
     codes: &'a [u8],
+    /// Of this row, but for the scales.
     blocks: Blocks<'a>,
+    scales: Scales<'a>,
+    /// The first scale of this row.
+    start: usize,
     plan: Plan,
 }
 
@@ -62,8 +75,8 @@ impl Row<'_> {
                 // Tiles begin with groups: whole ones are summed in registers.
                 while done + group <= tile_end {
                     let weights = weights[(done - tile) / CHUNK..][..group / CHUNK].try_into().unwrap();
-                    let [mut scales, mut x_scales] = [[0.0; LANES]; 2];
-                    spread(self.blocks.scales, self.plan.run, done / block, LANES, &mut scales);
+                    let mut x_scales = [0.0; LANES];
+                    let scales = self.scales_from(done / block, LANES);
                     for (c, lanes) in lanes[..out.len()].iter_mut().enumerate() {
                         let x = x.column(first + c);
                         spread(x.scales, self.plan.x_run, done / block, LANES, &mut x_scales);
@@ -102,19 +115,24 @@ impl Row<'_> {
         sums: &[BlockLanes],
         lanes: &mut [[f32; LANES]; COLUMNS],
     ) {
-        let [mut scales, mut x_scales] = [[0.0; LANES]; 2];
-        spread(self.blocks.scales, self.plan.run, first_block, blocks, &mut scales);
+        let mut x_scales = [0.0; LANES];
+        let scales = self.scales_from(first_block, blocks);
         for (c, (sums, lanes)) in sums.iter().zip(lanes).enumerate() {
             spread(x.column(first + c).scales, self.plan.x_run, first_block, blocks, &mut x_scales);
             self.level.add_block_terms(sums, &scales, &x_scales, lanes);
         }
     }
 
+    /// Scales of up to sixteen blocks.
+    fn scales_from(&self, first: usize, blocks: usize) -> [f32; LANES] {
+        self.scales.sixteen(self.level, Which { start: self.start, run: self.plan.run, first, blocks })
+    }
+
     /// `len` values from `at` on, without their scale.
     fn decode<'t>(&self, tile: &'t mut Tile, at: usize, len: usize) -> &'t [[f32; CHUNK]] {
         let e = self.rows.element;
-        let Blocks { len: block, scales, zeros } = self.blocks;
-        let (first, inside) = if scales.len() == 1 { (0, 0) } else { (at / block, at % block) };
+        let Blocks { len: block, zeros, .. } = self.blocks;
+        let (first, inside) = if block >= self.rows.len { (0, 0) } else { (at / block, at % block) };
         let count = (inside + len).div_ceil(block);
         let zeros = zeros.map(|zeros| &zeros[first..][..count]);
         let blocks = Blocks { len: block, scales: &[1.0; SCALES][..count], zeros };

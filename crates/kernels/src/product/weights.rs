@@ -19,6 +19,8 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     type Loaded: Copy;
     /// Values in a vector of codes.
     const VALUES: usize;
+    /// Bytes of codes to look ahead.
+    const AHEAD: usize = 8192;
     /// Activations that add nothing.
     const ZEROS: Self::X;
 
@@ -81,6 +83,7 @@ impl<L: SumLanes> Weights<L> for Nibbles<L> {
     type X = [i8; 2 * CHUNK];
     type Loaded = [L::B; 2];
     const VALUES: usize = 2 * CHUNK;
+    const AHEAD: usize = 12288;
     const ZEROS: Self::X = [0; 2 * CHUNK];
 
     #[inline(always)]

@@ -1,9 +1,10 @@
 //! Products, one value after the other, in the lanes that the definition names.
 
 use super::codec::{decode_at, value_at};
-use crate::product::{LONGEST_BLOCK, Prepared, Rows, Values};
+use crate::product::{Factor, LONGEST_BLOCK, Prepared, Rows, ScaleType, Scales, Values};
 use crate::{Blocks, Element};
-use lowbit_scalar::pack;
+use half::{bf16, f16};
+use lowbit_scalar::{E4M3, E8M0, pack};
 
 /// `lane[j mod 32] += decode(code_j) * x_j`.
 pub(crate) fn dot(rows: Rows<'_>, x: &[f32], out: &mut [f32]) {
@@ -25,16 +26,43 @@ pub(crate) fn dot_f32(rows: &[f32], x: &[f32], len: usize, out: &mut [f32]) {
 }
 
 /// `lane[k mod 16] += (s_k * scale) * x_scale`.
-pub(crate) fn dot_prepared(rows: Rows<'_>, x: Prepared<'_>, out: &mut [f32]) {
+pub(crate) fn dot_prepared(rows: Rows<'_>, scales: Scales<'_>, x: Prepared<'_>, out: &mut [f32]) {
     let columns = out.len() / rows.count.max(1);
     for (row, (codes, blocks)) in rows.iter().enumerate() {
+        let scale = |block| scale_at(scales, row * rows.blocks_per_row() + block);
         for column in 0..columns {
-            out[row * columns + column] = row_prepared(rows.element, codes, blocks, x.column(column));
+            out[row * columns + column] = row_prepared(rows.element, codes, blocks, scale, x.column(column));
         }
     }
 }
 
-fn row_prepared(e: Element, codes: &[u8], blocks: Blocks<'_>, x: Prepared<'_>) -> f32 {
+/// What is stored, times or divided by the scale of the tensor.
+fn scale_at(scales: Scales<'_>, index: usize) -> f32 {
+    let all = match scales {
+        Scales::F32(all) => return all[index],
+        Scales::Stored(all) => all,
+    };
+    let bytes = all.from(index);
+    let stored = match all.kind {
+        ScaleType::F16 => f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+        ScaleType::Bf16 => bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+        ScaleType::E4m3 => E4M3::from_bits(bytes[0]).to_f32(),
+        ScaleType::E8m0 => E8M0::from_bits(bytes[0]).to_f32(),
+    };
+    match all.factor {
+        Factor::None => stored,
+        Factor::Multiply(factor) => stored * factor,
+        Factor::Divide(factor) => stored / factor,
+    }
+}
+
+fn row_prepared(
+    e: Element,
+    codes: &[u8],
+    blocks: Blocks<'_>,
+    scale: impl Fn(usize) -> f32,
+    x: Prepared<'_>,
+) -> f32 {
     let block = blocks.len.min(x.block);
     let mut lane = [0.0; 16];
     let (mut k, mut start) = (0, 0);
@@ -55,7 +83,7 @@ fn row_prepared(e: Element, codes: &[u8], blocks: Blocks<'_>, x: Prepared<'_>) -
             }
             (_, Values::Float(x)) => block_of_floats(start..end, |j| value_at(e, codes, blocks, j), |j| x[j]),
         };
-        lane[k % 16] += (sum * blocks.scales[start / blocks.len]) * x.scales[start / x.block];
+        lane[k % 16] += (sum * scale(start / blocks.len)) * x.scales[start / x.block];
         (k, start) = (k + 1, end);
     }
     fold(&mut lane)

@@ -3,7 +3,7 @@
 use crate::inputs::{Random, SPECIALS};
 use crate::levels::under_test;
 use crate::window::{Window, assert_same};
-use lowbit_kernels::{Blocks, Element, Kernels, Prepared, Rows, Values};
+use lowbit_kernels::{Blocks, Element, Factor, Kernels, Prepared, Rows, ScaleType, StoredScales, Values};
 
 /// Blocks of weights.
 const BLOCKS: [usize; 12] = [1, 3, 8, 16, 24, 32, 48, 64, 128, 256, 512, usize::MAX];
@@ -395,6 +395,109 @@ fn rows_start_on_bytes() {
     let blocks = Blocks { len: 3, scales: &[1.0; 2], zeros: None };
     let rows = Rows { element: Element::E2m1, count: 2, len: 3, codes: &[0; 3], blocks };
     Kernels::best().dot(rows, &[0.0; 3], &mut [0.0; 2]);
+}
+
+/// Scales of every type, times and divided by every kind of number, in rows of whole and of short groups, more blocks than are widened at a time, and
+/// as many bytes after them as lie before the next page.
+#[test]
+fn scales_as_they_are_stored() {
+    let mut random = Random(19);
+    let kinds = [ScaleType::E4m3, ScaleType::E8m0, ScaleType::Bf16, ScaleType::F16];
+    for e in [
+        Element::E2m1,
+        Element::Int { bits: 4 },
+        Element::Uint { bits: 4 },
+        INT8,
+        Element::E4m3,
+        Element::E2m3,
+    ] {
+        for kind in kinds {
+            for case in 0..36 {
+                let block = [16, 32, 64, 128, 256, usize::MAX][case % 6];
+                let x_block = if block == 16 { [16, 32][case % 2] } else { 32 };
+                let len = match random.below(6) {
+                    0 => 1 + random.below(80),
+                    1 => 576,
+                    2 => 4096,
+                    3 => 16 * (256 + random.below(3)), // around one piece
+                    4 => 17_000 + random.below(600),
+                    _ => 1 + random.below(5000),
+                };
+                let (count, columns) = ([1, 2, 3, 17][random.below(4)], [1, 1, 3][random.below(3)]);
+                let count = if len > 8000 { count.min(3) } else { count };
+                let zeros = case % 4 == 3;
+                let weights = Weights::new(&mut random, e, count, len, block, zeros, false);
+                let factor = match random.below(4) {
+                    0 => Factor::None,
+                    1 => Factor::Multiply(random.near(1e-3)),
+                    2 => Factor::Divide(random.near(1e3)),
+                    _ => Factor::Multiply(SPECIALS[random.below(SPECIALS.len())]),
+                };
+                let after = [0, 1, 63, 300][random.below(4)];
+                let size = count * len.div_ceil(block) * kind.bytes();
+                // Every byte, NaN and infinities among them, or only numbers.
+                let any = case % 3 == 0;
+                let stored: Vec<u8> = (0..size + after)
+                    .map(|_| random.bits() as u8)
+                    .map(|byte| if any || kind == ScaleType::E8m0 { byte } else { byte & 0xbf })
+                    .collect();
+                let stored = Window::of(&stored, random.below(5), 0x7f);
+                let x = Columns::new(&mut random, INT8, columns, len, x_block, false);
+                let rows = weights.rows(e, count, len, block);
+                let rows = Rows { blocks: Blocks { scales: &[], ..rows.blocks }, ..rows };
+                let scales = StoredScales { kind, bytes: stored.get(), factor };
+                let mut want = vec![0.0; count * columns];
+                let reference = Kernels::reference();
+                x.with(reference, columns, |x| reference.dot_stored(rows, scales, x, &mut want));
+                // The definition: f32 scales made one by one.
+                let wide: Vec<f32> = stored.get()[..size]
+                    .chunks(kind.bytes())
+                    .map(|bytes| widen(kind, factor, bytes))
+                    .collect();
+                let rows_of_f32 = Rows { blocks: Blocks { scales: &wide, ..rows.blocks }, ..rows };
+                let mut by_f32 = vec![0.0; want.len()];
+                x.with(reference, columns, |x| reference.dot_prepared(rows_of_f32, x, &mut by_f32));
+                assert_same(&want, &by_f32, format_args!("{e} with scales of {kind:?} {factor:?}"));
+                for kernels in under_test() {
+                    let mut got = Window::new(want.len(), 1, 1.25);
+                    x.with(kernels, columns, |x| kernels.dot_stored(rows, scales, x, got.get_mut()));
+                    assert_same(
+                        got.checked(),
+                        &want,
+                        format_args!(
+                            "{e} at {kernels:?}, {count} x {len} in blocks of {block}, {columns} columns, {kind:?} {factor:?}"
+                        ),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// By the bits of the type, apart from the library.
+fn widen(kind: ScaleType, factor: Factor, bytes: &[u8]) -> f32 {
+    let stored = match kind {
+        ScaleType::E4m3 => Element::E4m3.decode_one(bytes[0]),
+        ScaleType::E8m0 if bytes[0] == 255 => f32::NAN,
+        ScaleType::E8m0 => 2.0_f64.powi(i32::from(bytes[0]) - 127) as f32,
+        ScaleType::Bf16 => f32::from_bits(u32::from(bytes[1]) << 24 | u32::from(bytes[0]) << 16),
+        ScaleType::F16 => half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+    };
+    match factor {
+        Factor::None => stored,
+        Factor::Multiply(by) => stored * by,
+        Factor::Divide(by) => stored / by,
+    }
+}
+
+#[test]
+#[should_panic(expected = "2 rows of scales of 1 bytes take 4 bytes, got 3")]
+fn scales_for_every_block() {
+    let blocks = Blocks { len: 16, scales: &[], zeros: None };
+    let rows = Rows { element: INT8, count: 2, len: 32, codes: &[0; 64], blocks };
+    let scales = StoredScales { kind: ScaleType::E4m3, bytes: &[0; 3], factor: Factor::None };
+    let x = Prepared { len: 32, block: 32, values: Values::Float(&[0.0; 32]), scales: &[1.0] };
+    Kernels::best().dot_stored(rows, scales, x, &mut [0.0; 2]);
 }
 
 /// Codes after the last row change nothing; they are what the next call reads.
