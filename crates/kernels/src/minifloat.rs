@@ -61,6 +61,11 @@ impl Layout {
 
     pub(crate) const E4M3: Self = Self::of(E4M3::FORMAT);
 
+    /// The code of the largest number.
+    pub(crate) const fn max_code(self) -> u8 {
+        self.max_code as u8
+    }
+
     /// IEEE 754 binary16. Overflows to infinity: the clamp is the number after the largest one, and it has that code.
     pub(crate) const F16: Self = Self {
         bits: 16,

@@ -79,7 +79,7 @@ pub(crate) struct HalfDecoder<S: Token, const BITS: usize> {
 
 impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
     #[inline(always)]
-    pub(crate) fn new(l: Simd<S>, avx2: Avx2, format: FloatFormat) -> Self {
+    pub(crate) fn new(l: Simd<S>, avx2: Avx2, format: FloatFormat, layout: Layout) -> Self {
         let shift = 5 - format.exponent_bits;
         let magnitude = ((1 << (BITS - 1)) - 1) << (16 - BITS) >> shift;
         let fnuz = matches!(format.specials, Specials::NanNegativeZero);
@@ -87,7 +87,7 @@ impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
         let last = match (format.exponent_bits, fnuz) {
             (5, true) => 0x7b,
             (5, false) => 0x7f,
-            _ => format.max_code(),
+            _ => layout.max_code(),
         };
         Self {
             avx2,
@@ -98,7 +98,7 @@ impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
             )),
             last: u8x32::splat(l.0, last).into(),
             special: u8x32::splat(l.0, if fnuz { 0x80 } else { 0xff }).into(),
-            portable: MinifloatDecoder::new(l, Layout::of(format)),
+            portable: MinifloatDecoder::new(l, layout),
         }
     }
 }

@@ -376,8 +376,8 @@ impl<S: Token> Lanes for Simd<S> {
                 return PlaneDecoder::<SIGNED>::new(token, u8::BITS, planes).decode(self, codes);
             }
             if let Some(token) = self.0.level().as_avx2() {
-                let format = Element::E4m3.float_format().unwrap();
-                return HalfDecoder::<S, 8>::new(self, token, format).decode(self, codes);
+                let format = const { Element::E4m3.float_format().unwrap() };
+                return HalfDecoder::<S, 8>::new(self, token, format, Layout::E4M3).decode(self, codes);
             }
         }
         MinifloatDecoder::new(self, Layout::E4M3).decode(self, codes)
@@ -402,9 +402,10 @@ impl<S: Token> Lanes for Simd<S> {
         }
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let (Some(token), Some(format)) = (self.0.level().as_avx2(), e.float_format()) {
+            let layout = Layout::of(format);
             match e.bits() {
-                6 => chunks.decode(self, HalfDecoder::<S, 6>::new(self, token, format)),
-                _ => chunks.decode(self, HalfDecoder::<S, 8>::new(self, token, format)),
+                6 => chunks.decode(self, HalfDecoder::<S, 6>::new(self, token, format, layout)),
+                _ => chunks.decode(self, HalfDecoder::<S, 8>::new(self, token, format, layout)),
             }
             return None;
         }

@@ -24,6 +24,8 @@ use core::ops::Add;
 pub(crate) trait SumLanes: Lanes {
     /// Whether short blocks and several columns at once are worth loops of their own.
     const UNROLLED: bool;
+    /// Whether a vector is one register.
+    const WIDE: bool;
     /// Sixteen i32, which wrap.
     type I: Copy + Add<Output = Self::I>;
     /// Sixteen bytes to look up by nibble.

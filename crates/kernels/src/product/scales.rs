@@ -7,6 +7,7 @@
 //! Reading stored scales by themselves is a pass that waits for memory, and codes are not on their way meanwhile: so little is read at a time
 //! that the processor looks past it.
 
+use super::lanes::SumLanes;
 use super::plan::spread;
 use crate::lanes::{CHUNK, LANES, LINE, Lanes};
 use crate::level::Level;
@@ -72,11 +73,24 @@ impl<'a> StoredScales<'a> {
 
     /// The scales from `first` on, as many whole chunks as there are, up to `most`; returns how many.
     #[inline(always)]
-    fn widen_many<L: Lanes>(self, l: L, first: usize, most: usize, out: &mut [f32]) -> usize {
+    fn widen_many<L: SumLanes>(
+        self,
+        l: L,
+        level: Level,
+        first: usize,
+        most: usize,
+        out: &mut [f32],
+    ) -> usize {
         let (bytes, each) = (self.from(first), self.kind.bytes());
         let count = (bytes.len() / each).min(most) / CHUNK * CHUNK;
         let later = bytes.get(AHEAD..).unwrap_or(&[]);
-        widen_stored(l, self, &bytes[..count * each], later, out.as_chunks_mut().0);
+        let (bytes, out) = (&bytes[..count * each], out.as_chunks_mut().0);
+        if L::WIDE {
+            widen_stored(l, self, bytes, later, out);
+        } else {
+            // Where registers are few, what is in them and what this needs are better kept apart.
+            level.widen_stored(self, bytes, later, out);
+        }
         count
     }
 
@@ -234,7 +248,7 @@ pub(super) struct Which {
 impl<'a> Scales<'a> {
     /// One f32 for each block, for a loop of a level's own: where they are, or laid out. What follows them can be anything.
     #[inline(always)]
-    pub(super) fn lay_out_here<L: Lanes>(
+    pub(super) fn lay_out_here<L: SumLanes>(
         self,
         l: L,
         level: Level,
@@ -251,7 +265,7 @@ impl<'a> Scales<'a> {
                 Self::Stored(all) => {
                     if at < *from || at + count > *to {
                         let most = count.next_multiple_of(CHUNK).max(FEW);
-                        (*from, *to) = (at, at + all.widen_many(l, at, most, window));
+                        (*from, *to) = (at, at + all.widen_many(l, level, at, most, window));
                     }
                     // Fewer than a chunk are left, in the last rows.
                     if at + count > *to { &[] } else { &window[at - *from..] }

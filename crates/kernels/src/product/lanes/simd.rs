@@ -10,6 +10,7 @@ use fearless_simd::{Simd as Token, f32x16, i8x64, i16x32, i32x16, u8x16, u8x64, 
 impl<S: Token> SumLanes for Simd<S> {
     /// AVX2, AVX-512 and NEON. SSE4.2 is to be small.
     const UNROLLED: bool = size_of::<S::f32s>() > 16 || cfg!(target_arch = "aarch64");
+    const WIDE: bool = size_of::<S::f32s>() == size_of::<f32x16<S>>();
     type I = i32x16<S>;
     /// In every block of 128 bits.
     type Bytes = u8x64<S>;

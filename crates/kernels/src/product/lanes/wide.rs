@@ -6,6 +6,7 @@ use core::array::from_fn;
 
 impl SumLanes for Wide {
     const UNROLLED: bool = false;
+    const WIDE: bool = false;
     type I = wide::i32x16;
     type Bytes = [u8; 16];
 
