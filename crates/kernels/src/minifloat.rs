@@ -37,7 +37,7 @@ pub(crate) struct Layout {
     /// What magnitudes are clamped to before they are rounded, as f32.
     clamp: f32,
     /// The largest magnitude code that is a finite number.
-    max_code: u32,
+    pub(crate) max_code: u32,
     /// Whether `max_code + 1` is infinity.
     infinite: bool,
     /// Whether negative zero is NaN.
@@ -60,11 +60,6 @@ impl Layout {
     }
 
     pub(crate) const E4M3: Self = Self::of(E4M3::FORMAT);
-
-    /// The code of the largest number.
-    pub(crate) const fn max_code(self) -> u8 {
-        self.max_code as u8
-    }
 
     /// IEEE 754 binary16. Overflows to infinity: the clamp is the number after the largest one, and it has that code.
     pub(crate) const F16: Self = Self {

@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use lowbit_kernels::Kernels;
+use lowbit_kernels::{Kernels, Values as Columns};
 
 use super::activations::Activations;
 use super::rows::{Band, Grid, stored_rows};
@@ -22,6 +22,8 @@ const CHUNK: usize = 1 << 18;
 const CHUNK_OF_ONE: usize = 1 << 20;
 /// Products of fewer multiplications stay on the caller's thread: they are done when other threads have hardly woken up.
 const SHARED: usize = 1 << 20;
+/// Blocks up to which scales are so many that a copy of them costs time, and kernels have loops that read them as stored.
+const SHORT: usize = 32;
 /// Values that are restored at a time where kernels cannot take rows as they lie.
 const RESTORED: usize = 4096;
 
@@ -228,6 +230,8 @@ impl Work<'_> {
         let Some(grid) = Grid::of(&format, shape) else { return self.restored_rows(matrix, rows, out) };
         if let Operand::Quantized(x) = operand
             && let Some(x) = x.prepared(format.element, grid.block)
+            && grid.block.min(x.block) <= SHORT
+            && matches!(x.values, Columns::Int { .. })
             && let Some((weights, scales)) = stored_rows(tensor, &grid, matrix, rows.clone())
         {
             return kernels.dot_stored(weights, scales, x, out);

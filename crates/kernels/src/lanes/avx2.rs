@@ -87,7 +87,7 @@ impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
         let last = match (format.exponent_bits, fnuz) {
             (5, true) => 0x7b,
             (5, false) => 0x7f,
-            _ => layout.max_code(),
+            _ => layout.max_code as u8,
         };
         Self {
             avx2,

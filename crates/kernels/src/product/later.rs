@@ -10,7 +10,7 @@ use crate::lanes::LINE;
 /// Bytes of codes to look ahead.
 const CODES: usize = 8192;
 /// Scales to look ahead.
-const SCALES: usize = 4096;
+pub(super) const SCALES: usize = 4096;
 
 /// Codes and scales from some place on to the end of all rows.
 #[derive(Clone, Copy)]

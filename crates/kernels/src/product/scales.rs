@@ -8,6 +8,7 @@
 //! that the processor looks past it.
 
 use super::lanes::SumLanes;
+use super::later::SCALES;
 use super::plan::spread;
 use crate::lanes::{CHUNK, LANES, LINE, Lanes};
 use crate::level::Level;
@@ -77,6 +78,7 @@ impl<'a> StoredScales<'a> {
         self,
         l: L,
         level: Level,
+        inline: bool,
         first: usize,
         most: usize,
         out: &mut [f32],
@@ -85,10 +87,10 @@ impl<'a> StoredScales<'a> {
         let count = (bytes.len() / each).min(most) / CHUNK * CHUNK;
         let later = bytes.get(AHEAD..).unwrap_or(&[]);
         let (bytes, out) = (&bytes[..count * each], out.as_chunks_mut().0);
-        if L::WIDE {
+        if L::WIDE && inline {
             widen_stored(l, self, bytes, later, out);
         } else {
-            // Where registers are few, what is in them and what this needs are better kept apart.
+            // Where registers are few, what is in them and what this needs are better kept apart; and it is long code.
             level.widen_stored(self, bytes, later, out);
         }
         count
@@ -246,12 +248,23 @@ pub(super) struct Which {
 }
 
 impl<'a> Scales<'a> {
+    /// One f32 for each block: where they are, or laid out with a call. What follows them can be anything.
+    #[inline(always)]
+    pub(super) fn lay_out(self, level: Level, which: Which, room: &'a mut Room) -> &'a [f32] {
+        if let (Self::F32(all), 1) = (self, which.run) {
+            return &all[which.start + which.first..];
+        }
+        self.copy(level, which, &mut room.wide);
+        &room.wide
+    }
+
     /// One f32 for each block, for a loop of a level's own: where they are, or laid out. What follows them can be anything.
     #[inline(always)]
     pub(super) fn lay_out_here<L: SumLanes>(
         self,
         l: L,
         level: Level,
+        inline: bool,
         which: Which,
         Room { window, from, to, wide }: &'a mut Room,
     ) -> &'a [f32] {
@@ -261,11 +274,17 @@ impl<'a> Scales<'a> {
             let at = start + first / run;
             let count = blocks.div_ceil(run);
             let some = match self {
-                Self::F32(all) => &all[at..],
+                Self::F32(all) => {
+                    let later = all.get(at + SCALES..).unwrap_or(&[]);
+                    for line in later.iter().step_by(LANES).take(count / LANES) {
+                        l.prefetch(line);
+                    }
+                    &all[at..]
+                }
                 Self::Stored(all) => {
                     if at < *from || at + count > *to {
                         let most = count.next_multiple_of(CHUNK).max(FEW);
-                        (*from, *to) = (at, at + all.widen_many(l, level, at, most, window));
+                        (*from, *to) = (at, at + all.widen_many(l, level, inline, at, most, window));
                     }
                     // Fewer than a chunk are left, in the last rows.
                     if at + count > *to { &[] } else { &window[at - *from..] }
@@ -302,6 +321,9 @@ impl<'a> Scales<'a> {
     pub(super) fn sixteen(self, level: Level, which: Which) -> [f32; LANES] {
         let mut out = [0.0; LANES];
         match self {
+            Self::F32(all) if which.run == 1 && which.blocks == LANES => {
+                out.copy_from_slice(&all[which.start + which.first..][..LANES]);
+            }
             Self::F32(all) => spread(&all[which.start..], which.run, which.first, which.blocks, &mut out),
             Self::Stored(_) => {
                 let mut buffer = [0.0; PIECE];
@@ -326,15 +348,6 @@ impl<'a> Scales<'a> {
                 all.widen(level, start + from, count, &mut some);
                 spread(&some, run, first - from.saturating_mul(run), blocks, out);
             }
-        }
-    }
-
-    /// The f32 from `first` on, for which memory can be asked.
-    #[inline(always)]
-    pub(super) fn after(self, first: usize) -> &'a [f32] {
-        match self {
-            Self::F32(all) => &all[first..],
-            Self::Stored(_) => &[],
         }
     }
 }

@@ -79,12 +79,17 @@ fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const Z
         let codes = part.codes[..bytes].as_chunks::<CHUNK>().0.as_chunks::<N>().0;
         let later = part.later.as_many(W::AHEAD, bytes).as_chunks::<CHUNK>().0.as_chunks::<N>().0;
         let which = Which { start: part.start, ..place.which() };
-        let scales = place.scales.lay_out_here(l, place.level, which, room);
+        // Long code is worth it for one column and no zero points.
+        let scales = if ZEROS {
+            place.scales.lay_out(place.level, which, room)
+        } else {
+            place.scales.lay_out_here(l, place.level, C == 1, which, room)
+        };
         let (scales, last_scales) = scales.split_at(whole * LANES);
         let scales = &scales.as_chunks().0[..whole];
         let (mut zeros, mut last_zeros) = (&[][..], &[][..]);
         if ZEROS {
-            let all = Scales::F32(all_zeros).lay_out_here(l, place.level, which, room_of_zeros);
+            let all = Scales::F32(all_zeros).lay_out(place.level, which, room_of_zeros);
             let all = all.split_at(whole * LANES);
             (zeros, last_zeros) = (&all.0.as_chunks().0[..whole], all.1);
         }
@@ -237,12 +242,11 @@ impl Column<'_> {
 impl<'a> Part<'a> {
     #[inline(always)]
     fn new<L: SumLanes, W: Weights<L>>(w: W, place: Place<'a>, row: usize) -> Self {
-        let Place { rows, plan, first_block, strides, .. } = place;
+        let Place { rows, strides, .. } = place;
         let row = place.first_row + row;
         let skip = place.first_value() / W::VALUES * w.bytes();
         let start = row * strides.1;
-        let scales = place.scales.after(start + first_block / plan.run);
-        let later = Later::new(&rows.codes[row * strides.0 + skip..], scales);
+        let later = Later::new(&rows.codes[row * strides.0 + skip..], &[]);
         Self { codes: later.all_codes(), bytes: strides.0 - skip, later, place, start }
     }
 
