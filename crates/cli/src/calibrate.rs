@@ -9,7 +9,7 @@ use lowbit_checkpoint::Checkpoint;
 use lowbit_checkpoint::statistics::{Imatrix, Planned, Precision, StatisticsWriter};
 use lowbit_model::{Error, InputStatistics, Model, Statistics};
 
-use crate::args::CalibrateArgs;
+use crate::args::{CalibrateArgs, Synthetic};
 use crate::output::say;
 use crate::progress::Shown;
 use crate::text;
@@ -26,8 +26,11 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<()> {
     }
     let checkpoint = Checkpoint::open(&args.source)?;
     let model = Model::open(&checkpoint)?;
-    let windows = text::windows(&args.source, &args.text.text, &args.text.windows, text::CALIBRATION)?;
+    if !args.text.given() {
+        bail!("say what to run the model over: --text FILE, or --synthetic written");
+    }
     let progress = Shown::new(args.quiet);
+    let windows = text::calibration(&args.source, &args.text, &progress)?;
     let tokens: usize = windows.iter().map(Vec::len).sum();
     let result = match extension {
         "safetensors" => safetensors(args, &model, &windows, &progress),
@@ -67,10 +70,14 @@ fn safetensors(
             }
         }
     }
-    let files: Vec<String> = args.text.text.iter().map(|path| name(path)).collect();
+    let text = match args.text.synthetic {
+        Some(Synthetic::Written) => "written by the model".to_owned(),
+        Some(Synthetic::Random) => "random tokens".to_owned(),
+        None => args.text.text.iter().map(|path| name(path)).collect::<Vec<_>>().join(", "),
+    };
     let about = BTreeMap::from([
         ("model".to_owned(), name(&args.source)),
-        ("text".to_owned(), files.join(", ")),
+        ("text".to_owned(), text),
         ("windows".to_owned(), windows.len().to_string()),
         ("window".to_owned(), args.text.windows.size.to_string()),
         (Statistics::SAME_INPUT.to_owned(), serde_json::to_string(&same)?),

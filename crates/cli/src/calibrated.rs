@@ -19,20 +19,23 @@ use crate::units::{size, time};
 
 /// Whether the job looks at inputs; an error for options that contradict the method.
 pub(crate) fn calibrates(args: &QuantizeArgs) -> Result<bool> {
-    let given = !args.calibration.text.is_empty() || args.calibration.stats.is_some();
+    let c = &args.calibration;
+    let given = c.text.given() || c.stats.is_some();
     let fixed = args.activations == Some(Activations::Static);
     match args.method {
         _ if fixed && !given => bail!(
-            "static scales of activations come with calibration: --text FILE, or --stats FILE of an earlier `calibrate`"
+            "static scales of activations come with calibration: --text FILE, --synthetic written, or --stats FILE of an earlier `calibrate`"
         ),
-        MethodName::Rtn if given && args.calibration.bits.is_none() && !fixed => {
-            bail!("--method rtn looks at no inputs; say --method gptq, or leave --text and --stats out")
+        MethodName::Rtn if given && c.bits.is_none() && !fixed => {
+            bail!(
+                "--method rtn looks at no inputs; say --method gptq, or leave --text, --synthetic and --stats out"
+            )
         }
         MethodName::Gptq if !given => bail!(
-            "--method gptq needs to see inputs: --text FILE, or --stats FILE of an earlier `calibrate --hessians`"
+            "--method gptq needs to see inputs: --text FILE, --synthetic written where there is no text, or --stats FILE of an earlier `calibrate --hessians`"
         ),
-        MethodName::Awq | MethodName::Smoothquant if args.calibration.text.is_empty() => {
-            bail!("this method runs the model while it searches: --text FILE")
+        MethodName::Awq | MethodName::Smoothquant if !c.text.given() => {
+            bail!("this method runs the model while it searches: --text FILE, or --synthetic written")
         }
         _ => Ok(given),
     }
@@ -54,14 +57,14 @@ pub(crate) fn run(args: &QuantizeArgs, job: Job) -> Result<()> {
             say(text_of(&output.display().to_string(), &report))
         };
     }
-    let windows = text::windows(&args.source, &c.text, &c.windows, text::CALIBRATION)?;
+    let windows = text::calibration(&args.source, &c.text, &progress)?;
     if !options.quiet && !options.json {
         note(&format!(
             "{} in {}: calibrating on {} windows of {} tokens",
             job.format,
             job.layout.name(),
             windows.len(),
-            c.windows.size
+            c.text.windows.size
         ));
     }
     let mut calibrated = CalibratedJob::new(job, method(args.method, c));

@@ -3,12 +3,37 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use lowbit_model::Tokenizer;
+use lowbit_checkpoint::{Checkpoint, Progress};
+use lowbit_model::{Model, Tokenizer};
 
-use crate::args::WindowOptions;
+use crate::args::{CalibrationText, Synthetic, WindowOptions};
 
 /// Windows that a calibration takes where nothing is said.
-pub(crate) const CALIBRATION: usize = 32;
+const CALIBRATION: usize = 32;
+
+/// Whose chance `--synthetic` is: the same tokens each time.
+const SEED: u64 = 0;
+
+/// What to calibrate on: windows of text, or tokens that stand in for it.
+pub(crate) fn calibration(
+    dir: &Path,
+    options: &CalibrationText,
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<u32>>> {
+    let WindowOptions { size, count, .. } = options.windows;
+    let count = count.unwrap_or(CALIBRATION);
+    match options.synthetic {
+        None => windows(dir, &options.text, &options.windows, CALIBRATION),
+        Some(how) => {
+            let checkpoint = Checkpoint::open(dir)?;
+            let model = Model::open(&checkpoint)?;
+            match how {
+                Synthetic::Random => Ok(model.random_tokens(count, size, SEED)),
+                Synthetic::Written => Ok(model.write(count, size, SEED, progress)?),
+            }
+        }
+    }
+}
 
 /// The windows of some files, read one after the other and tokenized by the model's tokenizer; `default` of them, or as many as there are, where their
 /// number is not said.

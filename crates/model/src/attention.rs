@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! S = scale Q K^T       128 queries x the keys up to the last of them
-//! S_ij = -inf           for j > i, and for j <= i - window
+//! S_ij = -inf           for j > i, and for j <= i - window; i counts from the first key
 //! O = softmax(S) V      weights are e^(S - max), sums divide at the end
 //! ```
 //!
@@ -26,35 +26,47 @@ pub(crate) struct Heads {
     pub(crate) window: Option<usize>,
 }
 
-/// Attention of all sequences: `q` has rows of `heads * head_dim`, `k` and `v` of `kv_heads * head_dim`, `lengths` the tokens of each sequence.
-pub(crate) fn attention(h: &Heads, lengths: &[usize], q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+/// What the last tokens of a sequence look at: rows of `kv_heads * head_dim`, from its first token on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sequence<'a> {
+    /// How many tokens look.
+    pub(crate) queries: usize,
+    pub(crate) keys: &'a [f32],
+    pub(crate) values: &'a [f32],
+}
+
+/// Attention of all sequences: `q` has rows of `heads * head_dim` for the queries of each, one after the other.
+pub(crate) fn attention(h: &Heads, sequences: &[Sequence<'_>], q: &[f32]) -> Vec<f32> {
     let (wide, narrow) = (h.heads * h.head_dim, h.kv_heads * h.head_dim);
-    let tokens: usize = lengths.iter().sum();
+    let tokens: usize = sequences.iter().map(|s| s.queries).sum();
     let mut out = vec![0.0; tokens * wide];
-    let [q, k, v] =
-        [(q, wide), (k, narrow), (v, narrow)].map(|(x, w)| MatRef::from_row_major_slice(x, tokens, w));
+    let q = MatRef::from_row_major_slice(q, tokens, wide);
     let (mut jobs, mut start) = (Vec::new(), 0);
     let mut rest = MatMut::from_row_major_slice_mut(&mut out, tokens, wide);
-    for &length in lengths {
-        for first in (0..length).step_by(QUERIES) {
-            let (mut band, below) = rest.split_at_row_mut(QUERIES.min(length - first));
+    for sequence in sequences {
+        for first in (0..sequence.queries).step_by(QUERIES) {
+            let (mut band, below) = rest.split_at_row_mut(QUERIES.min(sequence.queries - first));
             for head in 0..h.heads {
                 let (block, right) = band.split_at_col_mut(h.head_dim);
-                jobs.push((start, first, head, block));
+                jobs.push((sequence, start + first, first, head, block));
                 band = right;
             }
             rest = below;
         }
-        start += length;
+        start += sequence.queries;
     }
-    parallel::each(jobs, |(start, first, head, mut out)| {
+    parallel::each(jobs, |(sequence, row, first, head, mut out)| {
         let (rows, dim) = (out.nrows(), h.head_dim);
         let kv = head / (h.heads / h.kv_heads) * dim;
+        let known = sequence.keys.len() / narrow;
+        let [k, v] = [sequence.keys, sequence.values].map(|x| MatRef::from_row_major_slice(x, known, narrow));
+        // Places in the sequence.
+        let first = first + known - sequence.queries;
         let oldest = h.window.map_or(0, |window| (first + 1).saturating_sub(window));
         let keys = first + rows - oldest;
         let mut scores = vec![0.0; rows * keys];
-        let query = q.submatrix(start + first, head * dim, rows, dim);
-        let key = k.submatrix(start + oldest, kv, keys, dim);
+        let query = q.submatrix(row, head * dim, rows, dim);
+        let key = k.submatrix(oldest, kv, keys, dim);
         let s = MatMut::from_row_major_slice_mut(&mut scores, rows, keys);
         matmul(s, Accum::Replace, query, key.transpose(), 1.0, Par::Seq);
         let mut sums = vec![0.0; rows];
@@ -70,7 +82,7 @@ pub(crate) fn attention(h: &Heads, lengths: &[usize], q: &[f32], k: &[f32], v: &
             *sum = exp::exp_less(seen, exp::largest(seen), h.scale);
         }
         let s = MatRef::from_row_major_slice(&scores, rows, keys);
-        let value = v.submatrix(start + oldest, kv, keys, dim);
+        let value = v.submatrix(oldest, kv, keys, dim);
         matmul(out.as_mut(), Accum::Replace, s, value, 1.0, Par::Seq);
         for (row, sum) in sums.into_iter().enumerate() {
             let factor = 1.0 / sum;

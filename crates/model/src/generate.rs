@@ -1,10 +1,51 @@
-//! A few tokens of text, the likeliest each time.
+//! Tokens that a model adds, one by one: the likeliest, or text of its own.
 //!
-//! All layers are read once and kept; each token runs the whole sequence again. It is for looking at a model, not for serving it.
+//! ```text
+//! generate    prompt ──► argmax ──► argmax …                       to look at a model
+//! write       a token by chance ──► p = softmax(logits) ──► …      text to calibrate on, where there is none
+//! ```
+//!
+//! All layers are read once and kept; keys and values of the tokens before are kept, too.
+//!
+//! Source of calibrating on text that the model itself samples: Liu et al. 2023, "LLM-QAT", arXiv 2305.17888, section 3.1.
 
-use crate::Result;
-use crate::head::argmax;
+use lowbit_checkpoint::{Phase, Progress, Step};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::head::{Head, argmax};
+use crate::layer::{Layer, Past};
 use crate::model::Model;
+use crate::{Result, exp, parallel};
+
+/// A model in memory that goes on with sequences.
+struct Writer<'m, 'c> {
+    model: &'m Model<'c>,
+    layers: Vec<(Layer, Past)>,
+    head: Head,
+}
+
+impl<'m, 'c> Writer<'m, 'c> {
+    fn new(model: &'m Model<'c>) -> Result<Self> {
+        let read = |layer| Ok((model.layer(layer)?, Past::default()));
+        let layers = (0..model.layers()).map(read).collect::<Result<Vec<_>>>()?;
+        Ok(Self { model, layers, head: model.head()? })
+    }
+
+    /// Takes in as many tokens of each sequence; gives the logits of what comes after, a row for each.
+    fn read<S: AsRef<[u32]>>(&mut self, sequences: &[S]) -> Result<Vec<f32>> {
+        let mut hidden = self.model.embed(sequences)?;
+        for (layer, past) in &mut self.layers {
+            layer.forward_after(&mut hidden, past)?;
+        }
+        let (width, length) = (hidden.width(), hidden.lengths()[0]);
+        let last: Vec<f32> = (hidden.values().chunks_exact(length * width))
+            .flat_map(|rows| &rows[(length - 1) * width..])
+            .copied()
+            .collect();
+        self.head.logits(&last)
+    }
+}
 
 impl Model<'_> {
     /// The `count` tokens that the model thinks likeliest after `prompt`, one by one. Takes the memory of the whole model in f32.
@@ -12,14 +53,96 @@ impl Model<'_> {
     /// # Errors
     /// As [`Model::embed`] and [`Model::forward`].
     pub fn generate(&self, prompt: &[u32], count: usize) -> Result<Vec<u32>> {
-        let mut layers = (0..self.layers()).map(|layer| self.layer(layer)).collect::<Result<Vec<_>>>()?;
-        let (head, mut tokens) = (self.head()?, prompt.to_vec());
+        let mut writer = Writer::new(self)?;
+        let mut tokens = Vec::new();
+        let mut next = prompt.to_vec();
         for _ in 0..count {
-            let mut hidden = self.embed(&[&tokens])?;
-            layers.iter_mut().try_for_each(|layer| layer.forward(&mut hidden, &mut ()))?;
-            let last = &hidden.values()[(tokens.len() - 1) * hidden.width()..];
-            tokens.push(argmax(&head.logits(last)?) as u32);
+            let token = argmax(&writer.read(&[&next])?) as u32;
+            tokens.push(token);
+            next = vec![token];
         }
-        Ok(tokens.split_off(prompt.len()))
+        Ok(tokens)
+    }
+
+    /// Sequences of `length` tokens that the model writes by itself: the first token of each by chance, each other drawn from what the model expects.
+    /// The same for the same seed, on the same machine. Takes the memory of the whole model in f32.
+    ///
+    /// # Errors
+    /// As [`Model::embed`] and [`Model::forward`]; [`lowbit_checkpoint::Error::Cancelled`] if `progress` says so.
+    pub fn write(
+        &self,
+        sequences: usize,
+        length: usize,
+        seed: u64,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Vec<u32>>> {
+        let mut chance = ChaCha8Rng::seed_from_u64(seed);
+        let mut written = self.by_chance(sequences, length.min(1), &mut chance);
+        let mut writer = Writer::new(self)?;
+        let total = length as u64;
+        for done in 1..length {
+            if progress.cancelled() {
+                let dir = self.checkpoint().dir().to_owned();
+                return Err(lowbit_checkpoint::Error::Cancelled { dir, done: done as u64, total }.into());
+            }
+            let last: Vec<_> = written.iter().map(|tokens| tokens[done - 1..].to_vec()).collect();
+            let mut logits = writer.read(&last)?;
+            let draws: Vec<f64> = written.iter().map(|_| fraction(&mut chance)).collect();
+            let jobs = logits.chunks_exact_mut(self.config().vocab).zip(draws).collect();
+            let drawn = parallel::map(jobs, |(logits, at)| Ok::<_, crate::Error>(draw(logits, at)))?;
+            written.iter_mut().zip(drawn).for_each(|(tokens, token)| tokens.push(token));
+            let name = "text of the model's own";
+            progress.step(Step { phase: Phase::Calibrate, name, done: done as u64 + 1, total });
+        }
+        Ok(written)
+    }
+
+    /// Sequences of tokens of the vocabulary by chance, all as likely as each other: enough to tell strong inputs from weak ones, and nothing beyond that.
+    pub fn random_tokens(&self, sequences: usize, length: usize, seed: u64) -> Vec<Vec<u32>> {
+        self.by_chance(sequences, length, &mut ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    fn by_chance(&self, sequences: usize, length: usize, chance: &mut ChaCha8Rng) -> Vec<Vec<u32>> {
+        let vocab = self.config().vocab as f64;
+        let mut token = || (fraction(chance) * vocab) as u32;
+        (0..sequences).map(|_| (0..length).map(|_| token()).collect()).collect()
+    }
+}
+
+/// A number in [0, 1), of which all multiples of 2^-53 are as likely as each other.
+fn fraction(chance: &mut ChaCha8Rng) -> f64 {
+    (chance.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The token at a place in [0, 1) of what the logits make likely; the logits are used up.
+fn draw(logits: &mut [f32], at: f64) -> u32 {
+    exp::exp_less(logits, exp::largest(logits), 1.0);
+    let total: f64 = logits.iter().map(|p| f64::from(*p)).sum();
+    let mut left = at * total;
+    let last = logits.iter().rposition(|p| *p > 0.0).unwrap_or(0);
+    let found = logits.iter().position(|p| {
+        left -= f64::from(*p);
+        left < 0.0
+    });
+    // Where rounding has used up all of it, the last that is possible.
+    found.unwrap_or(last) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::draw;
+
+    #[test]
+    fn tokens_are_drawn_as_often_as_they_are_likely() {
+        // Likelihoods 1/8, 5/8, 0 and 2/8.
+        let logits = [1.0_f32.ln(), 5.0_f32.ln(), f32::NEG_INFINITY, 2.0_f32.ln()];
+        let drawn = (0..800).map(|i| draw(&mut logits.clone(), f64::from(i) / 800.0));
+        let mut counts = [0; 4];
+        drawn.for_each(|token| counts[token as usize] += 1);
+        assert_eq!(counts[2], 0);
+        for (count, want) in counts.into_iter().zip([100, 500, 0, 200]) {
+            assert!(i32::abs(count - want) <= 1, "{counts:?}");
+        }
+        assert_eq!(draw(&mut logits.clone(), 1.0 - f64::EPSILON), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! Products of tokens and weights, `Y = X W^T`, cut into blocks of fixed size.
 //!
 //! ```text
-//! Y [tokens, out] = X [tokens, in] W [out, in]^T      a job: 256 tokens x 1024 outputs, one thread, faer's f32 product
+//! Y [tokens, out] = X [tokens, in] W [out, in]^T      a job: 256 tokens x 1024 outputs (few tokens: 128), one thread, faer's f32 product
 //! ```
 //!
 //! How a product is cut depends on its shape alone, so the sums run in the same order on any number of threads. That order is faer's, and with it
@@ -15,6 +15,10 @@ use faer::{Accum, MatMut, MatRef, Par};
 const TOKENS: usize = 256;
 /// Outputs of a job.
 const OUTPUTS: usize = 1024;
+/// Fewer tokens than this are a step of generation, whose work is to read the weight: more jobs.
+const FEW_TOKENS: usize = 64;
+/// Outputs of a job of few tokens.
+const FEW_OUTPUTS: usize = 128;
 
 /// Y = X W^T: rows of `inputs` features times a weight of `outputs` rows of `inputs` values.
 pub(crate) fn product(
@@ -30,12 +34,13 @@ pub(crate) fn product(
         return;
     }
     let tokens = x.len() / inputs;
+    let high = if tokens < FEW_TOKENS { FEW_OUTPUTS } else { OUTPUTS };
     let mut jobs = Vec::new();
     let mut rest = MatMut::from_row_major_slice_mut(y, tokens, outputs);
     for first in (0..tokens).step_by(TOKENS) {
         let (mut band, below) = rest.split_at_row_mut(TOKENS.min(tokens - first));
-        for output in (0..outputs).step_by(OUTPUTS) {
-            let (block, right) = band.split_at_col_mut(OUTPUTS.min(outputs - output));
+        for output in (0..outputs).step_by(high) {
+            let (block, right) = band.split_at_col_mut(high.min(outputs - output));
             jobs.push((first, output, block));
             band = right;
         }

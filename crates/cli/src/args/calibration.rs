@@ -4,18 +4,17 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::WindowOptions;
+use super::CalibrationText;
 
 /// What `quantize --method` looks at and how hard it tries.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Calibration")]
 pub(crate) struct CalibrationOptions {
-    /// Plain text to run the model over (may be repeated): each layer sees what the quantized layers before it give.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) text: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) text: CalibrationText,
 
-    /// Mixed precision: bits for each weight, on average. Each layer gets one of --formats; needs --text.
-    #[arg(long, value_name = "BITS", requires = "text", conflicts_with = "stats")]
+    /// Mixed precision: bits for each weight, on average. Each layer gets one of --formats; needs --text or --synthetic.
+    #[arg(long, value_name = "BITS", requires = "seen", conflicts_with = "stats")]
     pub(crate) bits: Option<f64>,
 
     /// Mixed precision: what layers may be stored as; `bf16` leaves a layer as it is.
@@ -33,11 +32,8 @@ pub(crate) struct CalibrationOptions {
     pub(crate) sensitivity: SensitivityName,
 
     /// Statistics of an earlier `calibrate`, instead of text.
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    #[arg(long, value_name = "FILE", conflicts_with = "seen")]
     pub(crate) stats: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) windows: WindowOptions,
 
     /// GPTQ: what is added to the diagonal of the Hessian, as a part of its mean.
     #[arg(long, value_name = "PART", default_value_t = 0.05)]

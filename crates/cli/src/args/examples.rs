@@ -6,6 +6,7 @@ pub(super) const QUANTIZE: &str = "Examples:
   lowbit quantize llama -o out --format int4-g128 --scale-rule mse   INT4 groups, searched scales
   lowbit quantize llama -o out --format fp8-block --dry-run          print the plan, write nothing
   lowbit quantize llama -o out --method gptq --text book.txt         codes chosen by what the layers see
+  lowbit quantize llama -o out --method gptq --synthetic written     the same on text that the model writes itself
   lowbit quantize llama -o out --bits 4.8 --formats nvfp4,fp8-channel --method gptq --text book.txt
                                                                      formats chosen layer by layer
   lowbit quantize llama -o out --resume                              go on after an interruption

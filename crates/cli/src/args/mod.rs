@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use calibration::{CalibrationOptions, MethodName, OrderName, SensitivityName};
 pub(crate) use looking::{CompareArgs, FormatsArgs, InspectArgs, ReportArgs, VerifyArgs};
 pub(crate) use running::{CalibrateArgs, EvalArgs, Simulated};
-pub(crate) use text::{TextOptions, WindowOptions};
+pub(crate) use text::{CalibrationText, Synthetic, TextOptions, WindowOptions};
 pub(crate) use writing::{
     Activations, ConvertArgs, DequantizeArgs, OnNonfinite, OutputOptions, PlainType, QuantizeArgs,
 };

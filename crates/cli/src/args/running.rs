@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::TextOptions;
+use super::{CalibrationText, TextOptions};
 
 /// Options of `lowbit eval`.
 #[derive(Args, Debug)]
@@ -58,7 +58,7 @@ pub(crate) struct CalibrateArgs {
     pub(crate) hessians: bool,
 
     #[command(flatten)]
-    pub(crate) text: TextOptions,
+    pub(crate) text: CalibrationText,
 
     /// No progress, only the result.
     #[arg(short, long)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Text to run a model over.
 #[derive(Args, Debug)]
@@ -13,6 +13,37 @@ pub(crate) struct TextOptions {
 
     #[command(flatten)]
     pub(crate) windows: WindowOptions,
+}
+
+/// Text, or what stands in for it, to calibrate on.
+#[derive(Args, Debug)]
+pub(crate) struct CalibrationText {
+    /// Plain text to run the model over (may be repeated): each layer sees what the quantized layers before it give.
+    #[arg(long, value_name = "FILE", group = "seen")]
+    pub(crate) text: Vec<PathBuf>,
+
+    /// Instead of text: tokens that need no data.
+    #[arg(long, value_name = "HOW", group = "seen")]
+    pub(crate) synthetic: Option<Synthetic>,
+
+    #[command(flatten)]
+    pub(crate) windows: WindowOptions,
+}
+
+impl CalibrationText {
+    /// Whether there is anything to run the model over.
+    pub(crate) fn given(&self) -> bool {
+        self.synthetic.is_some() || !self.text.is_empty()
+    }
+}
+
+/// Values of `--synthetic`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Synthetic {
+    /// Text that the model itself writes, token by token: good for every method, takes the memory of the whole model in f32.
+    Written,
+    /// Tokens by chance: enough for the sweep, which asks only how strong inputs are.
+    Random,
 }
 
 /// The windows that text is cut into.

@@ -12,6 +12,7 @@
 use super::settings::Settings;
 use crate::Result;
 use std::f64::consts::TAU;
+use std::ops::Range;
 
 /// How heads are turned by their position.
 #[derive(Clone, PartialEq, Debug)]
@@ -90,10 +91,10 @@ impl Rope {
         Ok(Self { theta, scaling, frequencies, amplitude: amplitude as f32 })
     }
 
-    /// Cosines and sines of so many positions: a row of `head_dim / 2` for each.
-    pub(crate) fn table(&self, positions: usize) -> (Vec<f32>, Vec<f32>) {
+    /// Cosines and sines of some positions: a row of `head_dim / 2` for each.
+    pub(crate) fn table(&self, positions: Range<usize>) -> (Vec<f32>, Vec<f32>) {
         let angles =
-            || (0..positions).flat_map(|p| self.frequencies.iter().map(move |f| f64::from(p as f32 * f)));
+            || positions.clone().flat_map(|p| self.frequencies.iter().map(move |f| f64::from(p as f32 * f)));
         let times = |x: f64| x as f32 * self.amplitude;
         (angles().map(|a| times(a.cos())).collect(), angles().map(|a| times(a.sin())).collect())
     }

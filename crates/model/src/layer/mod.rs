@@ -8,6 +8,7 @@
 //! Gemma 2 norms what is added, too. Qwen 3 norms each head of queries and keys before they are turned.
 
 mod experts;
+mod past;
 
 use crate::attention::{Heads, attention, rotate};
 use crate::config::{Act, Config};
@@ -17,6 +18,8 @@ use crate::norm::{add, norm, norm_into};
 use crate::stage::{Hook, Linear, Stage, StageKind};
 use crate::{Error, Result, exp, parallel};
 use experts::Experts;
+pub(crate) use past::Past;
+use past::sequences;
 
 /// A layer in memory.
 #[derive(Clone, Debug)]
@@ -114,6 +117,15 @@ impl Layer {
     /// What the hook says; [`Error::NonFinite`] if a hidden state is no number afterwards; [`Error::Activations`] or another if activations cannot be
     /// quantized; [`Error::Tokens`] if the states are another model's.
     pub fn forward(&mut self, hidden: &mut Hidden, hook: &mut dyn Hook) -> Result<()> {
+        self.run(hidden, None, hook)
+    }
+
+    /// Takes the next tokens of sequences through the layer: as many of each, whose states are `hidden`, after those that `past` has seen.
+    pub(crate) fn forward_after(&mut self, hidden: &mut Hidden, past: &mut Past) -> Result<()> {
+        self.run(hidden, Some(past), &mut ())
+    }
+
+    fn run(&mut self, hidden: &mut Hidden, past: Option<&mut Past>, hook: &mut dyn Hook) -> Result<()> {
         let c = &self.config;
         if hidden.width != c.hidden {
             return Err(Error::Tokens(format!(
@@ -123,7 +135,7 @@ impl Layer {
         }
         let mut x = vec![0.0; hidden.values.len()];
         norm_into(&hidden.values, &self.attention_norm, c.norm_eps, &mut x);
-        let mixed = self.attend(&x, &hidden.lengths, hook)?;
+        let mixed = self.attend(&x, &hidden.lengths, past, hook)?;
         if self.post_norms.is_none() {
             hook.stream(StageKind::AttentionOut, &hidden.values, hidden.width)?;
         }
@@ -153,7 +165,13 @@ impl Layer {
     }
 
     /// What the heads give, side by side.
-    fn attend(&mut self, x: &[f32], lengths: &[usize], hook: &mut dyn Hook) -> Result<Vec<f32>> {
+    fn attend(
+        &mut self,
+        x: &[f32],
+        lengths: &[usize],
+        past: Option<&mut Past>,
+        hook: &mut dyn Hook,
+    ) -> Result<Vec<f32>> {
         let mut outputs = self.qkv.run(x, hook)?.into_iter();
         let c = &self.config;
         let (mut q, mut k, v) = match (outputs.next(), outputs.next(), outputs.next()) {
@@ -164,9 +182,10 @@ impl Layer {
             norm(&mut q, q_norm, c.norm_eps);
             norm(&mut k, k_norm, c.norm_eps);
         }
-        let (cos, sin) = c.rope.table(lengths.iter().copied().max().unwrap_or(0));
+        let (first, narrow) = (past.as_ref().map_or(0, |past| past.tokens()), c.kv_heads * c.head_dim);
+        let (cos, sin) = c.rope.table(first..first + lengths.iter().copied().max().unwrap_or(0));
         rotate(&mut q, c.head_dim, c.heads * c.head_dim, lengths, &cos, &sin);
-        rotate(&mut k, c.head_dim, c.kv_heads * c.head_dim, lengths, &cos, &sin);
+        rotate(&mut k, c.head_dim, narrow, lengths, &cos, &sin);
         let heads = Heads {
             heads: c.heads,
             kv_heads: c.kv_heads,
@@ -175,7 +194,11 @@ impl Layer {
             cap: c.attention_cap,
             window: c.windows[self.layer],
         };
-        Ok(attention(&heads, lengths, &q, &k, &v))
+        let Some(past) = past else {
+            return Ok(attention(&heads, &sequences(lengths, narrow, &k, &v), &q));
+        };
+        past.extend(lengths, narrow, &k, &v);
+        Ok(attention(&heads, &past.sequences(lengths), &q))
     }
 }
 

@@ -26,6 +26,27 @@ fn logits_of_every_family_are_those_of_transformers() {
 }
 
 #[test]
+fn tokens_after_what_is_kept_are_those_of_the_whole_sequence() {
+    for name in Tiny::names() {
+        let tiny = Tiny::read(&name);
+        let dir = tiny.write();
+        let checkpoint = Checkpoint::open(dir.path()).unwrap();
+        let model = Model::open(&checkpoint).unwrap();
+        let mut whole = tiny.tokens[0].clone();
+        let got = model.generate(&whole, 12).unwrap();
+        for (nth, next) in got.iter().enumerate() {
+            // The likeliest where everything is run again, or as good as that.
+            let hidden = model.hidden(&[&whole]).unwrap();
+            let last = &hidden.values()[(whole.len() - 1) * hidden.width()..];
+            let logits = model.head().unwrap().logits(last).unwrap();
+            let most = logits.iter().copied().fold(f32::MIN, f32::max);
+            assert!(logits[*next as usize] > most - 1e-4, "{name}, token {nth}");
+            whole.push(*next);
+        }
+    }
+}
+
+#[test]
 fn generated_tokens_are_the_likeliest_one_by_one() {
     let tiny = Tiny::read("llama");
     let dir = tiny.write();

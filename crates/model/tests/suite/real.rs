@@ -30,6 +30,21 @@ fn losses_of_a_trained_model_are_those_of_transformers() {
 }
 
 #[test]
+fn a_model_writes_what_it_expects() {
+    let checkpoint = Checkpoint::open(testdata().join("austen-2m")).unwrap();
+    let model = Model::open(&checkpoint).unwrap();
+    let written = model.write(6, 48, 7, &()).unwrap();
+    assert!(written.len() == 6 && written.iter().all(|tokens| tokens.len() == 48));
+    assert_eq!(written, model.write(6, 48, 7, &()).unwrap());
+    assert_ne!(written, model.write(6, 48, 8, &()).unwrap());
+    // Its own text surprises it about as much as Austen's does (4.2 nats a token above), chance much more.
+    let by_chance = model.random_tokens(6, 48, 7);
+    let (own, chance) = (model.loss(&written).unwrap().mean(), model.loss(&by_chance).unwrap().mean());
+    assert!(own < 5.0 && chance > 8.0, "{own} {chance}");
+    assert!(model.write(0, 48, 7, &()).unwrap().is_empty());
+}
+
+#[test]
 fn a_model_does_not_diverge_from_itself() {
     let checkpoint = Checkpoint::open(testdata().join("austen-2m")).unwrap();
     let model = Model::open(&checkpoint).unwrap();
