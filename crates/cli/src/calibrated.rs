@@ -71,6 +71,7 @@ pub(crate) fn run(args: &QuantizeArgs, job: Job) -> Result<()> {
     let mut mix = None;
     if let Some(bits) = c.bits {
         let mut mixed = MixedJob::new(calibrated.job.clone(), formats(&c.formats)?, bits);
+        mixed.method = calibrated.method;
         mixed.sensitivity = match c.sensitivity {
             SensitivityName::Probe => Sensitivity::Probe,
             SensitivityName::Output => Sensitivity::Output,

@@ -19,6 +19,7 @@ use lowbit_calib::mixed::{Candidate, NODES, choose};
 use lowbit_checkpoint::{Checkpoint, Choice, Job, Phase, Progress, Step};
 use serde::Serialize;
 
+use crate::quantize::{Method, Methods};
 use crate::{Error, Model, Result};
 use probe::Probe;
 use sense::{Sensed, Sensor};
@@ -43,6 +44,8 @@ pub struct MixedJob {
     pub formats: Vec<Option<Format>>,
     /// Bits for each weight that is chosen for, on average, at most.
     pub bits: f64,
+    /// How codes will be chosen: losses are those that it leaves.
+    pub method: Method,
     /// What losses count.
     pub sensitivity: Sensitivity,
     /// Sequences that KL divergences are taken on.
@@ -81,9 +84,10 @@ pub struct Mix {
 }
 
 impl MixedJob {
-    /// A job that chooses among these formats.
+    /// A job that chooses among these formats, for scales that are searched; other methods are set.
     pub fn new(job: Job, formats: Vec<Option<Format>>, bits: f64) -> Self {
-        Self { job, formats, bits, sensitivity: Sensitivity::default(), probed: 2 }
+        let method = Method { method: Methods::Sweep, ..Method::default() };
+        Self { job, formats, bits, method, sensitivity: Sensitivity::default(), probed: 2 }
     }
 
     /// Runs the original model on some sequences, and chooses.
@@ -112,7 +116,7 @@ impl MixedJob {
                 let (dir, total) = (self.job.source.clone(), model.layers() as u64);
                 return Err(lowbit_checkpoint::Error::Cancelled { dir, done: at as u64, total }.into());
             }
-            let mut sensor = Sensor::new(&self.formats, &choices, self.job.kernels);
+            let mut sensor = Sensor::new(&self.formats, &choices, &self.method, self.job.kernels);
             let mut layer = model.layer(at)?;
             layer.forward(&mut hidden, &mut sensor)?;
             for mut group in sensor.finish() {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lowbit_blocks::{Dtype, Format, Shape};
+use lowbit_blocks::{Dtype, Format, QLinear, Shape};
 use lowbit_calib::mixed::Candidate;
 use lowbit_calib::{Hessian, Importance};
 use lowbit_checkpoint::Choice;
 use lowbit_kernels::Kernels;
 
+use crate::quantize::{Method, Methods};
 use crate::shares::Shares;
 use crate::{Error, Hook, Result, Stage};
 
@@ -51,6 +52,7 @@ pub(super) struct Sensor<'a> {
     formats: &'a [Option<Format>],
     /// For each format that is one, the linears that it is chosen for.
     choices: &'a [BTreeMap<String, Choice>],
+    method: &'a Method,
     kernels: Kernels,
     hessian: Option<Hessian>,
     groups: Vec<Sensed>,
@@ -60,9 +62,10 @@ impl<'a> Sensor<'a> {
     pub(super) fn new(
         formats: &'a [Option<Format>],
         choices: &'a [BTreeMap<String, Choice>],
+        method: &'a Method,
         kernels: Kernels,
     ) -> Self {
-        Self { formats, choices, kernels, hessian: None, groups: Vec::new() }
+        Self { formats, choices, method, kernels, hessian: None, groups: Vec::new() }
     }
 
     pub(super) fn finish(self) -> Vec<Sensed> {
@@ -96,16 +99,24 @@ impl<'a> Sensor<'a> {
             for linear in &linears {
                 let choice = &choices[&linear.name];
                 let shape = Shape::matrix(linear.rows, linear.cols);
-                let mut quantizer = choice
-                    .recipe
-                    .quantizer(shape, Dtype::F32, shares.stats(choice), self.kernels)
-                    .map_err(at)?;
-                if hessian.tokens() > 0 {
-                    quantizer = quantizer.with_importance(Importance::Channels(&squares)).map_err(at)?;
-                }
-                let codes = quantizer.quantize((&linear.weight[..]).into()).map_err(at)?;
+                let stats = shares.stats(choice);
+                let (codes, perm) = if self.method.method == Methods::Gptq && hessian.tokens() > 0 {
+                    let solved =
+                        self.method.gptq().quantize(&choice.recipe, shape, &linear.weight, hessian, stats);
+                    let solved = solved.map_err(at)?;
+                    (solved.weight, solved.perm)
+                } else {
+                    let quantizer = choice.recipe.quantizer(shape, Dtype::F32, stats, self.kernels);
+                    let mut quantizer = quantizer.map_err(at)?;
+                    if hessian.tokens() > 0 {
+                        quantizer = quantizer.with_importance(Importance::Channels(&squares)).map_err(at)?;
+                    }
+                    (quantizer.quantize((&linear.weight[..]).into()).map_err(at)?, None)
+                };
                 bits += 8 * codes.size_bytes() as u64;
-                let values = codes.to_f32_vec();
+                let mut linear_codes = QLinear::from(codes);
+                linear_codes.perm = perm.map(Into::into);
+                let values = linear_codes.effective_weight();
                 let errors: Vec<f32> = linear.weight.iter().zip(&values).map(|(w, v)| w - v).collect();
                 loss += hessian.output_power(&errors).map_err(at)?;
                 restored.insert(linear.name.clone(), values);

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 use lowbit_blocks::{Dtype, Element, QLinear, Shape, Values};
-use lowbit_calib::{Activations, Damping, Drift, Gptq, Hessian, Importance, Loss, Solved, TensorStats};
+use lowbit_calib::{Activations, Drift, Hessian, Importance, Loss, Solved, TensorStats};
 use lowbit_checkpoint::overlay::Sheet;
 use lowbit_checkpoint::{Choice, Progress};
 use lowbit_kernels::Kernels;
@@ -103,15 +103,7 @@ impl<'a> Solver<'a> {
         let Shape { rows, cols, .. } = choice.linear.shape;
         let (recipe, shape) = (&choice.recipe, Shape::matrix(rows, cols));
         if let (Methods::Gptq, Some(hessian)) = (self.method.method, &known.hessian) {
-            let gptq = Gptq {
-                damping: Damping::Fixed(self.method.damping),
-                order: self.method.order.order(),
-                passes: self.method.passes,
-                rescales: self.method.rescales,
-                weighing: self.method.weighing.weighing(),
-                ..Gptq::default()
-            };
-            return gptq.quantize(recipe, shape, weight, hessian, stats);
+            return self.method.gptq().quantize(recipe, shape, weight, hessian, stats);
         }
         // In the weight's own type, which some producers' recipes round scales to: the bytes are those of a job without inputs.
         let folded = self.method.prescale != Prescale::None;

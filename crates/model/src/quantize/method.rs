@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use lowbit_calib::{Order, Weighing};
+use lowbit_calib::{Damping, Gptq, Order, Weighing};
 use serde::{Deserialize, Serialize};
 
 /// How codes and scales are chosen when the inputs are known.
@@ -89,6 +89,18 @@ impl Method {
     /// Whether the method needs sum x x^T of every input.
     pub fn needs_hessians(&self) -> bool {
         self.method == Methods::Gptq
+    }
+
+    /// The solver that [`Methods::Gptq`] is.
+    pub(crate) fn gptq(&self) -> Gptq<'static> {
+        Gptq {
+            damping: Damping::Fixed(self.damping),
+            order: self.order.order(),
+            passes: self.passes,
+            rescales: self.rescales,
+            weighing: self.weighing.weighing(),
+            ..Gptq::default()
+        }
     }
 
     /// Whether the original model has to run beside the quantized one.
