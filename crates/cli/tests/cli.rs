@@ -338,11 +338,40 @@ fn codes_are_chosen_by_what_the_layers_see_and_the_result_is_judged() {
 }
 
 #[test]
+fn a_model_is_calibrated_on_no_data() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (source, book) = (model(), book());
+    let book: Vec<&str> = book.iter().map(String::as_str).collect();
+    let at = |name: &str| temp.path().join(name).to_str().expect("UTF-8").to_owned();
+    let judged = |name: &str, rest: &[&str]| {
+        let out = at(name);
+        let args = [&["quantize", text(&source), "-o", &out, "-f", "mxfp4", "-q"], rest].concat();
+        answer(&args);
+        json(&with(&book, &["eval", &out, "--against", text(&source), "--json"]))["kl"].as_f64().expect("KL")
+    };
+    let plain = judged("sweep", &["-m", "sweep"]);
+    let short = ["--window", "64", "--windows", "12"];
+    let random = judged("random", &[&["-m", "sweep", "--synthetic", "random"][..], &short].concat());
+    let written = judged("written", &[&["-m", "gptq", "--synthetic", "written"][..], &short].concat());
+    assert!(random < plain && written < plain, "{plain} {random} {written}");
+    let stats = at("stats.safetensors");
+    let said = answer(
+        &[&["calibrate", text(&source), "-o", &stats, "--synthetic", "random", "-q"][..], &short].concat(),
+    );
+    assert!(said.contains("over 768 tokens"), "{said}");
+}
+
+#[test]
 fn calibration_that_cannot_be_is_refused_in_one_line() {
     let temp = tempfile::tempdir().expect("a directory");
     let (source, out) = (model(), temp.path().join("out"));
     let quantize = |rest: &[&str]| refusal(&[&["quantize", text(&source), "-o", text(&out)], rest].concat());
     assert!(quantize(&["-m", "gptq"]).contains("--text FILE"));
+    assert!(quantize(&["-m", "gptq"]).contains("--synthetic written"));
+    assert!(
+        refusal(&["calibrate", text(&source), "-o", "x.safetensors"])
+            .contains("say what to run the model over")
+    );
     assert!(quantize(&["--activations", "static"]).contains("come with calibration"));
     assert!(quantize(&["--text", "x.txt"]).contains("looks at no inputs"));
     assert!(quantize(&["-m", "gptq", "--text", "nowhere.txt"]).contains("cannot read nowhere.txt"));
