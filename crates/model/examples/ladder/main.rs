@@ -6,6 +6,8 @@
 //!
 //! NVFP4, 32 windows of 512 tokens of TEXT (from character 2000) and 8 of HELD_OUT, inputs of the unquantized model. The table is Markdown.
 
+#![allow(clippy::print_stdout)] // printing is what it is for
+
 #[path = "steps.rs"]
 mod steps;
 
