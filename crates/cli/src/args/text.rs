@@ -18,7 +18,7 @@ pub(crate) struct TextOptions {
 /// Text, or what stands in for it, to calibrate on.
 #[derive(Args, Debug)]
 pub(crate) struct CalibrationText {
-    /// Plain text to run the model over (may be repeated): each layer sees what the quantized layers before it give.
+    /// Plain text to run the model over (may be repeated).
     #[arg(long, value_name = "FILE", group = "seen")]
     pub(crate) text: Vec<PathBuf>,
 
