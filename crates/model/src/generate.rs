@@ -85,7 +85,7 @@ impl Model<'_> {
                 let dir = self.checkpoint().dir().to_owned();
                 return Err(lowbit_checkpoint::Error::Cancelled { dir, done: done as u64, total }.into());
             }
-            let last: Vec<_> = written.iter().map(|tokens| tokens[done - 1..].to_vec()).collect();
+            let last: Vec<[u32; 1]> = written.iter().map(|tokens| [tokens[done - 1]]).collect();
             let mut logits = writer.read(&last)?;
             let draws: Vec<f64> = written.iter().map(|_| fraction(&mut chance)).collect();
             let jobs = logits.chunks_exact_mut(self.config().vocab).zip(draws).collect();

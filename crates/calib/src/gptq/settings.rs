@@ -1,6 +1,6 @@
 //! What the solver is told, and what it tells.
 
-use lowbit_blocks::{QTensor, Shape};
+use lowbit_blocks::{QLinear, QTensor, Shape};
 
 use super::order::Order;
 use super::solver;
@@ -133,6 +133,16 @@ pub struct Solved {
     pub perm: Option<Vec<u32>>,
     /// How well.
     pub loss: Loss,
+}
+
+impl Solved {
+    /// The linear that it is, its columns in the order of the file, and how well.
+    #[must_use]
+    pub fn into_linear(self) -> (QLinear<'static>, Loss) {
+        let mut linear = QLinear::from(self.weight);
+        linear.perm = self.perm.map(Into::into);
+        (linear, self.loss)
+    }
 }
 
 /// tr(D H D^T) / tokens on the way: the mean squared error of an output vector, on the tokens that H was made from. 0 without tokens.

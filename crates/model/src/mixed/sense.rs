@@ -100,23 +100,20 @@ impl<'a> Sensor<'a> {
                 let choice = &choices[&linear.name];
                 let shape = Shape::matrix(linear.rows, linear.cols);
                 let stats = shares.stats(choice);
-                let (codes, perm) = if self.method.method == Methods::Gptq && hessian.tokens() > 0 {
+                let codes = if self.method.method == Methods::Gptq && hessian.tokens() > 0 {
                     let solved =
                         self.method.gptq().quantize(&choice.recipe, shape, &linear.weight, hessian, stats);
-                    let solved = solved.map_err(at)?;
-                    (solved.weight, solved.perm)
+                    solved.map_err(at)?.into_linear().0
                 } else {
                     let quantizer = choice.recipe.quantizer(shape, Dtype::F32, stats, self.kernels);
                     let mut quantizer = quantizer.map_err(at)?;
                     if hessian.tokens() > 0 {
                         quantizer = quantizer.with_importance(Importance::Channels(&squares)).map_err(at)?;
                     }
-                    (quantizer.quantize((&linear.weight[..]).into()).map_err(at)?, None)
+                    QLinear::from(quantizer.quantize((&linear.weight[..]).into()).map_err(at)?)
                 };
-                bits += 8 * codes.size_bytes() as u64;
-                let mut linear_codes = QLinear::from(codes);
-                linear_codes.perm = perm.map(Into::into);
-                let values = linear_codes.effective_weight();
+                bits += 8 * codes.weight.size_bytes() as u64;
+                let values = codes.effective_weight();
                 let errors: Vec<f32> = linear.weight.iter().zip(&values).map(|(w, v)| w - v).collect();
                 loss += hessian.output_power(&errors).map_err(at)?;
                 restored.insert(linear.name.clone(), values);

@@ -62,22 +62,20 @@ impl<'a> Solver<'a> {
             let target = regression.as_ref().map(|r| r.target(weight, self.method.drift));
             let target = target.transpose().map_err(|e| of(choice, &e))?;
             let target = target.as_deref().unwrap_or(weight);
-            let Solved { weight: codes, perm, loss } =
-                self.solve(choice, target, shares.stats(choice), known).map_err(|e| of(choice, &e))?;
+            let solved = self.solve(choice, target, shares.stats(choice), known);
+            let (mut linear, loss) = solved.map_err(|e| of(choice, &e))?.into_linear();
             let power = match &known.hessian {
                 Some(hessian) => hessian.output_power(weight).map_err(|e| of(choice, &e))?,
                 None => weighted(weight, &known.squares),
             };
             self.reports.push(LinearReport {
                 module: choice.linear.module.clone(),
-                format: codes.format().name(),
+                format: linear.weight.format().name(),
                 tokens: known.tokens,
                 power,
                 rtn: loss.rtn,
                 loss: loss.solved,
             });
-            let mut linear = QLinear::from(codes);
-            linear.perm = perm.map(Into::into);
             if choice.activations == Activations::Static {
                 let reason =
                     "the range of its input is not known: calibrate it, or leave activations as they are";
