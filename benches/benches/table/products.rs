@@ -16,8 +16,19 @@ use super::peer::Peer;
 const SIZES: [(&str, usize, usize); 3] = [("1MB", 64, 4096), ("1MB-576", 448, 576), ("512MB", 32_768, 4096)];
 
 /// The formats that have rows.
-const SHOWN: [&str; 9] =
-    ["nvfp4", "mxfp4", "int4-g32", "int4-g128", "int4-g128-asym", "int8", "int8-g32", "fp8-channel", "nf4"];
+const SHOWN: [&str; 11] = [
+    "nvfp4",
+    "mxfp4",
+    "int4-g32",
+    "int4-g128",
+    "int4-g128-asym",
+    "int8",
+    "int8-g32",
+    "fp8-channel",
+    "fp8-block",
+    "mxfp8",
+    "nf4",
+];
 
 /// Prints the section.
 pub(crate) fn print(words: &Words, peer: &Peer) {

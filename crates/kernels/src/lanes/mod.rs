@@ -40,6 +40,12 @@ mod wide;
 ))]
 pub(crate) use simd::Simd;
 pub(crate) use wide::Wide;
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+pub(crate) use {
+    avx2::HalfDecoder,
+    avx512::PlaneDecoder,
+    avx512::{FNUZ, SIGNED},
+};
 
 use crate::chunks::Chunks;
 use crate::decode::Decoder;

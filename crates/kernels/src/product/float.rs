@@ -1,8 +1,9 @@
-//! Rows of stored weights times columns of f32: a tile is decoded, and meets all columns while it is in the first cache.
+//! Rows of stored weights times columns of f32: in registers where a level has a loop for that; otherwise a tile is decoded, and meets all columns
+//! while it is in the first cache.
 
 use super::Rows;
 use super::later::Later;
-use super::nibbles::{self, RowLanes};
+use super::registers::{self, RowLanes};
 use super::tile::{TILE, Tile};
 use crate::lanes::{CHUNK, LANES};
 use crate::level::Level;
@@ -10,26 +11,26 @@ use crate::level::Level;
 /// Columns whose lanes are kept.
 const COLUMNS: usize = 16;
 
-/// Columns that meet nibbles together where there are that many.
+/// Columns that share what is decoded where there are that many.
 const TOGETHER: usize = 4;
 
 pub(super) fn dot(level: Level, rows: Rows<'_>, x: &[f32], out: &mut [f32]) {
-    if !nibbles::takes(&rows) {
+    if !registers::takes(level, &rows) {
         return tiles(level, rows, x, out);
     }
     let columns = out.len() / rows.count;
     let mut column = 0;
     while level.takes_columns() && columns - column >= TOGETHER - 1 {
-        dot_nibbles::<TOGETHER>(level, rows, x, column, columns, out);
+        dot_rows::<TOGETHER>(level, rows, x, column, columns, out);
         column = (column + TOGETHER).min(columns);
     }
     for column in column..columns {
-        dot_nibbles::<1>(level, rows, x, column, columns, out);
+        dot_rows::<1>(level, rows, x, column, columns, out);
     }
 }
 
-/// Rows of 4 bits times `C` columns from `column` on, the last of which is repeated if there are fewer.
-fn dot_nibbles<const C: usize>(
+/// Rows of 4 or 8 bits times `C` columns from `column` on, the last of which is repeated if there are fewer.
+fn dot_rows<const C: usize>(
     level: Level,
     rows: Rows<'_>,
     x: &[f32],
@@ -48,7 +49,7 @@ fn dot_nibbles<const C: usize>(
         if whole < len {
             for row in 0..count {
                 let (codes, blocks) = rows.row(first_row + row);
-                let codes = &codes[whole / 2..];
+                let codes = &codes[rows.element.packed_len(whole)..];
                 let weights = tile.decode(level, rows.element, codes, blocks, whole, len - whole);
                 for (x, lanes) in x.iter().zip(&mut lanes) {
                     level.add_products(weights, x, len, whole, len - whole, &mut lanes[row..=row]);

@@ -3,6 +3,8 @@
 //! Weights are unsigned bytes, a value less the least one or so, since that is what instruction sets multiply with signed
 //! ones; what the offset adds is taken away from the sums.
 
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+mod bytes;
 #[cfg(all(
     feature = "std",
     any(
@@ -17,8 +19,26 @@ mod wide;
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod x86;
 
+use crate::Element;
+use crate::decode::Decoder;
 use crate::lanes::{CHUNK, LANES, Lanes};
+use crate::table::NibbleDecoder;
 use core::ops::Add;
+
+/// What is done with a decoder of chunks of `BYTES` bytes, whichever it is.
+pub(crate) trait WithDecoder<L: Lanes> {
+    fn with<const BYTES: usize>(self, l: L, decoder: impl Decoder<L>);
+}
+
+/// Whether [`SumLanes::with_decoder`] has a decoder for an element.
+#[inline(always)]
+pub(super) fn takes_element<L: SumLanes>(_: L, e: Element) -> bool {
+    match e.bits() {
+        4 => true,
+        8 => L::UNROLLED && e != Element::MxInt8,
+        _ => false,
+    }
+}
 
 /// Sums of sixteen blocks at a time.
 pub(crate) trait SumLanes: Lanes {
@@ -57,6 +77,12 @@ pub(crate) trait SumLanes: Lanes {
     }
     /// The same of f32: neighbours are added, then neighbours of the sums, and so on.
     fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F;
+
+    /// Hands over the fastest decoder of an element that [`takes_element`] names.
+    #[inline(always)]
+    fn with_decoder(self, e: Element, then: impl WithDecoder<Self>) {
+        then.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e));
+    }
 }
 
 /// Sums of each `n` neighbours, compiled once and not once per level.

@@ -2,10 +2,11 @@
 
 use super::integer::{Band, Place};
 use super::later;
-use super::nibbles::{self, RowLanes};
+use super::registers::{self, RowLanes};
 use super::scales::{self, StoredScales};
 use super::sums::{self, Column};
-use super::{Rows, products};
+use super::{Rows, lanes, products};
+use crate::Element;
 use crate::lanes::{CHUNK, LANES};
 use crate::level::{Level, on};
 
@@ -15,6 +16,11 @@ impl Level {
     /// Whether there is a kernel for several columns at once.
     pub(super) fn takes_columns(self) -> bool {
         on!(self, l => sums::takes_columns(l))
+    }
+
+    /// Whether there is a kernel that decodes such weights from register to register.
+    pub(super) fn takes_element(self, e: Element) -> bool {
+        on!(self, l => lanes::takes_element(l, e))
     }
 
     pub(super) fn add_unrolled<const C: usize>(self, band: &mut Band<'_, C>) -> bool {
@@ -105,10 +111,10 @@ impl Level {
         x: &[&[f32]; C],
         lanes: &mut RowLanes<C>,
     ) {
-        on!(self, l => nibbles::add_rows(l, rows, band, x, lanes))
+        on!(self, l => registers::add_rows(l, rows, band, x, lanes))
     }
 
     pub(super) fn fold_rows(self, rows: &[[f32; 2 * LANES]; LANES]) -> [f32; LANES] {
-        on!(self, l => nibbles::fold_rows(l, rows))
+        on!(self, l => registers::fold_rows(l, rows))
     }
 }

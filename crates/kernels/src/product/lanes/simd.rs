@@ -1,9 +1,20 @@
 //! Sums by the lanes of a `fearless_simd` token; what AVX2 and AVX-512 do better is in [`x86`](super::x86).
 
-use super::SumLanes;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::bytes::ByteDecoder;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::x86::{avx2, avx512};
+use super::{SumLanes, WithDecoder};
+use crate::Element;
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+use crate::int::IntDecoder;
 use crate::lanes::{CHUNK, LANES, Lanes, Simd};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use crate::lanes::{FNUZ, HalfDecoder, PlaneDecoder, SIGNED};
+use crate::minifloat::{Layout, MinifloatDecoder};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use crate::planes::Planes;
+use crate::table::NibbleDecoder;
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd as Token, f32x16, i8x64, i16x32, i32x16, u8x16, u8x64, u16x32};
 
@@ -141,6 +152,31 @@ impl<S: Token> SumLanes for Simd<S> {
             }
         }
         x[0]
+    }
+
+    #[inline(always)]
+    fn with_decoder(self, e: Element, then: impl WithDecoder<Self>) {
+        if e.bits() == 4 || !Self::UNROLLED {
+            return then.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e));
+        }
+        let Some(format) = e.float_format() else {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            return then.with::<CHUNK>(self, ByteDecoder::new(self, e));
+            #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+            return then.with::<CHUNK>(self, IntDecoder::new(self, e));
+        };
+        let layout = Layout::of(format);
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            let planes = Planes::of(e).unwrap();
+            if planes.fnuz {
+                return then.with::<CHUNK>(self, PlaneDecoder::<FNUZ>::new(token, 8, planes));
+            }
+            return then.with::<CHUNK>(self, PlaneDecoder::<SIGNED>::new(token, 8, planes));
+        } else if let Some(token) = self.0.level().as_avx2() {
+            return then.with::<CHUNK>(self, HalfDecoder::<S, 8>::new(self, token, format, layout));
+        }
+        then.with::<CHUNK>(self, MinifloatDecoder::new(self, layout));
     }
 }
 
