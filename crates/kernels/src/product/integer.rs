@@ -1,11 +1,11 @@
 //! Products of whole numbers of steps: what is laid out once for many rows, and the loop over rows and columns.
 //!
-//! Up to sixteen rows and 256 blocks of each are a [`Band`], which a level's kernel ([`sums`](super::sums)) adds to the lanes of each row; the
+//! Up to sixteen rows and a segment of each are a [`Band`], which a level's kernel ([`sums`](super::sums)) adds to the lanes of each row; the
 //! lanes of sixteen rows are folded together. What depends on the activations alone is laid out before the first row.
 
 use super::plan::{Plan, spread};
 use super::prepared::SUM;
-use super::scales::{PIECE, Room, Which};
+use super::scales::{Laid, Room, Which};
 use super::weights::offset;
 use super::{Prepared, Rows, Scales, Values};
 use crate::lanes::LANES;
@@ -13,21 +13,32 @@ use crate::level::Level;
 
 /// Blocks whose activations are laid out at once.
 pub(super) const SEGMENT: usize = 64 * LANES;
+/// As many as most rows have: room for more takes time to clear.
+const SHORT: usize = 16 * LANES;
 /// Columns that are multiplied together where there are that many.
 const TOGETHER: usize = 4;
 
 /// What the blocks of a segment know of `C` columns.
-#[repr(align(64))]
-pub(super) struct Segment<const C: usize> {
+pub(super) struct Segment<'a, const C: usize> {
     /// Of activations.
-    pub(super) scales: [[f32; SEGMENT]; C],
+    pub(super) scales: [&'a mut [f32]; C],
     /// What the offset of the weights added, negative.
-    pub(super) corrections: [[i32; SEGMENT]; C],
+    pub(super) corrections: [&'a mut [i32]; C],
     /// Of activations, for zero points.
-    pub(super) sums: [[f32; SEGMENT]; C],
+    pub(super) sums: [&'a mut [f32]; C],
 }
 
-/// Up to sixteen rows and [`PIECE`] blocks of each.
+/// What a [`Segment`] and a [`Room`] of up to `S` blocks lie in.
+#[repr(align(64))]
+struct Buffers<const C: usize, const S: usize> {
+    scales: [[f32; S]; C],
+    corrections: [[i32; S]; C],
+    sums: [[f32; S]; C],
+    room: Laid<S>,
+    room_of_zeros: Laid<S>,
+}
+
+/// Up to sixteen rows and [`SEGMENT`] blocks of each.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     /// All rows and all their blocks.
@@ -37,10 +48,8 @@ pub(super) struct Place<'a> {
     pub(super) level: Level,
     pub(super) first_row: usize,
     pub(super) count: usize,
-    /// Which of the sixteen lanes of rows is that of the first row.
-    pub(super) lane: usize,
     pub(super) plan: Plan,
-    /// Up to [`PIECE`] of them.
+    /// Up to [`SEGMENT`] of them.
     pub(super) first_block: usize,
     pub(super) blocks: usize,
     /// Bytes and scales from one row to the next.
@@ -53,11 +62,6 @@ impl Place<'_> {
     /// The value that the first block begins with.
     pub(super) fn first_value(&self) -> usize {
         self.first_block * self.plan.block
-    }
-
-    /// How many blocks of the segment come before.
-    pub(super) fn in_segment(&self) -> usize {
-        self.first_block % SEGMENT
     }
 
     /// The scales of the first row of all.
@@ -74,14 +78,14 @@ impl Place<'_> {
 /// A place, and `C` columns there.
 #[repr(align(64))]
 pub(super) struct Band<'a, const C: usize> {
+    /// Lanes of each row of each column.
+    pub(super) lanes: [[[f32; LANES]; LANES]; C],
     pub(super) place: Place<'a>,
     /// Both orders of each column.
     pub(super) x: [&'a [i8]; C],
-    pub(super) segment: Segment<C>,
+    pub(super) segment: Segment<'a, C>,
     /// For scales, and for zero points.
-    pub(super) room: [Room; 2],
-    /// Lanes of each row of each column.
-    pub(super) lanes: [[[f32; LANES]; LANES]; C],
+    pub(super) room: [Room<'a>; 2],
 }
 
 /// Rows times columns, `x.values` being integers.
@@ -99,7 +103,6 @@ pub(super) fn dot(
         level,
         first_row: 0,
         count: 0,
-        lane: 0,
         plan,
         first_block: 0,
         blocks: 0,
@@ -125,41 +128,49 @@ fn product<const C: usize>(
     columns: usize,
     out: &mut [f32],
 ) {
-    let Place { level, rows, plan, .. } = place;
     let x = core::array::from_fn(|c| x.column((column + c).min(columns - 1)));
+    if place.plan.blocks <= SHORT {
+        product_in(place, x, column, columns, &mut Buffers::<C, SHORT>::empty(), out);
+    } else {
+        product_in(place, x, column, columns, &mut Buffers::<C, SEGMENT>::empty(), out);
+    }
+}
+
+#[inline(never)]
+fn product_in<const C: usize, const S: usize>(
+    place: Place<'_>,
+    x: [Prepared<'_>; C],
+    column: usize,
+    columns: usize,
+    buffers: &mut Buffers<C, S>,
+    out: &mut [f32],
+) {
+    let Place { level, rows, plan, .. } = place;
     let Values::Int { step, .. } = x[0].values else { unreachable!("integers only") };
     let unit = rows.element.step().unwrap() * step;
+    let Buffers { scales, corrections, sums, room, room_of_zeros } = buffers;
     let mut band: Band<'_, C> = Band {
+        lanes: [[[0.0; LANES]; LANES]; C],
         place: Place { unit, ..place },
         x: x.map(codes),
         segment: Segment {
-            scales: [[0.0; SEGMENT]; C],
-            corrections: [[0; SEGMENT]; C],
-            sums: [[0.0; SEGMENT]; C],
+            scales: scales.each_mut().map(|all| &mut all[..]),
+            corrections: corrections.each_mut().map(|all| &mut all[..]),
+            sums: sums.each_mut().map(|all| &mut all[..]),
         },
-        room: [Room::EMPTY; 2],
-        lanes: [[[0.0; LANES]; LANES]; C],
+        room: [room.room(), room_of_zeros.room()],
     };
     for first_row in (0..rows.count).step_by(LANES) {
         let count = LANES.min(rows.count - first_row);
-        for segment in (0..plan.blocks).step_by(SEGMENT) {
-            let blocks = SEGMENT.min(plan.blocks - segment);
-            if first_row == 0 || plan.blocks > SEGMENT {
-                (band.place.first_block, band.place.blocks) = (segment, blocks);
+        (band.place.first_row, band.place.count) = (first_row, count);
+        for segment in (0..plan.blocks).step_by(S) {
+            (band.place.first_block, band.place.blocks) = (segment, S.min(plan.blocks - segment));
+            if first_row == 0 || plan.blocks > S {
                 for (c, x) in x.iter().enumerate() {
                     band.lay_out(c, x);
                 }
             }
-            // Rows of several pieces are read one after the other, as they lie.
-            let together = if blocks > PIECE { 1 } else { count };
-            for row in (0..count).step_by(together) {
-                (band.place.first_row, band.place.count, band.place.lane) = (first_row + row, together, row);
-                for piece in (0..blocks).step_by(PIECE) {
-                    (band.place.first_block, band.place.blocks) =
-                        (segment + piece, PIECE.min(blocks - piece));
-                    band.add();
-                }
-            }
+            band.add();
         }
         for (c, lanes) in band.lanes.iter().enumerate().take(columns - column) {
             for (row, result) in level.fold(lanes).into_iter().enumerate().take(count) {
@@ -167,6 +178,18 @@ fn product<const C: usize>(
             }
         }
         band.lanes = [[[0.0; LANES]; LANES]; C];
+    }
+}
+
+impl<const C: usize, const S: usize> Buffers<C, S> {
+    fn empty() -> Self {
+        Self {
+            scales: [[0.0; S]; C],
+            corrections: [[0; S]; C],
+            sums: [[0.0; S]; C],
+            room: Laid::EMPTY,
+            room_of_zeros: Laid::EMPTY,
+        }
     }
 }
 
@@ -182,9 +205,8 @@ impl<const C: usize> Band<'_, C> {
         if self.place.level.add_unrolled(self) {
             return;
         }
-        let group = self.place.in_segment() / LANES;
         for (c, lanes) in self.lanes.iter_mut().enumerate() {
-            self.place.level.add_rest(self.place, self.x[c], self.segment.column(c).from(group), lanes);
+            self.place.level.add_rest(self.place, self.x[c], self.segment.column(c), lanes);
         }
     }
 
@@ -192,7 +214,7 @@ impl<const C: usize> Band<'_, C> {
     fn lay_out(&mut self, c: usize, x: &Prepared<'_>) {
         let Place { rows, plan, first_block, blocks, .. } = self.place;
         let Values::Int { sums, step, .. } = x.values else { unreachable!("integers only") };
-        spread(x.scales, plan.x_run, first_block, blocks, &mut self.segment.scales[c]);
+        spread(x.scales, plan.x_run, first_block, blocks, self.segment.scales[c]);
         let groups = blocks.next_multiple_of(LANES);
         let totals = &mut self.segment.corrections[c][..groups];
         total(sums, plan.block / SUM, first_block, blocks, totals);

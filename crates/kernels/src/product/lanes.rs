@@ -44,8 +44,6 @@ pub(super) fn takes_element<L: SumLanes>(_: L, e: Element) -> bool {
 pub(crate) trait SumLanes: Lanes {
     /// Whether short blocks and several columns at once are worth loops of their own.
     const UNROLLED: bool;
-    /// Whether a vector is one register.
-    const WIDE: bool;
     /// Sixteen i32, which wrap.
     type I: Copy + Add<Output = Self::I>;
     /// Sixteen bytes to look up by nibble.
@@ -61,6 +59,19 @@ pub(crate) trait SumLanes: Lanes {
     fn halves(self, table: Self::Bytes, codes: &[u8; CHUNK]) -> [Self::B; 2];
     /// Sixteen sums of 8 products: of 4 neighbours of one half and 4 of the other, no weight above 24.
     fn dot_halves(self, weights: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I;
+    /// The f32 at each index below 8.
+    #[inline(always)]
+    fn pick(self, from: &[f32; LANES / 2], index: Self::U) -> Self::F {
+        let (mut indices, mut picked) = ([0.0; LANES], [0.0; LANES]);
+        self.store(self.float(index), &mut indices);
+        for (picked, index) in picked.iter_mut().zip(indices) {
+            *picked = from[index.to_bits() as usize % from.len()];
+        }
+        self.load(&picked)
+    }
+    /// The larger bytes, unsigned.
+    fn max_bytes(self, a: Self::B, b: Self::B) -> Self::B;
+    fn any_byte_above(self, x: Self::B, limit: u8) -> bool;
     /// Sixteen sums of 4 neighbouring products.
     fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I;
 
@@ -75,6 +86,28 @@ pub(crate) trait SumLanes: Lanes {
         }
         self.ints(&sum_each(&numbers, x.len()))
     }
+    /// Whether stored scales of sixteen blocks become f32 in a few operations.
+    const WIDENS: bool;
+    /// 2^-8 of sixteen values of E4M3 that are neither negative nor NaN.
+    #[inline(always)]
+    fn scales_e4m3(self, codes: &[u8; LANES]) -> Self::F {
+        self.widen_f16(words(self, codes) << 7)
+    }
+    /// Sixteen values of E8M0 that are neither 2^-127 nor NaN.
+    #[inline(always)]
+    fn scales_e8m0(self, codes: &[u8; LANES]) -> Self::F {
+        self.float(words(self, codes) << (f32::MANTISSA_DIGITS - 1))
+    }
+    /// Sixteen values of BF16.
+    #[inline(always)]
+    fn scales_bf16(self, bytes: &[u8; 2 * LANES]) -> Self::F {
+        self.float(words(self, &pairs(bytes)) << u16::BITS)
+    }
+    /// Sixteen values of F16.
+    #[inline(always)]
+    fn scales_f16(self, bytes: &[u8; 2 * LANES]) -> Self::F {
+        self.widen_f16(words(self, &pairs(bytes)))
+    }
     /// The same of f32: neighbours are added, then neighbours of the sums, and so on.
     fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F;
 
@@ -83,6 +116,24 @@ pub(crate) trait SumLanes: Lanes {
     fn with_decoder(self, e: Element, then: impl WithDecoder<Self>) {
         then.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e));
     }
+}
+
+#[inline(always)]
+fn words<L: Lanes, T: Copy + Into<u32>>(l: L, numbers: &[T; LANES]) -> L::U {
+    let mut words = [0.0; LANES];
+    for (word, &number) in words.iter_mut().zip(numbers) {
+        *word = f32::from_bits(number.into());
+    }
+    l.bits(l.load(&words))
+}
+
+#[inline(always)]
+fn pairs(bytes: &[u8; 2 * LANES]) -> [u16; LANES] {
+    let mut pairs = [0; LANES];
+    for (pair, bytes) in pairs.iter_mut().zip(bytes.as_chunks().0) {
+        *pair = u16::from_le_bytes(*bytes);
+    }
+    pairs
 }
 
 /// Sums of each `n` neighbours, compiled once and not once per level.

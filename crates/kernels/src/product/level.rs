@@ -3,7 +3,7 @@
 use super::integer::{Band, Place};
 use super::later;
 use super::registers::{self, RowLanes};
-use super::scales::{self, StoredScales};
+use super::scales::{self, Factor, ScaleType};
 use super::sums::{self, Column};
 use super::{Rows, lanes, products};
 use crate::Element;
@@ -48,12 +48,13 @@ impl Level {
 
     pub(super) fn widen_stored(
         self,
-        stored: StoredScales<'_>,
+        kind: ScaleType,
+        factor: Factor,
         bytes: &[u8],
         later: &[u8],
         out: &mut [[f32; CHUNK]],
     ) {
-        on!(self, l => scales::widen_stored(l, stored, bytes, later, out))
+        on!(self, l => scales::widen_stored(l, kind, factor, bytes, later, out))
     }
 
     pub(super) fn add_products(

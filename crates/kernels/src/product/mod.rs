@@ -14,6 +14,7 @@
 
 mod expand;
 mod float;
+mod groups;
 mod integer;
 mod kernels;
 mod lanes;

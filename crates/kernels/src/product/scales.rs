@@ -1,12 +1,14 @@
 //! Scales of rows: f32, or as files store them, which become f32 a few at a time, just before sums are multiplied with them.
 //!
 //! ```text
-//! stored 256 at a time -> f32 (* or / the scale of the tensor, rounded) -> a buffer in the first cache -> a vector of sixteen blocks
+//! stored, of one row -> f32 (* or / the scale of the tensor, rounded) -> a buffer in the first cache -> a vector of sixteen blocks
 //! ```
 //!
 //! Reading stored scales by themselves is a pass that waits for memory, and codes are not on their way meanwhile: so little is read at a time
 //! that the processor looks past it.
 
+use super::groups::AHEAD;
+use super::integer::SEGMENT;
 use super::lanes::SumLanes;
 use super::later::SCALES;
 use super::plan::spread;
@@ -14,10 +16,6 @@ use crate::lanes::{CHUNK, LANES, LINE, Lanes};
 use crate::level::Level;
 use crate::widen;
 
-/// Blocks whose scales become f32 at a time.
-pub(super) const PIECE: usize = 256;
-/// Bytes of stored scales to look ahead.
-const AHEAD: usize = 2048;
 /// Stored scales that become f32 at least where they are: those of a few short rows.
 const FEW: usize = 2 * CHUNK;
 
@@ -74,57 +72,61 @@ impl<'a> StoredScales<'a> {
 
     /// The scales from `first` on, as many whole chunks as there are, up to `most`; returns how many.
     #[inline(always)]
-    fn widen_many<L: SumLanes>(
-        self,
-        l: L,
-        level: Level,
-        inline: bool,
-        first: usize,
-        most: usize,
-        out: &mut [f32],
-    ) -> usize {
+    fn widen_many(self, level: Level, first: usize, most: usize, out: &mut [f32]) -> usize {
         let (bytes, each) = (self.from(first), self.kind.bytes());
         let count = (bytes.len() / each).min(most) / CHUNK * CHUNK;
         let later = bytes.get(AHEAD..).unwrap_or(&[]);
-        let (bytes, out) = (&bytes[..count * each], out.as_chunks_mut().0);
-        if L::WIDE && inline {
-            widen_stored(l, self, bytes, later, out);
-        } else {
-            // Where registers are few, what is in them and what this needs are better kept apart; and it is long code.
-            level.widen_stored(self, bytes, later, out);
-        }
+        level.widen_stored(self.kind, self.factor, &bytes[..count * each], later, out.as_chunks_mut().0);
         count
     }
 
     /// The scales from `first` on to the beginning of `out`, with a call, wherever they are; other numbers after them.
     #[inline(always)]
-    fn widen(self, level: Level, first: usize, count: usize, out: &mut [f32; PIECE]) {
+    fn widen(self, level: Level, first: usize, count: usize, out: &mut [f32]) {
         let (bytes, whole) = (self.from(first), count.next_multiple_of(CHUNK));
         let (each, out) = (self.kind.bytes(), out[..whole].as_chunks_mut().0);
         match bytes.get(..whole * each) {
-            Some(some) => level.widen_stored(self, some, bytes.get(AHEAD..).unwrap_or(&[]), out),
-            None => level.widen_stored(self, &padded(&bytes[..count * each])[..whole * each], &[], out),
+            Some(some) => {
+                level.widen_stored(self.kind, self.factor, some, bytes.get(AHEAD..).unwrap_or(&[]), out);
+            }
+            None => {
+                let some = &padded(&bytes[..count * each])[..whole * each];
+                level.widen_stored(self.kind, self.factor, some, &[], out);
+            }
         }
     }
 }
 
-/// Each of `N` scales for as many lanes.
+/// Which scale is that of each lane, where `run` lanes share one; as bits.
+const fn shared_by(run: usize) -> [f32; LANES] {
+    let (mut index, mut lane) = ([0.0; LANES], 0);
+    while lane < LANES {
+        index[lane] = f32::from_bits((lane / run) as u32);
+        lane += 1;
+    }
+    index
+}
+
+/// Each scale for `2^shift` lanes: 2, 4 or 8.
 #[inline(always)]
-fn repeat<L: Lanes, const N: usize>(l: L, some: &[f32], out: &mut [[f32; LANES]]) {
-    for (some, out) in some.as_chunks::<N>().0.iter().zip(out) {
-        let mut lanes = [0.0; LANES];
-        for (lane, value) in lanes.iter_mut().enumerate() {
-            *value = some[lane * N / LANES];
-        }
-        l.store(l.load(&lanes), out);
+fn repeat<L: SumLanes>(l: L, shift: u32, some: &[f32], out: &mut [[f32; LANES]]) {
+    let per_vector = LANES >> shift;
+    let index = l.bits(l.load(match shift {
+        1 => const { &shared_by(2) },
+        2 => const { &shared_by(4) },
+        _ => const { &shared_by(8) },
+    }));
+    for (vector, out) in out.iter_mut().enumerate() {
+        let Some(some) = some.get(vector * per_vector..).and_then(<[f32]>::first_chunk) else { break };
+        l.store(l.pick(some, index), out);
     }
 }
 
 /// For the last row, and kept apart, so that no other row stores zeros.
 #[cold]
 #[inline(never)]
-fn padded(some: &[u8]) -> [u8; 2 * PIECE] {
-    let mut all = [0; 2 * PIECE];
+fn padded(some: &[u8]) -> [u8; 2 * SEGMENT] {
+    let mut all = [0; 2 * SEGMENT];
     all[..some.len()].copy_from_slice(some);
     all
 }
@@ -133,12 +135,12 @@ fn padded(some: &[u8]) -> [u8; 2 * PIECE] {
 #[inline(always)]
 pub(super) fn widen_stored<L: Lanes>(
     l: L,
-    stored: StoredScales<'_>,
+    kind: ScaleType,
+    factor: Factor,
     bytes: &[u8],
     later: &[u8],
     out: &mut [[f32; CHUNK]],
 ) {
-    let StoredScales { kind, factor, .. } = stored;
     for line in later.iter().step_by(LINE).take(bytes.len() / LINE) {
         l.prefetch(line);
     }
@@ -215,19 +217,29 @@ impl<L: Lanes> Apply<L> {
     }
 }
 
-/// Room for scales on their way to a loop. Vectors that cross cache lines take twice as long to load.
+/// What a [`Room`] for `S` scales lies in. Vectors that cross cache lines take twice as long to load.
 #[repr(align(64))]
-pub(super) struct Room {
-    /// One for each block, where each is that of several.
-    wide: [f32; PIECE],
-    /// Those of `from..to` of all rows, as f32; short rows share it. Sixteen can be read from any of them on.
-    window: [f32; PIECE + LANES],
-    from: usize,
-    to: usize,
+pub(super) struct Laid<const S: usize> {
+    wide: [f32; S],
+    window: [f32; S],
 }
 
-impl Room {
-    pub(super) const EMPTY: Self = Self { wide: [0.0; PIECE], window: [0.0; PIECE + LANES], from: 0, to: 0 };
+impl<const S: usize> Laid<S> {
+    pub(super) const EMPTY: Self = Self { wide: [0.0; S], window: [0.0; S] };
+
+    pub(super) fn room(&mut self) -> Room<'_> {
+        Room { wide: &mut self.wide, window: &mut self.window, from: 0, to: 0 }
+    }
+}
+
+/// Room for scales on their way to a loop.
+pub(super) struct Room<'a> {
+    /// One for each block, where each is that of several.
+    wide: &'a mut [f32],
+    /// Those of `from..to` of all rows, as f32; short rows share it.
+    window: &'a mut [f32],
+    from: usize,
+    to: usize,
 }
 
 /// The scales of rows, one row after the other.
@@ -243,36 +255,30 @@ pub(super) struct Which {
     pub(super) start: usize,
     pub(super) run: usize,
     pub(super) first: usize,
-    /// At most [`PIECE`].
+    /// At most [`SEGMENT`].
     pub(super) blocks: usize,
 }
 
 impl<'a> Scales<'a> {
-    /// One f32 for each block: where they are, or laid out with a call. What follows them can be anything.
-    #[inline(always)]
-    pub(super) fn lay_out(self, level: Level, which: Which, room: &'a mut Room) -> &'a [f32] {
-        if let (Self::F32(all), 1) = (self, which.run) {
-            return &all[which.start + which.first..];
-        }
-        self.copy(level, which, &mut room.wide);
-        &room.wide
-    }
-
     /// One f32 for each block, for a loop of a level's own: where they are, or laid out. What follows them can be anything.
     #[inline(always)]
-    pub(super) fn lay_out_here<L: SumLanes>(
+    pub(super) fn lay_out<'r, L: SumLanes>(
         self,
         l: L,
         level: Level,
-        inline: bool,
         which: Which,
-        Room { window, from, to, wide }: &'a mut Room,
-    ) -> &'a [f32] {
+        Room { window, from, to, wide }: &'r mut Room<'_>,
+    ) -> &'r [f32]
+    where
+        'a: 'r,
+    {
         let Which { start, run, first, blocks } = which;
-        let repeats = matches!(run, 2 | 4 | 8) && first.is_multiple_of(run);
+        // A power of two, so that nothing is divided for each row.
+        let shift = run.trailing_zeros();
+        let repeats = matches!(run, 2 | 4 | 8) && first >> shift << shift == first;
         if run == 1 || repeats {
-            let at = start + first / run;
-            let count = blocks.div_ceil(run);
+            let at = start + (first >> shift);
+            let count = (blocks + run - 1) >> shift;
             let some = match self {
                 Self::F32(all) => {
                     let later = all.get(at + SCALES..).unwrap_or(&[]);
@@ -284,7 +290,7 @@ impl<'a> Scales<'a> {
                 Self::Stored(all) => {
                     if at < *from || at + count > *to {
                         let most = count.next_multiple_of(CHUNK).max(FEW);
-                        (*from, *to) = (at, at + all.widen_many(l, level, inline, at, most, window));
+                        (*from, *to) = (at, at + all.widen_many(level, at, most, window));
                     }
                     // Fewer than a chunk are left, in the last rows.
                     if at + count > *to { &[] } else { &window[at - *from..] }
@@ -293,14 +299,10 @@ impl<'a> Scales<'a> {
             if run == 1 && !some.is_empty() {
                 return some;
             }
+            // Eight can be read for each vector.
             let vectors = blocks.div_ceil(LANES);
-            if let (true, Some(some)) = (repeats, some.get(..vectors * LANES / run)) {
-                let out = wide.as_chunks_mut().0;
-                match run {
-                    2 => repeat::<L, 8>(l, some, out),
-                    4 => repeat::<L, 4>(l, some, out),
-                    _ => repeat::<L, 2>(l, some, out),
-                }
+            if repeats && some.len() >= ((vectors * LANES) >> shift) + LANES / 2 {
+                repeat(l, shift, some, &mut wide.as_chunks_mut().0[..vectors]);
                 return wide;
             }
         }
@@ -326,7 +328,7 @@ impl<'a> Scales<'a> {
             }
             Self::F32(all) => spread(&all[which.start..], which.run, which.first, which.blocks, &mut out),
             Self::Stored(_) => {
-                let mut buffer = [0.0; PIECE];
+                let mut buffer = [0.0; CHUNK];
                 self.copy(level, which, &mut buffer);
                 out.copy_from_slice(&buffer[..LANES]);
             }
@@ -335,7 +337,7 @@ impl<'a> Scales<'a> {
     }
 
     #[inline(never)]
-    fn copy(self, level: Level, Which { start, run, first, blocks }: Which, out: &mut [f32; PIECE]) {
+    fn copy(self, level: Level, Which { start, run, first, blocks }: Which, out: &mut [f32]) {
         match self {
             Self::F32(all) => spread(&all[start..], run, first, blocks, out),
             Self::Stored(all) if run == 1 => {
@@ -343,10 +345,18 @@ impl<'a> Scales<'a> {
                 out[blocks..blocks.next_multiple_of(16)].fill(0.0);
             }
             Self::Stored(all) => {
-                let (from, mut some) = (first / run, [0.0; PIECE]);
+                let from = first / run;
                 let count = (first + blocks).div_ceil(run) - from;
-                all.widen(level, start + from, count, &mut some);
-                spread(&some, run, first - from.saturating_mul(run), blocks, out);
+                let (mut few, mut many);
+                let some = if count <= CHUNK {
+                    few = [0.0; CHUNK];
+                    &mut few[..]
+                } else {
+                    many = [0.0; SEGMENT];
+                    &mut many[..]
+                };
+                all.widen(level, start + from, count, some);
+                spread(some, run, first - from.saturating_mul(run), blocks, out);
             }
         }
     }

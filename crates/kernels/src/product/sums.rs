@@ -8,6 +8,7 @@
 //! Everything before the conversion to f32 is exact, so its order is free.
 
 use super::Scales;
+use super::groups::{Groups, InPlace, LaidOut};
 use super::integer::{Band, Place, Segment};
 use super::lanes::SumLanes;
 use super::later::Later;
@@ -70,33 +71,78 @@ fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const Z
             let some = rest.len().min(N);
             last[c][..some].copy_from_slice(&rest[..some]);
         }
-        (columns[c], last_columns[c]) = segment.column(c).from(place.in_segment() / LANES).split(whole);
+        (columns[c], last_columns[c]) = segment.column(c).split(whole);
     }
-    let unit = l.splat(place.unit);
+    let met = Met { w, whole, left, x, last, columns, last_columns, unit: l.splat(place.unit), place };
+    #[expect(clippy::needless_range_loop, reason = "it is the second index")]
     for row in 0..place.count {
         let part = Part::new(w, place, row);
+        let which = Which { start: part.start, ..place.which() };
+        let mut sum = [l.splat(0.0); C];
+        for c in 0..C {
+            sum[c] = l.load(&lanes[c][row]);
+        }
+        // Long code is worth it for one column and no zero points.
+        let in_place = match place.scales {
+            Scales::Stored(stored) if C == 1 && !ZEROS && L::WIDENS && which.run == 1 => {
+                InPlace::new(l, stored, which, place.unit, whole)
+            }
+            _ => None,
+        };
+        let sum = match in_place {
+            // What formats have.
+            Some(InPlace::E4m3(scales)) if N == 2 => met.add(l, &part, scales, None, sum),
+            Some(InPlace::E8m0(scales)) if N > 2 => met.add(l, &part, scales, None, sum),
+            Some(InPlace::Bf16(scales)) if N > 2 => met.add(l, &part, scales, None, sum),
+            Some(InPlace::F16(scales)) if N > 2 => met.add(l, &part, scales, None, sum),
+            _ => {
+                let scales = place.scales.lay_out(l, place.level, which, room);
+                let zeros = if ZEROS {
+                    let zeros = Scales::F32(all_zeros).lay_out(l, place.level, which, room_of_zeros);
+                    Some(LaidOut::new(zeros, whole))
+                } else {
+                    None
+                };
+                met.add(l, &part, LaidOut::new(scales, whole), zeros, sum)
+            }
+        };
+        for c in 0..C {
+            l.store(sum[c], &mut lanes[c][row]);
+        }
+    }
+}
+
+/// What all rows of a band meet.
+struct Met<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> {
+    w: W,
+    /// Whole groups.
+    whole: usize,
+    /// Values after them.
+    left: usize,
+    x: [&'a [[W::X; N]]; C],
+    last: [[W::X; N]; C],
+    columns: [Column<'a>; C],
+    last_columns: [Column<'a>; C],
+    unit: L::F,
+    place: Place<'a>,
+}
+
+impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C, N> {
+    /// Adds the terms of a row's groups to its lanes.
+    #[inline(always)]
+    fn add<G: Groups<L>>(
+        &self,
+        l: L,
+        part: &Part<'_>,
+        scales: G,
+        zeros: Option<LaidOut<'_>>,
+        mut sum: [L::F; C],
+    ) -> [L::F; C] {
+        let Self { w, whole, left, unit, ref x, ref last, ref columns, ref last_columns, .. } = *self;
+        let unit = if G::WITH_UNIT { None } else { Some(unit) };
         let bytes = whole * N * CHUNK;
         let codes = part.codes[..bytes].as_chunks::<CHUNK>().0.as_chunks::<N>().0;
         let later = part.later.as_many(W::AHEAD, bytes).as_chunks::<CHUNK>().0.as_chunks::<N>().0;
-        let which = Which { start: part.start, ..place.which() };
-        // Long code is worth it for one column and no zero points.
-        let scales = if ZEROS {
-            place.scales.lay_out(place.level, which, room)
-        } else {
-            place.scales.lay_out_here(l, place.level, C == 1, which, room)
-        };
-        let (scales, last_scales) = scales.split_at(whole * LANES);
-        let scales = &scales.as_chunks().0[..whole];
-        let (mut zeros, mut last_zeros) = (&[][..], &[][..]);
-        if ZEROS {
-            let all = Scales::F32(all_zeros).lay_out(place.level, which, room_of_zeros);
-            let all = all.split_at(whole * LANES);
-            (zeros, last_zeros) = (&all.0.as_chunks().0[..whole], all.1);
-        }
-        let mut sum = [l.splat(0.0); C];
-        for c in 0..C {
-            sum[c] = l.load(&lanes[c][place.lane + row]);
-        }
         for group in 0..whole {
             let mut sums = [[l.ints(&[0; LANES]); N]; C];
             for i in 0..N {
@@ -106,8 +152,11 @@ fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const Z
                     sums[c][i] = w.dot(l, weights, &x[c][group][i]);
                 }
             }
-            let zeros = if ZEROS { Some(l.load(&zeros[group])) } else { None };
-            let terms = Terms { unit, scales: l.load(&scales[group]), zeros };
+            let zeros = zeros.map(
+                #[inline(always)]
+                |zeros| zeros.group(l, group),
+            );
+            let terms = Terms { unit, scales: scales.group(l, group), zeros };
             for c in 0..C {
                 let sums = l.sum_neighbours(sums[c]);
                 sum[c] = terms.add(l, sums, columns[c], group, sum[c]);
@@ -134,17 +183,18 @@ fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const Z
                     sums[c][i] = w.dot(l, weights, &last[c][i]);
                 }
             }
-            let count = place.blocks - whole * LANES;
-            let zeros = if ZEROS { Some(some_of(l, last_zeros, count)) } else { None };
-            let terms = Terms { unit, scales: some_of(l, last_scales, count), zeros };
+            let count = self.place.blocks - whole * LANES;
+            let zeros = zeros.map(
+                #[inline(always)]
+                |zeros| first(l, zeros.last(l), count),
+            );
+            let terms = Terms { unit, scales: first(l, scales.last(l), count), zeros };
             for c in 0..C {
                 let sums = l.sum_neighbours(sums[c]);
                 sum[c] = terms.add(l, sums, last_columns[c], 0, sum[c]);
             }
         }
-        for c in 0..C {
-            l.store(sum[c], &mut lanes[c][place.lane + row]);
-        }
+        sum
     }
 }
 
@@ -177,7 +227,7 @@ fn rest<L: SumLanes, W: Weights<L>>(
     let x = &W::column(x)[place.first_value() / W::VALUES..];
     let vectors = place.values().div_ceil(W::VALUES);
     for row in 0..place.count {
-        let (part, lanes) = (Part::new(w, place, row), &mut lanes[place.lane + row]);
+        let (part, lanes) = (Part::new(w, place, row), &mut lanes[row]);
         any_groups(l, w, &part, &x[..vectors], column, LANES * place.plan.block / W::VALUES, lanes);
     }
 }
@@ -196,7 +246,8 @@ struct Part<'a> {
 
 /// What the terms of sixteen blocks have in common for all columns.
 struct Terms<L: SumLanes> {
-    unit: L::F,
+    /// None where the scales are times it already.
+    unit: Option<L::F>,
     scales: L::F,
     zeros: Option<L::F>,
 }
@@ -209,7 +260,7 @@ pub(super) struct Column<'a> {
     sums: &'a [[f32; LANES]],
 }
 
-impl<const C: usize> Segment<C> {
+impl<const C: usize> Segment<'_, C> {
     #[inline(always)]
     pub(super) fn column(&self, c: usize) -> Column<'_> {
         Column {
@@ -221,12 +272,6 @@ impl<const C: usize> Segment<C> {
 }
 
 impl Column<'_> {
-    /// The groups from `first` on.
-    #[inline(always)]
-    pub(super) fn from(self, first: usize) -> Self {
-        self.split(first).1
-    }
-
     /// The first `count` groups, and those after them.
     #[inline(always)]
     fn split(self, count: usize) -> (Self, Self) {
@@ -262,7 +307,7 @@ impl<'a> Part<'a> {
             |all| l.load(&Scales::F32(all).sixteen(level, which)),
         );
         let scales = l.load(&scales.sixteen(level, which));
-        Terms { unit: l.splat(unit), scales, zeros }
+        Terms { unit: Some(l.splat(unit)), scales, zeros }
     }
 }
 
@@ -270,7 +315,10 @@ impl<L: SumLanes> Terms<L> {
     /// Adds the terms of sixteen blocks to the lanes of a column, of which they are that group.
     #[inline(always)]
     fn add(&self, l: L, sums: L::I, x: Column<'_>, group: usize, lanes: L::F) -> L::F {
-        let mut sums = l.to_f32(sums + l.ints(&x.corrections[group])) * self.unit;
+        let mut sums = l.to_f32(sums + l.ints(&x.corrections[group]));
+        if let Some(unit) = self.unit {
+            sums = sums * unit;
+        }
         if let Some(zeros) = self.zeros {
             sums = sums - zeros * l.load(&x.sums[group]);
         }
@@ -278,32 +326,16 @@ impl<L: SumLanes> Terms<L> {
     }
 }
 
-/// The first `count` numbers, up to sixteen, then zeros.
+/// The first `count` lanes, and zeros after them.
 #[inline(always)]
-fn some_of<L: SumLanes>(l: L, all: &[f32], count: usize) -> L::F {
+fn first<L: SumLanes>(l: L, lanes: L::F, count: usize) -> L::F {
     const INDEX: [f32; LANES] =
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
-    let copy;
-    let all = if let Some(all) = all.first_chunk() {
-        all
-    } else {
-        copy = padded(all);
-        &copy
-    };
     let inside = l.gt_f32(l.splat(count as f32), l.load(&INDEX));
-    l.float(l.select(inside, l.bits(l.load(all)), l.splat_bits(0)))
+    l.float(l.select(inside, l.bits(lanes), l.splat_bits(0)))
 }
 
-/// Fewer than sixteen numbers, then zeros. It is for the last row, and kept apart, so that no other row stores zeros.
-#[cold]
-#[inline(never)]
-fn padded(some: &[f32]) -> [f32; LANES] {
-    let mut all = [0.0; LANES];
-    all[..some.len()].copy_from_slice(some);
-    all
-}
-
-/// The same of bytes in vectors.
+/// Fewer bytes than some vectors, then zeros. It is for the last row, and kept apart, so that no other row stores zeros.
 #[cold]
 #[inline(never)]
 fn vectors<const N: usize>(some: &[u8]) -> [[u8; CHUNK]; N] {

@@ -435,11 +435,16 @@ fn scales_as_they_are_stored() {
                 };
                 let after = [0, 1, 63, 300][random.below(4)];
                 let size = count * len.div_ceil(block) * kind.bytes();
-                // Every byte, NaN and infinities among them, or only numbers.
-                let any = case % 3 == 0;
+                // Every byte, NaN and infinities among them; only numbers; what encoders write.
+                let what = random.below(3);
                 let stored: Vec<u8> = (0..size + after)
                     .map(|_| random.bits() as u8)
-                    .map(|byte| if any || kind == ScaleType::E8m0 { byte } else { byte & 0xbf })
+                    .map(|byte| match (what, kind) {
+                        (0, _) | (1, ScaleType::E8m0) => byte,
+                        (2, ScaleType::E4m3) => byte % 0x7f,
+                        (2, ScaleType::E8m0) => 1 + byte % 254,
+                        _ => byte & 0xbf,
+                    })
                     .collect();
                 let stored = Window::of(&stored, random.below(5), 0x7f);
                 let x = Columns::new(&mut random, INT8, columns, len, x_block, false);

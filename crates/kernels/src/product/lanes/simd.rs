@@ -4,7 +4,7 @@
 use super::bytes::ByteDecoder;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::x86::{avx2, avx512};
-use super::{SumLanes, WithDecoder};
+use super::{SumLanes, WithDecoder, pairs, words};
 use crate::Element;
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
 use crate::int::IntDecoder;
@@ -16,12 +16,12 @@ use crate::minifloat::{Layout, MinifloatDecoder};
 use crate::planes::Planes;
 use crate::table::NibbleDecoder;
 use fearless_simd::prelude::*;
-use fearless_simd::{Simd as Token, f32x16, i8x64, i16x32, i32x16, u8x16, u8x64, u16x32};
+use fearless_simd::{Simd as Token, f32x8, f32x16, i8x64, i16x32, i32x16, u8x16, u8x32, u8x64, u16x32};
 
 impl<S: Token> SumLanes for Simd<S> {
     /// AVX2, AVX-512 and NEON. SSE4.2 is to be small.
     const UNROLLED: bool = size_of::<S::f32s>() > 16 || cfg!(target_arch = "aarch64");
-    const WIDE: bool = size_of::<S::f32s>() == size_of::<f32x16<S>>();
+    const WIDENS: bool = cfg!(any(target_arch = "x86", target_arch = "x86_64")) && Self::UNROLLED;
     type I = i32x16<S>;
     /// In every block of 128 bits.
     type Bytes = u8x64<S>;
@@ -80,6 +80,59 @@ impl<S: Token> SumLanes for Simd<S> {
             }
         }
         self.dot_loaded(low, x_low) + self.dot_loaded(high, x_high)
+    }
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[inline(always)]
+    fn pick(self, from: &[f32; LANES / 2], index: Self::U) -> Self::F {
+        let from = f32x8::load_array_ref(self.0, from);
+        if let Some(token) = self.0.level().as_avx512() {
+            return avx512::pick(token, from.into(), index.into()).simd_into(self.0);
+        }
+        if let Some(token) = self.0.level().as_avx2() {
+            let (low, high) = self.0.split_u32x16(index);
+            return self.0.combine_f32x8(
+                avx2::pick(token, from.into(), low.into()).simd_into(self.0),
+                avx2::pick(token, from.into(), high.into()).simd_into(self.0),
+            );
+        }
+        let (from, index) = (<[f32; LANES / 2]>::from(from), <[u32; LANES]>::from(index));
+        let mut picked = [0.0; LANES];
+        for (picked, index) in picked.iter_mut().zip(index) {
+            *picked = from[index as usize % from.len()];
+        }
+        self.load(&picked)
+    }
+    #[inline(always)]
+    fn max_bytes(self, a: Self::B, b: Self::B) -> Self::B {
+        a.max(b)
+    }
+    #[inline(always)]
+    fn any_byte_above(self, x: Self::B, limit: u8) -> bool {
+        x.simd_gt(limit).any_true()
+    }
+    #[inline(always)]
+    fn scales_e4m3(self, codes: &[u8; LANES]) -> Self::F {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        {
+            let codes = u8x16::load_array_ref(self.0, codes);
+            if let Some(token) = self.0.level().as_avx512() {
+                return avx512::scales_e4m3(token, codes.into()).simd_into(self.0);
+            }
+            if let Some(token) = self.0.level().as_avx2() {
+                let (low, high) = avx2::scales_e4m3(token, codes.into());
+                return self.0.combine_f32x8(low.simd_into(self.0), high.simd_into(self.0));
+            }
+        }
+        self.widen_f16(words(self, codes) << 7)
+    }
+    #[inline(always)]
+    fn scales_f16(self, bytes: &[u8; 2 * LANES]) -> Self::F {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            let bytes = u8x32::load_array_ref(self.0, bytes);
+            return avx512::scales_f16(token, bytes.into()).simd_into(self.0);
+        }
+        self.widen_f16(words(self, &pairs(bytes)))
     }
     #[inline(always)]
     fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I {

@@ -6,7 +6,7 @@ use core::array::from_fn;
 
 impl SumLanes for Wide {
     const UNROLLED: bool = false;
-    const WIDE: bool = false;
+    const WIDENS: bool = false;
     type I = wide::i32x16;
     type Bytes = [u8; 16];
 
@@ -35,6 +35,14 @@ impl SumLanes for Wide {
     fn dot_halves(self, [low, high]: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I {
         let [x_low, x_high] = x.as_chunks::<CHUNK>().0 else { unreachable!() };
         self.dot(low, x_low) + self.dot(high, x_high)
+    }
+    #[inline(always)]
+    fn max_bytes(self, a: Self::B, b: Self::B) -> Self::B {
+        from_fn(|i| a[i].max(b[i]))
+    }
+    #[inline(always)]
+    fn any_byte_above(self, x: Self::B, limit: u8) -> bool {
+        x.iter().any(|&x| x > limit)
     }
     #[inline(always)]
     fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I {

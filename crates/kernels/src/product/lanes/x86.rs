@@ -35,6 +35,25 @@ pub(super) mod avx512 {
         }
     );
     kernel!(
+        #[inline(always)]
+        pub(in super::super) fn pick(avx512: Avx512, from: __m256, index: __m512i) -> __m512 {
+            _mm512_permutexvar_ps(index, _mm512_castps256_ps512(from))
+        }
+    );
+    kernel!(
+        /// E4M3 codes below 0x7f as f16, which makes 2^-8 of their value.
+        #[inline(always)]
+        pub(in super::super) fn scales_e4m3(avx512: Avx512, codes: __m128i) -> __m512 {
+            _mm512_cvtph_ps(_mm256_slli_epi16::<7>(_mm256_cvtepu8_epi16(codes)))
+        }
+    );
+    kernel!(
+        #[inline(always)]
+        pub(in super::super) fn scales_f16(avx512: Avx512, bytes: __m256i) -> __m512 {
+            _mm512_cvtph_ps(bytes)
+        }
+    );
+    kernel!(
         /// Per 128 bits: `a0 + a1, a2 + a3, b0 + b1, b2 + b3`.
         #[inline(always)]
         pub(in super::super) fn sum_pairs(avx512: Avx512, a: __m512i, b: __m512i) -> __m512i {
@@ -117,6 +136,20 @@ pub(super) mod avx2 {
     use core::arch::x86_64::*;
     use fearless_simd::kernel;
 
+    kernel!(
+        #[inline(always)]
+        pub(in super::super) fn pick(avx2: Avx2, from: __m256, index: __m256i) -> __m256 {
+            _mm256_permutevar8x32_ps(from, index)
+        }
+    );
+    kernel!(
+        #[inline(always)]
+        pub(in super::super) fn scales_e4m3(avx2: Avx2, codes: __m128i) -> (__m256, __m256) {
+            let halves = _mm256_slli_epi16::<7>(_mm256_cvtepu8_epi16(codes));
+            let (low, high) = (_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+            (_mm256_cvtph_ps(low), _mm256_cvtph_ps(high))
+        }
+    );
     kernel!(
         /// No product of weights up to 24 leaves 16 bits, nor does a sum of four.
         #[inline(always)]

@@ -1,0 +1,204 @@
+//! The scales of sixteen blocks, as a loop of groups reads them: laid out as f32, or as they are stored, made f32 in registers.
+//!
+//! ```text
+//! E4M3, below NaN and not negative   code << 7 is an f16, 2^-8 of the value; * 2^8 * unit * factor, or / what that divides by
+//! E8M0, neither 0 nor 255            code << 23
+//! BF16, F16                          code << 16; as the level widens f16
+//! ```
+//!
+//! Rows with other codes, which no encoder writes but a file may hold, are laid out. That takes a pass over the scales, and a buffer.
+
+use super::lanes::SumLanes;
+use super::scales::{Factor, ScaleType, StoredScales, Which};
+use crate::lanes::{CHUNK, LANES, LINE};
+
+/// Bytes of stored scales to look ahead.
+pub(super) const AHEAD: usize = 2048;
+/// What f16 makes of the bits of E4M3.
+const E4M3_AS_F16: f32 = 1.0 / 256.0;
+/// Factors between this and its inverse can be multiplied with a unit and [`E4M3_AS_F16`] exactly, and so can all scales be.
+const MODEST: f32 = (1_u64 << 60) as f32;
+
+/// The scales of a row's blocks, in groups of sixteen.
+pub(super) trait Groups<L: SumLanes>: Copy {
+    /// Whether they are times the unit of the products already.
+    const WITH_UNIT: bool;
+
+    fn group(self, l: L, group: usize) -> L::F;
+    /// The group after the whole ones. What is not there can be anything.
+    fn last(self, l: L) -> L::F;
+}
+
+/// As f32 in memory.
+#[derive(Clone, Copy)]
+pub(super) struct LaidOut<'a> {
+    groups: &'a [[f32; LANES]],
+    last: &'a [f32],
+}
+
+impl<'a> LaidOut<'a> {
+    #[inline(always)]
+    pub(super) fn new(scales: &'a [f32], whole: usize) -> Self {
+        let (groups, last) = scales.split_at(whole * LANES);
+        Self { groups: &groups.as_chunks().0[..whole], last }
+    }
+}
+
+impl<L: SumLanes> Groups<L> for LaidOut<'_> {
+    const WITH_UNIT: bool = false;
+
+    #[inline(always)]
+    fn group(self, l: L, group: usize) -> L::F {
+        l.load(&self.groups[group])
+    }
+    #[inline(always)]
+    fn last(self, l: L) -> L::F {
+        let copy;
+        let last = if let Some(last) = self.last.first_chunk() {
+            last
+        } else {
+            copy = padded(self.last);
+            &copy
+        };
+        l.load(last)
+    }
+}
+
+/// Fewer than sixteen numbers, then zeros. It is for the last row, and kept apart, so that no other row stores zeros.
+#[cold]
+#[inline(never)]
+fn padded(some: &[f32]) -> [f32; LANES] {
+    let mut all = [0.0; LANES];
+    all[..some.len()].copy_from_slice(some);
+    all
+}
+
+/// A row's scales as stored, in groups of `B` bytes.
+#[derive(Clone, Copy)]
+struct Rows<'a, const B: usize> {
+    groups: &'a [[u8; B]],
+    last: &'a [u8; B],
+}
+
+impl<'a, const B: usize> Rows<'a, B> {
+    /// There are bytes for a group more than the whole ones.
+    #[inline(always)]
+    fn new(bytes: &'a [u8], whole: usize) -> Self {
+        let (groups, rest) = bytes.split_at(whole * B);
+        Self { groups: &groups.as_chunks().0[..whole], last: rest.first_chunk().unwrap_or(&[0; B]) }
+    }
+}
+
+/// Scales that are `f16 * factor` or `f16 / factor`.
+#[derive(Clone, Copy)]
+pub(super) struct E4m3<'a, L: SumLanes> {
+    rows: Rows<'a, LANES>,
+    factor: L::F,
+    divide: bool,
+}
+
+impl<'a, L: SumLanes> E4m3<'a, L> {
+    /// `None` where the unit cannot be a part of the factor.
+    #[inline(always)]
+    fn new(l: L, factor: Factor, unit: f32, bytes: &'a [u8], whole: usize) -> Option<Self> {
+        let unit = unit / E4M3_AS_F16;
+        let (by, factor, divide) = match factor {
+            Factor::None => (1.0, unit, false),
+            Factor::Multiply(by) => (by, by * unit, false),
+            Factor::Divide(by) => (by, by / unit, true),
+        };
+        let modest = (1.0 / MODEST..=MODEST).contains(&by.abs());
+        modest.then(|| Self { rows: Rows::new(bytes, whole), factor: l.splat(factor), divide })
+    }
+
+    #[inline(always)]
+    fn scales(self, l: L, bytes: &[u8; LANES]) -> L::F {
+        let f16 = l.scales_e4m3(bytes);
+        if self.divide { f16 / self.factor } else { f16 * self.factor }
+    }
+}
+
+impl<L: SumLanes> Groups<L> for E4m3<'_, L> {
+    const WITH_UNIT: bool = true;
+
+    #[inline(always)]
+    fn group(self, l: L, group: usize) -> L::F {
+        self.scales(l, &self.rows.groups[group])
+    }
+    #[inline(always)]
+    fn last(self, l: L) -> L::F {
+        self.scales(l, self.rows.last)
+    }
+}
+
+/// Stamps the types of scales that take no second level.
+macro_rules! alone {
+    ($($name:ident: $bytes:expr, $widen:ident;)*) => { $(
+        #[derive(Clone, Copy)]
+        pub(super) struct $name<'a>(Rows<'a, { $bytes }>);
+
+        impl<L: SumLanes> Groups<L> for $name<'_> {
+            const WITH_UNIT: bool = false;
+
+            #[inline(always)]
+            fn group(self, l: L, group: usize) -> L::F {
+                l.$widen(&self.0.groups[group])
+            }
+            #[inline(always)]
+            fn last(self, l: L) -> L::F {
+                l.$widen(self.0.last)
+            }
+        }
+    )* };
+}
+
+alone! {
+    E8m0: LANES, scales_e8m0;
+    Bf16: 2 * LANES, scales_bf16;
+    F16: 2 * LANES, scales_f16;
+}
+
+/// A row's scales as they are stored, where that is as good as f32.
+#[derive(Clone, Copy)]
+pub(super) enum InPlace<'a, L: SumLanes> {
+    E4m3(E4m3<'a, L>),
+    E8m0(E8m0<'a>),
+    Bf16(Bf16<'a>),
+    F16(F16<'a>),
+}
+
+impl<'a, L: SumLanes> InPlace<'a, L> {
+    /// Of a row that has `whole` groups and perhaps one more. Asks for the scales of later rows.
+    #[inline(always)]
+    pub(super) fn new(l: L, stored: StoredScales<'a>, which: Which, unit: f32, whole: usize) -> Option<Self> {
+        let bytes = stored.from(which.start + which.first);
+        let chunks = which.blocks.div_ceil(CHUNK);
+        let own = bytes.get(..chunks * CHUNK * stored.kind.bytes())?;
+        for line in bytes.get(AHEAD..).unwrap_or(&[]).iter().step_by(LINE).take(own.len() / LINE) {
+            l.prefetch(line);
+        }
+        let alone = stored.factor == Factor::None;
+        match stored.kind {
+            ScaleType::E4m3 if below(l, own, 0, 0x7f) => {
+                E4m3::new(l, stored.factor, unit, bytes, whole).map(Self::E4m3)
+            }
+            // 0 becomes 255, 255 becomes 254.
+            ScaleType::E8m0 if alone && below(l, own, 255, 254) => {
+                Some(Self::E8m0(E8m0(Rows::new(bytes, whole))))
+            }
+            ScaleType::Bf16 if alone => Some(Self::Bf16(Bf16(Rows::new(bytes, whole)))),
+            ScaleType::F16 if alone => Some(Self::F16(F16(Rows::new(bytes, whole)))),
+            _ => None,
+        }
+    }
+}
+
+/// Whether all bytes are below a limit once that has been added, wrapped.
+#[inline(always)]
+fn below<L: SumLanes>(l: L, bytes: &[u8], add: u8, limit: u8) -> bool {
+    let (add, mut largest) = (l.splat_byte(add), l.splat_byte(0));
+    for bytes in bytes.as_chunks().0 {
+        largest = l.max_bytes(largest, l.add_bytes(l.load_bytes(bytes), add));
+    }
+    !l.any_byte_above(largest, limit - 1)
+}
