@@ -12,6 +12,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 use lowbit_kernels::{Blocks, Element, Kernels};
 use lowbit_scalar::{E4M3, E8M0};
@@ -116,18 +117,20 @@ impl ScaleKind {
         }
     }
 
-    /// 16 bits each, in vectors.
+    /// 16 bits each, in vectors, where they belong or, where halves cannot begin there, a few at a time.
     fn encode_halves(self, scales: &[f32], out: &mut [u8]) {
         const ROOM: usize = 256;
-        let (kernels, mut f16s, mut bf16s) = (Kernels::best(), [f16::ZERO; ROOM], [bf16::ZERO; ROOM]);
+        let narrow = |scales: &[f32], out: &mut [u16]| match self {
+            Self::F16 => Kernels::best().narrow_f16(scales, out.reinterpret_cast_mut()),
+            _ => Kernels::best().narrow_bf16(scales, out.reinterpret_cast_mut()),
+        };
+        if let (true, Ok(out)) = (cfg!(target_endian = "little"), bytemuck::try_cast_slice_mut(out)) {
+            return narrow(scales, out);
+        }
+        let mut halves = [0; ROOM];
         for (scales, out) in scales.chunks(ROOM).zip(out.as_chunks_mut().0.chunks_mut(ROOM)) {
-            if self == Self::F16 {
-                kernels.narrow_f16(scales, &mut f16s[..scales.len()]);
-                out.iter_mut().zip(&f16s).for_each(|(out, half)| *out = half.to_le_bytes());
-            } else {
-                kernels.narrow_bf16(scales, &mut bf16s[..scales.len()]);
-                out.iter_mut().zip(&bf16s).for_each(|(out, half)| *out = half.to_le_bytes());
-            }
+            narrow(scales, &mut halves[..scales.len()]);
+            out.iter_mut().zip(&halves).for_each(|(out, half)| *out = half.to_le_bytes());
         }
     }
 
@@ -150,9 +153,11 @@ impl ScaleKind {
                     *scale = f32::from_le_bytes(*bytes);
                 }
             }
-            Self::F16 => widen(stored, out, f16::from_le_bytes, |x, out| Kernels::best().widen_f16(x, out)),
+            Self::F16 => {
+                widen(stored, out, |x, out| Kernels::best().widen_f16(x.reinterpret_cast(), out));
+            }
             Self::Bf16 => {
-                widen(stored, out, bf16::from_le_bytes, |x, out| Kernels::best().widen_bf16(x, out))
+                widen(stored, out, |x, out| Kernels::best().widen_bf16(x.reinterpret_cast(), out));
             }
             // E4M3 scales are codes like any other: the kernel that decodes elements reads them, times one.
             Self::E4m3 if !out.is_empty() => {
@@ -165,17 +170,15 @@ impl ScaleKind {
     }
 }
 
-/// Widens halves that are stored anywhere, a few at a time from where they are aligned.
-fn widen<T: Copy + Default>(
-    stored: &[u8],
-    out: &mut [f32],
-    from_bytes: impl Fn([u8; 2]) -> T,
-    widen: impl Fn(&[T], &mut [f32]),
-) {
-    let mut halves = [T::default(); 256];
+/// Widens halves that are stored anywhere: where halves can begin as they are, elsewhere a few at a time.
+fn widen(stored: &[u8], out: &mut [f32], widen: impl Fn(&[u16], &mut [f32])) {
+    if let (true, Ok(stored)) = (cfg!(target_endian = "little"), bytemuck::try_cast_slice(stored)) {
+        return widen(stored, out);
+    }
+    let mut halves = [0; 256];
     for (stored, out) in stored.chunks(2 * halves.len()).zip(out.chunks_mut(halves.len())) {
         for (half, bytes) in halves.iter_mut().zip(stored.as_chunks().0) {
-            *half = from_bytes(*bytes);
+            *half = u16::from_le_bytes(*bytes);
         }
         widen(&halves[..out.len()], out);
     }

@@ -88,18 +88,14 @@ pub enum ZeroSign {
     Negative,
 }
 
-/// Bits of the magnitude of an f32.
-const MAGNITUDE: u32 = u32::MAX >> 1;
-
-/// Whether none is infinite or NaN. All are looked at, not only those before the first: that is a loop of vectors.
-pub(crate) fn all_finite(numbers: &[f32]) -> bool {
-    let largest = numbers.iter().fold(0, |max: i32, x| max.max((x.to_bits() & MAGNITUDE) as i32));
-    largest < f32::INFINITY.to_bits() as i32
+/// Whether none is infinite or NaN.
+pub(crate) fn all_finite(kernels: Kernels, numbers: &[f32]) -> bool {
+    kernels.magnitude_range(numbers).1.is_finite()
 }
 
 /// Whether one is zero, of either sign.
-pub(crate) fn any_zero(numbers: &[f32]) -> bool {
-    numbers.iter().fold(i32::MAX, |min, x| min.min((x.to_bits() & MAGNITUDE) as i32)) == 0
+pub(crate) fn any_zero(kernels: Kernels, numbers: &[f32]) -> bool {
+    kernels.magnitude_range(numbers).0 == 0.0
 }
 
 /// RN_d: `x` rounded to the nearest number of `dtype`.

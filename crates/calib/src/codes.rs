@@ -98,7 +98,7 @@ impl Encoder {
         }
         // Block scale times a subnormal tensor scale may be 0. Such a block decodes to zeros, so its codes are those of zeros, x / infinity:
         // 0 / 0 would be a NaN in elements that have one.
-        if any_zero(blocks.scales) {
+        if any_zero(self.kernels, blocks.scales) {
             buffers.scales.clear();
             buffers.scales.extend(blocks.scales.iter().map(|&s| if s == 0.0 { f32::INFINITY } else { s }));
             blocks.scales = &buffers.scales;

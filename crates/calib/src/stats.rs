@@ -11,7 +11,6 @@
 use lowbit_blocks::Values;
 use lowbit_kernels::Kernels;
 
-use crate::arithmetic::all_finite;
 use crate::error::Error;
 use crate::histogram::Histogram;
 
@@ -73,7 +72,7 @@ impl TensorStats {
             let chunk = chunk.widened(&mut buffer);
             kernels.min_max(chunk, chunk.len(), &mut lo, &mut hi);
             // In their total order infinities and NaN are the ends.
-            if !all_finite(&[lo[0], hi[0]])
+            if !(lo[0].is_finite() && hi[0].is_finite())
                 && let Some(at) = kernels.first_non_finite(chunk)
             {
                 return Err(Error::Observed { index: start + at, value: chunk[at] });

@@ -154,6 +154,22 @@ fn seen<L: Lanes, const N: usize, const M: usize>(l: L, x: &[f32], of: impl Redu
     seen
 }
 
+/// The least magnitude, infinity at most, and the largest one, as bits.
+#[inline(always)]
+pub(crate) fn magnitude_range<L: Lanes>(l: L, x: &[[f32; LANES]]) -> (u32, u32) {
+    let magnitude = l.splat_bits(u32::MAX >> 1);
+    let (mut least, mut largest) = (l.splat_bits(f32::INFINITY.to_bits()), l.splat_bits(0));
+    for x in x {
+        let bits = l.bits(l.load(x)) & magnitude;
+        (least, largest) = (l.min(least, bits), l.max(largest, bits));
+    }
+    let [mut lows, mut highs] = [[0.0; LANES]; 2];
+    l.store(l.float(least), &mut lows);
+    l.store(l.float(largest), &mut highs);
+    let least = lows.into_iter().fold(u32::MAX, |least, x| least.min(x.to_bits()));
+    (least, highs.into_iter().fold(0, |largest, x| largest.max(x.to_bits())))
+}
+
 /// Whether each chunk is finite: the index of the first one that is not.
 #[inline(always)]
 pub(crate) fn first_non_finite<L: Lanes>(l: L, x: &[[f32; CHUNK]]) -> Option<usize> {

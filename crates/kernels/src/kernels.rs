@@ -96,6 +96,22 @@ impl Kernels {
         }
     }
 
+    /// The least and the largest magnitude; of no values, infinity and 0.
+    ///
+    /// Magnitudes compare as in [`absmax`](Self::absmax), so the largest shows infinity and NaN, and the least a zero. It is infinity at most.
+    ///
+    /// ```
+    /// let best = lowbit_kernels::Kernels::best();
+    /// assert_eq!(best.magnitude_range(&[-4.0, 0.5, 3.0]), (0.5, 4.0));
+    /// assert_eq!(best.magnitude_range(&[-0.0, f32::NEG_INFINITY]), (0.0, f32::INFINITY));
+    /// ```
+    pub fn magnitude_range(self, x: &[f32]) -> (f32, f32) {
+        match self.0 {
+            None => reference::magnitude_range(x),
+            Some(level) => slices::magnitude_range(level, x),
+        }
+    }
+
     /// The index of the first infinity or NaN.
     ///
     /// ```

@@ -123,6 +123,10 @@ impl Level {
         on!(self, l => absmax::min_max(l, x, block, min, max))
     }
 
+    pub(crate) fn magnitude_range(self, x: &[[f32; LANES]]) -> (u32, u32) {
+        on!(self, l => absmax::magnitude_range(l, x))
+    }
+
     pub(crate) fn first_non_finite(self, x: &[[f32; CHUNK]]) -> Option<usize> {
         on!(self, l => absmax::first_non_finite(l, x))
     }

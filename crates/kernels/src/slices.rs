@@ -3,14 +3,21 @@
 //! So the kernels have no second loop for the end, and this code is compiled once, not once per level.
 
 use crate::chunks::Chunks;
-use crate::lanes::CHUNK;
+use crate::lanes::{CHUNK, LANES};
 use crate::level::Level;
-use crate::{Blocks, Element, encode};
+use crate::{Blocks, Element, encode, reference};
 
 pub(crate) fn first_non_finite(level: Level, x: &[f32]) -> Option<usize> {
     let (chunks, _) = x.as_chunks::<CHUNK>();
     let start = CHUNK * level.first_non_finite(chunks).unwrap_or(chunks.len());
     x[start..].iter().position(|x| !x.is_finite()).map(|i| start + i)
+}
+
+pub(crate) fn magnitude_range(level: Level, x: &[f32]) -> (f32, f32) {
+    let (vectors, rest) = x.as_chunks::<LANES>();
+    let (least, largest) = level.magnitude_range(vectors);
+    let (least_left, largest_left) = reference::magnitude_range(rest);
+    (f32::from_bits(least).min(least_left), f32::from_bits(largest.max(largest_left.to_bits())))
 }
 
 pub(crate) fn encode(level: Level, e: Element, x: &[f32], blocks: Blocks<'_>, codes: &mut [u8], next: &[u8]) {

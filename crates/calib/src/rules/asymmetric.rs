@@ -46,8 +46,9 @@ impl Chooser {
     fn usual_scales(&self, lo: &[f32], hi: &[f32], chosen: &mut super::chooser::Chosen<'_>) -> bool {
         let (levels, half) = (self.element.max(), (self.element.max() + 1.0) / 2.0);
         for ((scale, &lo), &hi) in chosen.scales.iter_mut().zip(lo).zip(hi) {
-            *scale = (hi.max(0.0) - lo.min(0.0)) / levels;
+            *scale = hi.max(0.0) - lo.min(0.0);
         }
+        self.kernels.divide(chosen.scales, levels);
         if !self.store_usual(chosen.scales, chosen.stored) {
             return false;
         }

@@ -83,10 +83,10 @@ impl Chooser {
             if full_range {
                 signed_extremes(&seen.lo, &seen.hi, &mut seen.amax);
             }
-            return all_finite(&seen.lo) && all_finite(&seen.hi);
+            return all_finite(self.kernels, &seen.lo) && all_finite(self.kernels, &seen.hi);
         }
         band.absmax(self.kernels, &mut seen.amax);
-        let finite = all_finite(&seen.amax);
+        let finite = all_finite(self.kernels, &seen.amax);
         if let ScaleRule::Percentile(percent) = self.rule {
             percentile::percentiles(band, percent, &mut seen.amax);
         }

@@ -7,10 +7,10 @@
 //!
 //! The signed full-range rule passes -m, the negated value of largest magnitude, as amax: its scales may be negative.
 
-use lowbit_blocks::{Dtype, ScaleKind};
+use lowbit_blocks::ScaleKind;
 
 use super::{Chooser, Chosen};
-use crate::arithmetic::{all_finite, any_zero, least_normal, limits, round_slice, round_to};
+use crate::arithmetic::{least_normal, limits, round_slice, round_to};
 use crate::band::Band;
 use crate::codes::RECIPROCAL_FLOOR;
 use crate::zero_block::ZeroBlock;
@@ -24,7 +24,8 @@ impl Chooser {
         };
         if normal.is_none() {
             // The usual case as loops of vectors, if it is one.
-            scales.iter_mut().zip(amax).for_each(|(scale, &amax)| *scale = amax / self.divisor);
+            scales.copy_from_slice(amax);
+            self.kernels.divide(scales, self.divisor);
             round_slice(self.kernels, self.scale_dtype, scales);
             if self.store_usual(scales, stored) {
                 return;
@@ -40,19 +41,12 @@ impl Chooser {
         self.kind.encode_into(scales, stored);
     }
 
-    /// Rounds scales to the type in which they are stored, and stores them if none of them is zero or beyond that type.
+    /// Stores scales and makes them what they are then. Whether none of them is zero or beyond the type in which they are stored.
     pub(super) fn store_usual(&self, scales: &mut [f32], stored: &mut [u8]) -> bool {
-        let kind = match self.kind {
-            ScaleKind::F16 => Dtype::F16,
-            ScaleKind::Bf16 => Dtype::Bf16,
-            _ => Dtype::F32,
-        };
-        round_slice(self.kernels, kind, scales);
-        let usual = all_finite(scales) && !any_zero(scales);
-        if usual {
-            self.kind.encode_into(scales, stored);
-        }
-        usual
+        self.kind.encode_into(scales, stored);
+        self.kind.decode_into(stored, scales);
+        let (least, largest) = self.kernels.magnitude_range(scales);
+        least > 0.0 && largest.is_finite()
     }
 
     /// bitsandbytes raises the amax of a short last block to 1e-38 before it stores it; other blocks store theirs.

@@ -15,6 +15,13 @@ pub(crate) fn min_max(x: &[f32], block: usize, min: &mut [f32], max: &mut [f32])
     }
 }
 
+/// The least magnitude, infinity at most, and the largest one.
+pub(crate) fn magnitude_range(x: &[f32]) -> (f32, f32) {
+    x.iter().map(|x| x.abs()).fold((f32::INFINITY, 0.0), |(least, largest), x| {
+        (least.min(x), f32::from_bits(largest.to_bits().max(x.to_bits())))
+    })
+}
+
 /// The index of the first infinity or NaN.
 pub(crate) fn first_non_finite(x: &[f32]) -> Option<usize> {
     x.iter().position(|x| !x.is_finite())

@@ -8,7 +8,7 @@ mod distances;
 mod product;
 mod widen;
 
-pub(crate) use absmax::{absmax, first_non_finite, min_max};
+pub(crate) use absmax::{absmax, first_non_finite, magnitude_range, min_max};
 pub(crate) use codec::{decode, decode_bf16, decode_f16, encode};
 pub(crate) use distances::e2m1_errors;
 pub(crate) use product::{dot, dot_f32, dot_prepared, expand, quantize_int8};

@@ -1,4 +1,4 @@
-//! absmax, min_max and first_non_finite.
+//! absmax, min_max, magnitude_range and first_non_finite.
 
 use crate::inputs::{BLOCKS, Random, SPECIALS};
 use crate::levels::under_test;
@@ -83,6 +83,27 @@ fn the_first_non_finite_is_found_wherever_it_is() {
             x[at] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::from_bits(0xff80_0001)][at % 4];
             for kernels in Kernels::available() {
                 assert_eq!(kernels.first_non_finite(&x), Some(at), "{kernels:?}, {n} values");
+            }
+        }
+    }
+}
+
+#[test]
+fn magnitudes_range_from_the_least_to_the_largest() {
+    let mut random = Random(5);
+    for n in (0..70).chain([127, 128, 200]) {
+        let any: Vec<f32> = (0..n).map(|_| random.any()).collect();
+        let mut special: Vec<f32> = (0..n).map(|_| random.near(1.0)).collect();
+        if n > 0 {
+            special[random.below(n)] = SPECIALS[random.below(SPECIALS.len())];
+        }
+        for x in [any, special] {
+            let (least, largest) = Kernels::reference().magnitude_range(&x);
+            let x = Window::of(&x, n % 7, f32::NAN);
+            for kernels in under_test() {
+                let got = kernels.magnitude_range(x.get());
+                let case = format!("{kernels:?}, {:?}", x.get());
+                assert_eq!([got.0.to_bits(), got.1.to_bits()], [least.to_bits(), largest.to_bits()], "{case}");
             }
         }
     }
