@@ -26,6 +26,12 @@ impl<'a> Blocks<'a> {
         Self { len: usize::MAX, scales: core::slice::from_ref(scale), zeros: None }
     }
 
+    /// The same without the first `blocks` of them.
+    #[inline(always)]
+    pub(crate) fn from(self, blocks: usize) -> Self {
+        Self { scales: &self.scales[blocks..], zeros: self.zeros.map(|zeros| &zeros[blocks..]), ..self }
+    }
+
     /// Checks that these blocks describe a slice of `values` values.
     #[track_caller]
     pub(crate) fn check(&self, values: usize) {

@@ -21,6 +21,11 @@ use crate::{Blocks, Element};
 pub(crate) trait Encoder<L: Lanes>: Copy {
     /// What becomes of a NaN does not matter.
     fn encode(self, l: L, x: [L::F; 4]) -> L::B;
+    /// Writes codes of `bits` bits as [`pack`] does.
+    #[inline(always)]
+    fn write(self, l: L, bits: u32, codes: L::B, out: &mut [u8]) {
+        pack(l, bits, l.in_order(codes), out);
+    }
 }
 
 /// Chunks to encode, of which the first begins with value `at` of the blocks; `codes` is `8 * e.bits()` bytes per chunk.
@@ -47,19 +52,25 @@ impl Chunks<'_> {
     #[inline(always)]
     pub(crate) fn encode<L: Lanes>(self, l: L, e: Element, encoder: impl Encoder<L>) {
         let Self { x, blocks, at, codes, next } = self;
-        let Blocks { len, scales, zeros } = blocks;
+        let Blocks { len, scales, .. } = blocks;
         let one = One { encoder, bits: e.bits(), nan: nan_code(e) };
         let whole = at.is_multiple_of(len) && at + CHUNK * x.len() <= len.saturating_mul(scales.len());
+        let first = if scales.len() == 1 { 0 } else { at / len };
+        let (of_all, blocks) = (blocks, blocks.from(first));
+        let ahead = next.as_chunks().0.iter();
         let (per_chunk, run) = match len {
             _ if scales.len() == 1 => (1, x.len()),
             LANES if whole => (4, 1),
             32 if whole => (2, 1),
             _ if whole && len.is_multiple_of(CHUNK) => (1, len / CHUNK),
-            _ => return tiles(l, one, x, Scales::starting(blocks, at), codes),
+            _ => return tiles(l, one, x, Scales::starting(of_all, at), codes),
         };
-        let first = if scales.len() == 1 { 0 } else { at / len };
-        let blocks = Blocks { len, scales: &scales[first..], zeros: zeros.map(|zeros| &zeros[first..]) };
-        runs(l, one, x, blocks, (per_chunk, run), codes, next);
+        match per_chunk {
+            _ if l.is_compact() => runs(l, one, x, per_chunk, run, blocks, codes, ahead),
+            4 => short::<_, 4>(l, one, x, blocks, codes, ahead),
+            2 => short::<_, 2>(l, one, x, blocks, codes, ahead),
+            _ => runs(l, one, x, 1, run, blocks, codes, ahead),
+        }
     }
 }
 
@@ -71,43 +82,87 @@ fn nan_code(e: Element) -> u8 {
     }
 }
 
-/// Blocks that leave each vector one scale: `per_chunk` of them for each run of chunks.
+/// What to bring into the cache, as much as a chunk at a time.
+type Ahead<'a> = core::slice::Iter<'a, [u8; 4 * LINE]>;
+
 #[inline(always)]
+fn prefetch<L: Lanes>(l: L, ahead: &mut Ahead<'_>) {
+    if let Some(lines) = ahead.next() {
+        for line in lines.as_chunks::<LINE>().0 {
+            l.prefetch(&line[0]);
+        }
+    }
+}
+
+/// Runs of chunks that hold `per_chunk` blocks each, or all together one.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "all that there is to know of a slice")]
 fn runs<L: Lanes>(
     l: L,
     one: One<impl Encoder<L>>,
     x: &[[f32; CHUNK]],
+    per_chunk: usize,
+    run: usize,
     Blocks { scales, zeros, .. }: Blocks<'_>,
-    (per_chunk, run): (usize, usize),
-    codes: &mut [u8],
-    next: &[u8],
+    mut codes: &mut [u8],
+    mut ahead: Ahead<'_>,
 ) {
-    let mut codes = codes;
-    let mut ahead = next.as_chunks::<{ 4 * LINE }>().0.iter();
-    let of_vectors = |values: &[f32], block: usize| {
-        let values = &values[block * per_chunk..][..per_chunk];
-        [0, 1, 2, 3].map(|vector| values[vector * per_chunk / 4])
-    };
     for (block, x) in x.chunks(run).enumerate() {
-        let scales = of_vectors(scales, block);
-        let zeros = zeros.map(|zeros| of_vectors(zeros, block));
+        let scale = of_vectors(&scales[block * per_chunk..][..per_chunk]);
+        let zero = zeros.map(|zeros| of_vectors(&zeros[block * per_chunk..][..per_chunk]));
         for x in x {
-            let mut quotients = [l.splat(0.0); 4];
-            for (i, (x, quotient)) in x.as_chunks().0.iter().zip(&mut quotients).enumerate() {
-                *quotient = l.load(x) / l.splat(scales[i]);
-                if let Some(zeros) = zeros {
-                    *quotient = *quotient + l.splat(zeros[i]);
-                }
+            let mut quotients = divided(l, x, scale);
+            if let Some(zero) = zero {
+                quotients = added(l, quotients, zero);
             }
             codes = one.encode(l, quotients, codes);
-            if let Some(lines) = ahead.next() {
-                lines.as_chunks::<LINE>().0.iter().for_each(
-                    #[inline(always)]
-                    |line| l.prefetch(&line[0]),
-                );
-            }
+            prefetch(l, &mut ahead);
         }
     }
+}
+
+/// Blocks of which each chunk holds `N`, two or four.
+#[inline(always)]
+fn short<L: Lanes, const N: usize>(
+    l: L,
+    one: One<impl Encoder<L>>,
+    x: &[[f32; CHUNK]],
+    Blocks { scales, zeros, .. }: Blocks<'_>,
+    mut codes: &mut [u8],
+    mut ahead: Ahead<'_>,
+) {
+    let zeros = zeros.map(|zeros| zeros.as_chunks::<N>().0);
+    for (chunk, (x, scales)) in x.iter().zip(scales.as_chunks::<N>().0).enumerate() {
+        let mut quotients = divided(l, x, of_vectors(scales));
+        if let Some(zeros) = zeros {
+            quotients = added(l, quotients, of_vectors(&zeros[chunk]));
+        }
+        codes = one.encode(l, quotients, codes);
+        prefetch(l, &mut ahead);
+    }
+}
+
+/// One of one, two or four numbers for each of four vectors.
+#[inline(always)]
+fn of_vectors(of: &[f32]) -> [f32; 4] {
+    let n = of.len();
+    [of[0], of[n / 4], of[n / 2], of[3 * n / 4]]
+}
+
+#[inline(always)]
+fn divided<L: Lanes>(l: L, x: &[f32; CHUNK], by: [f32; 4]) -> [L::F; 4] {
+    let [a, b, c, d] = x.as_chunks().0 else { unreachable!() };
+    [
+        l.load(a) / l.splat(by[0]),
+        l.load(b) / l.splat(by[1]),
+        l.load(c) / l.splat(by[2]),
+        l.load(d) / l.splat(by[3]),
+    ]
+}
+
+#[inline(always)]
+fn added<L: Lanes>(l: L, x: [L::F; 4], y: [f32; 4]) -> [L::F; 4] {
+    [x[0] + l.splat(y[0]), x[1] + l.splat(y[1]), x[2] + l.splat(y[2]), x[3] + l.splat(y[3])]
 }
 
 /// Blocks of any length.
@@ -152,24 +207,23 @@ impl<E> One<E> {
     where
         E: Encoder<L>,
     {
-        let mut codes = self.encoder.encode(l, x);
+        self.encoder.write(l, self.bits, self.encoder.encode(l, x), out);
         if l.any_nan(x) {
-            codes = replace_nan(l, x, codes, self.nan);
+            let mut values = [[0.0; LANES]; 4];
+            for (x, values) in x.into_iter().zip(&mut values) {
+                l.store(x, values);
+            }
+            replace_nan(values.as_flattened(), self.bits, self.nan, out);
         }
-        pack(l, self.bits, l.in_order(codes), out);
         &mut out[CHUNK / 8 * self.bits as usize..]
     }
 }
 
-/// The code of NaN where `x` is one.
-#[inline(always)]
-fn replace_nan<L: Lanes>(l: L, x: [L::F; 4], codes: L::B, nan: u8) -> L::B {
-    let (magnitude, infinity) = (l.splat_bits(u32::MAX >> 1), l.splat_bits(f32::INFINITY.to_bits()));
-    let mut is_nan = [l.splat_bits(0); 4];
-    for (is_nan, x) in is_nan.iter_mut().zip(x) {
-        *is_nan = l.select(l.gt(l.bits(x) & magnitude, infinity), l.splat_bits(u32::MAX), *is_nan);
+/// The code of NaN where `x` is one. Few chunks have any.
+#[cold]
+#[inline(never)]
+fn replace_nan(x: &[f32], bits: u32, nan: u8, out: &mut [u8]) {
+    for i in (0..x.len()).filter(|&i| x[i].is_nan()) {
+        lowbit_scalar::pack::set(bits, out, i, nan);
     }
-    // codes ^ (codes ^ nan) is nan.
-    let change = l.xor_bytes(codes, l.splat_byte(nan));
-    l.xor_bytes(codes, l.and_bytes(change, l.bytes_at(is_nan, 0)))
 }

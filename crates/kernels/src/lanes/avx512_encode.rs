@@ -1,20 +1,18 @@
 //! Encoding with AVX-512: what takes one instruction here and several elsewhere.
 //!
 //! ```text
-//! vpmultishiftqb   any eight bits of each lane to a byte, four vectors merged into one register under masks
-//! vcmpunordps      two vectors at once are asked for NaN
-//! vpermb           sixty-four bytes looked up in sixty-four
+//! vpermi2b       one byte of each lane of two vectors, in order
+//! vcmpunordps    two vectors at once are asked for NaN
+//! vpermb         sixty-four bytes looked up in sixty-four
 //! ```
-//!
-//! Merging leaves bytes in an order of its own: qword `j` holds lanes `2j` and `2j + 1` of the first vector, then of the second, third and
-//! fourth. One more vpermb, at the end of all byte operations, restores theirs.
 
+use super::avx512_narrow::upper_halves;
 use super::{Lanes, Simd};
 use crate::Element;
 use crate::encode::Encoder;
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx512;
-use fearless_simd::{Simd as Token, f32x16, u8x64};
+use fearless_simd::{Simd as Token, f32x16, u8x32, u8x64};
 use lowbit_scalar::{Fp4, Nf4};
 
 #[cfg(target_arch = "x86")]
@@ -31,33 +29,38 @@ fearless_simd::kernel! {
     }
 }
 
-fearless_simd::kernel! {
-    #[inline(always)]
-    pub(super) fn bytes_at(avx512: Avx512, x: [__m512i; 4], bit: u32) -> __m512i {
-        // Bytes 0 and 1 of each word of the control: from bit `bit` of the lower and of the upper lane of a qword.
-        let from = _mm512_set1_epi16((bit | (bit + 32) << 8) as i16);
-        let merged = _mm512_multishift_epi64_epi8(from, x[0]);
-        let merged = _mm512_mask_multishift_epi64_epi8(merged, 0x0c0c_0c0c_0c0c_0c0c, from, x[1]);
-        let merged = _mm512_mask_multishift_epi64_epi8(merged, 0x3030_3030_3030_3030, from, x[2]);
-        _mm512_mask_multishift_epi64_epi8(merged, 0xc0c0_c0c0_c0c0_c0c0, from, x[3])
+/// Which bytes of two vectors make 32: the lowest of each lane.
+static LOWEST: [u8; 64] = {
+    let mut bytes = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        bytes[i] = 4 * (i as u8 % 32);
+        i += 1;
     }
+    bytes
+};
+
+/// Eight bits of each lane from bit 0, or from one of bits 24 to 31 on.
+#[inline(always)]
+pub(super) fn bytes_at(avx512: Avx512, x: [__m512i; 4], bit: u32) -> __m512i {
+    let bytes = u8x64::load_array_ref(avx512, &LOWEST) + u8x64::splat(avx512, bit as u8 / 8);
+    shifted(avx512, joined(avx512, x, bytes.into()), bit % 8)
 }
 
 fearless_simd::kernel! {
     #[inline(always)]
-    pub(super) fn in_order(avx512: Avx512, x: __m512i) -> __m512i {
-        // Lane 16 i + 2 j + h is byte 8 j + 2 i + h.
-        let order = _mm512_setr_epi64(
-            0x1918_1110_0908_0100,
-            0x3938_3130_2928_2120,
-            0x1b1a_1312_0b0a_0302,
-            0x3b3a_3332_2b2a_2322,
-            0x1d1c_1514_0d0c_0504,
-            0x3d3c_3534_2d2c_2524,
-            0x1f1e_1716_0f0e_0706,
-            0x3f3e_3736_2f2e_2726,
-        );
-        _mm512_permutexvar_epi8(order, x)
+    fn joined(avx512: Avx512, x: [__m512i; 4], bytes: __m512i) -> __m512i {
+        let low = _mm512_permutex2var_epi8(x[0], bytes, x[1]);
+        let high = _mm512_permutex2var_epi8(x[2], bytes, x[3]);
+        _mm512_inserti64x4::<1>(low, _mm512_castsi512_si256(high))
+    }
+}
+
+fearless_simd::kernel! {
+    /// Words: what comes from the byte above is beyond the highest bit.
+    #[inline(always)]
+    fn shifted(avx512: Avx512, x: __m512i, bits: u32) -> __m512i {
+        _mm512_srl_epi16(x, _mm_cvtsi32_si128(bits as i32))
     }
 }
 
@@ -71,62 +74,93 @@ fearless_simd::kernel! {
 /// E2M1 by a table of the quarters of binades.
 ///
 /// The points halfway between two values, 0.25 0.75 1.25 1.75 2.5 3.5 5, all begin a quarter of a binade, and those whose tie goes down to
-/// the even code are those whose last mantissa bit is 0. One unit less there, and a tie lies in the quarter below: what remains is to
-/// look up the two mantissa bits and three of the exponent, which tell binades from 2^-4 to 2^3 apart, and to mend what is outside.
+/// the even code are those whose last mantissa bit is 0. Rounded up to quarters, a tie lies in the quarter that ends with it, where it
+/// belongs if it goes down, and one unit more takes it to the next if it goes up:
 ///
 /// ```text
-/// quarters of binade   0.25: 1 1 1 1      0.5: 1 1 2 2      1: 2 3 3 4      2: 4 5 5 6      4: 6 7 7 7
+/// quarter = (bits + 2^21 - 1 + last bit) >> 21                 counted from the one that ends with 0.25, which is all of [0, 0.25]
+/// ends    0.25: 0   0.5: 1 1 1 1   1: 1 1 2 2   2: 2 3 3 4   4: 4 5 5 6   8: 6 7 7 7   and 7 beyond
 /// ```
+///
+/// All of it but the division is done in the upper halves, in words of two vectors at once.
 #[derive(Clone, Copy)]
 pub(super) struct E2m1Encoder(pub(super) Avx512);
 
-/// The code of a magnitude by its quarter of a binade, modulo eight binades, twice.
+/// The exponent and two bits of the mantissa of 0.25.
+const FIRST_QUARTER: u16 = (0.25f32.to_bits() >> 21) as u16;
+
+/// The code of a magnitude by its quarter of a binade.
 static QUARTERS: [u8; 64] = {
     let mut codes = [0; 64];
-    let mut i = 0;
+    let mut i = 1;
     while i < 64 {
-        // From 2^-4, whose exponent field is 3 modulo 8, to 2^3.
-        let (binade, quarter) = ((i / 4 + 5) % 8, i % 4);
-        let start = ((4 + quarter) << binade) as f32 / 64.0;
-        codes[i] = Element::E2m1.encode_one(start.next_up());
+        let start = f32::from_bits((FIRST_QUARTER as u32 + i - 1) << 21);
+        codes[i as usize] = Element::E2m1.encode_one(start.next_up());
         i += 1;
     }
     codes
 };
 
 impl<S: Token> Encoder<Simd<S>> for E2m1Encoder {
+    /// Words are packed within 128 bits.
     #[inline(always)]
     fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
-        let x = [a.into(), b.into(), c.into(), d.into()];
+        let (low, high) =
+            (upper_quarters(self.0, a.into(), b.into()), upper_quarters(self.0, c.into(), d.into()));
         let quarters = u8x64::load_array_ref(self.0, &QUARTERS);
-        e2m1(self.0, x, quarters.into()).simd_into(l.0)
+        e2m1(self.0, low, high, quarters.into()).simd_into(l.0)
+    }
+    /// Neighbours are neighbours in any order, so one permutation is enough for both.
+    #[inline(always)]
+    fn write(self, l: Simd<S>, _: u32, codes: u8x64<S>, out: &mut [u8]) {
+        let joined: u8x32<S> = unpacked_nibbles(self.0, codes.into()).simd_into(l.0);
+        joined.store_array(out.first_chunk_mut().unwrap());
+    }
+}
+
+/// Upper halves of two vectors whose magnitude is rounded up to quarters of binades.
+#[inline(always)]
+fn upper_quarters(avx512: Avx512, a: __m512, b: __m512) -> __m512i {
+    upper_halves(avx512, rounded_up(avx512, a), rounded_up(avx512, b))
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn rounded_up(avx512: Avx512, x: __m512) -> __m512 {
+        let bits = _mm512_castps_si512(x);
+        let last = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(1 << 22));
+        let up = _mm512_add_epi32(bits, _mm512_set1_epi32((1 << 21) - 1));
+        _mm512_castsi512_ps(_mm512_mask_sub_epi32(up, last, up, _mm512_set1_epi32(-1)))
     }
 }
 
 fearless_simd::kernel! {
     #[inline(always)]
-    fn e2m1(avx512: Avx512, x: [__m512; 4], quarters: __m512i) -> __m512i {
-        let one = _mm512_set1_epi32(1);
-        let bits = [
-            _mm512_castps_si512(x[0]),
-            _mm512_castps_si512(x[1]),
-            _mm512_castps_si512(x[2]),
-            _mm512_castps_si512(x[3]),
+    fn e2m1(avx512: Avx512, low: __m512i, high: __m512i, quarters: __m512i) -> __m512i {
+        let (magnitude, first) = (_mm512_set1_epi16(0x7fff), _mm512_set1_epi16(FIRST_QUARTER as i16));
+        let from_first = [
+            _mm512_sub_epi16(_mm512_srli_epi16::<5>(_mm512_and_si512(low, magnitude)), first),
+            _mm512_sub_epi16(_mm512_srli_epi16::<5>(_mm512_and_si512(high, magnitude)), first),
         ];
-        let below_ties = [
-            _mm512_sub_epi32(bits[0], _mm512_andnot_si512(_mm512_srli_epi32::<22>(bits[0]), one)),
-            _mm512_sub_epi32(bits[1], _mm512_andnot_si512(_mm512_srli_epi32::<22>(bits[1]), one)),
-            _mm512_sub_epi32(bits[2], _mm512_andnot_si512(_mm512_srli_epi32::<22>(bits[2]), one)),
-            _mm512_sub_epi32(bits[3], _mm512_andnot_si512(_mm512_srli_epi32::<22>(bits[3]), one)),
-        ];
-        // Sign and all of the exponent but its last bit: 2^-3 has 62 there, 4 has 64.
-        let top = bytes_at(avx512, bits, 24);
-        let binades = _mm512_and_si512(top, _mm512_set1_epi8(0x7f));
-        let not_tiny = _mm512_cmpge_epi8_mask(binades, _mm512_set1_epi8(62));
-        let huge = _mm512_cmpgt_epi8_mask(binades, _mm512_set1_epi8(64));
-        let code = _mm512_maskz_permutexvar_epi8(not_tiny, bytes_at(avx512, below_ties, 21), quarters);
-        let code = _mm512_mask_mov_epi8(code, huge, _mm512_set1_epi8(7));
-        _mm512_ternarylogic_epi32::<0xf8>(code, _mm512_srli_epi16::<4>(top), _mm512_set1_epi8(8))
+        let quarter = _mm512_packus_epi16(from_first[0], from_first[1]);
+        let code = _mm512_permutexvar_epi8(_mm512_min_epu8(quarter, _mm512_set1_epi8(63)), quarters);
+        let signs = _mm512_packs_epi16(low, high);
+        _mm512_ternarylogic_epi32::<0xf8>(code, _mm512_srli_epi16::<4>(signs), _mm512_set1_epi8(8))
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn unpacked_nibbles(avx512: Avx512, x: __m512i) -> __m256i {
+        let pairs = _mm512_maddubs_epi16(x, _mm512_set1_epi16(0x1001));
+        let order = _mm512_setr_epi64(
+            0x1614_1210_0604_0200,
+            0x3634_3230_2624_2220,
+            0x1e1c_1a18_0e0c_0a08,
+            0x3e3c_3a38_2e2c_2a28,
+            0, 0, 0, 0,
+        );
+        _mm512_castsi512_si256(_mm512_permutexvar_epi8(order, pairs))
     }
 }
 
@@ -205,7 +239,8 @@ impl<S: Token> Encoder<Simd<S>> for CellEncoder {
             true => signed_cell(self.avx512, x.into(), cuts),
             false => magnitude_cell(self.avx512, x.into(), cuts),
         };
-        cell_codes(self.avx512, [cell(a), cell(b), cell(c), cell(d)], codes).simd_into(l.0)
+        looked_up(self.avx512, bytes_at(self.avx512, [cell(a), cell(b), cell(c), cell(d)], 0), codes)
+            .simd_into(l.0)
     }
 }
 
@@ -239,7 +274,7 @@ fearless_simd::kernel! {
 
 fearless_simd::kernel! {
     #[inline(always)]
-    fn cell_codes(avx512: Avx512, cells: [__m512i; 4], codes: __m512i) -> __m512i {
-        _mm512_permutexvar_epi8(bytes_at(avx512, cells, 0), codes)
+    fn looked_up(avx512: Avx512, cells: __m512i, codes: __m512i) -> __m512i {
+        _mm512_permutexvar_epi8(cells, codes)
     }
 }

@@ -197,9 +197,9 @@ impl<S: Token> Lanes for Simd<S> {
     #[inline(always)]
     fn in_order(self, x: Self::B) -> Self::B {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        if let Some(token) = self.0.level().as_avx512() {
-            return avx512_encode::in_order(token, x.into()).simd_into(self.0);
-        } else if let Some(token) = self.0.level().as_avx2() {
+        if self.0.level().as_avx512().is_none()
+            && let Some(token) = self.0.level().as_avx2()
+        {
             return avx2_encode::in_order(self, token, x);
         }
         x

@@ -103,7 +103,11 @@ fn magnitudes_range_from_the_least_to_the_largest() {
             for kernels in under_test() {
                 let got = kernels.magnitude_range(x.get());
                 let case = format!("{kernels:?}, {:?}", x.get());
-                assert_eq!([got.0.to_bits(), got.1.to_bits()], [least.to_bits(), largest.to_bits()], "{case}");
+                assert_eq!(
+                    [got.0.to_bits(), got.1.to_bits()],
+                    [least.to_bits(), largest.to_bits()],
+                    "{case}"
+                );
             }
         }
     }
