@@ -14,10 +14,10 @@ use crate::error::Error;
 use crate::quantizer::{Matrix, Out, Quantizer};
 use crate::rules::{Chosen, Extremes, SearchBuffers};
 
-/// Values of a band: 32 KB of f32, which stays in the first- or second-level cache, as does the band after it.
+/// Values of a band: 32 KB of f32, read or widened, which stay in the first- or second-level cache, as does the band after it.
 const BAND: usize = 8192;
-/// The same for values that are widened first: with their 16-bit form, and that of the next band, they stay in the first-level cache.
-const WIDENED_BAND: usize = 4096;
+/// Values of a cache line.
+const LINE: usize = 16;
 /// Values of a strip of tiles: 4 MB of f32, which stays in the cache that cores share. Whole rows of a layer, one after the other, are
 /// read faster twice from there than runs of narrower strips, which begin a page each, once from the second-level cache.
 const STRIP: usize = 1 << 20;
@@ -70,31 +70,32 @@ impl<'a> Pass<'a> {
         // Rows without padding between them are one stream.
         let dense = matches!(format.block, Block::Flat(_)) || (cols * bits).is_multiple_of(8);
         let stream = if dense { rows * cols } else { cols };
-        let band = match values {
-            Values::F32(_) => BAND,
-            _ => WIDENED_BAND,
-        };
         let len = match format.block {
             Block::Channel => cols,
             Block::Group(len) | Block::Flat(len) => len,
-            _ => band.min(stream),
+            _ => BAND.min(stream),
         };
         // A whole number of blocks that ends on a byte; a block of a flat format may be longer than any tensor.
         let bytes = if (len % 8 * bits).is_multiple_of(8) { 1 } else { 8 };
-        let step = len.saturating_mul((band / len).max(1).next_multiple_of(bytes)).min(stream);
+        let step = len.saturating_mul((BAND / len).max(1).next_multiple_of(bytes)).min(stream);
         let row_bytes = format.row_bytes(cols);
         let fixed = self.of_matrix.fixed.is_some();
         let (mut scales, mut zeros) =
             if fixed { (&mut [][..], &mut [][..]) } else { (out.scales, out.zeros) };
         let mut buffer = match values {
             Values::F32(_) => Vec::new(),
-            _ => vec![0.0; step],
+            _ => vec![0.0; step + LINE],
         };
+        // A vector that crosses cache lines takes two loads, and two stores.
+        let skip = buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE.min(buffer.len()));
+        let buffer = &mut buffer[skip..];
         for (index, first) in (0..values.len()).step_by(stream).enumerate() {
             for start in (first..first + stream).step_by(step) {
                 let chunk = values.slice(start..(start + step).min(first + stream));
-                let chunk = chunk.widened(&mut buffer);
-                let band = Band::stream(chunk, if fixed { chunk.len() } else { len });
+                let end = start + chunk.len();
+                let len = if fixed { chunk.len() } else { len };
+                let chooser = &self.of_matrix.chooser;
+                let (band, finite) = chooser.look_widened(chunk, len, buffer, &mut self.scratch.seen);
                 let blocks = if fixed { 0 } else { band.blocks() };
                 let out = BandOut {
                     codes: out.codes,
@@ -103,9 +104,8 @@ impl<'a> Pass<'a> {
                     scales: take(&mut scales, blocks * format.scale.bytes()),
                     zeros: take(&mut zeros, blocks * format.zero_bytes()),
                 };
-                let end = start + chunk.len();
                 let next = values.slice(end..(end + step).min(values.len())).as_bytes();
-                self.band(&band, out, |at| ((start + at) / cols, (start + at) % cols), |_| next)?;
+                self.band(&band, finite, out, |at| ((start + at) / cols, (start + at) % cols), |_| next)?;
             }
         }
         Ok(())
@@ -165,17 +165,19 @@ impl<'a> Pass<'a> {
                     let len = if width < cols { width.min(cols - left - width) } else { cols };
                     values.slice(start..values.len().min(start + len)).as_bytes()
                 };
-                self.band(&band, out, |at| (top + at / width, left + at % width), next)?;
+                let finite = self.of_matrix.chooser.look(&band, &mut self.scratch.seen);
+                self.band(&band, finite, out, |at| (top + at / width, left + at % width), next)?;
             }
         }
         Ok(())
     }
 
-    /// Chooses the scales of a band and encodes it. `place` says which row and column of the call a value of the band is.
+    /// Chooses the scales of a band that has been looked at and encodes it. `place` says which row and column of the call a value of the band is.
     /// `next` says what will be read after a run.
     fn band<'v>(
         &mut self,
         band: &Band<'_>,
+        finite: bool,
         out: BandOut<'_>,
         place: impl Fn(usize) -> (usize, usize),
         next: impl Fn(usize) -> &'v [u8],
@@ -183,7 +185,7 @@ impl<'a> Pass<'a> {
         let Quantizer { kernels, encoder, .. } = self.quantizer;
         let Matrix { chooser, fixed } = self.of_matrix;
         let Scratch { seen, scales, zeros, quotients, search } = &mut self.scratch;
-        if !chooser.look(band, seen) {
+        if !finite {
             let found = |(index, run): (usize, &[f32])| {
                 kernels.first_non_finite(run).map(|at| (index * band.width + at, run[at]))
             };

@@ -2,6 +2,7 @@
 
 use crate::level::Level;
 use crate::output::{AsBf16, AsF16, AsF32};
+use crate::widen::Half;
 use crate::{Blocks, Element, reference, slices};
 #[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 use crate::{output::Streamed, stream};
@@ -345,7 +346,7 @@ impl Kernels {
         check_same(x.len(), out.len());
         match self.0 {
             None => reference::widen_f16(x, out),
-            Some(level) => slices::convert(x.reinterpret_cast(), out, |x, out| level.widen_f16(x, out)),
+            Some(level) => slices::widen(level, Half::F16, x.reinterpret_cast(), out),
         }
     }
 
@@ -358,7 +359,48 @@ impl Kernels {
         check_same(x.len(), out.len());
         match self.0 {
             None => reference::widen_bf16(x, out),
-            Some(level) => slices::convert(x.reinterpret_cast(), out, |x, out| level.widen_bf16(x, out)),
+            Some(level) => slices::widen(level, Half::Bf16, x.reinterpret_cast(), out),
+        }
+    }
+
+    /// [`widen_f16`](Self::widen_f16) and the [`absmax`](Self::absmax) of the result, in one pass where blocks are 16 or a multiple of 32.
+    ///
+    /// ```
+    /// use half::f16;
+    /// let (x, mut wide, mut amax) = ([f16::from_f32(-1.5); 16], [0.0; 16], [0.0]);
+    /// lowbit_kernels::Kernels::best().widen_f16_absmax(&x, 16, &mut wide, &mut amax);
+    /// assert_eq!((wide, amax), ([-1.5; 16], [1.5]));
+    /// ```
+    ///
+    /// # Panics
+    /// As [`widen_f16`](Self::widen_f16) and [`absmax`](Self::absmax).
+    #[track_caller]
+    pub fn widen_f16_absmax(self, x: &[f16], block: usize, out: &mut [f32], amax: &mut [f32]) {
+        check_same(x.len(), out.len());
+        check_blocks(x.len(), block, amax.len());
+        match self.0 {
+            None => {
+                reference::widen_f16(x, out);
+                reference::absmax(out, block, amax);
+            }
+            Some(level) => slices::widen_absmax(level, Half::F16, x.reinterpret_cast(), block, out, amax),
+        }
+    }
+
+    /// [`widen_bf16`](Self::widen_bf16) and the [`absmax`](Self::absmax) of the result, in one pass where blocks are 16 or a multiple of 32.
+    ///
+    /// # Panics
+    /// As [`widen_bf16`](Self::widen_bf16) and [`absmax`](Self::absmax).
+    #[track_caller]
+    pub fn widen_bf16_absmax(self, x: &[bf16], block: usize, out: &mut [f32], amax: &mut [f32]) {
+        check_same(x.len(), out.len());
+        check_blocks(x.len(), block, amax.len());
+        match self.0 {
+            None => {
+                reference::widen_bf16(x, out);
+                reference::absmax(out, block, amax);
+            }
+            Some(level) => slices::widen_absmax(level, Half::Bf16, x.reinterpret_cast(), block, out, amax),
         }
     }
 

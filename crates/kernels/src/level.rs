@@ -5,7 +5,7 @@ use crate::lanes::{CHUNK, LANES};
 #[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 use crate::output::Streamed;
 use crate::output::{AsBf16, AsF16, AsF32};
-use crate::widen::PAIR;
+use crate::widen::{Half, PAIR};
 use crate::{Element, absmax, decode, distances, encode, widen};
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
 use fearless_simd::aarch64::Neon;
@@ -119,6 +119,32 @@ impl Level {
         on!(self, l => absmax::absmax(l, x, block, out))
     }
 
+    /// Widens halves by `widen` and finds the largest magnitude of some blocks meanwhile; how many, it says. None where code would be large.
+    pub(crate) fn widen_absmax(
+        self,
+        half: Half,
+        x: &[u16],
+        block: usize,
+        wide: &mut [f32],
+        out: &mut [f32],
+    ) -> usize {
+        match self {
+            _ if block != LANES && !block.is_multiple_of(PAIR) => 0,
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Avx2(token) => on!(@ token, l => absmax::widened(l, half, x, block, wide, out)),
+            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+            Level::Avx512(token) => on!(@ token, l => absmax::widened(l, half, x, block, wide, out)),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn widen_halves(self, half: Half, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
+        match half {
+            Half::F16 => on!(self, l => widen::widen_f16(l, x, out)),
+            Half::Bf16 => on!(self, l => widen::widen_bf16(l, x, out)),
+        }
+    }
+
     pub(crate) fn min_max(self, x: &[f32], block: usize, min: &mut [f32], max: &mut [f32]) {
         on!(self, l => absmax::min_max(l, x, block, min, max))
     }
@@ -198,14 +224,6 @@ impl Level {
 
     pub(crate) fn divide(self, x: &mut [[f32; CHUNK]], by: f32) {
         on!(self, l => widen::divide(l, x, by))
-    }
-
-    pub(crate) fn widen_f16(self, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
-        on!(self, l => widen::widen_f16(l, x, out))
-    }
-
-    pub(crate) fn widen_bf16(self, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
-        on!(self, l => widen::widen_bf16(l, x, out))
     }
 
     pub(crate) fn narrow_f16(self, x: &[[f32; PAIR]], out: &mut [[u16; PAIR]]) {

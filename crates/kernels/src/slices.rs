@@ -5,6 +5,7 @@
 use crate::chunks::Chunks;
 use crate::lanes::{CHUNK, LANES};
 use crate::level::Level;
+use crate::widen::Half;
 use crate::{Blocks, Element, encode, reference};
 
 pub(crate) fn first_non_finite(level: Level, x: &[f32]) -> Option<usize> {
@@ -64,6 +65,25 @@ pub(crate) fn decode<T: Copy + Default, O: Copy>(
         work(Chunks { codes: &packed, blocks, at, out: &mut padded, output });
         rest.copy_from_slice(&padded[0][..rest.len()]);
     }
+}
+
+pub(crate) fn widen(level: Level, half: Half, x: &[u16], out: &mut [f32]) {
+    convert(x, out, |x, out| level.widen_halves(half, x, out));
+}
+
+/// Blocks that the level leaves are widened first.
+pub(crate) fn widen_absmax(
+    level: Level,
+    half: Half,
+    x: &[u16],
+    block: usize,
+    out: &mut [f32],
+    amax: &mut [f32],
+) {
+    let blocks = level.widen_absmax(half, x, block, out, amax);
+    let (x, out, amax) = (&x[blocks * block..], &mut out[blocks * block..], &mut amax[blocks..]);
+    widen(level, half, x, out);
+    level.absmax(out, block, amax);
 }
 
 /// Applies a conversion of whole runs of `N` values to a slice of any length.

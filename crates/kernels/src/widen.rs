@@ -5,23 +5,32 @@ use crate::lanes::{CHUNK, LANES, Lanes};
 /// Values that are converted at once.
 pub(crate) const PAIR: usize = 2 * LANES;
 
+/// The two floats of 16 bits.
+#[derive(Clone, Copy)]
+pub(crate) enum Half {
+    F16,
+    Bf16,
+}
+
 #[inline(always)]
 pub(crate) fn widen_f16<L: Lanes>(l: L, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
     for (x, out) in x.iter().zip(out) {
-        for (x, out) in l.load_u16(x).into_iter().zip(out.as_chunks_mut().0) {
-            l.store(l.widen_f16(x), out);
-        }
+        store(l, l.load_f16(x), out);
     }
 }
 
-/// A bf16 is the upper half of an f32.
 #[inline(always)]
 pub(crate) fn widen_bf16<L: Lanes>(l: L, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
     for (x, out) in x.iter().zip(out) {
-        for (x, out) in l.load_u16(x).into_iter().zip(out.as_chunks_mut().0) {
-            l.store(l.float(x << u16::BITS), out);
-        }
+        store(l, l.load_bf16(x), out);
     }
+}
+
+#[inline(always)]
+fn store<L: Lanes>(l: L, [a, b]: [L::F; 2], out: &mut [f32; PAIR]) {
+    let [low, high] = out.as_chunks_mut().0 else { unreachable!() };
+    l.store(a, low);
+    l.store(b, high);
 }
 
 #[inline(always)]

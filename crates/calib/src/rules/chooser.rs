@@ -1,6 +1,6 @@
 //! A rule with everything it needs to know, applied to all blocks of a band at once.
 
-use lowbit_blocks::{Dtype, Element, ScaleKind, Zero};
+use lowbit_blocks::{Dtype, Element, ScaleKind, Values, Zero};
 use lowbit_kernels::Kernels;
 
 use super::mx::{self, MxElement};
@@ -74,18 +74,51 @@ impl Chooser {
         }
     }
 
+    /// Whether the rule looks at the largest magnitude alone.
+    fn is_symmetric(&self) -> bool {
+        let full_range = matches!(self.rule, ScaleRule::FullRange | ScaleRule::MseFullRange);
+        !matches!(self.zero, Zero::Int | Zero::Bias) && !full_range
+    }
+
+    /// The numbers as f32, in `buffer` if they are not, in blocks of `len` that are looked at meanwhile or after it: [`look`](Self::look).
+    pub(crate) fn look_widened<'b>(
+        &self,
+        values: Values<'b>,
+        len: usize,
+        buffer: &'b mut [f32],
+        seen: &mut Extremes,
+    ) -> (Band<'b>, bool) {
+        if matches!(values, Values::F32(_)) || !self.is_symmetric() {
+            let band = Band::stream(values.widened(buffer), len);
+            return (band, self.look(&band, seen));
+        }
+        let wide = &mut buffer[..values.len()];
+        seen.amax.resize(values.len().div_ceil(len), 0.0);
+        match values {
+            Values::F32(_) => {}
+            Values::F16(x) => self.kernels.widen_f16_absmax(x, len, wide, &mut seen.amax),
+            Values::Bf16(x) => self.kernels.widen_bf16_absmax(x, len, wide, &mut seen.amax),
+        }
+        let band = Band::stream(wide, len);
+        (band, self.look_at_amax(&band, seen))
+    }
+
     /// Reduces a band to what the rule looks at, and says whether all of its values are finite: the reductions order infinities and
     /// NaN beyond all numbers, so either would show.
     pub(crate) fn look(&self, band: &Band<'_>, seen: &mut Extremes) -> bool {
-        let full_range = matches!(self.rule, ScaleRule::FullRange | ScaleRule::MseFullRange);
-        if matches!(self.zero, Zero::Int | Zero::Bias) || full_range {
+        if !self.is_symmetric() {
             band.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
-            if full_range {
+            if !matches!(self.zero, Zero::Int | Zero::Bias) {
                 signed_extremes(&seen.lo, &seen.hi, &mut seen.amax);
             }
             return all_finite(self.kernels, &seen.lo) && all_finite(self.kernels, &seen.hi);
         }
         band.absmax(self.kernels, &mut seen.amax);
+        self.look_at_amax(band, seen)
+    }
+
+    /// The rest of [`look`](Self::look) where the largest magnitudes are known.
+    fn look_at_amax(&self, band: &Band<'_>, seen: &mut Extremes) -> bool {
         let finite = all_finite(self.kernels, &seen.amax);
         if let ScaleRule::Percentile(percent) = self.rule {
             percentile::percentiles(band, percent, &mut seen.amax);

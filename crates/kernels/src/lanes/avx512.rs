@@ -278,6 +278,14 @@ fearless_simd::kernel! {
 }
 
 fearless_simd::kernel! {
+    /// Thirty-two f16.
+    #[inline(always)]
+    pub(crate) fn widen_f16_pair(avx512: Avx512, x: __m512i) -> [__m512; 2] {
+        [_mm512_cvtph_ps(_mm512_castsi512_si256(x)), _mm512_cvtph_ps(_mm512_extracti64x4_epi64::<1>(x))]
+    }
+}
+
+fearless_simd::kernel! {
     #[inline(always)]
     pub(crate) fn narrow_f16(avx512: Avx512, x: __m512) -> __m512i {
         _mm512_cvtepu16_epi32(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x))

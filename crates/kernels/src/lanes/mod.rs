@@ -150,6 +150,18 @@ pub(crate) trait Lanes: Copy {
     fn widen_f16(self, x: Self::U) -> Self::F {
         MinifloatDecoder::new(self, Layout::F16).vector(self, x)
     }
+    /// f16 to f32, exactly.
+    #[inline(always)]
+    fn load_f16(self, x: &[u16; 2 * LANES]) -> [Self::F; 2] {
+        let [a, b] = self.load_u16(x);
+        [self.widen_f16(a), self.widen_f16(b)]
+    }
+    /// bf16 to f32, of which it is the upper half.
+    #[inline(always)]
+    fn load_bf16(self, x: &[u16; 2 * LANES]) -> [Self::F; 2] {
+        let [a, b] = self.load_u16(x);
+        [self.float(a << u16::BITS), self.float(b << u16::BITS)]
+    }
     /// f32 to f16, to nearest even.
     #[inline(always)]
     fn narrow_f16(self, x: Self::F) -> Self::U {

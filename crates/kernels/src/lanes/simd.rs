@@ -283,6 +283,21 @@ impl<S: Token> Lanes for Simd<S> {
         }
         MinifloatDecoder::new(self, Layout::F16).vector(self, x)
     }
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[inline(always)]
+    fn load_f16(self, x: &[u16; 2 * LANES]) -> [Self::F; 2] {
+        if let Some(token) = self.0.level().as_avx512() {
+            let [a, b] = avx512::widen_f16_pair(token, u16x32::load_array_ref(self.0, x).into());
+            return [a.simd_into(self.0), b.simd_into(self.0)];
+        }
+        let [a, b] = self.load_u16(x);
+        [self.widen_f16(a), self.widen_f16(b)]
+    }
+    #[inline(always)]
+    fn load_bf16(self, x: &[u16; 2 * LANES]) -> [Self::F; 2] {
+        let (zero, x) = (u16x32::splat(self.0, 0), u16x32::load_array_ref(self.0, x));
+        [zero.zip_low(x).bitcast(), zero.zip_high(x).bitcast()]
+    }
     #[inline(always)]
     fn narrow_f16(self, x: Self::F) -> Self::U {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

@@ -1,6 +1,6 @@
 //! f16, bf16 and E8M0: all of them to f32; and back from every boundary between two of them.
 
-use crate::inputs::{Random, SPECIALS};
+use crate::inputs::{BLOCKS, Random, SPECIALS};
 use crate::levels::under_test;
 use crate::window::{Window, assert_same};
 use half::{bf16, f16};
@@ -54,6 +54,35 @@ fn every_half_widens() {
             assert_same(got.checked(), &f16_want, format_args!("f16 at {kernels:?}"));
             kernels.widen_bf16(&bf16s, got.get_mut());
             assert_same(got.checked(), &bf16_want, format_args!("bf16 at {kernels:?}"));
+        }
+    }
+}
+
+/// One pass gives what two give: short blocks in and out of groups of sixteen, long ones, and a last one that is short.
+#[test]
+fn halves_are_looked_at_while_they_widen() {
+    let mut random = Random(6);
+    for len in BLOCKS.into_iter().chain([48, 96, 256]) {
+        for blocks in [0, 1, 2, 15, 16, 17, 35] {
+            let whole = if len == usize::MAX { 23 * blocks } else { len * blocks };
+            let n = whole - [0, random.below(len.min(whole).max(1))][blocks % 2];
+            let f16s: Vec<f16> = (0..n).map(|_| f16::from_bits(random.any().to_bits() as u16)).collect();
+            let bf16s: Vec<bf16> = (0..n).map(|_| bf16::from_bits(random.any().to_bits() as u16)).collect();
+            let count = n.div_ceil(len);
+            let mut want = [n, count, n, count].map(|n| vec![0.0; n]);
+            let [f16_wide, f16_amax, bf16_wide, bf16_amax] = &mut want;
+            Kernels::reference().widen_f16_absmax(&f16s, len, f16_wide, f16_amax);
+            Kernels::reference().widen_bf16_absmax(&bf16s, len, bf16_wide, bf16_amax);
+            let (f16s, bf16s) = (Window::of(&f16s, n % 5, f16::NAN), Window::of(&bf16s, n % 5, bf16::NAN));
+            for kernels in under_test() {
+                let mut got = [n, count, n, count].map(|n| Window::new(n, n % 7, 1.25));
+                let [f16_wide, f16_amax, bf16_wide, bf16_amax] = &mut got;
+                kernels.widen_f16_absmax(f16s.get(), len, f16_wide.get_mut(), f16_amax.get_mut());
+                kernels.widen_bf16_absmax(bf16s.get(), len, bf16_wide.get_mut(), bf16_amax.get_mut());
+                for (got, want) in got.iter().zip(&want) {
+                    assert_same(got.checked(), want, format_args!("blocks of {len} at {kernels:?}"));
+                }
+            }
         }
     }
 }
