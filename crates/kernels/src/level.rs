@@ -1,7 +1,7 @@
 //! The SIMD levels, and the one place where a kernel is compiled for each of them.
 
 use crate::chunks::Chunks;
-use crate::lanes::{CHUNK, LANES};
+use crate::lanes::{CHUNK, LANES, Lanes};
 #[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 use crate::output::Streamed;
 use crate::output::{AsBf16, AsF16, AsF32};
@@ -128,14 +128,10 @@ impl Level {
         wide: &mut [f32],
         out: &mut [f32],
     ) -> usize {
-        match self {
-            _ if block != LANES && !block.is_multiple_of(PAIR) => 0,
-            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-            Level::Avx2(token) => on!(@ token, l => absmax::widened(l, half, x, block, wide, out)),
-            #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-            Level::Avx512(token) => on!(@ token, l => absmax::widened(l, half, x, block, wide, out)),
-            _ => 0,
+        if block != LANES && !block.is_multiple_of(PAIR) {
+            return 0;
         }
+        on!(self, l => if l.is_compact() { 0 } else { absmax::widened(l, half, x, block, wide, out) })
     }
 
     pub(crate) fn widen_halves(self, half: Half, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
