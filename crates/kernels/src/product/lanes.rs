@@ -24,10 +24,20 @@ use crate::decode::Decoder;
 use crate::lanes::{CHUNK, LANES, Lanes};
 use crate::table::NibbleDecoder;
 use core::ops::Add;
+use lowbit_scalar::Specials;
 
 /// What is done with a decoder of chunks of `BYTES` bytes, whichever it is.
 pub(crate) trait WithDecoder<L: Lanes> {
+    /// Whether it is done with elements whose NaN is a negative zero, too, which can take code of their own.
+    #[allow(dead_code, reason = "only AVX-512 has code of their own")]
+    const FNUZ: bool;
+
     fn with<const BYTES: usize>(self, l: L, decoder: impl Decoder<L>);
+}
+
+/// Whether the only NaN of an element is its negative zero.
+pub(super) fn is_fnuz(e: Element) -> bool {
+    e.float_format().is_some_and(|format| matches!(format.specials, Specials::NanNegativeZero))
 }
 
 /// Whether [`SumLanes::with_decoder`] has a decoder for an element.
@@ -108,12 +118,23 @@ pub(crate) trait SumLanes: Lanes {
     fn scales_f16(self, bytes: &[u8; 2 * LANES]) -> Self::F {
         self.widen_f16(words(self, &pairs(bytes)))
     }
-    /// The same of f32: neighbours are added, then neighbours of the sums, and so on.
-    fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F;
+    /// The sums of sixteen neighbours each, of f32 of sixteen vectors: neighbours are added, then neighbours of the sums, and so on.
+    #[inline(always)]
+    fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F {
+        let mut quarters = [self.splat(0.0); 4];
+        for i in 0..4 {
+            quarters[i] = self.add_four([x[4 * i], x[4 * i + 1], x[4 * i + 2], x[4 * i + 3]]);
+        }
+        self.add_quarters(quarters)
+    }
+    /// The first two of the four rounds of [`add_neighbours`](Self::add_neighbours), of four vectors, in an order of the level's own.
+    fn add_four(self, x: [Self::F; 4]) -> Self::F;
+    /// The last two rounds.
+    fn add_quarters(self, x: [Self::F; 4]) -> Self::F;
 
     /// Hands over the fastest decoder of an element that [`takes_element`] names.
     #[inline(always)]
-    fn with_decoder(self, e: Element, then: impl WithDecoder<Self>) {
+    fn with_decoder<T: WithDecoder<Self>>(self, e: Element, then: T) {
         then.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e));
     }
 }

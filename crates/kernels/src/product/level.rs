@@ -5,6 +5,7 @@ use super::later;
 use super::registers::{self, RowLanes};
 use super::scales::{self, Factor, ScaleType};
 use super::sums::{self, Column};
+use super::terms;
 use super::{Rows, lanes, products};
 use crate::Element;
 use crate::lanes::{CHUNK, LANES};
@@ -103,6 +104,11 @@ impl Level {
         lanes: &mut [f32; LANES],
     ) {
         on!(self, l => products::add_short_blocks(l, weights, x, scales, x_scales, lanes))
+    }
+
+    /// If [`takes_element`](Self::takes_element) and [`takes_columns`](Self::takes_columns).
+    pub(super) fn add_groups<const C: usize>(self, band: terms::Band<'_, '_, C>) {
+        on!(self, l => terms::add_groups(l, band))
     }
 
     pub(super) fn add_rows<const C: usize>(

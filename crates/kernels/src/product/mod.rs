@@ -12,6 +12,7 @@
 //!
 //! A result depends on its row and its column alone: not on the level, on other rows and columns, on threads.
 
+mod columns;
 mod expand;
 mod float;
 mod groups;
@@ -27,6 +28,7 @@ mod registers;
 mod rows;
 mod scales;
 mod sums;
+mod terms;
 mod tile;
 mod values;
 mod weights;

@@ -47,6 +47,8 @@ struct Band<'a, const C: usize> {
 }
 
 impl<L: SumLanes, const C: usize> WithDecoder<L> for Band<'_, C> {
+    const FNUZ: bool = true;
+
     #[inline(always)]
     fn with<const BYTES: usize>(self, l: L, decoder: impl Decoder<L>) {
         let Self { rows, band, x, lanes } = self;

@@ -54,6 +54,11 @@ impl Tile {
         &self.0[..len.div_ceil(CHUNK)]
     }
 
+    /// All of it.
+    pub(super) fn values(&self) -> &[f32] {
+        self.0.as_flattened()
+    }
+
     /// Integers times their step.
     pub(super) fn widen(&mut self, level: Level, codes: &[[i8; CHUNK]], step: f32) -> &[[f32; CHUNK]] {
         level.widen_steps(codes, step, &mut self.0);

@@ -1,7 +1,8 @@
 //! Rows times quantized activations that are not whole numbers of steps on both sides: values are decoded without their
 //! scales and summed block by block, sixteen blocks at a time.
 
-use super::float::fold_neighbours;
+use super::columns;
+use super::float::{self, fold_neighbours};
 use super::plan::{Plan, spread};
 use super::scales::Which;
 use super::tile::{TILE, Tile};
@@ -25,6 +26,42 @@ pub(super) fn dot(
     plan: Plan,
     out: &mut [f32],
 ) {
+    match x.values {
+        Values::Float(values) if plan.blocks == 1 => whole_rows(level, rows, scales, values, x.scales, out),
+        _ if columns::takes(level, &rows, &x, plan) => columns::dot(level, rows, scales, x, plan, out),
+        _ => tiles(level, rows, scales, x, plan, out),
+    }
+}
+
+/// One block a row: f32 products whose sums are scaled.
+fn whole_rows(
+    level: Level,
+    rows: Rows<'_>,
+    scales: Scales<'_>,
+    x: &[f32],
+    x_scales: &[f32],
+    out: &mut [f32],
+) {
+    let columns = out.len() / rows.count;
+    let bytes = rows.element.packed_len(rows.len);
+    for (first, out) in (0..).step_by(LANES).zip(out.chunks_mut(LANES * columns)) {
+        let count = out.len() / columns;
+        let zeros = rows.blocks.zeros.map(|zeros| &zeros[first..][..count]);
+        let blocks = Blocks { len: rows.len, scales: &[1.0; LANES][..count], zeros };
+        let some = Rows { count, codes: &rows.codes[first * bytes..], blocks, ..rows };
+        float::dot(level, some, x, out);
+        let scales = scales.sixteen(level, Which { start: first, run: 1, first: 0, blocks: count });
+        for (out, scale) in out.chunks_mut(columns).zip(scales) {
+            for (out, x_scale) in out.iter_mut().zip(x_scales) {
+                // The first of sixteen lanes, and no other block.
+                *out = 0.0 + (*out * scale) * x_scale;
+            }
+        }
+    }
+}
+
+/// Any blocks that a [`Plan`] has, by way of tiles of decoded values.
+fn tiles(level: Level, rows: Rows<'_>, scales: Scales<'_>, x: Prepared<'_>, plan: Plan, out: &mut [f32]) {
     let columns = out.len() / rows.count;
     let mut buffers = Buffers { weights: Tile::new(), x: Tile::new(), sums: [EMPTY; COLUMNS] };
     for (row, ((codes, blocks), out)) in rows.iter().zip(out.chunks_mut(columns)).enumerate() {

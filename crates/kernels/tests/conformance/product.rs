@@ -217,6 +217,42 @@ fn prepared_activations() {
     }
 }
 
+/// Activations that are no integers: rows of more blocks than are laid out at once, of groups and chunks that are not whole, of one block; more rows
+/// than are folded together; scales that are not finite at both ends of each row, and any code, NaN among them.
+#[test]
+fn activations_that_are_floats() {
+    let mut random = Random(20);
+    for e in [Element::Nf4, Element::Fp4, Element::E4m3, Element::E5m2, Element::E4m3Fnuz, INT8] {
+        for (block, x_block) in
+            [(32, 32), (64, 32), (128, 128), (32, usize::MAX), (usize::MAX, usize::MAX), (usize::MAX, 64)]
+        {
+            for len in [1_usize, 31, 64, 500, 512, 576, 1088, 4096, 8192 + 96, 20_000, 20_009] {
+                let count = if len > 5000 { 2 } else { [1, 16, 19][random.below(3)] };
+                let columns = [1, 2, 4, 7][random.below(4)];
+                let mut weights = Weights::new(&mut random, e, count, len, block, len == 1088, false);
+                let blocks = len.div_ceil(block);
+                if random.below(2) == 0 {
+                    for row in weights.scales.get_mut().chunks_mut(2 * blocks) {
+                        row[0] = SPECIALS[random.below(SPECIALS.len())];
+                        row[blocks - 1] = SPECIALS[random.below(SPECIALS.len())];
+                    }
+                }
+                let x_e = [Element::E4m3, Element::E3m2, Element::Nf4][random.below(3)];
+                let mut x = Columns::new(&mut random, x_e, columns, len, x_block, false);
+                if x_e == Element::E4m3 && random.below(2) == 0 {
+                    x.codes
+                        .iter_mut()
+                        .for_each(|code| *code = [0x80, 0, *code & 0x3f][usize::from(*code) % 3]);
+                }
+                check_prepared(weights.rows(e, count, len, block), &x, columns);
+                // Few NaNs, so that some results are numbers.
+                weights.codes.get_mut().iter_mut().for_each(|code| *code &= 0xbf);
+                check_prepared(weights.rows(e, count, len, block), &x, columns);
+            }
+        }
+    }
+}
+
 /// Every pair of elements, at the blocks of NVFP4 and of one scale per row.
 #[test]
 fn every_pair_of_elements() {

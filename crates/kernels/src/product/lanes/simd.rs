@@ -16,7 +16,9 @@ use crate::minifloat::{Layout, MinifloatDecoder};
 use crate::planes::Planes;
 use crate::table::NibbleDecoder;
 use fearless_simd::prelude::*;
-use fearless_simd::{Simd as Token, f32x8, f32x16, i8x64, i16x32, i32x16, u8x16, u8x32, u8x64, u16x32};
+use fearless_simd::{Simd as Token, f32x16, i8x64, i16x32, i32x16, u8x16, u8x64, u16x32};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use fearless_simd::{f32x8, u8x32};
 
 impl<S: Token> SumLanes for Simd<S> {
     /// AVX2, AVX-512 and NEON. SSE4.2 is to be small.
@@ -185,30 +187,16 @@ impl<S: Token> SumLanes for Simd<S> {
         x[0]
     }
     #[inline(always)]
-    fn add_neighbours(self, mut x: [Self::F; LANES]) -> Self::F {
-        let mut left = LANES;
-        while left > 1 {
-            let within = left > LANES / 4;
-            left /= 2;
-            for i in 0..left {
-                #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-                if let Some(token) = self.0.level().as_avx512() {
-                    let (a, b) = (x[2 * i].into(), x[2 * i + 1].into());
-                    let sum =
-                        if within { avx512::add_pairs(token, a, b) } else { avx512::add_blocks(token, a, b) };
-                    x[i] = sum.simd_into(self.0);
-                    continue;
-                }
-                let _ = within;
-                let (a, b) = (x[2 * i], x[2 * i + 1]);
-                x[i] = a.unzip_low(b) + a.unzip_high(b);
-            }
-        }
-        x[0]
+    fn add_four(self, x: [Self::F; 4]) -> Self::F {
+        self.add_rounds::<true>(x)
+    }
+    #[inline(always)]
+    fn add_quarters(self, x: [Self::F; 4]) -> Self::F {
+        self.add_rounds::<false>(x)
     }
 
     #[inline(always)]
-    fn with_decoder(self, e: Element, then: impl WithDecoder<Self>) {
+    fn with_decoder<T: WithDecoder<Self>>(self, e: Element, then: T) {
         if e.bits() == 4 || !Self::UNROLLED {
             return then.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e));
         }
@@ -222,7 +210,7 @@ impl<S: Token> SumLanes for Simd<S> {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let Some(token) = self.0.level().as_avx512() {
             let planes = Planes::of(e).unwrap();
-            if planes.fnuz {
+            if T::FNUZ && planes.fnuz {
                 return then.with::<CHUNK>(self, PlaneDecoder::<FNUZ>::new(token, 8, planes));
             }
             return then.with::<CHUNK>(self, PlaneDecoder::<SIGNED>::new(token, 8, planes));
@@ -234,6 +222,26 @@ impl<S: Token> SumLanes for Simd<S> {
 }
 
 impl<S: Token> Simd<S> {
+    /// Two rounds of sums of neighbours; AVX-512 has those within 128 bits first.
+    #[inline(always)]
+    fn add_rounds<const WITHIN: bool>(self, mut x: [f32x16<S>; 4]) -> f32x16<S> {
+        for left in [2, 1] {
+            for i in 0..left {
+                #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+                if let Some(token) = self.0.level().as_avx512() {
+                    let (a, b) = (x[2 * i].into(), x[2 * i + 1].into());
+                    let sum =
+                        if WITHIN { avx512::add_pairs(token, a, b) } else { avx512::add_blocks(token, a, b) };
+                    x[i] = sum.simd_into(self.0);
+                    continue;
+                }
+                let (a, b) = (x[2 * i], x[2 * i + 1]);
+                x[i] = a.unzip_low(b) + a.unzip_high(b);
+            }
+        }
+        x[0]
+    }
+
     /// Sixteen sums of 4 neighbouring products, in 16 bits and then 32.
     #[inline(always)]
     fn dot_loaded(self, weights: u8x64<S>, x: i8x64<S>) -> i32x16<S> {

@@ -1,7 +1,7 @@
 //! Sums by plain loops over arrays, which the compiler vectorises for the target.
 
 use super::SumLanes;
-use crate::lanes::{CHUNK, LANES, Lanes, Wide};
+use crate::lanes::{CHUNK, LANES, Wide};
 use core::array::from_fn;
 
 impl SumLanes for Wide {
@@ -60,17 +60,23 @@ impl SumLanes for Wide {
         self.sum_few(&x)
     }
     #[inline(always)]
-    fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F {
-        let mut x = x.map(|x| x.to_array());
-        let mut left = LANES;
-        while left > 1 {
-            left /= 2;
-            for x in &mut x {
-                for i in 0..left {
-                    x[i] = x[2 * i] + x[2 * i + 1];
-                }
-            }
-        }
-        self.load(&x.map(|x| x[0]))
+    fn add_four(self, [a, b, c, d]: [Self::F; 4]) -> Self::F {
+        self.sums(self.sums(a, b), self.sums(c, d))
+    }
+    #[inline(always)]
+    fn add_quarters(self, x: [Self::F; 4]) -> Self::F {
+        self.add_four(x)
+    }
+}
+
+impl Wide {
+    /// Sums of neighbours of two vectors.
+    #[inline(always)]
+    fn sums(self, a: wide::f32x16, b: wide::f32x16) -> wide::f32x16 {
+        let (a, b) = (a.to_array(), b.to_array());
+        wide::f32x16::new(from_fn(|i| {
+            let (x, at) = if i < LANES / 2 { (&a, 2 * i) } else { (&b, 2 * i - LANES) };
+            x[at] + x[at + 1]
+        }))
     }
 }
