@@ -1,6 +1,7 @@
 //! Columns of activations, quantized once and multiplied with as many weights as read them.
 
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
 
 use lowbit_kernels::{Blocks, Element, Kernels, Prepared, Values as Columns};
 
@@ -39,15 +40,43 @@ pub struct Activations {
     form: Form,
     /// Values that share a scale.
     block: usize,
-    /// From `first` on, which begins a cache line: vectors that cross two take twice as long to load. A clone may lie elsewhere.
-    codes: Vec<i8>,
-    first: usize,
+    codes: OnLine<i8>,
     sums: Vec<i32>,
     scales: Vec<f32>,
-    values: Vec<f32>,
+    values: OnLine<f32>,
     stored: Vec<u8>,
     wide: Vec<f32>,
     band: Band,
+}
+
+/// A buffer that begins a cache line: vectors that cross two take twice as long to load. A clone may lie elsewhere.
+#[derive(Clone, Debug, Default)]
+struct OnLine<T> {
+    buffer: Vec<T>,
+    first: usize,
+    len: usize,
+}
+
+impl<T: Copy + Default> OnLine<T> {
+    fn resize(&mut self, len: usize) {
+        let line = LINE / size_of::<T>();
+        self.buffer.resize(len + line, T::default());
+        (self.first, self.len) = (self.buffer.as_ptr().align_offset(LINE).min(line), len);
+    }
+}
+
+impl<T> Deref for OnLine<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.buffer[self.first..][..self.len]
+    }
+}
+
+impl<T> DerefMut for OnLine<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.buffer[self.first..][..self.len]
+    }
 }
 
 /// What is in the buffers.
@@ -105,7 +134,7 @@ impl Activations {
         self.start(columns, cols, Form::Int { step: 1.0 }, INT8_BLOCK);
         let blocks = cols.div_ceil(INT8_BLOCK);
         self.scales.resize(columns * blocks, 0.0);
-        self.values.resize(got, 0.0);
+        self.values.resize(got);
         self.stored.resize(cols, 0);
         if !matches!(x, Values::F32(_)) {
             self.wide.resize(got, 0.0);
@@ -114,7 +143,7 @@ impl Activations {
         for column in 0..if cols == 0 { 0 } else { columns } {
             let scales = &mut self.scales[column * blocks..][..blocks];
             kernels.quantize_int8(&x[column * cols..][..cols], INT8_BLOCK, &mut self.stored, scales);
-            let (codes, sums) = column_of(&mut self.codes[self.first..], &mut self.sums, cols, column);
+            let (codes, sums) = column_of(&mut self.codes, &mut self.sums, cols, column);
             kernels.expand(Element::Int { bits: 8 }, &self.stored, cols, codes, sums);
             let values = &mut self.values[column * cols..][..cols];
             kernels.decode(Element::Int { bits: 8 }, &self.stored, Blocks::whole(&1.0), values);
@@ -140,7 +169,7 @@ impl Activations {
         let (columns, cols) = (shape.matrices * shape.rows, shape.cols);
         let Some(grid) = Grid::of(&format, shape).filter(|_| format.zero == Zero::None) else {
             self.start(columns, cols, Form::Restored, cols);
-            self.values.resize(columns * cols, 0.0);
+            self.values.resize(columns * cols);
             x.dequantize_with(kernels, &mut self.values);
             return Ok(());
         };
@@ -152,10 +181,10 @@ impl Activations {
             self.scales.extend_from_slice(scales);
         }
         let bytes = format.row_bytes(cols);
-        self.values.resize(columns * cols, 0.0);
+        self.values.resize(columns * cols);
         for (column, stored) in x.codes().chunks_exact(bytes).enumerate() {
             if step.is_some() {
-                let (codes, sums) = column_of(&mut self.codes[self.first..], &mut self.sums, cols, column);
+                let (codes, sums) = column_of(&mut self.codes, &mut self.sums, cols, column);
                 kernels.expand(format.element, stored, cols, codes, sums);
             }
             let values = &mut self.values[column * cols..][..cols];
@@ -169,8 +198,7 @@ impl Activations {
         (self.columns, self.cols, self.form, self.block) = (columns, cols, form, block);
         self.scales.clear();
         if let Form::Int { .. } = form {
-            self.codes.resize(columns * Columns::codes_len(cols) + LINE, 0);
-            self.first = self.codes.as_ptr().align_offset(LINE).min(LINE);
+            self.codes.resize(columns * Columns::codes_len(cols));
             self.sums.resize(columns * Columns::sums_len(cols), 0);
         }
     }
@@ -183,8 +211,7 @@ impl Activations {
         }
         let values = match self.form {
             Form::Int { step } if element.step().is_some() => {
-                let codes = &self.codes[self.first..][..self.columns * Columns::codes_len(self.cols)];
-                Columns::Int { codes, sums: &self.sums, step }
+                Columns::Int { codes: &self.codes, sums: &self.sums, step }
             }
             Form::Int { .. } | Form::Float => Columns::Float(&self.values),
             Form::Restored => return None,
@@ -198,9 +225,7 @@ impl Activations {
         let value = |column: usize, col: usize| {
             let scale = || self.scales[column * blocks + col / self.block];
             match self.form {
-                Form::Int { step } => {
-                    f32::from(self.codes[self.first + column * padded + col]) * step * scale()
-                }
+                Form::Int { step } => f32::from(self.codes[column * padded + col]) * step * scale(),
                 Form::Float => self.values[column * self.cols + col] * scale(),
                 Form::Restored => self.values[column * self.cols + col],
             }
