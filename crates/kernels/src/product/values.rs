@@ -1,5 +1,11 @@
 //! Rows times quantized activations that are not whole numbers of steps on both sides: values are decoded without their
 //! scales and summed block by block, sixteen blocks at a time.
+//!
+//! ```text
+//! one block a row                     f32 products, whose sums are scaled                 here, and float.rs
+//! where a level has a loop for them   from register to register                           columns.rs, terms.rs
+//! what is left                        a tile of decoded values, lanes of blocks in memory here
+//! ```
 
 use super::columns;
 use super::float::{self, fold_neighbours};
