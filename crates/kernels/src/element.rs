@@ -198,6 +198,24 @@ impl Element {
         })
     }
 
+    /// The step in which products with signed bytes are summed exactly in blocks of `block` values, as integers of 32 bits: [`step`](Self::step), and
+    /// for E4M3 and its FNUZ variant the least number, 2^-9 and 2^-10, in blocks of up to 64. The largest are 448 * 512 and 240 * 1024 steps, below
+    /// 2^18, and 64 products of that and -128 are below 2^31.
+    ///
+    /// ```
+    /// use lowbit_kernels::Element;
+    /// assert_eq!(Element::E2m1.exact_step(usize::MAX), Some(0.5));
+    /// assert_eq!(Element::E4m3.exact_step(64), Some(1.0 / 512.0));
+    /// assert_eq!(Element::E4m3.exact_step(65), None);
+    /// ```
+    pub const fn exact_step(self, block: usize) -> Option<f32> {
+        match self {
+            Element::E4m3 if block <= 64 => Some(1.0 / 512.0),
+            Element::E4m3Fnuz if block <= 64 => Some(1.0 / 1024.0),
+            _ => self.step(),
+        }
+    }
+
     /// The code of `x`, rounded to nearest even and saturating; `from_f32` of the type in `lowbit-scalar`.
     pub const fn encode_one(self, x: f32) -> u8 {
         match self {

@@ -210,7 +210,7 @@ impl Activations {
             return None;
         }
         let values = match self.form {
-            Form::Int { step } if element.step().is_some() => {
+            Form::Int { step } if element.exact_step(least).is_some() => {
                 Columns::Int { codes: &self.codes, sums: &self.sums, step }
             }
             Form::Int { .. } | Form::Float => Columns::Float(&self.values),

@@ -56,6 +56,8 @@ pub(super) struct Place<'a> {
     pub(super) strides: (usize, usize),
     /// What a product of two codes of 1 is worth.
     pub(super) unit: f32,
+    /// Whether all activations can change their sign.
+    pub(super) negates: bool,
 }
 
 impl Place<'_> {
@@ -108,6 +110,7 @@ pub(super) fn dot(
         blocks: 0,
         strides: rows.strides(),
         unit: 0.0,
+        negates: true,
     };
     let columns = out.len() / rows.count;
     let mut column = 0;
@@ -147,11 +150,13 @@ fn product_in<const C: usize, const S: usize>(
 ) {
     let Place { level, rows, plan, .. } = place;
     let Values::Int { step, .. } = x[0].values else { unreachable!("integers only") };
-    let unit = rows.element.step().unwrap() * step;
+    // Whether blocks are short enough has been looked at.
+    let unit = rows.element.exact_step(1).unwrap() * step;
+    let negates = rows.element.step().is_some() || x.iter().all(|x| !codes(*x).contains(&i8::MIN));
     let Buffers { scales, corrections, sums, room, room_of_zeros } = buffers;
     let mut band: Band<'_, C> = Band {
         lanes: [[[0.0; LANES]; LANES]; C],
-        place: Place { unit, ..place },
+        place: Place { unit, negates, ..place },
         x: x.map(codes),
         segment: Segment {
             scales: scales.each_mut().map(|all| &mut all[..]),

@@ -80,8 +80,8 @@ impl Kernels {
     /// `lane[k mod 16] += (s_k * scale) * x_scale` for each block `k`, all rounded, from +0.0 and in ascending order; then neighbours are added
     /// until one is left. The sum of a block, `s_k`, is
     ///
-    /// - where both sides are whole numbers of steps ([`Element::step`] and [`Values::Int`](crate::Values::Int)): the exact sum, rounded once; with zero points
-    ///   `sum(w * x) - zero * sum(x)`, where both sums are exact and rounded once, and the product and the difference are rounded;
+    /// - where both sides are whole numbers of steps ([`Element::exact_step`] and [`Values::Int`](crate::Values::Int)): the exact sum, rounded once, or NaN if a
+    ///   weight is; with zero points `sum(w * x) - zero * sum(x)`, where both sums are exact and rounded once, and the product and the difference are rounded;
     /// - otherwise: products of the values (less their zero point), in 32 lanes and folded as in [`dot`](Kernels::dot).
     ///
     /// # Panics

@@ -19,6 +19,7 @@ mod wide;
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod x86;
 
+use super::fine::Tables;
 use crate::Element;
 use crate::decode::Decoder;
 use crate::lanes::{CHUNK, LANES, Lanes};
@@ -79,6 +80,16 @@ pub(crate) trait SumLanes: Lanes {
         }
         self.load(&picked)
     }
+    /// Whether E4M3 is summed by lookups.
+    const FINE: bool;
+    /// What is looked up.
+    type Fine: Copy;
+    /// What 64 codes are.
+    type FineWeights: Copy;
+    fn fine_tables(self, tables: &Tables) -> Self::Fine;
+    fn fine_weights(self, tables: Self::Fine, codes: &[u8; CHUNK]) -> Self::FineWeights;
+    /// Sixteen sums of 4 neighbouring products with activations above -128.
+    fn fine_dot(self, weights: Self::FineWeights, x: &[i8; CHUNK]) -> Self::I;
     /// The larger bytes, unsigned.
     fn max_bytes(self, a: Self::B, b: Self::B) -> Self::B;
     fn any_byte_above(self, x: Self::B, limit: u8) -> bool;

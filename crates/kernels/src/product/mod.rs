@@ -14,6 +14,7 @@
 
 mod columns;
 mod expand;
+mod fine;
 mod float;
 mod groups;
 mod integer;
@@ -48,7 +49,8 @@ use crate::reference;
 
 /// [`Kernels::dot_prepared`](crate::Kernels::dot_prepared) at a level, rows, columns and values being there. The scales are not those of `rows`.
 fn dot_prepared(level: Level, rows: Rows<'_>, scales: Scales<'_>, x: Prepared<'_>, out: &mut [f32]) {
-    let integers = rows.element.step().is_some() && matches!(x.values, Values::Int { .. });
+    let block = rows.blocks.len.min(x.block);
+    let integers = rows.element.exact_step(block).is_some() && matches!(x.values, Values::Int { .. });
     match Plan::new(&rows, &x) {
         Some(plan) if integers => integer::dot(level, rows, scales, x, plan, out),
         Some(plan) => values::dot(level, rows, scales, x, plan, out),

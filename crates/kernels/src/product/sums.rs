@@ -8,6 +8,7 @@
 //! Everything before the conversion to f32 is exact, so its order is free.
 
 use super::Scales;
+use super::fine::{Any, Fine, is_fine};
 use super::groups::{Groups, InPlace, LaidOut};
 use super::integer::{Band, Place, Segment};
 use super::lanes::SumLanes;
@@ -29,7 +30,10 @@ pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
     match (e.bits(), band.place.plan.block) {
         (4, 16) if L::UNROLLED => rows::<L, _, C, 2>(l, Nibbles::new(l, e), band),
         (4, 32) if L::UNROLLED => rows::<L, _, C, 4>(l, Nibbles::new(l, e), band),
-        (8, 32) if L::UNROLLED => rows::<L, _, C, 8>(l, Bytes::new(e), band),
+        (8, 32) if is_fine(e) && L::FINE && band.place.negates => {
+            rows::<L, _, C, 8>(l, Fine::new(l, e), band)
+        }
+        (8, 32) if L::UNROLLED && !is_fine(e) => rows::<L, _, C, 8>(l, Bytes::new(e), band),
         _ => return false,
     }
     true
@@ -143,10 +147,12 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
         let bytes = whole * N * CHUNK;
         let codes = part.codes[..bytes].as_chunks::<CHUNK>().0.as_chunks::<N>().0;
         let later = part.later.as_many(W::AHEAD, bytes).as_chunks::<CHUNK>().0.as_chunks::<N>().0;
+        let mut seen = l.splat_byte(0);
         for group in 0..whole {
             let mut sums = [[l.ints(&[0; LANES]); N]; C];
             for i in 0..N {
                 l.prefetch(&later[group][i]);
+                seen = w.see(l, seen, &codes[group][i]);
                 let weights = w.load(l, &codes[group][i]);
                 for c in 0..C {
                     sums[c][i] = w.dot(l, weights, &x[c][group][i]);
@@ -162,8 +168,16 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
                 sum[c] = terms.add(l, sums, columns[c], group, sum[c]);
             }
         }
+        let mut is_nan = false;
         if left > 0 {
             let codes = &part.codes[bytes..];
+            if W::NAN {
+                let (whole, rest) = codes[..left].as_chunks();
+                for codes in whole {
+                    seen = w.see(l, seen, codes);
+                }
+                is_nan = w.is_nan(rest);
+            }
             let copy;
             // What follows the row meets zeros. Nothing follows the last row.
             let codes = if let Some(codes) = codes.as_chunks::<CHUNK>().0.first_chunk::<N>() {
@@ -194,7 +208,7 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
                 sum[c] = terms.add(l, sums, last_columns[c], 0, sum[c]);
             }
         }
-        sum
+        if is_nan || W::NAN && w.saw_nan(l, seen) { [l.splat(f32::NAN); C] } else { sum }
     }
 }
 
@@ -209,6 +223,7 @@ pub(super) fn add_rest<L: SumLanes>(
 ) {
     let e = place.rows.element;
     match e.bits() {
+        8 if is_fine(e) => rest(l, Any::new(e), place, x, column, lanes),
         4 if L::UNROLLED => rest(l, Nibbles::new(l, e), place, x, column, lanes),
         8 if L::UNROLLED => rest(l, Bytes::new(e), place, x, column, lanes),
         _ => rest(l, Packed::new(e), place, x, column, lanes),
@@ -229,6 +244,10 @@ fn rest<L: SumLanes, W: Weights<L>>(
     for row in 0..place.count {
         let (part, lanes) = (Part::new(w, place, row), &mut lanes[row]);
         any_groups(l, w, &part, &x[..vectors], column, LANES * place.plan.block / W::VALUES, lanes);
+        let bytes = part.bytes.min(vectors * w.bytes());
+        if W::NAN && w.is_nan(&part.codes[..bytes]) {
+            *lanes = [f32::NAN; LANES];
+        }
     }
 }
 

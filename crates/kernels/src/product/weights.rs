@@ -4,6 +4,7 @@
 //! 4 bits             a table of sixteen bytes                    E2M1: 2 * value + 12; INT4: value + 8; UINT4: value
 //! 8 bits             code ^ flip                                 INT8, MXINT8: flip and offset 128; UINT8: 0
 //! any width          unpacked to bytes, then the same            E2M3: a table of 64
+//! E4M3               three bytes of a magnitude, see [`fine`](super::fine)
 //! ```
 
 use super::lanes::SumLanes;
@@ -31,6 +32,23 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded;
     /// Sixteen sums of neighbouring products.
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I;
+
+    /// Whether codes can be NaN. Then so are all products of their row.
+    const NAN: bool = false;
+    /// What has been seen of codes so far, which begins with zeros, and of some more.
+    #[inline(always)]
+    fn see(self, _: L, seen: L::B, _: &[u8; CHUNK]) -> L::B {
+        seen
+    }
+    #[inline(always)]
+    fn saw_nan(self, _: L, _: L::B) -> bool {
+        false
+    }
+    /// Whether one of a few codes is NaN.
+    #[inline(always)]
+    fn is_nan(self, _: &[u8]) -> bool {
+        false
+    }
 }
 
 /// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit.

@@ -69,11 +69,12 @@ fn row_prepared(
     while start < x.len {
         let end_of_block = (start / block).saturating_add(1).saturating_mul(block).min(x.len);
         let end = end_of_block.min(start + LONGEST_BLOCK);
-        let sum = match (e.step(), x.values) {
+        let sum = match (e.exact_step(block), x.values) {
             (Some(w_step), Values::Int { codes: x, step, .. }) => {
                 let w = |j| e.decode_one(pack::get(e.bits(), codes, j)) / w_step;
+                let exact = (start..end).map(|j| w(j) as i32 * i32::from(x[j])).sum::<i32>() as f32;
                 let products =
-                    (start..end).map(|j| w(j) as i32 * i32::from(x[j])).sum::<i32>() as f32 * (w_step * step);
+                    if (start..end).any(|j| w(j).is_nan()) { f32::NAN } else { exact * (w_step * step) };
                 let zeros = blocks.zeros.map(|zeros| zeros[start / blocks.len]);
                 let activations = (start..end).map(|j| i32::from(x[j])).sum::<i32>() as f32 * step;
                 zeros.map_or(products, |zero| products - zero * activations)

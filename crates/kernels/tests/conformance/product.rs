@@ -26,7 +26,11 @@ impl Weights {
         zeros: bool,
         special: bool,
     ) -> Self {
-        let codes: Vec<u8> = (0..count * e.packed_len(len)).map(|_| random.bits() as u8).collect();
+        let mut codes: Vec<u8> = (0..count * e.packed_len(len)).map(|_| random.bits() as u8).collect();
+        if !special && e.bits() == 8 {
+            // A NaN is the result of its whole row.
+            codes.iter_mut().filter(|code| !e.decode_one(**code).is_finite()).for_each(|code| *code = 0x31);
+        }
         let blocks = count * len.div_ceil(block);
         let numbers = |random: &mut Random, size| -> Vec<f32> {
             if special {
@@ -294,6 +298,54 @@ fn every_special_in_every_place() {
             }
         }
     }
+}
+
+/// E4M3 with bytes: the largest sums, a NaN in each place, activations that can be negated and one that cannot, blocks around the longest that are summed
+/// exactly.
+#[test]
+fn e4m3_with_bytes() {
+    let mut random = Random(21);
+    for e in [Element::E4m3, Element::E4m3Fnuz] {
+        let (largest, nan) = if e == Element::E4m3 { (0x7e, 0xff) } else { (0x7f, 0x80) };
+        assert!(e.decode_one(nan).is_nan());
+        for len in [1, 31, 33, 64, 500, 512, 576, 1064, 2560] {
+            for case in 0..24 {
+                let (block, x_block) = [
+                    (32, 32),
+                    (usize::MAX, 32),
+                    (128, 32),
+                    (32, 64),
+                    (64, 64),
+                    (128, 128),
+                    (16, 16),
+                    (96, 32),
+                ][case % 8];
+                let (count, columns) = (3, [1, 3, 4, 6][random.below(4)]);
+                let mut weights = Weights::new(&mut random, e, count, len, block, false, false);
+                let mut x = Columns::new(&mut random, INT8, columns, len, x_block, false);
+                match case / 8 {
+                    0 => weights.codes.get_mut().iter_mut().for_each(|code| *code = *code & 0x80 | largest),
+                    1 => weights.codes.get_mut()[random.below(count * len)] = nan,
+                    _ => {}
+                }
+                // Without -128, with one, or with many of them.
+                if random.below(3) > 0 {
+                    x.codes.iter_mut().filter(|x| **x == 0x80).for_each(|x| *x = 0x81);
+                    if random.below(3) == 0 {
+                        x.codes[random.below(columns * len)] = 0x80;
+                    }
+                }
+                check_prepared(weights.rows(e, count, len, block), &x, columns);
+            }
+        }
+    }
+    // 64 products of 448 and -128, the most that is exact in 32 bits: -2^21 * 1.75 exactly.
+    let blocks = Blocks { len: 64, scales: &[1.0], zeros: None };
+    let rows = Rows { element: Element::E4m3, count: 1, len: 64, codes: &[0x7e; 64], blocks };
+    let x = Columns { e: INT8, len: 64, block: 64, codes: vec![0x80; 64], scales: vec![1.0] };
+    let mut out = [0.0];
+    x.with(Kernels::best(), 1, |x| Kernels::best().dot_prepared(rows, x, &mut out));
+    assert_eq!(out, [-3_670_016.0]);
 }
 
 /// The largest sums that 32 bits hold, and blocks that are split there.

@@ -14,6 +14,7 @@ use crate::lanes::{FNUZ, HalfDecoder, PlaneDecoder, SIGNED};
 use crate::minifloat::{Layout, MinifloatDecoder};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use crate::planes::Planes;
+use crate::product::fine::{Tables, by_table};
 use crate::table::NibbleDecoder;
 use fearless_simd::prelude::*;
 use fearless_simd::{Simd as Token, f32x16, i8x64, i16x32, i32x16, u8x16, u8x64, u16x32};
@@ -24,6 +25,11 @@ impl<S: Token> SumLanes for Simd<S> {
     /// AVX2, AVX-512 and NEON. SSE4.2 is to be small.
     const UNROLLED: bool = size_of::<S::f32s>() > 16 || cfg!(target_arch = "aarch64");
     const WIDENS: bool = cfg!(any(target_arch = "x86", target_arch = "x86_64")) && Self::UNROLLED;
+    const FINE: bool = Self::WIDENS;
+    /// AVX-512: two halves of three planes. AVX2: what is added to a mantissa, two bytes of powers.
+    type Fine = [u8x64<S>; 6];
+    /// AVX-512: three planes, and the codes for their signs. AVX2: mantissas, two bytes of powers, and the codes.
+    type FineWeights = [u8x64<S>; 4];
     type I = i32x16<S>;
     /// In every block of 128 bits.
     type Bytes = u8x64<S>;
@@ -103,6 +109,68 @@ impl<S: Token> SumLanes for Simd<S> {
             *picked = from[index as usize % from.len()];
         }
         self.load(&picked)
+    }
+    #[inline(always)]
+    fn fine_tables(self, tables: &Tables) -> Self::Fine {
+        let mut all = [u8x64::splat(self.0, 0); 6];
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if self.0.level().as_avx512().is_some() {
+            for (plane, halves) in tables.planes.iter().zip(all.as_chunks_mut().0) {
+                let [low, high] = plane.as_chunks::<CHUNK>().0 else { unreachable!() };
+                *halves = [self.load_bytes(low), self.load_bytes(high)];
+            }
+            return all;
+        }
+        for (table, out) in [&tables.lead, &tables.powers[0], &tables.powers[1]].into_iter().zip(&mut all) {
+            *out = self.byte_table(table);
+        }
+        all
+    }
+    #[inline(always)]
+    fn fine_weights(self, tables: Self::Fine, codes: &[u8; CHUNK]) -> Self::FineWeights {
+        let codes = self.load_bytes(codes);
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            let mut weights = [codes; 4];
+            for i in 0..3 {
+                let [low, high] = [tables[2 * i].into(), tables[2 * i + 1].into()];
+                weights[i] = avx512::lookup_7(token, low, high, codes.into()).simd_into(self.0);
+            }
+            return weights;
+        }
+        let words: u16x32<S> = codes.bitcast();
+        let exponents: u8x64<S> = (words >> 3).bitcast();
+        let exponents = exponents & u8x64::splat(self.0, 15);
+        let (lead, low, high) = (
+            tables[0].swizzle_dyn_within_blocks(exponents),
+            tables[1].swizzle_dyn_within_blocks(exponents),
+            tables[2].swizzle_dyn_within_blocks(exponents),
+        );
+        [lead | (codes & u8x64::splat(self.0, 7)), low, high, codes]
+    }
+    #[inline(always)]
+    fn fine_dot(self, weights: Self::FineWeights, x: &[i8; CHUNK]) -> Self::I {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        {
+            let [a, b, c, codes] = weights;
+            let x = i8x64::load_array_ref(self.0, x);
+            if let Some(token) = self.0.level().as_avx512() {
+                return avx512::fine_dot(token, a.into(), b.into(), c.into(), codes.into(), x.into())
+                    .simd_into(self.0);
+            }
+            if let Some(token) = self.0.level().as_avx2() {
+                let split = |x| self.0.split_u8x64(x);
+                let ((a, d), (b, e), (c, f), (low, high)) = (split(a), split(b), split(c), split(codes));
+                let (x_low, x_high) = self.0.split_i8x64(x);
+                return self.0.combine_i32x8(
+                    avx2::fine_dot(token, a.into(), b.into(), c.into(), low.into(), x_low.into())
+                        .simd_into(self.0),
+                    avx2::fine_dot(token, d.into(), e.into(), f.into(), high.into(), x_high.into())
+                        .simd_into(self.0),
+                );
+            }
+        }
+        self.ints(&by_table(&<[u8; CHUNK]>::from(weights[3]), x))
     }
     #[inline(always)]
     fn max_bytes(self, a: Self::B, b: Self::B) -> Self::B {

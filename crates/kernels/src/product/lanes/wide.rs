@@ -2,11 +2,15 @@
 
 use super::SumLanes;
 use crate::lanes::{CHUNK, LANES, Wide};
+use crate::product::fine::{Tables, by_table};
 use core::array::from_fn;
 
 impl SumLanes for Wide {
     const UNROLLED: bool = false;
     const WIDENS: bool = false;
+    const FINE: bool = false;
+    type Fine = ();
+    type FineWeights = [u8; CHUNK];
     type I = wide::i32x16;
     type Bytes = [u8; 16];
 
@@ -35,6 +39,16 @@ impl SumLanes for Wide {
     fn dot_halves(self, [low, high]: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I {
         let [x_low, x_high] = x.as_chunks::<CHUNK>().0 else { unreachable!() };
         self.dot(low, x_low) + self.dot(high, x_high)
+    }
+    #[inline(always)]
+    fn fine_tables(self, _: &Tables) -> Self::Fine {}
+    #[inline(always)]
+    fn fine_weights(self, (): Self::Fine, codes: &[u8; CHUNK]) -> Self::FineWeights {
+        *codes
+    }
+    #[inline(always)]
+    fn fine_dot(self, codes: Self::FineWeights, x: &[i8; CHUNK]) -> Self::I {
+        self.ints(&by_table(&codes, x))
     }
     #[inline(always)]
     fn max_bytes(self, a: Self::B, b: Self::B) -> Self::B {

@@ -35,6 +35,36 @@ pub(super) mod avx512 {
         }
     );
     kernel!(
+        /// The byte of two tables for the low 7 bits of each code.
+        #[inline(always)]
+        pub(in super::super) fn lookup_7(
+            avx512: Avx512,
+            low: __m512i,
+            high: __m512i,
+            codes: __m512i,
+        ) -> __m512i {
+            _mm512_permutex2var_epi8(low, codes, high)
+        }
+    );
+    kernel!(
+        /// Magnitudes in three bytes, times activations that change their sign where the code has one.
+        #[inline(always)]
+        pub(in super::super) fn fine_dot(
+            avx512: Avx512,
+            low: __m512i,
+            middle: __m512i,
+            high: __m512i,
+            codes: __m512i,
+            x: __m512i,
+        ) -> __m512i {
+            let zero = _mm512_setzero_si512();
+            let x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(codes), zero, x);
+            let sums = _mm512_slli_epi32::<8>(_mm512_dpbusd_epi32(zero, high, x));
+            let sums = _mm512_slli_epi32::<8>(_mm512_dpbusd_epi32(sums, middle, x));
+            _mm512_dpbusd_epi32(sums, low, x)
+        }
+    );
+    kernel!(
         #[inline(always)]
         pub(in super::super) fn pick(avx512: Avx512, from: __m256, index: __m512i) -> __m512 {
             _mm512_permutexvar_ps(index, _mm512_castps256_ps512(from))
@@ -136,6 +166,33 @@ pub(super) mod avx2 {
     use core::arch::x86_64::*;
     use fearless_simd::kernel;
 
+    kernel!(
+        /// `mantissa * x * 2^s`. The sign instruction makes 0 of what meets code 0, whose weight is that.
+        #[inline(always)]
+        pub(in super::super) fn fine_dot(
+            avx2: Avx2,
+            mantissas: __m256i,
+            low: __m256i,
+            high: __m256i,
+            codes: __m256i,
+            x: __m256i,
+        ) -> __m256i {
+            let zero = _mm256_setzero_si256();
+            let x = _mm256_sign_epi8(x, codes);
+            let a = _mm256_mullo_epi16(
+                _mm256_unpacklo_epi8(mantissas, zero),
+                _mm256_srai_epi16::<8>(_mm256_unpacklo_epi8(zero, x)),
+            );
+            let b = _mm256_mullo_epi16(
+                _mm256_unpackhi_epi8(mantissas, zero),
+                _mm256_srai_epi16::<8>(_mm256_unpackhi_epi8(zero, x)),
+            );
+            _mm256_hadd_epi32(
+                _mm256_madd_epi16(a, _mm256_unpacklo_epi8(low, high)),
+                _mm256_madd_epi16(b, _mm256_unpackhi_epi8(low, high)),
+            )
+        }
+    );
     kernel!(
         #[inline(always)]
         pub(in super::super) fn pick(avx2: Avx2, from: __m256, index: __m256i) -> __m256 {

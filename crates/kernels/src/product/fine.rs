@@ -1,0 +1,197 @@
+//! E4M3 as whole numbers of its least one: magnitudes below 2^18, whose products with bytes are summed exactly.
+//!
+//! ```text
+//! code 0 eeee mmm    M << s,   M = mmm, 8 more where eeee is not 0,   s = max(eeee, 1) - 1
+//!
+//! AVX-512            three bytes of the magnitude by lookups, as three sums: ((sum_2 << 8) + sum_1 << 8) + sum_0; a negative weight negates the activation
+//! AVX2               (M * x) and 2^s are words, whose products are added in pairs (pmaddwd)
+//! other levels       a table of all codes
+//! ```
+//!
+//! A row with a NaN has NaN for all its results, so that is asked for once a row.
+
+use super::lanes::SumLanes;
+use super::weights::Weights;
+use crate::Element;
+use crate::lanes::CHUNK;
+
+/// Whether an element is E4M3, of either kind.
+pub(super) fn is_fine(e: Element) -> bool {
+    nan(e).is_some()
+}
+
+/// What makes the codes of NaN the largest byte: what is left of a code, and what is added to it.
+const fn nan(e: Element) -> Option<(u8, u8)> {
+    match e {
+        Element::E4m3 => Some((0x7f, 0x80)),
+        Element::E4m3Fnuz => Some((0xff, 0x7f)),
+        _ => None,
+    }
+}
+
+/// How a level looks magnitudes up.
+pub(crate) struct Tables {
+    /// Bytes of the magnitude of each code without its sign, the lowest first.
+    pub(crate) planes: [[u8; 128]; 3],
+    /// By the exponent: what is added to a mantissa, and the two bytes of `2^s`.
+    pub(crate) lead: [u8; 16],
+    pub(crate) powers: [[u8; 16]; 2],
+}
+
+pub(crate) static TABLES: Tables = {
+    let mut tables = Tables { planes: [[0; 128]; 3], lead: [8; 16], powers: [[0; 16]; 2] };
+    tables.lead[0] = 0;
+    let mut code = 0;
+    while code < 128 {
+        let (exponent, mantissa) = (code >> 3, code & 7);
+        let shift = if exponent == 0 { 0 } else { exponent - 1 };
+        let [low, middle, high, 0] =
+            (((tables.lead[exponent] as usize + mantissa) << shift) as u32).to_le_bytes()
+        else {
+            panic!("24 bits at most")
+        };
+        (tables.planes[0][code], tables.planes[1][code], tables.planes[2][code]) = (low, middle, high);
+        let [low, high] = (1_u16 << shift).to_le_bytes();
+        (tables.powers[0][exponent], tables.powers[1][exponent]) = (low, high);
+        code += 1;
+    }
+    tables
+};
+
+/// All codes of E4M3, in steps.
+static VALUES: [i32; 256] = {
+    let (mut values, mut code) = ([0; 256], 0);
+    while code < 256 {
+        let [low, middle, high] = &TABLES.planes;
+        let at = code % 128;
+        let magnitude = i32::from_le_bytes([low[at], middle[at], high[at], 0]);
+        values[code] = if code < 128 { magnitude } else { -magnitude };
+        code += 1;
+    }
+    values
+};
+
+/// Codes by lookups, for activations that can all be negated.
+#[derive(Clone, Copy)]
+pub(super) struct Fine<L: SumLanes> {
+    tables: L::Fine,
+    any: Any,
+}
+
+impl<L: SumLanes> Fine<L> {
+    #[inline(always)]
+    pub(super) fn new(l: L, e: Element) -> Self {
+        Self { tables: l.fine_tables(&TABLES), any: Any::new(e) }
+    }
+}
+
+impl<L: SumLanes> Weights<L> for Fine<L> {
+    type X = [i8; CHUNK];
+    type Loaded = L::FineWeights;
+    const VALUES: usize = CHUNK;
+    const ZEROS: Self::X = [0; CHUNK];
+    const NAN: bool = true;
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        CHUNK
+    }
+    #[inline(always)]
+    fn column(x: &[i8]) -> &[Self::X] {
+        x[..x.len() / 2].as_chunks().0
+    }
+    #[inline(always)]
+    fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
+        l.fine_weights(self.tables, codes.try_into().unwrap())
+    }
+    #[inline(always)]
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
+        l.fine_dot(weights, x)
+    }
+    #[inline(always)]
+    fn see(self, l: L, seen: L::B, codes: &[u8; CHUNK]) -> L::B {
+        self.any.see(l, seen, codes)
+    }
+    #[inline(always)]
+    fn saw_nan(self, l: L, seen: L::B) -> bool {
+        l.any_byte_above(seen, 0xfe)
+    }
+    #[inline(always)]
+    fn is_nan(self, codes: &[u8]) -> bool {
+        self.any.contains_nan(codes)
+    }
+}
+
+/// Codes by a table, for any activations.
+#[derive(Clone, Copy)]
+pub(super) struct Any {
+    left: u8,
+    add: u8,
+}
+
+impl Any {
+    pub(super) fn new(e: Element) -> Self {
+        let (left, add) = nan(e).unwrap_or((0, 0));
+        Self { left, add }
+    }
+
+    #[inline(always)]
+    fn see<L: SumLanes>(self, l: L, seen: L::B, codes: &[u8; CHUNK]) -> L::B {
+        let codes = l.and_bytes(l.load_bytes(codes), l.splat_byte(self.left));
+        l.max_bytes(seen, l.add_bytes(codes, l.splat_byte(self.add)))
+    }
+
+    fn contains_nan(self, codes: &[u8]) -> bool {
+        codes.iter().any(|code| (code & self.left).wrapping_add(self.add) == 0xff)
+    }
+}
+
+impl<L: SumLanes> Weights<L> for Any {
+    type X = [i8; CHUNK];
+    type Loaded = [u8; CHUNK];
+    const VALUES: usize = CHUNK;
+    const ZEROS: Self::X = [0; CHUNK];
+    const NAN: bool = true;
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        CHUNK
+    }
+    #[inline(always)]
+    fn column(x: &[i8]) -> &[Self::X] {
+        x[..x.len() / 2].as_chunks().0
+    }
+    #[inline(always)]
+    fn load(self, _: L, codes: &[u8]) -> Self::Loaded {
+        codes.try_into().unwrap()
+    }
+    #[inline(always)]
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
+        l.ints(&by_table(&weights, x))
+    }
+    #[inline(always)]
+    fn see(self, l: L, seen: L::B, codes: &[u8; CHUNK]) -> L::B {
+        self.see(l, seen, codes)
+    }
+    #[inline(always)]
+    fn saw_nan(self, l: L, seen: L::B) -> bool {
+        l.any_byte_above(seen, 0xfe)
+    }
+    #[inline(always)]
+    fn is_nan(self, codes: &[u8]) -> bool {
+        self.contains_nan(codes)
+    }
+}
+
+/// Sums of four neighbours, compiled once and not once per level.
+#[inline(never)]
+pub(super) fn by_table(codes: &[u8; CHUNK], x: &[i8; CHUNK]) -> [i32; CHUNK / 4] {
+    let mut sums = [0; CHUNK / 4];
+    let fours = codes.as_chunks::<4>().0.iter().zip(x.as_chunks::<4>().0);
+    for (sum, (codes, x)) in sums.iter_mut().zip(fours) {
+        for (&code, &x) in codes.iter().zip(x) {
+            *sum += VALUES[usize::from(code)] * i32::from(x);
+        }
+    }
+    sums
+}
