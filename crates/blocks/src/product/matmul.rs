@@ -232,9 +232,9 @@ impl Work<'_> {
             && let Some(x) = x.prepared(format.element, grid.block)
             && grid.block.min(x.block) <= SHORT
             && matches!(x.values, Columns::Int { .. })
-            && let Some((weights, scales)) = stored_rows(tensor, &grid, matrix, rows.clone())
+            && let Some((weights, scales, zeros)) = stored_rows(tensor, &grid, matrix, rows.clone())
         {
-            return kernels.dot_stored(weights, scales, x, out);
+            return kernels.dot_stored(weights, scales, zeros, x, out);
         }
         let (step, mut band) = (grid.band(), Band::default());
         for (index, out) in out.chunks_mut(step * columns).enumerate() {

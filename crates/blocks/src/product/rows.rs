@@ -63,14 +63,17 @@ impl Grid {
     }
 }
 
-/// Some rows of one matrix with their scales as stored, without the copy that [`Band`] has: for products in blocks where each row has scales of its own, in
-/// fewer bits than an f32, and no zero points. Codes and scales go on to the end.
+/// Rows, their scales, and their zero points if there are any.
+pub(super) type StoredRows<'a> = (Rows<'a>, StoredScales<'a>, Option<StoredScales<'a>>);
+
+/// Some rows of one matrix with scales and zero points as stored, without the copy that [`Band`] has: for products in blocks where each row has scales of
+/// its own, in fewer bits than an f32. Codes and scales go on to the end.
 pub(super) fn stored_rows<'s>(
     tensor: &'s QTensor<'_>,
     grid: &Grid,
     matrix: usize,
     rows: Range<usize>,
-) -> Option<(Rows<'s>, StoredScales<'s>)> {
+) -> Option<StoredRows<'s>> {
     let (shape, format) = (tensor.shape(), tensor.format());
     let kind = match format.scale {
         ScaleKind::F32 => return None,
@@ -79,7 +82,7 @@ pub(super) fn stored_rows<'s>(
         ScaleKind::E4m3 => ScaleType::E4m3,
         ScaleKind::E8m0 => ScaleType::E8m0,
     };
-    if format.zero != Zero::None || grid.high > 1 || grid.wide == 1 {
+    if grid.high > 1 || grid.wide == 1 {
         return None;
     }
     let first = matrix * format.scales_per_matrix(shape) + rows.start * grid.wide;
@@ -92,7 +95,11 @@ pub(super) fn stored_rows<'s>(
     let codes = &tensor.codes()[(matrix * shape.rows + rows.start) * bytes..];
     let blocks = Blocks { len: grid.block, scales: &[], zeros: None };
     let scales = StoredScales { kind, bytes: &tensor.scales()[first * kind.bytes()..], factor };
-    Some((Rows { element: format.element, count: rows.len(), len: shape.cols, codes, blocks }, scales))
+    let zeros = tensor.zeros().map(|bytes| {
+        let kind = if format.zero == Zero::Int { ScaleType::U8 } else { kind };
+        StoredScales { kind, bytes: &bytes[first * kind.bytes()..], factor: Factor::None }
+    });
+    Some((Rows { element: format.element, count: rows.len(), len: shape.cols, codes, blocks }, scales, zeros))
 }
 
 /// Effective scales and zero points of some rows; the buffers serve one band after the other.

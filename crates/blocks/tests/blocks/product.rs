@@ -35,6 +35,7 @@ struct Side {
     block: Option<usize>,
     /// What integers are multiplied with to be the element's values.
     unit: Option<f32>,
+    fine_unit: Option<f32>,
     has_zeros: bool,
 }
 
@@ -44,6 +45,15 @@ fn unit(element: Element) -> Option<f32> {
         Element::E2m3 => Some(0.125),
         Element::MxInt8 => Some(1.0 / 64.0),
         Element::Int { .. } | Element::Uint { .. } => Some(1.0),
+        _ => None,
+    }
+}
+
+/// The same for the weights of products with bytes in short blocks, whose sums are exact for E4M3, too.
+fn fine_unit(element: Element) -> Option<f32> {
+    match element {
+        Element::E4m3 => Some(1.0 / 512.0),
+        Element::E4m3Fnuz => Some(1.0 / 1024.0),
         _ => None,
     }
 }
@@ -73,6 +83,7 @@ fn rows_of(tensor: &QTensor<'_>) -> Vec<Side> {
             restored: all[at * shape.cols..][..shape.cols].to_vec(),
             block: row_block(&tensor.format(), shape),
             unit: unit(tensor.format().element),
+            fine_unit: fine_unit(tensor.format().element),
             has_zeros: tensor.format().zero != Zero::None,
         }
     };
@@ -97,7 +108,7 @@ fn dot_blocks(w: &Side, x: &Side) -> f32 {
     for (k, (start, end)) in starts.enumerate() {
         let pairs = || w.numbers[start..end].iter().zip(&x.numbers[start..end]);
         let ((_, wscale, zero), (_, xscale, _)) = (w.numbers[start], x.numbers[start]);
-        let sum = match (w.unit, x.unit) {
+        let sum = match (w.unit.or(w.fine_unit.filter(|_| narrow <= 64)), x.unit) {
             (Some(a), Some(b)) => {
                 let whole = |value: f32, unit: f32| f64::from(value) / f64::from(unit);
                 let products: f64 = pairs().map(|(w, x)| whole(w.0, a) * whole(x.0, b)).sum();
@@ -128,7 +139,14 @@ fn int8(x: &[f32]) -> Side {
         numbers.extend(block.iter().map(|&x| (code(x), scale, 0.0)));
     }
     let restored = numbers.iter().map(|(value, scale, _)| value * scale).collect();
-    Side { numbers, restored, block: Some(32.min(x.len().max(1))), unit: Some(1.0), has_zeros: false }
+    Side {
+        numbers,
+        restored,
+        block: Some(32.min(x.len().max(1))),
+        unit: Some(1.0),
+        fine_unit: None,
+        has_zeros: false,
+    }
 }
 
 /// `columns x rows` from a function of row and column.

@@ -73,6 +73,52 @@ fn padded(some: &[f32]) -> [f32; LANES] {
     all
 }
 
+/// As f32 in memory, each for `2^shift` blocks.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<'a, L: SumLanes> {
+    some: &'a [f32],
+    /// From one group to the next.
+    step: usize,
+    whole: usize,
+    index: L::U,
+}
+
+impl<'a, L: SumLanes> Shared<'a, L> {
+    /// Eight can be read for each group.
+    #[inline(always)]
+    pub(super) fn new(l: L, (some, shift): (&'a [f32], u32), whole: usize) -> Self {
+        let index = match shift {
+            1 => const { &shared_by(2) },
+            2 => const { &shared_by(4) },
+            _ => const { &shared_by(8) },
+        };
+        Self { some, step: LANES >> shift, whole, index: l.bits(l.load(index)) }
+    }
+}
+
+/// Which scale is that of each lane, where `run` lanes share one; as bits.
+const fn shared_by(run: usize) -> [f32; LANES] {
+    let (mut index, mut lane) = ([0.0; LANES], 0);
+    while lane < LANES {
+        index[lane] = f32::from_bits((lane / run) as u32);
+        lane += 1;
+    }
+    index
+}
+
+impl<L: SumLanes> Groups<L> for Shared<'_, L> {
+    const WITH_UNIT: bool = false;
+
+    #[inline(always)]
+    fn group(self, l: L, group: usize) -> L::F {
+        l.pick(self.some[group * self.step..].first_chunk().unwrap(), self.index)
+    }
+    #[inline(always)]
+    fn last(self, l: L) -> L::F {
+        self.group(l, self.whole)
+    }
+}
+
 /// A row's scales as stored, in groups of `B` bytes.
 #[derive(Clone, Copy)]
 struct Rows<'a, const B: usize> {

@@ -7,7 +7,7 @@ use super::plan::{Plan, spread};
 use super::prepared::SUM;
 use super::scales::{Laid, Room, Which};
 use super::weights::offset;
-use super::{Prepared, Rows, Scales, Values};
+use super::{AllScales, Prepared, Rows, Scales, Values};
 use crate::lanes::LANES;
 use crate::level::Level;
 
@@ -45,6 +45,7 @@ pub(super) struct Place<'a> {
     pub(super) rows: Rows<'a>,
     /// Of all rows, in place of those of `rows`.
     pub(super) scales: Scales<'a>,
+    pub(super) zeros: Option<Scales<'a>>,
     pub(super) level: Level,
     pub(super) first_row: usize,
     pub(super) count: usize,
@@ -94,7 +95,7 @@ pub(super) struct Band<'a, const C: usize> {
 pub(super) fn dot(
     level: Level,
     rows: Rows<'_>,
-    scales: Scales<'_>,
+    AllScales { scales, zeros }: AllScales<'_>,
     x: Prepared<'_>,
     plan: Plan,
     out: &mut [f32],
@@ -102,6 +103,7 @@ pub(super) fn dot(
     let place = Place {
         rows,
         scales,
+        zeros,
         level,
         first_row: 0,
         count: 0,
@@ -217,13 +219,13 @@ impl<const C: usize> Band<'_, C> {
 
     /// Fills a column of the segment.
     fn lay_out(&mut self, c: usize, x: &Prepared<'_>) {
-        let Place { rows, plan, first_block, blocks, .. } = self.place;
+        let Place { rows, zeros, plan, first_block, blocks, .. } = self.place;
         let Values::Int { sums, step, .. } = x.values else { unreachable!("integers only") };
         spread(x.scales, plan.x_run, first_block, blocks, self.segment.scales[c]);
         let groups = blocks.next_multiple_of(LANES);
         let totals = &mut self.segment.corrections[c][..groups];
         total(sums, plan.block / SUM, first_block, blocks, totals);
-        if rows.blocks.zeros.is_some() {
+        if zeros.is_some() {
             for (out, &total) in self.segment.sums[c].iter_mut().zip(&*totals) {
                 *out = total as f32 * step;
             }

@@ -1,7 +1,7 @@
 //! The products of [`Kernels`]; lengths are checked here and nowhere below.
 
 use super::prepared::check_expand;
-use super::{Prepared, Rows, Scales, StoredScales, float};
+use super::{AllScales, Prepared, Rows, Scales, StoredScales, float};
 use crate::kernels::check_blocks;
 use crate::{Blocks, Element, Kernels, reference};
 
@@ -89,11 +89,13 @@ impl Kernels {
     #[track_caller]
     pub fn dot_prepared(self, rows: Rows<'_>, x: Prepared<'_>, out: &mut [f32]) {
         rows.check_scales();
-        self.dot_in_blocks(rows, Scales::F32(rows.blocks.scales), x, out);
+        let scales =
+            AllScales { scales: Scales::F32(rows.blocks.scales), zeros: rows.blocks.zeros.map(Scales::F32) };
+        self.dot_in_blocks(rows, scales, x, out);
     }
 
-    /// [`dot_prepared`](Kernels::dot_prepared) with scales as files store them, which become f32 a few at a time: `scale` is what is stored, times or divided
-    /// by the scale of the tensor, rounded. `rows.blocks.scales` is not looked at.
+    /// [`dot_prepared`](Kernels::dot_prepared) with scales and zero points as files store them, which become f32 a few at a time: `scale` is what is stored,
+    /// times or divided by the scale of the tensor, rounded; so is `zero`. `rows.blocks.scales` and `rows.blocks.zeros` are not looked at.
     ///
     /// ```
     /// use lowbit_kernels::{Blocks, Element, Factor, Kernels, Prepared, Rows, ScaleType, StoredScales, Values};
@@ -107,24 +109,46 @@ impl Kernels {
     /// let rows = Rows { element: Element::E2m1, count: 2, len: 2, codes: &[0x72, 0xa1], blocks };
     /// let scales = StoredScales { kind: ScaleType::E4m3, bytes: &[0x40, 0x30], factor: Factor::Multiply(10.0) };
     /// let mut out = [0.0; 2];
-    /// kernels.dot_stored(rows, scales, x, &mut out);
+    /// kernels.dot_stored(rows, scales, None, x, &mut out);
     /// assert_eq!(out, [-420.0, 27.5]); // (3 - 24) * 20, (1.5 + 4) * 5
+    ///
+    /// // The same codes as UINT4, (2, 7) and (1, 10), with zero points 1 and 8: (1, 6) and (-7, 2).
+    /// let rows = Rows { element: Element::Uint { bits: 4 }, ..rows };
+    /// let zeros = StoredScales { kind: ScaleType::U8, bytes: &[1, 8], factor: Factor::None };
+    /// kernels.dot_stored(rows, scales, Some(zeros), x, &mut out);
+    /// assert_eq!(out, [-420.0, -145.0]); // (3 - 24) * 20, (-21 - 8) * 5
     /// ```
     ///
     /// # Panics
-    /// If lengths do not fit.
+    /// If lengths do not fit, or there are zero points where sums are not exact, as in [`dot_prepared`](Kernels::dot_prepared).
     #[track_caller]
-    pub fn dot_stored(self, rows: Rows<'_>, scales: StoredScales<'_>, x: Prepared<'_>, out: &mut [f32]) {
-        let rows = Rows { blocks: Blocks { scales: &[], ..rows.blocks }, ..rows };
-        let (got, each) = (scales.bytes.len(), scales.kind.bytes());
+    pub fn dot_stored(
+        self,
+        rows: Rows<'_>,
+        scales: StoredScales<'_>,
+        zeros: Option<StoredScales<'_>>,
+        x: Prepared<'_>,
+        out: &mut [f32],
+    ) {
+        let rows = Rows { blocks: Blocks { len: rows.blocks.len, scales: &[], zeros: None }, ..rows };
         assert!(rows.blocks.len > 0, "blocks of no values");
-        let want = rows.count * rows.blocks_per_row() * each;
-        assert!(got >= want, "{} rows of scales of {each} bytes take {want} bytes, got {got}", rows.count);
-        self.dot_in_blocks(rows, Scales::Stored(scales), x, out);
+        for (stored, what) in [(Some(scales), "scales"), (zeros, "zero points")] {
+            let Some(stored) = stored else { continue };
+            let (got, each) = (stored.bytes.len(), stored.kind.bytes());
+            let want = rows.count * rows.blocks_per_row() * each;
+            assert!(
+                got >= want,
+                "{} rows of {what} of {each} bytes take {want} bytes, got {got}",
+                rows.count
+            );
+        }
+        assert!(zeros.is_none() || super::are_exact(&rows, &x), "zero points of {} are f32", rows.element);
+        let scales = AllScales { scales: Scales::Stored(scales), zeros: zeros.map(Scales::Stored) };
+        self.dot_in_blocks(rows, scales, x, out);
     }
 
     #[track_caller]
-    fn dot_in_blocks(self, rows: Rows<'_>, scales: Scales<'_>, x: Prepared<'_>, out: &mut [f32]) {
+    fn dot_in_blocks(self, rows: Rows<'_>, scales: AllScales<'_>, x: Prepared<'_>, out: &mut [f32]) {
         let columns = rows.check(out.len());
         if rows.count > 0 {
             x.check(rows.len, rows.blocks.len, columns);

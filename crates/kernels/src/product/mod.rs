@@ -37,7 +37,7 @@ mod weights;
 use plan::Plan;
 pub use prepared::{Prepared, Values};
 pub use rows::Rows;
-pub(crate) use scales::Scales;
+pub(crate) use scales::{AllScales, Scales};
 pub use scales::{Factor, ScaleType, StoredScales};
 
 /// Values per block of prepared activations at most; longer blocks are summed in parts, so that sums fit 32 bits:
@@ -47,13 +47,18 @@ pub(crate) const LONGEST_BLOCK: usize = 65536;
 use crate::level::Level;
 use crate::reference;
 
-/// [`Kernels::dot_prepared`](crate::Kernels::dot_prepared) at a level, rows, columns and values being there. The scales are not those of `rows`.
-fn dot_prepared(level: Level, rows: Rows<'_>, scales: Scales<'_>, x: Prepared<'_>, out: &mut [f32]) {
-    let block = rows.blocks.len.min(x.block);
-    let integers = rows.element.exact_step(block).is_some() && matches!(x.values, Values::Int { .. });
+/// [`Kernels::dot_prepared`](crate::Kernels::dot_prepared) at a level, rows, columns and values being there. Scales and zero points are not those of
+/// `rows`, but where sums are not exact, which has f32.
+fn dot_prepared(level: Level, rows: Rows<'_>, scales: AllScales<'_>, x: Prepared<'_>, out: &mut [f32]) {
     match Plan::new(&rows, &x) {
-        Some(plan) if integers => integer::dot(level, rows, scales, x, plan, out),
-        Some(plan) => values::dot(level, rows, scales, x, plan, out),
+        Some(plan) if are_exact(&rows, &x) => integer::dot(level, rows, scales, x, plan, out),
+        Some(plan) => values::dot(level, rows, scales.scales, x, plan, out),
         None => reference::dot_prepared(rows, scales, x, out),
     }
+}
+
+/// Whether the sums of blocks are exact.
+fn are_exact(rows: &Rows<'_>, x: &Prepared<'_>) -> bool {
+    let block = rows.blocks.len.min(x.block);
+    rows.element.exact_step(block).is_some() && matches!(x.values, Values::Int { .. })
 }

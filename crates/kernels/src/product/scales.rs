@@ -30,6 +30,8 @@ pub enum ScaleType {
     E4m3,
     /// `2^(byte - 127)`, 255 is NaN.
     E8m0,
+    /// The byte itself, as zero points are stored.
+    U8,
 }
 
 impl ScaleType {
@@ -37,7 +39,7 @@ impl ScaleType {
     pub const fn bytes(self) -> usize {
         match self {
             Self::F16 | Self::Bf16 => 2,
-            Self::E4m3 | Self::E8m0 => 1,
+            Self::E4m3 | Self::E8m0 | Self::U8 => 1,
         }
     }
 }
@@ -53,7 +55,7 @@ pub enum Factor {
     Divide(f32),
 }
 
-/// Scales as files store them, one after the other: what [`Kernels::dot_stored`](crate::Kernels::dot_stored) reads in place of f32.
+/// Scales, or zero points, as files store them, one after the other: what [`Kernels::dot_stored`](crate::Kernels::dot_stored) reads in place of f32.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct StoredScales<'a> {
     /// Their type.
@@ -97,31 +99,6 @@ impl<'a> StoredScales<'a> {
     }
 }
 
-/// Which scale is that of each lane, where `run` lanes share one; as bits.
-const fn shared_by(run: usize) -> [f32; LANES] {
-    let (mut index, mut lane) = ([0.0; LANES], 0);
-    while lane < LANES {
-        index[lane] = f32::from_bits((lane / run) as u32);
-        lane += 1;
-    }
-    index
-}
-
-/// Each scale for `2^shift` lanes: 2, 4 or 8.
-#[inline(always)]
-fn repeat<L: SumLanes>(l: L, shift: u32, some: &[f32], out: &mut [[f32; LANES]]) {
-    let per_vector = LANES >> shift;
-    let index = l.bits(l.load(match shift {
-        1 => const { &shared_by(2) },
-        2 => const { &shared_by(4) },
-        _ => const { &shared_by(8) },
-    }));
-    for (vector, out) in out.iter_mut().enumerate() {
-        let Some(some) = some.get(vector * per_vector..).and_then(<[f32]>::first_chunk) else { break };
-        l.store(l.pick(some, index), out);
-    }
-}
-
 /// For the last row, and kept apart, so that no other row stores zeros.
 #[cold]
 #[inline(never)]
@@ -156,6 +133,11 @@ pub(super) fn widen_stored<L: Lanes>(
                 factor.store(l, widen::e8m0(l, bytes), out);
             }
         }
+        ScaleType::U8 => {
+            for (bytes, out) in bytes.as_chunks().0.iter().zip(out) {
+                factor.store(l, wholes(l, bytes), out);
+            }
+        }
         ScaleType::F16 => {
             for (bytes, out) in bytes.as_chunks().0.iter().zip(out) {
                 let [a, b, c, d] = halves(l, bytes);
@@ -172,6 +154,20 @@ pub(super) fn widen_stored<L: Lanes>(
             }
         }
     }
+}
+
+/// Bytes as numbers: the mantissa of 2^23 plus the byte, less that.
+#[inline(always)]
+fn wholes<L: Lanes>(l: L, bytes: &[u8; CHUNK]) -> [L::F; 4] {
+    let magic = l.splat((1 << (f32::MANTISSA_DIGITS - 1)) as f32);
+    let [a, b, c, d] = l.widen(l.load_bytes(bytes));
+    let bits = l.bits(magic);
+    [
+        l.float(a | bits) - magic,
+        l.float(b | bits) - magic,
+        l.float(c | bits) - magic,
+        l.float(d | bits) - magic,
+    ]
 }
 
 /// 16 bits each.
@@ -228,7 +224,7 @@ impl<const S: usize> Laid<S> {
     pub(super) const EMPTY: Self = Self { wide: [0.0; S], window: [0.0; S] };
 
     pub(super) fn room(&mut self) -> Room<'_> {
-        Room { wide: &mut self.wide, window: &mut self.window, from: 0, to: 0 }
+        Room { wide: &mut self.wide, window: Window { room: &mut self.window, from: 0, to: 0 } }
     }
 }
 
@@ -236,8 +232,12 @@ impl<const S: usize> Laid<S> {
 pub(super) struct Room<'a> {
     /// One for each block, where each is that of several.
     wide: &'a mut [f32],
-    /// Those of `from..to` of all rows, as f32; short rows share it.
-    window: &'a mut [f32],
+    window: Window<'a>,
+}
+
+/// Those of `from..to` of all rows, as f32; short rows share it.
+struct Window<'a> {
+    room: &'a mut [f32],
     from: usize,
     to: usize,
 }
@@ -247,6 +247,13 @@ pub(super) struct Room<'a> {
 pub(crate) enum Scales<'a> {
     F32(&'a [f32]),
     Stored(StoredScales<'a>),
+}
+
+/// Scales and zero points.
+#[derive(Clone, Copy)]
+pub(crate) struct AllScales<'a> {
+    pub(crate) scales: Scales<'a>,
+    pub(crate) zeros: Option<Scales<'a>>,
 }
 
 /// Which scales: those of `blocks` blocks from `first` on of the row whose scales begin at `start`, where each is that of `run` blocks.
@@ -260,51 +267,23 @@ pub(super) struct Which {
 }
 
 impl<'a> Scales<'a> {
-    /// One f32 for each block, for a loop of a level's own: where they are, or laid out. What follows them can be anything.
+    /// One f32 for each block: where they are, or laid out. What follows them can be anything.
     #[inline(always)]
     pub(super) fn lay_out<'r, L: SumLanes>(
         self,
         l: L,
         level: Level,
         which: Which,
-        Room { window, from, to, wide }: &'r mut Room<'_>,
+        Room { window, wide }: &'r mut Room<'_>,
     ) -> &'r [f32]
     where
         'a: 'r,
     {
         let Which { start, run, first, blocks } = which;
-        // A power of two, so that nothing is divided for each row.
-        let shift = run.trailing_zeros();
-        let repeats = matches!(run, 2 | 4 | 8) && first >> shift << shift == first;
-        if run == 1 || repeats {
-            let at = start + (first >> shift);
-            let count = (blocks + run - 1) >> shift;
-            let some = match self {
-                Self::F32(all) => {
-                    let later = all.get(at + SCALES..).unwrap_or(&[]);
-                    for line in later.iter().step_by(LANES).take(count / LANES) {
-                        l.prefetch(line);
-                    }
-                    &all[at..]
-                }
-                Self::Stored(all) => {
-                    if at < *from || at + count > *to {
-                        let most = count.next_multiple_of(CHUNK).max(FEW);
-                        (*from, *to) = (at, at + all.widen_many(level, at, most, window));
-                    }
-                    // Fewer than a chunk are left, in the last rows.
-                    if at + count > *to { &[] } else { &window[at - *from..] }
-                }
-            };
-            if run == 1 && !some.is_empty() {
-                return some;
-            }
-            // Eight can be read for each vector.
-            let vectors = blocks.div_ceil(LANES);
-            if repeats && some.len() >= ((vectors * LANES) >> shift) + LANES / 2 {
-                repeat(l, shift, some, &mut wide.as_chunks_mut().0[..vectors]);
-                return wide;
-            }
+        if run == 1
+            && let Some(some) = self.several(l, level, start + first, blocks, window)
+        {
+            return some;
         }
         if let Self::F32(all) = self
             && run >= first + blocks
@@ -317,6 +296,61 @@ impl<'a> Scales<'a> {
             self.copy(level, which, wide);
         }
         wide
+    }
+
+    /// f32 of which each is that of a run of blocks, where eight can be read for each vector; and the logarithm of the run.
+    #[inline(always)]
+    pub(super) fn shared<'r, L: SumLanes>(
+        self,
+        l: L,
+        level: Level,
+        which: Which,
+        Room { window, .. }: &'r mut Room<'_>,
+    ) -> Option<(&'r [f32], u32)>
+    where
+        'a: 'r,
+    {
+        let Which { start, run, first, blocks } = which;
+        // A power of two, so that nothing is divided for each row.
+        let shift = run.trailing_zeros();
+        if !matches!(run, 2 | 4 | 8) || first >> shift << shift != first {
+            return None;
+        }
+        let some = self.several(l, level, start + (first >> shift), (blocks + run - 1) >> shift, window)?;
+        let vectors = blocks.div_ceil(LANES);
+        (some.len() >= ((vectors * LANES) >> shift) + LANES / 2).then_some((some, shift))
+    }
+
+    /// `count` of them from `at` on and what follows: where they are, or in the window.
+    #[inline(always)]
+    fn several<'r, L: SumLanes>(
+        self,
+        l: L,
+        level: Level,
+        at: usize,
+        count: usize,
+        Window { room, from, to }: &'r mut Window<'_>,
+    ) -> Option<&'r [f32]>
+    where
+        'a: 'r,
+    {
+        match self {
+            Self::F32(all) => {
+                let later = all.get(at + SCALES..).unwrap_or(&[]);
+                for line in later.iter().step_by(LANES).take(count / LANES) {
+                    l.prefetch(line);
+                }
+                Some(&all[at..])
+            }
+            Self::Stored(all) => {
+                if at < *from || at + count > *to {
+                    let most = count.next_multiple_of(CHUNK).max(FEW);
+                    (*from, *to) = (at, at + all.widen_many(level, at, most, room));
+                }
+                // Fewer than a chunk are left, in the last rows.
+                (at + count <= *to).then(|| &room[at - *from..])
+            }
+        }
     }
 
     /// One f32 for each of up to sixteen blocks, then zeros.

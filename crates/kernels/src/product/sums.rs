@@ -9,7 +9,7 @@
 
 use super::Scales;
 use super::fine::{Any, Fine, is_fine};
-use super::groups::{Groups, InPlace, LaidOut};
+use super::groups::{Groups, InPlace, LaidOut, Shared};
 use super::integer::{Band, Place, Segment};
 use super::lanes::SumLanes;
 use super::later::Later;
@@ -42,9 +42,10 @@ pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
 /// [`add_unrolled`] of groups of `N` vectors.
 #[inline(always)]
 fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(l: L, w: W, band: &mut Band<'_, C>) {
-    match band.place.rows.blocks.zeros {
-        None => rows_with::<L, W, C, N, false>(l, w, band, &[]),
-        Some(zeros) => rows_with::<L, W, C, N, true>(l, w, band, zeros),
+    if band.place.zeros.is_some() {
+        rows_with::<L, W, C, N, true>(l, w, band);
+    } else {
+        rows_with::<L, W, C, N, false>(l, w, band);
     }
 }
 
@@ -54,7 +55,6 @@ fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const Z
     l: L,
     w: W,
     band: &mut Band<'_, C>,
-    all_zeros: &[f32],
 ) {
     let Band { place, x: ref of_columns, ref segment, ref mut room, ref mut lanes } = *band;
     let [room, room_of_zeros] = room;
@@ -95,19 +95,33 @@ fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const Z
         };
         let sum = match in_place {
             // What formats have.
-            Some(InPlace::E4m3(scales)) if N == 2 => met.add(l, &part, scales, None, sum),
-            Some(InPlace::E8m0(scales)) if N > 2 => met.add(l, &part, scales, None, sum),
-            Some(InPlace::Bf16(scales)) if N > 2 => met.add(l, &part, scales, None, sum),
-            Some(InPlace::F16(scales)) if N > 2 => met.add(l, &part, scales, None, sum),
+            Some(InPlace::E4m3(scales)) if N == 2 => met.add(l, &part, scales, NO_ZEROS, sum),
+            Some(InPlace::E8m0(scales)) if N > 2 => met.add(l, &part, scales, NO_ZEROS, sum),
+            Some(InPlace::Bf16(scales)) if N > 2 => met.add(l, &part, scales, NO_ZEROS, sum),
+            Some(InPlace::F16(scales)) if N > 2 => met.add(l, &part, scales, NO_ZEROS, sum),
             _ => {
-                let scales = place.scales.lay_out(l, place.level, which, room);
-                let zeros = if ZEROS {
-                    let zeros = Scales::F32(all_zeros).lay_out(l, place.level, which, room_of_zeros);
-                    Some(LaidOut::new(zeros, whole))
+                let zeros = if ZEROS { place.zeros } else { None };
+                let shared = place.scales.shared(l, place.level, which, room);
+                let shared_zeros = zeros.and_then(
+                    #[inline(always)]
+                    |zeros| zeros.shared(l, place.level, which, room_of_zeros),
+                );
+                if let Some(scales) = shared
+                    && zeros.is_some() == shared_zeros.is_some()
+                {
+                    let zeros = shared_zeros.map(
+                        #[inline(always)]
+                        |zeros| Shared::new(l, zeros, whole),
+                    );
+                    met.add(l, &part, Shared::new(l, scales, whole), zeros, sum)
                 } else {
-                    None
-                };
-                met.add(l, &part, LaidOut::new(scales, whole), zeros, sum)
+                    let scales = place.scales.lay_out(l, place.level, which, room);
+                    let zeros = zeros.map(
+                        #[inline(always)]
+                        |zeros| LaidOut::new(zeros.lay_out(l, place.level, which, room_of_zeros), whole),
+                    );
+                    met.add(l, &part, LaidOut::new(scales, whole), zeros, sum)
+                }
             }
         };
         for c in 0..C {
@@ -115,6 +129,8 @@ fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const Z
         }
     }
 }
+
+const NO_ZEROS: Option<LaidOut<'_>> = None;
 
 /// What all rows of a band meet.
 struct Met<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> {
@@ -139,7 +155,7 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
         l: L,
         part: &Part<'_>,
         scales: G,
-        zeros: Option<LaidOut<'_>>,
+        zeros: Option<impl Groups<L>>,
         mut sum: [L::F; C],
     ) -> [L::F; C] {
         let Self { w, whole, left, unit, ref x, ref last, ref columns, ref last_columns, .. } = *self;
@@ -317,13 +333,13 @@ impl<'a> Part<'a> {
     /// What one group of sixteen blocks has in common.
     #[inline(always)]
     fn terms<L: SumLanes>(&self, l: L, group: usize) -> Terms<L> {
-        let Place { level, rows, unit, scales, first_block, blocks, .. } = self.place;
+        let Place { level, zeros, unit, scales, first_block, blocks, .. } = self.place;
         let done = group * LANES;
         let blocks = LANES.min(blocks - done);
         let which = Which { start: self.start, first: first_block + done, blocks, ..self.place.which() };
-        let zeros = rows.blocks.zeros.map(
+        let zeros = zeros.map(
             #[inline(always)]
-            |all| l.load(&Scales::F32(all).sixteen(level, which)),
+            |zeros| l.load(&zeros.sixteen(level, which)),
         );
         let scales = l.load(&scales.sixteen(level, which));
         Terms { unit: Some(l.splat(unit)), scales, zeros }

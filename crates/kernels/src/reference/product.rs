@@ -1,7 +1,7 @@
 //! Products, one value after the other, in the lanes that the definition names.
 
 use super::codec::{decode_at, value_at};
-use crate::product::{Factor, LONGEST_BLOCK, Prepared, Rows, ScaleType, Scales, Values};
+use crate::product::{AllScales, Factor, LONGEST_BLOCK, Prepared, Rows, ScaleType, Scales, Values};
 use crate::{Blocks, Element};
 use half::{bf16, f16};
 use lowbit_scalar::{E4M3, E8M0, pack};
@@ -26,12 +26,15 @@ pub(crate) fn dot_f32(rows: &[f32], x: &[f32], len: usize, out: &mut [f32]) {
 }
 
 /// `lane[k mod 16] += (s_k * scale) * x_scale`.
-pub(crate) fn dot_prepared(rows: Rows<'_>, scales: Scales<'_>, x: Prepared<'_>, out: &mut [f32]) {
+pub(crate) fn dot_prepared(rows: Rows<'_>, scales: AllScales<'_>, x: Prepared<'_>, out: &mut [f32]) {
     let columns = out.len() / rows.count.max(1);
     for (row, (codes, blocks)) in rows.iter().enumerate() {
-        let scale = |block| scale_at(scales, row * rows.blocks_per_row() + block);
+        let index = |block| row * rows.blocks_per_row() + block;
+        let scale = |block| scale_at(scales.scales, index(block));
+        let zero = |block| scales.zeros.map(|zeros| scale_at(zeros, index(block)));
         for column in 0..columns {
-            out[row * columns + column] = row_prepared(rows.element, codes, blocks, scale, x.column(column));
+            out[row * columns + column] =
+                row_prepared(rows.element, codes, blocks, (scale, zero), x.column(column));
         }
     }
 }
@@ -48,6 +51,7 @@ fn scale_at(scales: Scales<'_>, index: usize) -> f32 {
         ScaleType::Bf16 => bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
         ScaleType::E4m3 => E4M3::from_bits(bytes[0]).to_f32(),
         ScaleType::E8m0 => E8M0::from_bits(bytes[0]).to_f32(),
+        ScaleType::U8 => f32::from(bytes[0]),
     };
     match all.factor {
         Factor::None => stored,
@@ -60,7 +64,7 @@ fn row_prepared(
     e: Element,
     codes: &[u8],
     blocks: Blocks<'_>,
-    scale: impl Fn(usize) -> f32,
+    (scale, zero): (impl Fn(usize) -> f32, impl Fn(usize) -> Option<f32>),
     x: Prepared<'_>,
 ) -> f32 {
     let block = blocks.len.min(x.block);
@@ -75,9 +79,8 @@ fn row_prepared(
                 let exact = (start..end).map(|j| w(j) as i32 * i32::from(x[j])).sum::<i32>() as f32;
                 let products =
                     if (start..end).any(|j| w(j).is_nan()) { f32::NAN } else { exact * (w_step * step) };
-                let zeros = blocks.zeros.map(|zeros| zeros[start / blocks.len]);
                 let activations = (start..end).map(|j| i32::from(x[j])).sum::<i32>() as f32 * step;
-                zeros.map_or(products, |zero| products - zero * activations)
+                zero(start / blocks.len).map_or(products, |zero| products - zero * activations)
             }
             (None, Values::Int { codes: x, step, .. }) => {
                 block_of_floats(start..end, |j| value_at(e, codes, blocks, j), |j| f32::from(x[j]) * step)

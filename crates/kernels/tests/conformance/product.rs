@@ -513,8 +513,7 @@ fn scales_as_they_are_stored() {
                 };
                 let (count, columns) = ([1, 2, 3, 17][random.below(4)], [1, 1, 3][random.below(3)]);
                 let count = if len > 8000 { count.min(3) } else { count };
-                let zeros = case % 4 == 3;
-                let weights = Weights::new(&mut random, e, count, len, block, zeros, false);
+                let weights = Weights::new(&mut random, e, count, len, block, false, false);
                 let factor = match random.below(4) {
                     0 => Factor::None,
                     1 => Factor::Multiply(random.near(1e-3)),
@@ -535,25 +534,40 @@ fn scales_as_they_are_stored() {
                     })
                     .collect();
                 let stored = Window::of(&stored, random.below(5), 0x7f);
+                let scales = StoredScales { kind, bytes: stored.get(), factor };
+                // Zero points as INT4 and HQQ have them, where sums are exact.
+                let zero_kind = [ScaleType::U8, ScaleType::F16][case / 4 % 2];
+                let count_of_zeros = count * len.div_ceil(block);
+                let bytes: Vec<u8> = (0..(count_of_zeros + after) * zero_kind.bytes())
+                    .map(|_| random.bits() as u8 & 0xbf)
+                    .collect();
+                let bytes = Window::of(&bytes, random.below(5), 0x7f);
+                let zeros = (case % 4 == 3 && e.exact_step(block.min(x_block)).is_some())
+                    .then(|| StoredScales { kind: zero_kind, bytes: bytes.get(), factor: Factor::None });
                 let x = Columns::new(&mut random, INT8, columns, len, x_block, false);
                 let rows = weights.rows(e, count, len, block);
                 let rows = Rows { blocks: Blocks { scales: &[], ..rows.blocks }, ..rows };
-                let scales = StoredScales { kind, bytes: stored.get(), factor };
                 let mut want = vec![0.0; count * columns];
                 let reference = Kernels::reference();
-                x.with(reference, columns, |x| reference.dot_stored(rows, scales, x, &mut want));
+                x.with(reference, columns, |x| reference.dot_stored(rows, scales, zeros, x, &mut want));
                 // The definition: f32 scales made one by one.
                 let wide: Vec<f32> = stored.get()[..size]
                     .chunks(kind.bytes())
                     .map(|bytes| widen(kind, factor, bytes))
                     .collect();
-                let rows_of_f32 = Rows { blocks: Blocks { scales: &wide, ..rows.blocks }, ..rows };
+                let wide_zeros: Option<Vec<f32>> = zeros.map(|zeros| {
+                    let each = zero_kind.bytes();
+                    let all = zeros.bytes[..count_of_zeros * each].chunks(each);
+                    all.map(|bytes| widen(zero_kind, Factor::None, bytes)).collect()
+                });
+                let blocks = Blocks { len: block, scales: &wide, zeros: wide_zeros.as_deref() };
+                let rows_of_f32 = Rows { blocks, ..rows };
                 let mut by_f32 = vec![0.0; want.len()];
                 x.with(reference, columns, |x| reference.dot_prepared(rows_of_f32, x, &mut by_f32));
                 assert_same(&want, &by_f32, format_args!("{e} with scales of {kind:?} {factor:?}"));
                 for kernels in under_test() {
                     let mut got = Window::new(want.len(), 1, 1.25);
-                    x.with(kernels, columns, |x| kernels.dot_stored(rows, scales, x, got.get_mut()));
+                    x.with(kernels, columns, |x| kernels.dot_stored(rows, scales, zeros, x, got.get_mut()));
                     assert_same(
                         got.checked(),
                         &want,
@@ -575,6 +589,7 @@ fn widen(kind: ScaleType, factor: Factor, bytes: &[u8]) -> f32 {
         ScaleType::E8m0 => 2.0_f64.powi(i32::from(bytes[0]) - 127) as f32,
         ScaleType::Bf16 => f32::from_bits(u32::from(bytes[1]) << 24 | u32::from(bytes[0]) << 16),
         ScaleType::F16 => half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+        ScaleType::U8 => f32::from(bytes[0]),
     };
     match factor {
         Factor::None => stored,
@@ -590,7 +605,7 @@ fn scales_for_every_block() {
     let rows = Rows { element: INT8, count: 2, len: 32, codes: &[0; 64], blocks };
     let scales = StoredScales { kind: ScaleType::E4m3, bytes: &[0; 3], factor: Factor::None };
     let x = Prepared { len: 32, block: 32, values: Values::Float(&[0.0; 32]), scales: &[1.0] };
-    Kernels::best().dot_stored(rows, scales, x, &mut [0.0; 2]);
+    Kernels::best().dot_stored(rows, scales, None, x, &mut [0.0; 2]);
 }
 
 /// Codes after the last row change nothing; they are what the next call reads.
