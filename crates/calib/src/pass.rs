@@ -15,7 +15,7 @@ use crate::quantizer::{Matrix, Out, Quantizer};
 use crate::rules::{Chosen, Extremes, SearchBuffers};
 
 /// Values of a band: 32 KB of f32, read or widened, which stay in the first- or second-level cache, as does the band after it.
-const BAND: usize = 8192;
+const BAND: usize = 4096;
 /// Values of a cache line.
 const LINE: usize = 16;
 /// Values of a strip of tiles: 4 MB of f32, which stays in the cache that cores share. Whole rows of a layer, one after the other, are

@@ -36,10 +36,13 @@ pub(crate) enum Level {
 macro_rules! on {
     ($level:expr, $l:ident => $call:expr) => {
         match $level {
-            Level::Wide => {
-                let $l = $crate::lanes::Wide;
-                $call
-            }
+            Level::Wide => $crate::level::apart(
+                #[inline(always)]
+                || {
+                    let $l = $crate::lanes::Wide;
+                    $call
+                },
+            ),
             #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
             Level::Sse4_2(token) => on!(@ token, $l => $call),
             #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
@@ -65,6 +68,12 @@ macro_rules! on {
 }
 
 pub(crate) use on;
+
+/// Keeps the room that `wide` needs out of what every level calls.
+#[inline(never)]
+pub(crate) fn apart<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
 
 impl Level {
     /// The levels of this machine, the slowest first.
