@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Everything is compared as an integer, which has no NaN rules. Magnitudes are their bits. In the total order of IEEE 754 positive
-//! numbers rise with their bits and negative ones fall, so three maxima know both ends of a block, whatever its signs:
+//! numbers rise with their bits and negative ones fall, so two maxima know both ends of a block of both signs, and
+//! one end of the few others takes a second look at the block:
 //!
 //! ```text
 //! largest signed integer     the maximum, if it is not negative      else all are, and the maximum is the least unsigned integer
@@ -44,25 +45,22 @@ impl<L: Lanes> Reduction<L, 1, 1> for Magnitude {
     }
 }
 
-/// Least and largest value: signed maximum, unsigned maximum, unsigned minimum.
+/// Largest unsigned and largest signed integer: the least and the largest value where a block has both signs.
 #[derive(Clone, Copy)]
-struct Extremes;
+struct Ends;
 
-impl<L: Lanes> Reduction<L, 3, 2> for Extremes {
+impl<L: Lanes> Reduction<L, 2, 2> for Ends {
     #[inline(always)]
-    fn of(self, _: L, bits: L::U) -> [L::U; 3] {
-        [bits; 3]
+    fn of(self, _: L, bits: L::U) -> [L::U; 2] {
+        [bits; 2]
     }
     #[inline(always)]
-    fn join(self, l: L, a: [L::U; 3], b: [L::U; 3]) -> [L::U; 3] {
-        [l.max(a[0], b[0]), l.max_unsigned(a[1], b[1]), l.min_unsigned(a[2], b[2])]
+    fn join(self, l: L, a: [L::U; 2], b: [L::U; 2]) -> [L::U; 2] {
+        [l.max_unsigned(a[0], b[0]), l.max(a[1], b[1])]
     }
     #[inline(always)]
-    fn results(self, l: L, [signed, unsigned, least]: [L::U; 3]) -> [L::U; 2] {
-        let zero = l.splat_bits(0);
-        let min = l.select(l.gt(zero, unsigned), unsigned, least);
-        let max = l.select(l.gt(zero, signed), least, signed);
-        [min, max]
+    fn results(self, _: L, seen: [L::U; 2]) -> [L::U; 2] {
+        seen
     }
 }
 
@@ -80,7 +78,28 @@ pub(crate) fn absmax<L: Lanes>(l: L, x: &[f32], block: usize, out: &mut [f32]) {
 /// The least and the largest value of each block, in the IEEE 754 total order.
 #[inline(always)]
 pub(crate) fn min_max<L: Lanes>(l: L, x: &[f32], block: usize, min: &mut [f32], max: &mut [f32]) {
-    reduce(l, x, block, Extremes, [min, max]);
+    reduce(l, x, block, Ends, [&mut *min, &mut *max]);
+    for ((x, min), max) in x.chunks(block).zip(min).zip(max) {
+        if min.is_sign_positive() {
+            *min = least_unsigned(l, x);
+        } else if max.is_sign_negative() {
+            *max = least_unsigned(l, x);
+        }
+    }
+}
+
+/// The value nearest to zero of a block of one sign.
+#[inline(always)]
+fn least_unsigned<L: Lanes>(l: L, x: &[f32]) -> f32 {
+    let (vectors, rest) = x.as_chunks::<LANES>();
+    let mut least = l.splat_bits(u32::MAX);
+    for x in vectors {
+        least = l.min_unsigned(least, l.bits(l.load(x)));
+    }
+    let mut lanes = [0.0; LANES];
+    l.store(l.float(least), &mut lanes);
+    let least = lanes.iter().chain(rest).fold(u32::MAX, |least, x| least.min(x.to_bits()));
+    f32::from_bits(least)
 }
 
 #[inline(always)]
