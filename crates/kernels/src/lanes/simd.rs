@@ -19,7 +19,6 @@ use crate::output::Output;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use crate::planes::Planes;
 use crate::{Element, encode};
-use core::array::from_fn;
 use fearless_simd::prelude::*;
 use fearless_simd::{
     Bytes, Select, Simd as Token, f32x16, i32x16, mask32x16, u8x16, u8x32, u8x64, u16x32, u32x16, u64x8,
@@ -47,7 +46,7 @@ static WINDOWS: [([u8; CHUNK], [u16; CHUNK / 2]); 7] = {
     windows
 };
 
-/// Sixteen values, in the form that the level looks up; the compiler drops the other.
+/// Sixteen values, in the form that the level looks up: bytes where it does not fold.
 #[derive(Clone, Copy)]
 pub(crate) struct Table<S: Token> {
     values: f32x16<S>,
@@ -335,10 +334,13 @@ impl<S: Token> Lanes for Simd<S> {
 
     #[inline(always)]
     fn table(self, values: &[f32; 16]) -> Self::Table {
-        let bytes = from_fn(
-            #[inline(always)]
-            |byte| u8x64::block_splat(u8x16::load_array(self.0, values.map(|x| x.to_le_bytes()[byte]))),
-        );
+        let mut bytes = [u8x64::splat(self.0, 0); 4];
+        if !self.folds() {
+            for (byte, bytes) in bytes.iter_mut().enumerate() {
+                let plane = values.map(|x| x.to_le_bytes()[byte]);
+                *bytes = u8x64::block_splat(u8x16::load_array(self.0, plane));
+            }
+        }
         Table { values: self.load(values), bytes }
     }
     #[inline(always)]
