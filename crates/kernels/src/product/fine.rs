@@ -31,38 +31,41 @@ const fn nan(e: Element) -> Option<(u8, u8)> {
 
 /// How a level looks magnitudes up.
 pub(crate) struct Tables {
-    /// Bytes of the magnitude of each code without its sign, the lowest first.
+    /// Bytes of the magnitude of each code without its sign, the lowest first. The highest is 0xff for the NaN of OCP's E4M3.
     pub(crate) planes: [[u8; 128]; 3],
     /// By the exponent: what is added to a mantissa, and the two bytes of `2^s`.
     pub(crate) lead: [u8; 16],
     pub(crate) powers: [[u8; 16]; 2],
 }
 
-pub(crate) static TABLES: Tables = {
-    let mut tables = Tables { planes: [[0; 128]; 3], lead: [8; 16], powers: [[0; 16]; 2] };
-    tables.lead[0] = 0;
-    let mut code = 0;
-    while code < 128 {
-        let (exponent, mantissa) = (code >> 3, code & 7);
-        let shift = if exponent == 0 { 0 } else { exponent - 1 };
-        let [low, middle, high, 0] =
-            (((tables.lead[exponent] as usize + mantissa) << shift) as u32).to_le_bytes()
-        else {
-            panic!("24 bits at most")
-        };
-        (tables.planes[0][code], tables.planes[1][code], tables.planes[2][code]) = (low, middle, high);
-        let [low, high] = (1_u16 << shift).to_le_bytes();
-        (tables.powers[0][exponent], tables.powers[1][exponent]) = (low, high);
-        code += 1;
+static OCP: Tables = Tables::new(0xff);
+static FNUZ: Tables = Tables::new(3);
+
+impl Tables {
+    const fn new(highest_of_last: u8) -> Self {
+        let mut tables = Self { planes: [[0; 128]; 3], lead: [8; 16], powers: [[0; 16]; 2] };
+        tables.lead[0] = 0;
+        let mut code = 0;
+        while code < 128 {
+            let (exponent, mantissa) = (code >> 3, code & 7);
+            let shift = if exponent == 0 { 0 } else { exponent - 1 };
+            let magnitude = (tables.lead[exponent] as u32 + mantissa as u32) << shift;
+            let [low, middle, high, _] = magnitude.to_le_bytes();
+            (tables.planes[0][code], tables.planes[1][code], tables.planes[2][code]) = (low, middle, high);
+            let [low, high] = (1_u16 << shift).to_le_bytes();
+            (tables.powers[0][exponent], tables.powers[1][exponent]) = (low, high);
+            code += 1;
+        }
+        tables.planes[2][127] = highest_of_last;
+        tables
     }
-    tables
-};
+}
 
 /// All codes of E4M3, in steps.
 static VALUES: [i32; 256] = {
     let (mut values, mut code) = ([0; 256], 0);
     while code < 256 {
-        let [low, middle, high] = &TABLES.planes;
+        let [low, middle, high] = &FNUZ.planes;
         let at = code % 128;
         let magnitude = i32::from_le_bytes([low[at], middle[at], high[at], 0]);
         values[code] = if code < 128 { magnitude } else { -magnitude };
@@ -81,7 +84,8 @@ pub(super) struct Fine<L: SumLanes> {
 impl<L: SumLanes> Fine<L> {
     #[inline(always)]
     pub(super) fn new(l: L, e: Element) -> Self {
-        Self { tables: l.fine_tables(&TABLES), any: Any::new(e) }
+        let tables = if e == Element::E4m3 { &OCP } else { &FNUZ };
+        Self { tables: l.fine_tables(tables), any: Any::new(e) }
     }
 }
 
@@ -109,12 +113,12 @@ impl<L: SumLanes> Weights<L> for Fine<L> {
         l.fine_dot(weights, x)
     }
     #[inline(always)]
-    fn see(self, l: L, seen: L::B, codes: &[u8; CHUNK]) -> L::B {
-        self.any.see(l, seen, codes)
+    fn see(self, l: L, seen: L::B, weights: Self::Loaded) -> L::B {
+        l.max_bytes(seen, l.fine_nan(weights))
     }
     #[inline(always)]
-    fn saw_nan(self, l: L, seen: L::B) -> bool {
-        l.any_byte_above(seen, 0xfe)
+    fn sees_nan(self) -> bool {
+        self.any.left == 0x7f
     }
     #[inline(always)]
     fn is_nan(self, codes: &[u8]) -> bool {
@@ -135,14 +139,14 @@ impl Any {
         Self { left, add }
     }
 
+    /// Without a way out, so that the compiler vectorises it.
     #[inline(always)]
-    fn see<L: SumLanes>(self, l: L, seen: L::B, codes: &[u8; CHUNK]) -> L::B {
-        let codes = l.and_bytes(l.load_bytes(codes), l.splat_byte(self.left));
-        l.max_bytes(seen, l.add_bytes(codes, l.splat_byte(self.add)))
-    }
-
     fn contains_nan(self, codes: &[u8]) -> bool {
-        codes.iter().any(|code| (code & self.left).wrapping_add(self.add) == 0xff)
+        let mut largest = 0;
+        for code in codes {
+            largest = largest.max((code & self.left).wrapping_add(self.add));
+        }
+        largest == 0xff
     }
 }
 
@@ -170,12 +174,8 @@ impl<L: SumLanes> Weights<L> for Any {
         l.ints(&by_table(&weights, x))
     }
     #[inline(always)]
-    fn see(self, l: L, seen: L::B, codes: &[u8; CHUNK]) -> L::B {
-        self.see(l, seen, codes)
-    }
-    #[inline(always)]
-    fn saw_nan(self, l: L, seen: L::B) -> bool {
-        l.any_byte_above(seen, 0xfe)
+    fn sees_nan(self) -> bool {
+        false
     }
     #[inline(always)]
     fn is_nan(self, codes: &[u8]) -> bool {

@@ -88,6 +88,8 @@ pub(crate) trait SumLanes: Lanes {
     type FineWeights: Copy;
     fn fine_tables(self, tables: &Tables) -> Self::Fine;
     fn fine_weights(self, tables: Self::Fine, codes: &[u8; CHUNK]) -> Self::FineWeights;
+    /// A byte above 0x7e for each OCP code that is NaN, none for others.
+    fn fine_nan(self, weights: Self::FineWeights) -> Self::B;
     /// Sixteen sums of 4 neighbouring products with activations above -128.
     fn fine_dot(self, weights: Self::FineWeights, x: &[i8; CHUNK]) -> Self::I;
     /// The larger bytes, unsigned.

@@ -168,8 +168,8 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
             let mut sums = [[l.ints(&[0; LANES]); N]; C];
             for i in 0..N {
                 l.prefetch(&later[group][i]);
-                seen = w.see(l, seen, &codes[group][i]);
                 let weights = w.load(l, &codes[group][i]);
+                seen = w.see(l, seen, weights);
                 for c in 0..C {
                     sums[c][i] = w.dot(l, weights, &x[c][group][i]);
                 }
@@ -185,15 +185,12 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
             }
         }
         let mut is_nan = false;
+        if W::NAN {
+            is_nan = if w.sees_nan() { l.any_byte_above(seen, 0x7e) } else { w.is_nan(&part.codes[..bytes]) };
+        }
         if left > 0 {
             let codes = &part.codes[bytes..];
-            if W::NAN {
-                let (whole, rest) = codes[..left].as_chunks();
-                for codes in whole {
-                    seen = w.see(l, seen, codes);
-                }
-                is_nan = w.is_nan(rest);
-            }
+            is_nan = is_nan || W::NAN && w.is_nan(&codes[..left]);
             let copy;
             // What follows the row meets zeros. Nothing follows the last row.
             let codes = if let Some(codes) = codes.as_chunks::<CHUNK>().0.first_chunk::<N>() {
@@ -224,7 +221,7 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
                 sum[c] = terms.add(l, sums, last_columns[c], 0, sum[c]);
             }
         }
-        if is_nan || W::NAN && w.saw_nan(l, seen) { [l.splat(f32::NAN); C] } else { sum }
+        if is_nan { [l.splat(f32::NAN); C] } else { sum }
     }
 }
 

@@ -35,16 +35,17 @@ pub(super) trait Weights<L: SumLanes>: Copy {
 
     /// Whether codes can be NaN. Then so are all products of their row.
     const NAN: bool = false;
-    /// What has been seen of codes so far, which begins with zeros, and of some more.
+    /// What has been seen of weights so far, which begins with zeros, and of some more: NaN leaves a byte above 0x7e.
     #[inline(always)]
-    fn see(self, _: L, seen: L::B, _: &[u8; CHUNK]) -> L::B {
+    fn see(self, _: L, seen: L::B, _: Self::Loaded) -> L::B {
         seen
     }
+    /// Whether [`see`](Self::see) sees all that are NaN.
     #[inline(always)]
-    fn saw_nan(self, _: L, _: L::B) -> bool {
-        false
+    fn sees_nan(self) -> bool {
+        true
     }
-    /// Whether one of a few codes is NaN.
+    /// Whether one of the codes is NaN.
     #[inline(always)]
     fn is_nan(self, _: &[u8]) -> bool {
         false

@@ -149,6 +149,15 @@ impl<S: Token> SumLanes for Simd<S> {
         [lead | (codes & u8x64::splat(self.0, 7)), low, high, codes]
     }
     #[inline(always)]
+    fn fine_nan(self, [_, _, highest, codes]: Self::FineWeights) -> Self::B {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if self.0.level().as_avx512().is_some() {
+            return highest;
+        }
+        let _ = highest;
+        codes & u8x64::splat(self.0, 0x7f)
+    }
+    #[inline(always)]
     fn fine_dot(self, weights: Self::FineWeights, x: &[i8; CHUNK]) -> Self::I {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         {

@@ -47,6 +47,10 @@ impl SumLanes for Wide {
         *codes
     }
     #[inline(always)]
+    fn fine_nan(self, codes: Self::FineWeights) -> Self::B {
+        codes.map(|code| code & 0x7f)
+    }
+    #[inline(always)]
     fn fine_dot(self, codes: Self::FineWeights, x: &[i8; CHUNK]) -> Self::I {
         self.ints(&by_table(&codes, x))
     }
