@@ -9,7 +9,7 @@
 //! Rows with other codes, which no encoder writes but a file may hold, are laid out. That takes a pass over the scales, and a buffer.
 
 use super::lanes::SumLanes;
-use super::scales::{Factor, ScaleType, StoredScales, Which};
+use super::scales::Factor;
 use crate::lanes::{CHUNK, LANES, LINE};
 
 /// Bytes of stored scales to look ahead.
@@ -119,6 +119,29 @@ impl<L: SumLanes> Groups<L> for Shared<'_, L> {
     }
 }
 
+/// A type of stored scales, and what all rows have in common.
+pub(super) trait InPlace<L: SumLanes>: Copy {
+    /// The scales of a row.
+    type Of<'a>: Groups<L>;
+    /// Bytes of a scale.
+    const BYTES: usize;
+
+    /// Whether all of a row can be made f32 in registers.
+    fn takes(self, l: L, scales: &[u8]) -> bool;
+    /// Those of a row that has `whole` groups and perhaps one more; there are bytes for that.
+    fn of(self, bytes: &[u8], whole: usize) -> Self::Of<'_>;
+
+    /// Those of a row of so many blocks, if they are plain and there are as many bytes as it takes to tell. Asks for the scales of later rows.
+    #[inline(always)]
+    fn of_row(self, l: L, bytes: &[u8], blocks: usize, whole: usize) -> Option<Self::Of<'_>> {
+        let own = bytes.get(..blocks.next_multiple_of(CHUNK) * Self::BYTES)?;
+        for line in bytes.get(AHEAD..).unwrap_or(&[]).iter().step_by(LINE).take(own.len() / LINE) {
+            l.prefetch(line);
+        }
+        if self.takes(l, own) { Some(self.of(bytes, whole)) } else { None }
+    }
+}
+
 /// A row's scales as stored, in groups of `B` bytes.
 #[derive(Clone, Copy)]
 struct Rows<'a, const B: usize> {
@@ -127,7 +150,6 @@ struct Rows<'a, const B: usize> {
 }
 
 impl<'a, const B: usize> Rows<'a, B> {
-    /// There are bytes for a group more than the whole ones.
     #[inline(always)]
     fn new(bytes: &'a [u8], whole: usize) -> Self {
         let (groups, rest) = bytes.split_at(whole * B);
@@ -137,16 +159,15 @@ impl<'a, const B: usize> Rows<'a, B> {
 
 /// Scales that are `f16 * factor` or `f16 / factor`.
 #[derive(Clone, Copy)]
-pub(super) struct E4m3<'a, L: SumLanes> {
-    rows: Rows<'a, LANES>,
+pub(super) struct E4m3<L: SumLanes> {
     factor: L::F,
     divide: bool,
 }
 
-impl<'a, L: SumLanes> E4m3<'a, L> {
+impl<L: SumLanes> E4m3<L> {
     /// `None` where the unit cannot be a part of the factor.
     #[inline(always)]
-    fn new(l: L, factor: Factor, unit: f32, bytes: &'a [u8], whole: usize) -> Option<Self> {
+    pub(super) fn new(l: L, factor: Factor, unit: f32) -> Option<Self> {
         let unit = unit / E4M3_AS_F16;
         let (by, factor, divide) = match factor {
             Factor::None => (1.0, unit, false),
@@ -154,17 +175,39 @@ impl<'a, L: SumLanes> E4m3<'a, L> {
             Factor::Divide(by) => (by, by / unit, true),
         };
         let modest = (1.0 / MODEST..=MODEST).contains(&by.abs());
-        modest.then(|| Self { rows: Rows::new(bytes, whole), factor: l.splat(factor), divide })
-    }
-
-    #[inline(always)]
-    fn scales(self, l: L, bytes: &[u8; LANES]) -> L::F {
-        let f16 = l.scales_e4m3(bytes);
-        if self.divide { f16 / self.factor } else { f16 * self.factor }
+        if modest { Some(Self { factor: l.splat(factor), divide }) } else { None }
     }
 }
 
-impl<L: SumLanes> Groups<L> for E4m3<'_, L> {
+impl<L: SumLanes> InPlace<L> for E4m3<L> {
+    type Of<'a> = RowOfE4m3<'a, L>;
+    const BYTES: usize = 1;
+
+    #[inline(always)]
+    fn takes(self, l: L, scales: &[u8]) -> bool {
+        below(l, scales, 0, 0x7f)
+    }
+    #[inline(always)]
+    fn of(self, bytes: &[u8], whole: usize) -> Self::Of<'_> {
+        RowOfE4m3 { rows: Rows::new(bytes, whole), kind: self }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct RowOfE4m3<'a, L: SumLanes> {
+    rows: Rows<'a, LANES>,
+    kind: E4m3<L>,
+}
+
+impl<L: SumLanes> RowOfE4m3<'_, L> {
+    #[inline(always)]
+    fn scales(self, l: L, bytes: &[u8; LANES]) -> L::F {
+        let f16 = l.scales_e4m3(bytes);
+        if self.kind.divide { f16 / self.kind.factor } else { f16 * self.kind.factor }
+    }
+}
+
+impl<L: SumLanes> Groups<L> for RowOfE4m3<'_, L> {
     const WITH_UNIT: bool = true;
 
     #[inline(always)]
@@ -179,11 +222,28 @@ impl<L: SumLanes> Groups<L> for E4m3<'_, L> {
 
 /// Stamps the types of scales that take no second level.
 macro_rules! alone {
-    ($($name:ident: $bytes:expr, $widen:ident;)*) => { $(
+    ($($name:ident, $row:ident: $bytes:expr, $widen:ident, $takes:expr;)*) => { $(
         #[derive(Clone, Copy)]
-        pub(super) struct $name<'a>(Rows<'a, { $bytes }>);
+        pub(super) struct $name;
 
-        impl<L: SumLanes> Groups<L> for $name<'_> {
+        impl<L: SumLanes> InPlace<L> for $name {
+            type Of<'a> = $row<'a>;
+            const BYTES: usize = $bytes;
+
+            #[inline(always)]
+            fn takes(self, l: L, scales: &[u8]) -> bool {
+                $takes(l, scales)
+            }
+            #[inline(always)]
+            fn of(self, bytes: &[u8], whole: usize) -> Self::Of<'_> {
+                $row(Rows::new(bytes, whole))
+            }
+        }
+
+        #[derive(Clone, Copy)]
+        pub(super) struct $row<'a>(Rows<'a, { $bytes * LANES }>);
+
+        impl<L: SumLanes> Groups<L> for $row<'_> {
             const WITH_UNIT: bool = false;
 
             #[inline(always)]
@@ -199,44 +259,20 @@ macro_rules! alone {
 }
 
 alone! {
-    E8m0: LANES, scales_e8m0;
-    Bf16: 2 * LANES, scales_bf16;
-    F16: 2 * LANES, scales_f16;
+    E8m0, RowOfE8m0: 1, scales_e8m0, powers;
+    Bf16, RowOfBf16: 2, scales_bf16, any;
+    F16, RowOfF16: 2, scales_f16, any;
 }
 
-/// A row's scales as they are stored, where that is as good as f32.
-#[derive(Clone, Copy)]
-pub(super) enum InPlace<'a, L: SumLanes> {
-    E4m3(E4m3<'a, L>),
-    E8m0(E8m0<'a>),
-    Bf16(Bf16<'a>),
-    F16(F16<'a>),
+#[inline(always)]
+fn any<L: SumLanes>(_: L, _: &[u8]) -> bool {
+    true
 }
 
-impl<'a, L: SumLanes> InPlace<'a, L> {
-    /// Of a row that has `whole` groups and perhaps one more. Asks for the scales of later rows.
-    #[inline(always)]
-    pub(super) fn new(l: L, stored: StoredScales<'a>, which: Which, unit: f32, whole: usize) -> Option<Self> {
-        let bytes = stored.from(which.start + which.first);
-        let chunks = which.blocks.div_ceil(CHUNK);
-        let own = bytes.get(..chunks * CHUNK * stored.kind.bytes())?;
-        for line in bytes.get(AHEAD..).unwrap_or(&[]).iter().step_by(LINE).take(own.len() / LINE) {
-            l.prefetch(line);
-        }
-        let alone = stored.factor == Factor::None;
-        match stored.kind {
-            ScaleType::E4m3 if below(l, own, 0, 0x7f) => {
-                E4m3::new(l, stored.factor, unit, bytes, whole).map(Self::E4m3)
-            }
-            // 0 becomes 255, 255 becomes 254.
-            ScaleType::E8m0 if alone && below(l, own, 255, 254) => {
-                Some(Self::E8m0(E8m0(Rows::new(bytes, whole))))
-            }
-            ScaleType::Bf16 if alone => Some(Self::Bf16(Bf16(Rows::new(bytes, whole)))),
-            ScaleType::F16 if alone => Some(Self::F16(F16(Rows::new(bytes, whole)))),
-            _ => None,
-        }
-    }
+/// Neither 2^-127, which becomes 255, nor NaN, which becomes 254.
+#[inline(always)]
+fn powers<L: SumLanes>(l: L, scales: &[u8]) -> bool {
+    below(l, scales, 255, 254)
 }
 
 /// Whether all bytes are below a limit once that has been added, wrapped.

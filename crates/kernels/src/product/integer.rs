@@ -209,7 +209,9 @@ fn codes(x: Prepared<'_>) -> &[i8] {
 
 impl<const C: usize> Band<'_, C> {
     fn add(&mut self) {
-        if self.place.level.add_unrolled(self) {
+        let level = self.place.level;
+        let left = level.add_in_place(self);
+        if left == 0 || level.add_unrolled(self, left) {
             return;
         }
         for (c, lanes) in self.lanes.iter_mut().enumerate() {

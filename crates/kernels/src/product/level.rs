@@ -24,8 +24,12 @@ impl Level {
         on!(self, l => lanes::takes_element(l, e))
     }
 
-    pub(super) fn add_unrolled<const C: usize>(self, band: &mut Band<'_, C>) -> bool {
-        on!(self, l => sums::add_unrolled(l, band))
+    pub(super) fn add_in_place<const C: usize>(self, band: &mut Band<'_, C>) -> u32 {
+        on!(self, l => sums::add_in_place(l, band))
+    }
+
+    pub(super) fn add_unrolled<const C: usize>(self, band: &mut Band<'_, C>, some: u32) -> bool {
+        on!(self, l => sums::add_unrolled(l, band, some))
     }
 
     pub(super) fn add_rest(

@@ -68,6 +68,7 @@ pub struct StoredScales<'a> {
 
 impl<'a> StoredScales<'a> {
     /// Bytes of the scale at `index` and of all after it.
+    #[inline(always)]
     pub(crate) fn from(self, index: usize) -> &'a [u8] {
         &self.bytes[index * self.kind.bytes()..]
     }
@@ -318,7 +319,7 @@ impl<'a> Scales<'a> {
         }
         let some = self.several(l, level, start + (first >> shift), (blocks + run - 1) >> shift, window)?;
         let vectors = blocks.div_ceil(LANES);
-        (some.len() >= ((vectors * LANES) >> shift) + LANES / 2).then_some((some, shift))
+        if some.len() >= ((vectors * LANES) >> shift) + LANES / 2 { Some((some, shift)) } else { None }
     }
 
     /// `count` of them from `at` on and what follows: where they are, or in the window.
@@ -348,7 +349,7 @@ impl<'a> Scales<'a> {
                     (*from, *to) = (at, at + all.widen_many(level, at, most, room));
                 }
                 // Fewer than a chunk are left, in the last rows.
-                (at + count <= *to).then(|| &room[at - *from..])
+                if at + count <= *to { Some(&room[at - *from..]) } else { None }
             }
         }
     }

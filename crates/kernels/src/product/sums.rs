@@ -9,11 +9,11 @@
 
 use super::Scales;
 use super::fine::{Any, Fine, is_fine};
-use super::groups::{Groups, InPlace, LaidOut, Shared};
+use super::groups::{Bf16, E4m3, E8m0, F16, Groups, InPlace, LaidOut, Shared};
 use super::integer::{Band, Place, Segment};
 use super::lanes::SumLanes;
 use super::later::Later;
-use super::scales::Which;
+use super::scales::{Factor, Room, ScaleType, StoredScales, Which};
 use super::weights::{Bytes, Nibbles, Packed, Weights};
 use crate::lanes::{CHUNK, LANES};
 
@@ -23,17 +23,72 @@ pub(super) fn takes_columns<L: SumLanes>(_: L) -> bool {
     L::UNROLLED
 }
 
-/// Adds the terms of all groups of sixteen blocks, if their vectors have a loop of their own. Returns whether they have.
+/// Adds the terms of all groups of rows whose scales become f32 in registers, and returns a bit for each row that is left: a row has other scales, or the
+/// loop for these formats is another. One column, no zero points; with several columns, rows share what it takes to lay scales out.
 #[inline(always)]
-pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_, C>) -> bool {
+pub(super) fn add_in_place<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_, C>) -> u32 {
+    let (place, all) = (band.place, (1 << band.place.count) - 1);
+    let Scales::Stored(StoredScales { kind, factor, .. }) = place.scales else { return all };
+    if C != 1 || !L::WIDENS || place.zeros.is_some() || place.plan.run != 1 {
+        return all;
+    }
+    let (e, alone) = (place.rows.element, factor == Factor::None);
+    match (e.bits(), place.plan.block, kind) {
+        (4, 16, ScaleType::E4m3) => match E4m3::new(l, factor, place.unit) {
+            Some(kind) => in_place::<L, _, _, C, 2>(l, Nibbles::new(l, e), kind, band),
+            None => all,
+        },
+        (4, 32, ScaleType::E8m0) if alone => in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), E8m0, band),
+        (4, 32, ScaleType::Bf16) if alone => in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), Bf16, band),
+        (4, 32, ScaleType::F16) if alone => in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), F16, band),
+        (8, 32, ScaleType::E8m0) if alone && is_fine(e) && place.negates => {
+            in_place::<L, _, _, C, 8>(l, Fine::new(l, e), E8m0, band)
+        }
+        (8, 32, ScaleType::Bf16) if alone && !is_fine(e) => {
+            in_place::<L, _, _, C, 8>(l, Bytes::new(e), Bf16, band)
+        }
+        (8, 32, ScaleType::F16) if alone && !is_fine(e) => {
+            in_place::<L, _, _, C, 8>(l, Bytes::new(e), F16, band)
+        }
+        _ => all,
+    }
+}
+
+/// [`add_in_place`] of groups of `N` vectors.
+#[inline(always)]
+fn in_place<L: SumLanes, W: Weights<L>, K: InPlace<L>, const C: usize, const N: usize>(
+    l: L,
+    w: W,
+    kind: K,
+    band: &mut Band<'_, C>,
+) -> u32 {
+    let Scales::Stored(stored) = band.place.scales else { return 0 };
+    let all = (1 << band.place.count) - 1;
+    each_row::<L, W, C, N>(
+        l,
+        w,
+        band,
+        all,
+        #[inline(always)]
+        |met, part, which, sum, _| {
+            let bytes = &stored.bytes[(which.start + which.first) * K::BYTES..];
+            let scales = kind.of_row(l, bytes, which.blocks, met.whole)?;
+            Some(met.add(l, part, scales, NO_ZEROS, sum))
+        },
+    )
+}
+
+/// Adds the terms of all groups of sixteen blocks of some rows, one bit each, if their vectors have a loop of their own. Returns whether they have.
+#[inline(always)]
+pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_, C>, some: u32) -> bool {
     let e = band.place.rows.element;
     match (e.bits(), band.place.plan.block) {
-        (4, 16) if L::UNROLLED => rows::<L, _, C, 2>(l, Nibbles::new(l, e), band),
-        (4, 32) if L::UNROLLED => rows::<L, _, C, 4>(l, Nibbles::new(l, e), band),
+        (4, 16) if L::UNROLLED => rows::<L, _, C, 2>(l, Nibbles::new(l, e), band, some),
+        (4, 32) if L::UNROLLED => rows::<L, _, C, 4>(l, Nibbles::new(l, e), band, some),
         (8, 32) if is_fine(e) && L::FINE && band.place.negates => {
-            rows::<L, _, C, 8>(l, Fine::new(l, e), band)
+            rows::<L, _, C, 8>(l, Fine::new(l, e), band, some);
         }
-        (8, 32) if L::UNROLLED && !is_fine(e) => rows::<L, _, C, 8>(l, Bytes::new(e), band),
+        (8, 32) if L::UNROLLED && !is_fine(e) => rows::<L, _, C, 8>(l, Bytes::new(e), band, some),
         _ => return false,
     }
     true
@@ -41,11 +96,16 @@ pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
 
 /// [`add_unrolled`] of groups of `N` vectors.
 #[inline(always)]
-fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(l: L, w: W, band: &mut Band<'_, C>) {
+fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
+    l: L,
+    w: W,
+    band: &mut Band<'_, C>,
+    some: u32,
+) {
     if band.place.zeros.is_some() {
-        rows_with::<L, W, C, N, true>(l, w, band);
+        rows_with::<L, W, C, N, true>(l, w, band, some);
     } else {
-        rows_with::<L, W, C, N, false>(l, w, band);
+        rows_with::<L, W, C, N, false>(l, w, band, some);
     }
 }
 
@@ -55,79 +115,89 @@ fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const Z
     l: L,
     w: W,
     band: &mut Band<'_, C>,
+    some: u32,
 ) {
-    let Band { place, x: ref of_columns, ref segment, ref mut room, ref mut lanes } = *band;
-    let [room, room_of_zeros] = room;
-    // The last group is apart if it lacks blocks or codes.
-    let values = place.values();
-    let whole = values / (N * W::VALUES);
-    let left = values - whole * N * W::VALUES;
-    // All of one length, which is looked at here and not in the loops.
-    let mut x = [&[][..]; C];
-    // What the last group meets, which may lack blocks: then there are zeros.
-    let mut last = [[W::ZEROS; N]; C];
-    let (mut columns, mut last_columns) = ([segment.column(0); C], [segment.column(0); C]);
-    for c in 0..C {
-        let all = &W::column(of_columns[c])[place.first_value() / W::VALUES..];
-        x[c] = &all.as_chunks::<N>().0[..whole];
-        let rest = &all[whole * N..];
-        if left > 0 {
-            let some = rest.len().min(N);
-            last[c][..some].copy_from_slice(&rest[..some]);
-        }
-        (columns[c], last_columns[c]) = segment.column(c).split(whole);
+    // A loop of its own for each: what both need at once leaves too few registers.
+    let left = match band.place.plan.run {
+        2 | 4 | 8 => each_row::<L, W, C, N>(
+            l,
+            w,
+            band,
+            some,
+            #[inline(always)]
+            |met, part, which, sum, rooms| {
+                let [room, room_of_zeros] = rooms;
+                let (place, whole) = (met.place, met.whole);
+                let scales = Shared::new(l, place.scales.shared(l, place.level, which, room)?, whole);
+                let zeros = match place.zeros {
+                    Some(zeros) if ZEROS => {
+                        Some(Shared::new(l, zeros.shared(l, place.level, which, room_of_zeros)?, whole))
+                    }
+                    _ => None,
+                };
+                Some(met.add(l, part, scales, zeros, sum))
+            },
+        ),
+        _ => some,
+    };
+    if left == 0 {
+        return;
     }
-    let met = Met { w, whole, left, x, last, columns, last_columns, unit: l.splat(place.unit), place };
-    #[expect(clippy::needless_range_loop, reason = "it is the second index")]
-    for row in 0..place.count {
+    each_row::<L, W, C, N>(
+        l,
+        w,
+        band,
+        left,
+        #[inline(always)]
+        |met, part, which, sum, rooms| {
+            let [room, room_of_zeros] = rooms;
+            let (place, whole) = (met.place, met.whole);
+            let scales = LaidOut::new(place.scales.lay_out(l, place.level, which, room), whole);
+            let zeros = match place.zeros {
+                Some(zeros) if ZEROS => {
+                    Some(LaidOut::new(zeros.lay_out(l, place.level, which, room_of_zeros), whole))
+                }
+                _ => None,
+            };
+            Some(met.add(l, part, scales, zeros, sum))
+        },
+    );
+}
+
+/// Does something to the lanes of each row of some, one bit each; returns those to which it could not be done.
+#[inline(always)]
+fn each_row<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
+    l: L,
+    w: W,
+    band: &mut Band<'_, C>,
+    some: u32,
+    mut add: impl FnMut(
+        &Met<'_, L, W, C, N>,
+        &Part<'_>,
+        Which,
+        [L::F; C],
+        &mut [Room<'_>; 2],
+    ) -> Option<[L::F; C]>,
+) -> u32 {
+    let Band { place, x: ref of_columns, ref segment, ref mut room, ref mut lanes } = *band;
+    let met = Met::<L, W, C, N>::new(l, w, place, of_columns, segment);
+    let mut left = 0;
+    for row in (0..place.count).filter(|row| some >> row & 1 == 1) {
         let part = Part::new(w, place, row);
-        let which = Which { start: part.start, ..place.which() };
         let mut sum = [l.splat(0.0); C];
         for c in 0..C {
             sum[c] = l.load(&lanes[c][row]);
         }
-        // Long code is worth it for one column and no zero points.
-        let in_place = match place.scales {
-            Scales::Stored(stored) if C == 1 && !ZEROS && L::WIDENS && which.run == 1 => {
-                InPlace::new(l, stored, which, place.unit, whole)
-            }
-            _ => None,
-        };
-        let sum = match in_place {
-            // What formats have.
-            Some(InPlace::E4m3(scales)) if N == 2 => met.add(l, &part, scales, NO_ZEROS, sum),
-            Some(InPlace::E8m0(scales)) if N > 2 => met.add(l, &part, scales, NO_ZEROS, sum),
-            Some(InPlace::Bf16(scales)) if N > 2 => met.add(l, &part, scales, NO_ZEROS, sum),
-            Some(InPlace::F16(scales)) if N > 2 => met.add(l, &part, scales, NO_ZEROS, sum),
-            _ => {
-                let zeros = if ZEROS { place.zeros } else { None };
-                let shared = place.scales.shared(l, place.level, which, room);
-                let shared_zeros = zeros.and_then(
-                    #[inline(always)]
-                    |zeros| zeros.shared(l, place.level, which, room_of_zeros),
-                );
-                if let Some(scales) = shared
-                    && zeros.is_some() == shared_zeros.is_some()
-                {
-                    let zeros = shared_zeros.map(
-                        #[inline(always)]
-                        |zeros| Shared::new(l, zeros, whole),
-                    );
-                    met.add(l, &part, Shared::new(l, scales, whole), zeros, sum)
-                } else {
-                    let scales = place.scales.lay_out(l, place.level, which, room);
-                    let zeros = zeros.map(
-                        #[inline(always)]
-                        |zeros| LaidOut::new(zeros.lay_out(l, place.level, which, room_of_zeros), whole),
-                    );
-                    met.add(l, &part, LaidOut::new(scales, whole), zeros, sum)
-                }
-            }
+        let which = Which { start: part.start, ..place.which() };
+        let Some(sum) = add(&met, &part, which, sum, room) else {
+            left |= 1 << row;
+            continue;
         };
         for c in 0..C {
             l.store(sum[c], &mut lanes[c][row]);
         }
     }
+    left
 }
 
 const NO_ZEROS: Option<LaidOut<'_>> = None;
@@ -147,7 +217,31 @@ struct Met<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> {
     place: Place<'a>,
 }
 
-impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C, N> {
+impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'a, L, W, C, N> {
+    /// All rows are of one length, which is looked at here and not in the loops.
+    #[inline(always)]
+    fn new(l: L, w: W, place: Place<'a>, of_columns: &[&'a [i8]; C], segment: &'a Segment<'_, C>) -> Self {
+        // The last group is apart if it lacks blocks or codes.
+        let values = place.values();
+        let whole = values / (N * W::VALUES);
+        let left = values - whole * N * W::VALUES;
+        let mut x = [&[][..]; C];
+        // What the last group meets, which may lack blocks: then there are zeros.
+        let mut last = [[W::ZEROS; N]; C];
+        let (mut columns, mut last_columns) = ([segment.column(0); C], [segment.column(0); C]);
+        for c in 0..C {
+            let all = &W::column(of_columns[c])[place.first_value() / W::VALUES..];
+            x[c] = &all.as_chunks::<N>().0[..whole];
+            let rest = &all[whole * N..];
+            if left > 0 {
+                let some = rest.len().min(N);
+                last[c][..some].copy_from_slice(&rest[..some]);
+            }
+            (columns[c], last_columns[c]) = segment.column(c).split(whole);
+        }
+        Self { w, whole, left, x, last, columns, last_columns, unit: l.splat(place.unit), place }
+    }
+
     /// Adds the terms of a row's groups to its lanes.
     #[inline(always)]
     fn add<G: Groups<L>>(
@@ -184,13 +278,8 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
                 sum[c] = terms.add(l, sums, columns[c], group, sum[c]);
             }
         }
-        let mut is_nan = false;
-        if W::NAN {
-            is_nan = if w.sees_nan() { l.any_byte_above(seen, 0x7e) } else { w.is_nan(&part.codes[..bytes]) };
-        }
         if left > 0 {
             let codes = &part.codes[bytes..];
-            is_nan = is_nan || W::NAN && w.is_nan(&codes[..left]);
             let copy;
             // What follows the row meets zeros. Nothing follows the last row.
             let codes = if let Some(codes) = codes.as_chunks::<CHUNK>().0.first_chunk::<N>() {
@@ -206,6 +295,9 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
                 }
                 part.later.codes(l, bytes + i * CHUNK);
                 let weights = w.load(l, &codes[i]);
+                if (i + 1) * W::VALUES <= left {
+                    seen = w.see(l, seen, weights);
+                }
                 for c in 0..C {
                     sums[c][i] = w.dot(l, weights, &last[c][i]);
                 }
@@ -221,7 +313,13 @@ impl<L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'_, L, W, C
                 sum[c] = terms.add(l, sums, last_columns[c], 0, sum[c]);
             }
         }
-        if is_nan { [l.splat(f32::NAN); C] } else { sum }
+        if !W::NAN {
+            return sum;
+        }
+        // What is seen is whole vectors: the next row follows in the last one.
+        let (own, rest) = part.codes[..bytes + left].split_at(bytes + left / CHUNK * CHUNK);
+        let is_nan = if w.sees_nan() { l.any_byte_above(seen, 0x7e) } else { w.is_nan(own) };
+        if is_nan || w.is_nan(rest) { [l.splat(f32::NAN); C] } else { sum }
     }
 }
 
