@@ -1,7 +1,8 @@
 //! Products of a weight of 4096 or 576 columns, one to sixteen columns of activations, beside reading the same bytes and ggml's `vec_dot`.
 //!
 //! GB/s count 4 bytes for every weight and column; *packed* is what is read of the weight, *of read* its ratio to reading the codes
-//! and doing nothing. ggml multiplies row by row, with q8_0 activations made before, as ours are.
+//! and doing nothing, under the same conditions: over and over, or in turn with ggml, whose weights push ours out of the caches. ggml
+//! multiplies row by row, with q8_0 activations made before, as ours are.
 
 use lowbit_benches::{
     FORMATS, PRODUCTS, Product, ProductCase, Rate, Subject, Words, in_turn, levels, read_rate,
@@ -73,10 +74,21 @@ pub(crate) fn print(words: &Words, peer: &Peer) {
     }
 }
 
-/// GB/s of reading the codes.
+/// GB/s of reading the codes, over and over.
 fn read_codes(case: &ProductCase) -> f64 {
     let (_, words, _) = bytemuck::pod_align_to::<u8, f32>(case.codes());
     read_rate(words, BUDGET).gb_per_s(4 * words.len())
+}
+
+/// GB/s of reading the codes in turn with something else, whose own weights push them out of the caches.
+fn read_in_turn(case: &mut ProductCase, other: &mut dyn FnMut(&mut ProductCase)) -> f64 {
+    let words = |case: &ProductCase| bytemuck::pod_align_to::<u8, f32>(case.codes()).1.len();
+    let mut read = |case: &mut ProductCase| {
+        let (_, words, _) = bytemuck::pod_align_to::<u8, f32>(case.codes());
+        Kernels::best().absmax(std::hint::black_box(words), words.len(), &mut [0.0]);
+    };
+    let bytes = 4 * words(case);
+    in_turn(case, BUDGET, &mut [&mut read, other])[0].gb_per_s(bytes)
 }
 
 fn row(
@@ -93,6 +105,11 @@ fn row(
     let mut runs: Vec<&mut dyn FnMut(&mut ProductCase)> = vec![&mut ours];
     runs.extend(theirs.iter_mut().map(|run| &mut **run as &mut dyn FnMut(&mut ProductCase)));
     let best = in_turn(case, BUDGET, &mut runs);
+    // What a neighbour pushes out of the caches, it pushes out for both.
+    let read = match &mut theirs {
+        Some(other) => read_in_turn(case, &mut **other),
+        None => read,
+    };
     let packed = best[0].gb_per_s(case.packed_bytes());
     let all = |rate: Rate| rate.gb_per_s(4 * case.len() * product.columns);
     let (ggml, factor) = match best.get(1) {
