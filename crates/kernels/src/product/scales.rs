@@ -69,13 +69,13 @@ pub struct StoredScales<'a> {
 impl<'a> StoredScales<'a> {
     /// Bytes of the scale at `index` and of all after it.
     #[inline(always)]
-    pub(crate) fn from(self, index: usize) -> &'a [u8] {
+    pub(crate) fn from(&self, index: usize) -> &'a [u8] {
         &self.bytes[index * self.kind.bytes()..]
     }
 
     /// The scales from `first` on, as many whole chunks as there are, up to `most`; returns how many.
     #[inline(always)]
-    fn widen_many(self, level: Level, first: usize, most: usize, out: &mut [f32]) -> usize {
+    fn widen_many(&self, level: Level, first: usize, most: usize, out: &mut [f32]) -> usize {
         let (bytes, each) = (self.from(first), self.kind.bytes());
         let count = (bytes.len() / each).min(most) / CHUNK * CHUNK;
         let later = bytes.get(AHEAD..).unwrap_or(&[]);
@@ -97,6 +97,31 @@ impl<'a> StoredScales<'a> {
                 level.widen_stored(self.kind, self.factor, some, &[], out);
             }
         }
+    }
+}
+
+/// Which scale is that of each lane, where `run` lanes share one; as bits.
+pub(super) const fn shared_by(run: usize) -> [f32; LANES] {
+    let (mut index, mut lane) = ([0.0; LANES], 0);
+    while lane < LANES {
+        index[lane] = f32::from_bits((lane / run) as u32);
+        lane += 1;
+    }
+    index
+}
+
+/// Each scale for `2^shift` lanes: 2, 4 or 8.
+#[inline(always)]
+fn repeat<L: SumLanes>(l: L, shift: u32, some: &[f32], out: &mut [[f32; LANES]]) {
+    let per_vector = LANES >> shift;
+    let index = l.bits(l.load(match shift {
+        1 => const { &shared_by(2) },
+        2 => const { &shared_by(4) },
+        _ => const { &shared_by(8) },
+    }));
+    for (vector, out) in out.iter_mut().enumerate() {
+        let Some(some) = some[vector * per_vector..].first_chunk() else { break };
+        l.store(l.pick(some, index), out);
     }
 }
 
@@ -233,11 +258,11 @@ impl<const S: usize> Laid<S> {
 pub(super) struct Room<'a> {
     /// One for each block, where each is that of several.
     wide: &'a mut [f32],
-    window: Window<'a>,
+    pub(super) window: Window<'a>,
 }
 
 /// Those of `from..to` of all rows, as f32; short rows share it.
-struct Window<'a> {
+pub(super) struct Window<'a> {
     room: &'a mut [f32],
     from: usize,
     to: usize,
@@ -268,10 +293,11 @@ pub(super) struct Which {
 }
 
 impl<'a> Scales<'a> {
-    /// One f32 for each block: where they are, or laid out. What follows them can be anything.
+    /// One f32 for each block: where they are, or laid out. What follows them can be anything. By reference: a copy for each row would be read before it
+    /// is written.
     #[inline(always)]
     pub(super) fn lay_out<'r, L: SumLanes>(
-        self,
+        &self,
         l: L,
         level: Level,
         which: Which,
@@ -281,12 +307,15 @@ impl<'a> Scales<'a> {
         'a: 'r,
     {
         let Which { start, run, first, blocks } = which;
-        if run == 1
-            && let Some(some) = self.several(l, level, start + first, blocks, window)
-        {
-            return some;
+        if run == 1 {
+            if let Some(some) = self.several(l, level, start + first, blocks, window) {
+                return some;
+            }
+        } else if let Some((some, shift)) = self.shared(l, level, which, window) {
+            repeat(l, shift, some, &mut wide.as_chunks_mut().0[..blocks.div_ceil(LANES)]);
+            return wide;
         }
-        if let Self::F32(all) = self
+        if let Self::F32(all) = *self
             && run >= first + blocks
         {
             let scale = l.splat(all[start]);
@@ -302,11 +331,11 @@ impl<'a> Scales<'a> {
     /// f32 of which each is that of a run of blocks, where eight can be read for each vector; and the logarithm of the run.
     #[inline(always)]
     pub(super) fn shared<'r, L: SumLanes>(
-        self,
+        &self,
         l: L,
         level: Level,
         which: Which,
-        Room { window, .. }: &'r mut Room<'_>,
+        window: &'r mut Window<'_>,
     ) -> Option<(&'r [f32], u32)>
     where
         'a: 'r,
@@ -325,7 +354,7 @@ impl<'a> Scales<'a> {
     /// `count` of them from `at` on and what follows: where they are, or in the window.
     #[inline(always)]
     fn several<'r, L: SumLanes>(
-        self,
+        &self,
         l: L,
         level: Level,
         at: usize,
@@ -335,7 +364,7 @@ impl<'a> Scales<'a> {
     where
         'a: 'r,
     {
-        match self {
+        match *self {
             Self::F32(all) => {
                 let later = all.get(at + SCALES..).unwrap_or(&[]);
                 for line in later.iter().step_by(LANES).take(count / LANES) {
@@ -343,7 +372,7 @@ impl<'a> Scales<'a> {
                 }
                 Some(&all[at..])
             }
-            Self::Stored(all) => {
+            Self::Stored(ref all) => {
                 if at < *from || at + count > *to {
                     let most = count.next_multiple_of(CHUNK).max(FEW);
                     (*from, *to) = (at, at + all.widen_many(level, at, most, room));

@@ -78,17 +78,24 @@ fn in_place<L: SumLanes, W: Weights<L>, K: InPlace<L>, const C: usize, const N: 
     )
 }
 
-/// Adds the terms of all groups of sixteen blocks of some rows, one bit each, if their vectors have a loop of their own. Returns whether they have.
+/// Adds the terms of all groups of sixteen blocks of some rows, one bit each, if their vectors have a loop of their own. Returns whether they have. Zero
+/// points are what integers have.
 #[inline(always)]
 pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_, C>, some: u32) -> bool {
-    let e = band.place.rows.element;
+    let (e, zeros) = (band.place.rows.element, band.place.zeros.is_some());
     match (e.bits(), band.place.plan.block) {
-        (4, 16) if L::UNROLLED => rows::<L, _, C, 2>(l, Nibbles::new(l, e), band, some),
-        (4, 32) if L::UNROLLED => rows::<L, _, C, 4>(l, Nibbles::new(l, e), band, some),
-        (8, 32) if is_fine(e) && L::FINE && band.place.negates => {
-            rows::<L, _, C, 8>(l, Fine::new(l, e), band, some);
+        _ if !L::UNROLLED => return false,
+        (4, 16) if !zeros => rows::<L, _, C, 2, false>(l, Nibbles::new(l, e), band, some),
+        (4, 32) if !zeros => rows::<L, _, C, 4, false>(l, Nibbles::new(l, e), band, some),
+        (4, 32) => rows::<L, _, C, 4, true>(l, Nibbles::new(l, e), band, some),
+        (8, 32) if is_fine(e) => {
+            if zeros || !L::FINE || !band.place.negates {
+                return false;
+            }
+            rows::<L, _, C, 8, false>(l, Fine::new(l, e), band, some);
         }
-        (8, 32) if L::UNROLLED && !is_fine(e) => rows::<L, _, C, 8>(l, Bytes::new(e), band, some),
+        (8, 32) if !zeros => rows::<L, _, C, 8, false>(l, Bytes::new(e), band, some),
+        (8, 32) => rows::<L, _, C, 8, true>(l, Bytes::new(e), band, some),
         _ => return false,
     }
     true
@@ -96,68 +103,44 @@ pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
 
 /// [`add_unrolled`] of groups of `N` vectors.
 #[inline(always)]
-fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
+fn rows<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const ZEROS: bool>(
     l: L,
     w: W,
     band: &mut Band<'_, C>,
     some: u32,
 ) {
-    if band.place.zeros.is_some() {
-        rows_with::<L, W, C, N, true>(l, w, band, some);
-    } else {
-        rows_with::<L, W, C, N, false>(l, w, band, some);
-    }
-}
-
-/// [`rows`] with zero points or without.
-#[inline(always)]
-fn rows_with<L: SumLanes, W: Weights<L>, const C: usize, const N: usize, const ZEROS: bool>(
-    l: L,
-    w: W,
-    band: &mut Band<'_, C>,
-    some: u32,
-) {
-    // A loop of its own for each: what both need at once leaves too few registers.
-    let left = match band.place.plan.run {
-        2 | 4 | 8 => each_row::<L, W, C, N>(
+    // Here and not in the loop, which would copy them for each row.
+    let Place { level, scales, zeros, .. } = band.place;
+    let zeros = zeros.filter(|_| ZEROS).unwrap_or(scales);
+    let mut some = some;
+    // Each row of INT4 with zero points lays two out: what blocks share is worth a loop of its own, which reads it as it is.
+    if ZEROS && C == 1 && N == 4 && matches!(band.place.plan.run, 2 | 4 | 8) {
+        some = each_row::<L, W, C, N>(
             l,
             w,
             band,
             some,
             #[inline(always)]
-            |met, part, which, sum, rooms| {
-                let [room, room_of_zeros] = rooms;
-                let (place, whole) = (met.place, met.whole);
-                let scales = Shared::new(l, place.scales.shared(l, place.level, which, room)?, whole);
-                let zeros = match place.zeros {
-                    Some(zeros) if ZEROS => {
-                        Some(Shared::new(l, zeros.shared(l, place.level, which, room_of_zeros)?, whole))
-                    }
-                    _ => None,
-                };
-                Some(met.add(l, part, scales, zeros, sum))
+            |met, part, which, sum, [room, room_of_zeros]| {
+                let scales = scales.shared(l, level, which, &mut room.window)?;
+                let zeros = zeros.shared(l, level, which, &mut room_of_zeros.window)?;
+                let zeros = Shared::new(l, zeros, met.whole);
+                Some(met.add(l, part, Shared::new(l, scales, met.whole), Some(zeros), sum))
             },
-        ),
-        _ => some,
-    };
-    if left == 0 {
-        return;
+        );
     }
     each_row::<L, W, C, N>(
         l,
         w,
         band,
-        left,
+        some,
         #[inline(always)]
-        |met, part, which, sum, rooms| {
-            let [room, room_of_zeros] = rooms;
-            let (place, whole) = (met.place, met.whole);
-            let scales = LaidOut::new(place.scales.lay_out(l, place.level, which, room), whole);
-            let zeros = match place.zeros {
-                Some(zeros) if ZEROS => {
-                    Some(LaidOut::new(zeros.lay_out(l, place.level, which, room_of_zeros), whole))
-                }
-                _ => None,
+        |met, part, which, sum, [room, room_of_zeros]| {
+            let scales = LaidOut::new(scales.lay_out(l, level, which, room), met.whole);
+            let zeros = if ZEROS {
+                Some(LaidOut::new(zeros.lay_out(l, level, which, room_of_zeros), met.whole))
+            } else {
+                None
             };
             Some(met.add(l, part, scales, zeros, sum))
         },
@@ -305,9 +288,9 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'a, L, 
             let count = self.place.blocks - whole * LANES;
             let zeros = zeros.map(
                 #[inline(always)]
-                |zeros| first(l, zeros.last(l), count),
+                |zeros| up_to(l, zeros.last(l), count),
             );
-            let terms = Terms { unit, scales: first(l, scales.last(l), count), zeros };
+            let terms = Terms { unit, scales: up_to(l, scales.last(l), count), zeros };
             for c in 0..C {
                 let sums = l.sum_neighbours(sums[c]);
                 sum[c] = terms.add(l, sums, last_columns[c], 0, sum[c]);
@@ -458,7 +441,7 @@ impl<L: SumLanes> Terms<L> {
 
 /// The first `count` lanes, and zeros after them.
 #[inline(always)]
-fn first<L: SumLanes>(l: L, lanes: L::F, count: usize) -> L::F {
+pub(super) fn up_to<L: SumLanes>(l: L, lanes: L::F, count: usize) -> L::F {
     const INDEX: [f32; LANES] =
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
     let inside = l.gt_f32(l.splat(count as f32), l.load(&INDEX));

@@ -8,10 +8,12 @@
 //! Lanes of a block start with their first product: adding it to +0.0 would only make +0.0 of -0.0, and the lanes of the row, which the sum of the block
 //! is added to, are never -0.0.
 
+use super::groups::{Groups, LaidOut};
 use super::lanes::{SumLanes, WithDecoder};
 use super::later::Later;
 use super::plan::Plan;
 use super::scales::{Room, Which};
+use super::sums::up_to;
 use super::{Rows, Scales};
 use crate::decode::Decoder;
 use crate::lanes::{CHUNK, LANES};
@@ -76,7 +78,7 @@ impl<L: SumLanes, const C: usize> WithDecoder<L> for Band<'_, '_, C> {
             let later = Later::new(&rows.codes[place * strides.0 + skip..], &[]);
             let codes = &later.all_codes()[..bytes];
             let which = Which { start: place * strides.1, run: plan.run, first: first_block, blocks };
-            let scales = scales.lay_out(l, level, which, room);
+            let scales = LaidOut::new(scales.lay_out(l, level, which, room), blocks / LANES);
             let mut sum = [l.splat(0.0); C];
             for c in 0..C {
                 sum[c] = l.load(&lanes[c][lane]);
@@ -102,16 +104,12 @@ impl<L: SumLanes, const C: usize> WithDecoder<L> for Band<'_, '_, C> {
                         quarters[c][quarter % 4] = sums[c];
                     }
                 }
-                let scales = &scales[group * LANES..];
-                let padded;
                 let scales = if left < LANES {
                     // What follows them may be infinite.
-                    padded = pad(&scales[..left]);
-                    &padded
+                    up_to(l, scales.last(l), left)
                 } else {
-                    scales.first_chunk().unwrap()
+                    scales.group(l, group)
                 };
-                let scales = l.load(scales);
                 for c in 0..C {
                     let x_scales = l.load(&self.x_scales[c].as_chunks().0[group]);
                     sum[c] = sum[c] + (l.add_quarters(quarters[c]) * scales) * x_scales;
@@ -122,14 +120,6 @@ impl<L: SumLanes, const C: usize> WithDecoder<L> for Band<'_, '_, C> {
             }
         }
     }
-}
-
-/// Fewer than sixteen numbers, then zeros.
-#[inline(never)]
-fn pad(some: &[f32]) -> [f32; LANES] {
-    let mut all = [0.0; LANES];
-    all[..some.len()].copy_from_slice(some);
-    all
 }
 
 /// Up to sixteen blocks in whole chunks.
