@@ -15,11 +15,13 @@ pub(crate) fn min_max(x: &[f32], block: usize, min: &mut [f32], max: &mut [f32])
     }
 }
 
-/// The least magnitude, infinity at most, and the largest one.
+/// The least magnitude, infinity at most, and the largest one. As integers: what `f32::min` makes of a signalling NaN depends on the machine.
 pub(crate) fn magnitude_range(x: &[f32]) -> (f32, f32) {
-    x.iter().map(|x| x.abs()).fold((f32::INFINITY, 0.0), |(least, largest), x| {
-        (least.min(x), f32::from_bits(largest.to_bits().max(x.to_bits())))
-    })
+    let (least, largest) = x
+        .iter()
+        .map(|x| x.abs().to_bits())
+        .fold((f32::INFINITY.to_bits(), 0), |(least, largest), x| (least.min(x), largest.max(x)));
+    (f32::from_bits(least), f32::from_bits(largest))
 }
 
 /// The index of the first infinity or NaN.
