@@ -11,7 +11,7 @@
 //! A row with a NaN has NaN for all its results, so that is asked for once a row.
 
 use super::lanes::SumLanes;
-use super::weights::Weights;
+use super::weights::{Weights, in_order};
 use crate::Element;
 use crate::lanes::CHUNK;
 
@@ -97,12 +97,8 @@ impl<L: SumLanes> Weights<L> for Fine<L> {
     const NAN: bool = true;
 
     #[inline(always)]
-    fn bytes(self) -> usize {
-        CHUNK
-    }
-    #[inline(always)]
     fn column(x: &[i8]) -> &[Self::X] {
-        x[..x.len() / 2].as_chunks().0
+        in_order(x)
     }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
@@ -158,12 +154,8 @@ impl<L: SumLanes> Weights<L> for Any {
     const NAN: bool = true;
 
     #[inline(always)]
-    fn bytes(self) -> usize {
-        CHUNK
-    }
-    #[inline(always)]
     fn column(x: &[i8]) -> &[Self::X] {
-        x[..x.len() / 2].as_chunks().0
+        in_order(x)
     }
     #[inline(always)]
     fn load(self, _: L, codes: &[u8]) -> Self::Loaded {

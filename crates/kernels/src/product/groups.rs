@@ -9,7 +9,7 @@
 //! Rows with other codes, which no encoder writes but a file may hold, are laid out. That takes a pass over the scales, and a buffer.
 
 use super::lanes::SumLanes;
-use super::scales::{Factor, shared_by};
+use super::scales::Factor;
 use crate::lanes::{CHUNK, LANES, LINE};
 
 /// Bytes of stored scales to look ahead.
@@ -94,6 +94,16 @@ impl<'a, L: SumLanes> Shared<'a, L> {
         };
         Self { some, step: LANES >> shift, whole, index: l.bits(l.load(index)) }
     }
+}
+
+/// Which scale is that of each lane, where `run` lanes share one; as bits.
+const fn shared_by(run: usize) -> [f32; LANES] {
+    let (mut index, mut lane) = ([0.0; LANES], 0);
+    while lane < LANES {
+        index[lane] = f32::from_bits((lane / run) as u32);
+        lane += 1;
+    }
+    index
 }
 
 impl<L: SumLanes> Groups<L> for Shared<'_, L> {

@@ -7,7 +7,7 @@
 //! Reading stored scales by themselves is a pass that waits for memory, and codes are not on their way meanwhile: so little is read at a time
 //! that the processor looks past it.
 
-use super::groups::AHEAD;
+use super::groups::{AHEAD, Groups, Shared};
 use super::integer::SEGMENT;
 use super::lanes::SumLanes;
 use super::later::SCALES;
@@ -97,31 +97,6 @@ impl<'a> StoredScales<'a> {
                 level.widen_stored(self.kind, self.factor, some, &[], out);
             }
         }
-    }
-}
-
-/// Which scale is that of each lane, where `run` lanes share one; as bits.
-pub(super) const fn shared_by(run: usize) -> [f32; LANES] {
-    let (mut index, mut lane) = ([0.0; LANES], 0);
-    while lane < LANES {
-        index[lane] = f32::from_bits((lane / run) as u32);
-        lane += 1;
-    }
-    index
-}
-
-/// Each scale for `2^shift` lanes: 2, 4 or 8.
-#[inline(always)]
-fn repeat<L: SumLanes>(l: L, shift: u32, some: &[f32], out: &mut [[f32; LANES]]) {
-    let per_vector = LANES >> shift;
-    let index = l.bits(l.load(match shift {
-        1 => const { &shared_by(2) },
-        2 => const { &shared_by(4) },
-        _ => const { &shared_by(8) },
-    }));
-    for (vector, out) in out.iter_mut().enumerate() {
-        let Some(some) = some[vector * per_vector..].first_chunk() else { break };
-        l.store(l.pick(some, index), out);
     }
 }
 
@@ -311,8 +286,11 @@ impl<'a> Scales<'a> {
             if let Some(some) = self.several(l, level, start + first, blocks, window) {
                 return some;
             }
-        } else if let Some((some, shift)) = self.shared(l, level, which, window) {
-            repeat(l, shift, some, &mut wide.as_chunks_mut().0[..blocks.div_ceil(LANES)]);
+        } else if let Some(some) = self.shared(l, level, which, window) {
+            let shared = Shared::new(l, some, 0);
+            for (group, out) in wide.as_chunks_mut().0[..blocks.div_ceil(LANES)].iter_mut().enumerate() {
+                l.store(shared.group(l, group), out);
+            }
             return wide;
         }
         if let Self::F32(all) = *self

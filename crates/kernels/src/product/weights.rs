@@ -26,7 +26,10 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     const ZEROS: Self::X;
 
     /// Bytes of a vector of codes.
-    fn bytes(self) -> usize;
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        CHUNK
+    }
     /// The one of the two orders of a column that these weights meet.
     fn column(x: &[i8]) -> &[Self::X];
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded;
@@ -50,6 +53,12 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     fn is_nan(self, _: &[u8]) -> bool {
         false
     }
+}
+
+/// The half of a column whose values are in order.
+#[inline(always)]
+pub(super) fn in_order(x: &[i8]) -> &[[i8; CHUNK]] {
+    x[..x.len() / 2].as_chunks().0
 }
 
 /// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit.
@@ -106,10 +115,6 @@ impl<L: SumLanes> Weights<L> for Nibbles<L> {
     const ZEROS: Self::X = [0; 2 * CHUNK];
 
     #[inline(always)]
-    fn bytes(self) -> usize {
-        CHUNK
-    }
-    #[inline(always)]
     fn column(x: &[i8]) -> &[Self::X] {
         x[x.len() / 2..].as_chunks().0
     }
@@ -142,12 +147,8 @@ impl<L: SumLanes> Weights<L> for Bytes {
     const ZEROS: Self::X = [0; CHUNK];
 
     #[inline(always)]
-    fn bytes(self) -> usize {
-        CHUNK
-    }
-    #[inline(always)]
     fn column(x: &[i8]) -> &[Self::X] {
-        x[..x.len() / 2].as_chunks().0
+        in_order(x)
     }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
@@ -184,7 +185,7 @@ impl<L: SumLanes> Weights<L> for Packed {
     }
     #[inline(always)]
     fn column(x: &[i8]) -> &[Self::X] {
-        x[..x.len() / 2].as_chunks().0
+        in_order(x)
     }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
