@@ -181,7 +181,7 @@ impl Element {
 
     /// The step that every value of an element of evenly spaced codes is a whole number of: 1/2 for E2M1, 1/8 for E2M3, 1/64 for
     /// MXINT8, 1 for integers. Products of two of them are summed exactly, as integers. `None` for what spans too many
-    /// binades (FP8, E3M2) or has no step (NF4, FP4).
+    /// binades (FP8, E3M2) or has no step to speak of (NF4, FP4).
     ///
     /// ```
     /// use lowbit_kernels::Element;
@@ -198,20 +198,25 @@ impl Element {
         })
     }
 
-    /// The step in which products with signed bytes are summed exactly in blocks of `block` values, as integers of 32 bits: [`step`](Self::step), and
-    /// for E4M3 and its FNUZ variant the least number, 2^-9 and 2^-10, in blocks of up to 64. The largest are 448 * 512 and 240 * 1024 steps, below
-    /// 2^18, and 64 products of that and -128 are below 2^31.
+    /// The step in which products with signed bytes are summed exactly in blocks of `block` values: [`step`](Self::step), and
+    ///
+    /// - for E4M3 and its FNUZ variant the least number, 2^-9 and 2^-10, in blocks of up to 64. The largest are 448 * 512 and 240 * 1024 steps, below
+    ///   2^18, and 64 products of that and -128 are below 2^31;
+    /// - for NF4 2^-27, the last place of its values next to 0, in blocks of up to 1024: 1024 products of 2^27 and -128 are 2^44, two numbers of 32 bits.
     ///
     /// ```
     /// use lowbit_kernels::Element;
     /// assert_eq!(Element::E2m1.exact_step(usize::MAX), Some(0.5));
     /// assert_eq!(Element::E4m3.exact_step(64), Some(1.0 / 512.0));
     /// assert_eq!(Element::E4m3.exact_step(65), None);
+    /// let step = Element::Nf4.exact_step(64).unwrap();
+    /// assert_eq!(Element::Nf4.decode_one(8) / step, 10_681_087.0); // 0.0796, the least above 0
     /// ```
     pub const fn exact_step(self, block: usize) -> Option<f32> {
         match self {
             Element::E4m3 if block <= 64 => Some(1.0 / 512.0),
             Element::E4m3Fnuz if block <= 64 => Some(1.0 / 1024.0),
+            Element::Nf4 if block <= 1024 => Some(1.0 / 134_217_728.0),
             _ => self.step(),
         }
     }

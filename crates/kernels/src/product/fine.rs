@@ -10,6 +10,7 @@
 //!
 //! A row with a NaN has NaN for all its results, so that is asked for once a row.
 
+use super::exact::One;
 use super::lanes::SumLanes;
 use super::weights::{Weights, in_order};
 use crate::Element;
@@ -92,6 +93,7 @@ impl<L: SumLanes> Fine<L> {
 impl<L: SumLanes> Weights<L> for Fine<L> {
     type X = [i8; CHUNK];
     type Loaded = L::FineWeights;
+    type Sums = One<L::I>;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
     const NAN: bool = true;
@@ -105,8 +107,8 @@ impl<L: SumLanes> Weights<L> for Fine<L> {
         l.fine_weights(self.tables, codes.try_into().unwrap())
     }
     #[inline(always)]
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
-        l.fine_dot(weights, x)
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
+        One(l.fine_dot(weights, x))
     }
     #[inline(always)]
     fn see(self, l: L, seen: L::B, weights: Self::Loaded) -> L::B {
@@ -149,6 +151,7 @@ impl Any {
 impl<L: SumLanes> Weights<L> for Any {
     type X = [i8; CHUNK];
     type Loaded = [u8; CHUNK];
+    type Sums = One<L::I>;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
     const NAN: bool = true;
@@ -162,8 +165,8 @@ impl<L: SumLanes> Weights<L> for Any {
         codes.try_into().unwrap()
     }
     #[inline(always)]
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
-        l.ints(&by_table(&weights, x))
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
+        One(l.ints(&by_table(&weights, x)))
     }
     #[inline(always)]
     fn sees_nan(self) -> bool {

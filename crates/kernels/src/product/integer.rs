@@ -3,6 +3,7 @@
 //! Up to sixteen rows and a segment of each are a [`Band`], which a level's kernel ([`sums`](super::sums)) adds to the lanes of each row; the
 //! lanes of sixteen rows are folded together. What depends on the activations alone is laid out before the first row.
 
+use super::fine::is_fine;
 use super::plan::{Plan, spread};
 use super::prepared::SUM;
 use super::scales::{Laid, Room, Which};
@@ -154,7 +155,7 @@ fn product_in<const C: usize, const S: usize>(
     let Values::Int { step, .. } = x[0].values else { unreachable!("integers only") };
     // Whether blocks are short enough has been looked at.
     let unit = rows.element.exact_step(1).unwrap() * step;
-    let negates = rows.element.step().is_some() || x.iter().all(|x| !codes(*x).contains(&i8::MIN));
+    let negates = !is_fine(rows.element) || x.iter().all(|x| !codes(*x).contains(&i8::MIN));
     let Buffers { scales, corrections, sums, room, room_of_zeros } = buffers;
     let mut band: Band<'_, C> = Band {
         lanes: [[[0.0; LANES]; LANES]; C],
@@ -215,7 +216,7 @@ impl<const C: usize> Band<'_, C> {
             return;
         }
         for (c, lanes) in self.lanes.iter_mut().enumerate() {
-            self.place.level.add_rest(self.place, self.x[c], self.segment.column(c), lanes);
+            self.place.level.add_rest(self.place, left, self.x[c], self.segment.column(c), lanes);
         }
     }
 

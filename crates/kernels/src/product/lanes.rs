@@ -19,6 +19,8 @@ mod wide;
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod x86;
 
+use super::digits::DIGITS;
+use super::exact::LOW;
 use super::fine::Tables;
 use crate::Element;
 use crate::decode::Decoder;
@@ -70,6 +72,16 @@ pub(crate) trait SumLanes: Lanes {
     fn halves(self, table: Self::Bytes, codes: &[u8; CHUNK]) -> [Self::B; 2];
     /// Sixteen sums of 8 products: of 4 neighbours of one half and 4 of the other, no weight above 24.
     fn dot_halves(self, weights: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I;
+    /// What 64 codes of [`digits`](super::digits) are.
+    type DigitWeights: Copy;
+    fn digits(self, tables: [Self::Bytes; DIGITS], codes: &[u8; CHUNK]) -> Self::DigitWeights;
+    /// `high` and `low` of sixteen sums of 8 products, of 4 neighbours of the low nibbles of bytes and 4 of the high ones.
+    fn dot_digits(self, weights: Self::DigitWeights, x: &[i8; 2 * CHUNK]) -> [Self::I; 2];
+    /// `high * 2^14 + low`, rounded once.
+    #[inline(always)]
+    fn parts_to_f32(self, high: Self::I, low: Self::I) -> Self::F {
+        parts_to_f32(self, high, low)
+    }
     /// The f32 at each index below 8.
     #[inline(always)]
     fn pick(self, from: &[f32; LANES / 2], index: Self::U) -> Self::F {
@@ -168,6 +180,18 @@ fn pairs(bytes: &[u8; 2 * LANES]) -> [u16; LANES] {
         *pair = u16::from_le_bytes(*bytes);
     }
     pairs
+}
+
+/// One after the other, or as the compiler vectorises it for the level. No sum is rounded but at the end.
+#[inline(always)]
+fn parts_to_f32<L: SumLanes>(l: L, high: L::I, low: L::I) -> L::F {
+    let (mut highs, mut lows, mut sums) = ([0; LANES], [0; LANES], [0.0; LANES]);
+    l.store_ints(high, &mut highs);
+    l.store_ints(low, &mut lows);
+    for (sum, (high, low)) in sums.iter_mut().zip(highs.into_iter().zip(lows)) {
+        *sum = (f64::from(high) * f64::from(1 << LOW) + f64::from(low)) as f32;
+    }
+    l.load(&sums)
 }
 
 /// Sums of each `n` neighbours, compiled once and not once per level.

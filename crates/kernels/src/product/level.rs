@@ -3,6 +3,7 @@
 use super::integer::{Band, Place};
 use super::later;
 use super::registers::{self, RowLanes};
+use super::rest;
 use super::scales::{self, Factor, ScaleType};
 use super::sums::{self, Column};
 use super::terms;
@@ -35,11 +36,12 @@ impl Level {
     pub(super) fn add_rest(
         self,
         place: Place<'_>,
+        some: u32,
         x: &[i8],
         column: Column<'_>,
         lanes: &mut [[f32; LANES]; LANES],
     ) {
-        on!(self, l => sums::add_rest(l, place, x, column, lanes))
+        on!(self, l => rest::add_rest(l, place, some, x, column, lanes))
     }
 
     pub(super) fn fold(self, lanes: &[[f32; LANES]; LANES]) -> [f32; LANES] {

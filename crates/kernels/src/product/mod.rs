@@ -13,6 +13,8 @@
 //! A result depends on its row and its column alone: not on the level, on other rows and columns, on threads.
 
 mod columns;
+mod digits;
+mod exact;
 mod expand;
 mod fine;
 mod float;
@@ -26,6 +28,7 @@ mod plan;
 mod prepared;
 mod products;
 mod registers;
+mod rest;
 mod rows;
 mod scales;
 mod sums;

@@ -5,16 +5,18 @@
 //!   -> minus offset * sum of activations -> f32 -> * step -> * scale -> * x scale -> sixteen lanes
 //! ```
 //!
-//! Everything before the conversion to f32 is exact, so its order is free.
+//! Everything before the conversion to f32 is exact, so its order is free. What has no loop here is left to [`rest`](super::rest).
 
 use super::Scales;
-use super::fine::{Any, Fine, is_fine};
+use super::digits::{Digits, has_digits};
+use super::exact::Exact;
+use super::fine::{Fine, is_fine};
 use super::groups::{Bf16, E4m3, E8m0, F16, Groups, InPlace, LaidOut, Shared};
 use super::integer::{Band, Place, Segment};
 use super::lanes::SumLanes;
 use super::later::Later;
 use super::scales::{Factor, Room, ScaleType, StoredScales, Which};
-use super::weights::{Bytes, Nibbles, Packed, Weights};
+use super::weights::{Bytes, Nibbles, Weights};
 use crate::lanes::{CHUNK, LANES};
 
 /// Whether several columns at once have code of their own.
@@ -29,10 +31,10 @@ pub(super) fn takes_columns<L: SumLanes>(_: L) -> bool {
 pub(super) fn add_in_place<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_, C>) -> u32 {
     let (place, all) = (band.place, (1 << band.place.count) - 1);
     let Scales::Stored(StoredScales { kind, factor, .. }) = place.scales else { return all };
-    if C != 1 || !L::WIDENS || place.zeros.is_some() || place.plan.run != 1 {
+    let (e, alone) = (place.rows.element, factor == Factor::None);
+    if C != 1 || !L::WIDENS || place.zeros.is_some() || place.plan.run != 1 || has_digits(e) {
         return all;
     }
-    let (e, alone) = (place.rows.element, factor == Factor::None);
     match (e.bits(), place.plan.block, kind) {
         (4, 16, ScaleType::E4m3) => match E4m3::new(l, factor, place.unit) {
             Some(kind) => in_place::<L, _, _, C, 2>(l, Nibbles::new(l, e), kind, band),
@@ -85,6 +87,10 @@ pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
     let (e, zeros) = (band.place.rows.element, band.place.zeros.is_some());
     match (e.bits(), band.place.plan.block) {
         _ if !L::UNROLLED => return false,
+        (4, 32) if has_digits(e) && !zeros => {
+            rows::<L, _, C, 4, false>(l, Digits::new(l), band, some);
+        }
+        _ if has_digits(e) => return false,
         (4, 16) if !zeros => rows::<L, _, C, 2, false>(l, Nibbles::new(l, e), band, some),
         (4, 32) if !zeros => rows::<L, _, C, 4, false>(l, Nibbles::new(l, e), band, some),
         (4, 32) => rows::<L, _, C, 4, true>(l, Nibbles::new(l, e), band, some),
@@ -242,7 +248,7 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'a, L, 
         let later = part.later.as_many(W::AHEAD, bytes).as_chunks::<CHUNK>().0.as_chunks::<N>().0;
         let mut seen = l.splat_byte(0);
         for group in 0..whole {
-            let mut sums = [[l.ints(&[0; LANES]); N]; C];
+            let mut sums = [[W::Sums::zero(l); N]; C];
             for i in 0..N {
                 l.prefetch(&later[group][i]);
                 let weights = w.load(l, &codes[group][i]);
@@ -257,7 +263,7 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'a, L, 
             );
             let terms = Terms { unit, scales: scales.group(l, group), zeros };
             for c in 0..C {
-                let sums = l.sum_neighbours(sums[c]);
+                let sums = W::Sums::of_neighbours(l, sums[c]);
                 sum[c] = terms.add(l, sums, columns[c], group, sum[c]);
             }
         }
@@ -271,7 +277,7 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'a, L, 
                 copy = vectors(codes);
                 &copy
             };
-            let mut sums = [[l.ints(&[0; LANES]); N]; C];
+            let mut sums = [[W::Sums::zero(l); N]; C];
             for i in 0..N {
                 if i * W::VALUES >= left {
                     break;
@@ -292,7 +298,7 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'a, L, 
             );
             let terms = Terms { unit, scales: up_to(l, scales.last(l), count), zeros };
             for c in 0..C {
-                let sums = l.sum_neighbours(sums[c]);
+                let sums = W::Sums::of_neighbours(l, sums[c]);
                 sum[c] = terms.add(l, sums, last_columns[c], 0, sum[c]);
             }
         }
@@ -306,63 +312,24 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> Met<'a, L, 
     }
 }
 
-/// Adds the terms of all groups to the lanes of a column.
-#[inline(always)]
-pub(super) fn add_rest<L: SumLanes>(
-    l: L,
-    place: Place<'_>,
-    x: &[i8],
-    column: Column<'_>,
-    lanes: &mut [[f32; LANES]; LANES],
-) {
-    let e = place.rows.element;
-    match e.bits() {
-        8 if is_fine(e) => rest(l, Any::new(e), place, x, column, lanes),
-        4 if L::UNROLLED => rest(l, Nibbles::new(l, e), place, x, column, lanes),
-        8 if L::UNROLLED => rest(l, Bytes::new(e), place, x, column, lanes),
-        _ => rest(l, Packed::new(e), place, x, column, lanes),
-    }
-}
-
-#[inline(always)]
-fn rest<L: SumLanes, W: Weights<L>>(
-    l: L,
-    w: W,
-    place: Place<'_>,
-    x: &[i8],
-    column: Column<'_>,
-    lanes: &mut [[f32; LANES]; LANES],
-) {
-    let x = &W::column(x)[place.first_value() / W::VALUES..];
-    let vectors = place.values().div_ceil(W::VALUES);
-    for row in 0..place.count {
-        let (part, lanes) = (Part::new(w, place, row), &mut lanes[row]);
-        any_groups(l, w, &part, &x[..vectors], column, LANES * place.plan.block / W::VALUES, lanes);
-        let bytes = part.bytes.min(vectors * w.bytes());
-        if W::NAN && w.is_nan(&part.codes[..bytes]) {
-            *lanes = [f32::NAN; LANES];
-        }
-    }
-}
-
 /// A row's share of a band.
-struct Part<'a> {
+pub(super) struct Part<'a> {
     /// To the end of all rows.
-    codes: &'a [u8],
+    pub(super) codes: &'a [u8],
     /// To the end of the row.
-    bytes: usize,
-    later: Later<'a>,
-    place: Place<'a>,
+    pub(super) bytes: usize,
+    pub(super) later: Later<'a>,
+    pub(super) place: Place<'a>,
     /// The first scale of the row.
-    start: usize,
+    pub(super) start: usize,
 }
 
 /// What the terms of sixteen blocks have in common for all columns.
-struct Terms<L: SumLanes> {
+pub(super) struct Terms<L: SumLanes> {
     /// None where the scales are times it already.
-    unit: Option<L::F>,
-    scales: L::F,
-    zeros: Option<L::F>,
+    pub(super) unit: Option<L::F>,
+    pub(super) scales: L::F,
+    pub(super) zeros: Option<L::F>,
 }
 
 /// One column of a [`Segment`], in groups of sixteen.
@@ -399,7 +366,7 @@ impl Column<'_> {
 
 impl<'a> Part<'a> {
     #[inline(always)]
-    fn new<L: SumLanes, W: Weights<L>>(w: W, place: Place<'a>, row: usize) -> Self {
+    pub(super) fn new<L: SumLanes, W: Weights<L>>(w: W, place: Place<'a>, row: usize) -> Self {
         let Place { rows, strides, .. } = place;
         let row = place.first_row + row;
         let skip = place.first_value() / W::VALUES * w.bytes();
@@ -407,28 +374,13 @@ impl<'a> Part<'a> {
         let later = Later::new(&rows.codes[row * strides.0 + skip..], &[]);
         Self { codes: later.all_codes(), bytes: strides.0 - skip, later, place, start }
     }
-
-    /// What one group of sixteen blocks has in common.
-    #[inline(always)]
-    fn terms<L: SumLanes>(&self, l: L, group: usize) -> Terms<L> {
-        let Place { level, zeros, unit, scales, first_block, blocks, .. } = self.place;
-        let done = group * LANES;
-        let blocks = LANES.min(blocks - done);
-        let which = Which { start: self.start, first: first_block + done, blocks, ..self.place.which() };
-        let zeros = zeros.map(
-            #[inline(always)]
-            |zeros| l.load(&zeros.sixteen(level, which)),
-        );
-        let scales = l.load(&scales.sixteen(level, which));
-        Terms { unit: Some(l.splat(unit)), scales, zeros }
-    }
 }
 
 impl<L: SumLanes> Terms<L> {
     /// Adds the terms of sixteen blocks to the lanes of a column, of which they are that group.
     #[inline(always)]
-    fn add(&self, l: L, sums: L::I, x: Column<'_>, group: usize, lanes: L::F) -> L::F {
-        let mut sums = l.to_f32(sums + l.ints(&x.corrections[group]));
+    pub(super) fn add(&self, l: L, sums: impl Exact<L>, x: Column<'_>, group: usize, lanes: L::F) -> L::F {
+        let mut sums = sums.rounded(l, l.ints(&x.corrections[group]));
         if let Some(unit) = self.unit {
             sums = sums * unit;
         }
@@ -455,55 +407,6 @@ fn vectors<const N: usize>(some: &[u8]) -> [[u8; CHUNK]; N] {
     let mut all = [[0; CHUNK]; N];
     all.as_flattened_mut()[..some.len()].copy_from_slice(some);
     all
-}
-
-/// Groups of any number of vectors, with what is missing at the end.
-#[inline(always)]
-fn any_groups<L: SumLanes, W: Weights<L>>(
-    l: L,
-    w: W,
-    part: &Part<'_>,
-    x: &[W::X],
-    column: Column<'_>,
-    per_group: usize,
-    lanes: &mut [f32; LANES],
-) {
-    // Vectors per block, or vectors of several blocks each.
-    let (run, vectors) = ((per_group / LANES).max(1), per_group.min(LANES));
-    let bytes = w.bytes();
-    let whole = part.bytes / bytes;
-    for group in 0..x.len().div_ceil(per_group) {
-        let mut sums = [l.ints(&[0; LANES]); LANES];
-        for (i, out) in sums[..vectors].iter_mut().enumerate() {
-            let start = group * per_group + i * run;
-            let end = x.len().min(start + run);
-            let mut sum = *out;
-            if start < whole.min(end) {
-                let x = &x[start..whole.min(end)];
-                let codes = &part.codes[start * bytes..][..x.len() * bytes];
-                let later = if L::UNROLLED { part.later.after(start * bytes) } else { &[] };
-                let mut pairs = codes.chunks_exact(bytes).zip(x);
-                // The end of all rows has nothing after it.
-                for (later, (codes, x)) in later.chunks_exact(bytes).zip(&mut pairs) {
-                    l.prefetch(&later[0]);
-                    sum = sum + w.dot(l, w.load(l, codes), x);
-                }
-                for (codes, x) in pairs {
-                    sum = sum + w.dot(l, w.load(l, codes), x);
-                }
-            }
-            if (start..end).contains(&whole) {
-                let rest = &part.codes[whole * bytes..part.bytes];
-                let mut last = [0; CHUNK];
-                last[..rest.len()].copy_from_slice(rest);
-                sum = sum + w.dot(l, w.load(l, &last[..bytes]), &x[whole]);
-            }
-            *out = sum;
-        }
-        let sums = if vectors == LANES { l.sum_neighbours(sums) } else { l.sum_few(&sums[..vectors]) };
-        let sum = part.terms(l, group).add(l, sums, column, group, l.load(lanes));
-        l.store(sum, lanes);
-    }
 }
 
 /// The lanes of sixteen rows to sixteen numbers.

@@ -5,8 +5,11 @@
 //! 8 bits             code ^ flip                                 INT8, MXINT8: flip and offset 128; UINT8: 0
 //! any width          unpacked to bytes, then the same            E2M3: a table of 64
 //! E4M3               three bytes of a magnitude, see [`fine`](super::fine)
+//! NF4                four digits, see [`digits`](super::digits)
 //! ```
 
+use super::digits;
+use super::exact::{Exact, One};
 use super::lanes::SumLanes;
 use crate::Element;
 use crate::codes::unpack;
@@ -18,6 +21,8 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     type X: Copy;
     /// A vector of codes as bytes.
     type Loaded: Copy;
+    /// Sums of neighbouring products.
+    type Sums: Exact<L>;
     /// Values in a vector of codes.
     const VALUES: usize;
     /// Bytes of codes to look ahead.
@@ -33,8 +38,8 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     /// The one of the two orders of a column that these weights meet.
     fn column(x: &[i8]) -> &[Self::X];
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded;
-    /// Sixteen sums of neighbouring products.
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I;
+    /// Sixteen of them.
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums;
 
     /// Whether codes can be NaN. Then so are all products of their row.
     const NAN: bool = false;
@@ -61,12 +66,13 @@ pub(super) fn in_order(x: &[i8]) -> &[[i8; CHUNK]] {
     x[..x.len() / 2].as_chunks().0
 }
 
-/// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit.
+/// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit. Of NF4, in high parts of [`Two`](super::exact::Two).
 pub(super) const fn offset(e: Element) -> i32 {
     match e {
         Element::E2m1 => const { least(Element::E2m1) },
         Element::E2m3 => const { least(Element::E2m3) },
         Element::Int { .. } | Element::MxInt8 => 1 << (e.bits() - 1),
+        Element::Nf4 => digits::OFFSET,
         _ => 0,
     }
 }
@@ -110,6 +116,7 @@ impl<L: SumLanes> Nibbles<L> {
 impl<L: SumLanes> Weights<L> for Nibbles<L> {
     type X = [i8; 2 * CHUNK];
     type Loaded = [L::B; 2];
+    type Sums = One<L::I>;
     const VALUES: usize = 2 * CHUNK;
     const AHEAD: usize = 12288;
     const ZEROS: Self::X = [0; 2 * CHUNK];
@@ -123,8 +130,8 @@ impl<L: SumLanes> Weights<L> for Nibbles<L> {
         l.halves(self.0, codes.try_into().unwrap())
     }
     #[inline(always)]
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
-        l.dot_halves(weights, x)
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
+        One(l.dot_halves(weights, x))
     }
 }
 
@@ -143,6 +150,7 @@ impl Bytes {
 impl<L: SumLanes> Weights<L> for Bytes {
     type X = [i8; CHUNK];
     type Loaded = L::B;
+    type Sums = One<L::I>;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
 
@@ -155,8 +163,8 @@ impl<L: SumLanes> Weights<L> for Bytes {
         l.xor_bytes(l.load_bytes(codes.try_into().unwrap()), l.splat_byte(self.flip))
     }
     #[inline(always)]
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
-        l.dot(weights, x)
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
+        One(l.dot(weights, x))
     }
 }
 
@@ -176,6 +184,7 @@ impl Packed {
 impl<L: SumLanes> Weights<L> for Packed {
     type X = [i8; CHUNK];
     type Loaded = L::B;
+    type Sums = One<L::I>;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
 
@@ -200,8 +209,8 @@ impl<L: SumLanes> Weights<L> for Packed {
         l.load_bytes(&look_up(table, &bytes))
     }
     #[inline(always)]
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
-        l.dot(weights, x)
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
+        One(l.dot(weights, x))
     }
 }
 

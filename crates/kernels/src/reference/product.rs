@@ -76,7 +76,7 @@ fn row_prepared(
         let sum = match (e.exact_step(block), x.values) {
             (Some(w_step), Values::Int { codes: x, step, .. }) => {
                 let w = |j| e.decode_one(pack::get(e.bits(), codes, j)) / w_step;
-                let exact = (start..end).map(|j| w(j) as i32 * i32::from(x[j])).sum::<i32>() as f32;
+                let exact = (start..end).map(|j| w(j) as i64 * i64::from(x[j])).sum::<i64>() as f32;
                 let products =
                     if (start..end).any(|j| w(j).is_nan()) { f32::NAN } else { exact * (w_step * step) };
                 let activations = (start..end).map(|j| i32::from(x[j])).sum::<i32>() as f32 * step;

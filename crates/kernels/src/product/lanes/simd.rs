@@ -4,7 +4,7 @@
 use super::bytes::ByteDecoder;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::x86::{avx2, avx512};
-use super::{SumLanes, WithDecoder, pairs, words};
+use super::{SumLanes, WithDecoder, pairs, parts_to_f32, words};
 use crate::Element;
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
 use crate::int::IntDecoder;
@@ -14,6 +14,7 @@ use crate::lanes::{FNUZ, HalfDecoder, PlaneDecoder, SIGNED};
 use crate::minifloat::{Layout, MinifloatDecoder};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use crate::planes::Planes;
+use crate::product::digits::{DIGIT, DIGITS};
 use crate::product::fine::{Tables, by_table};
 use crate::table::NibbleDecoder;
 use fearless_simd::prelude::*;
@@ -30,6 +31,7 @@ impl<S: Token> SumLanes for Simd<S> {
     type Fine = [u8x64<S>; 6];
     /// AVX-512: three planes, and the codes for their signs. AVX2: mantissas, two bytes of powers, and the codes.
     type FineWeights = [u8x64<S>; 4];
+    type DigitWeights = [[u8x64<S>; 2]; DIGITS];
     type I = i32x16<S>;
     /// In every block of 128 bits.
     type Bytes = u8x64<S>;
@@ -88,6 +90,23 @@ impl<S: Token> SumLanes for Simd<S> {
             }
         }
         self.dot_loaded(low, x_low) + self.dot_loaded(high, x_high)
+    }
+    #[inline(always)]
+    fn digits(self, tables: [Self::Bytes; DIGITS], codes: &[u8; CHUNK]) -> Self::DigitWeights {
+        let [a, b, c, d] = tables;
+        [self.halves(a, codes), self.halves(b, codes), self.halves(c, codes), self.halves(d, codes)]
+    }
+    #[inline(always)]
+    fn dot_digits(self, [d0, d1, d2, d3]: Self::DigitWeights, x: &[i8; 2 * CHUNK]) -> [Self::I; 2] {
+        [self.dot_pair(d3, d2, x), self.dot_pair(d1, d0, x)]
+    }
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[inline(always)]
+    fn parts_to_f32(self, high: Self::I, low: Self::I) -> Self::F {
+        if let Some(token) = self.0.level().as_avx512() {
+            return avx512::parts_to_f32(token, high.into(), low.into()).simd_into(self.0);
+        }
+        parts_to_f32(self, high, low)
     }
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     #[inline(always)]
@@ -317,6 +336,40 @@ impl<S: Token> Simd<S> {
             }
         }
         x[0]
+    }
+
+    /// Sums of 8 products of two digits, the first of which counts 2^7 times as much.
+    #[inline(always)]
+    fn dot_pair(self, above: [u8x64<S>; 2], below: [u8x64<S>; 2], x: &[i8; 2 * CHUNK]) -> i32x16<S> {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        {
+            let [x_low, x_high] = x.as_chunks::<CHUNK>().0 else { unreachable!() };
+            let (x_low, x_high) =
+                (i8x64::load_array_ref(self.0, x_low), i8x64::load_array_ref(self.0, x_high));
+            if let Some(token) = self.0.level().as_avx512() {
+                let ([a, b], [c, d]) = (above, below);
+                return avx512::dot_pair(
+                    token,
+                    [a.into(), b.into()],
+                    [c.into(), d.into()],
+                    [x_low.into(), x_high.into()],
+                )
+                .simd_into(self.0);
+            }
+            if let Some(token) = self.0.level().as_avx2() {
+                let split = |[low, high]: [u8x64<S>; 2]| {
+                    let ((a, b), (c, d)) = (self.0.split_u8x64(low), self.0.split_u8x64(high));
+                    ([a.into(), c.into()], [b.into(), d.into()])
+                };
+                let ((a, b), (c, d)) = (split(above), split(below));
+                let ((e, f), (g, h)) = (self.0.split_i8x64(x_low), self.0.split_i8x64(x_high));
+                return self.0.combine_i32x8(
+                    avx2::dot_pair(token, a, c, [e.into(), g.into()]).simd_into(self.0),
+                    avx2::dot_pair(token, b, d, [f.into(), h.into()]).simd_into(self.0),
+                );
+            }
+        }
+        (self.dot_halves(above, x) << DIGIT) + self.dot_halves(below, x)
     }
 
     /// Sixteen sums of 4 neighbouring products, in 16 bits and then 32.

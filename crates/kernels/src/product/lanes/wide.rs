@@ -2,6 +2,7 @@
 
 use super::SumLanes;
 use crate::lanes::{CHUNK, LANES, Wide};
+use crate::product::digits::{self, DIGITS};
 use crate::product::fine::{Tables, by_table};
 use core::array::from_fn;
 
@@ -11,6 +12,7 @@ impl SumLanes for Wide {
     const FINE: bool = false;
     type Fine = ();
     type FineWeights = [u8; CHUNK];
+    type DigitWeights = [u8; CHUNK];
     type I = wide::i32x16;
     type Bytes = [u8; 16];
 
@@ -39,6 +41,15 @@ impl SumLanes for Wide {
     fn dot_halves(self, [low, high]: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I {
         let [x_low, x_high] = x.as_chunks::<CHUNK>().0 else { unreachable!() };
         self.dot(low, x_low) + self.dot(high, x_high)
+    }
+    #[inline(always)]
+    fn digits(self, _: [Self::Bytes; DIGITS], codes: &[u8; CHUNK]) -> Self::DigitWeights {
+        *codes
+    }
+    #[inline(always)]
+    fn dot_digits(self, codes: Self::DigitWeights, x: &[i8; 2 * CHUNK]) -> [Self::I; 2] {
+        let [high, low] = digits::by_table(&codes, x);
+        [self.ints(&high), self.ints(&low)]
     }
     #[inline(always)]
     fn fine_tables(self, _: &Tables) -> Self::Fine {}

@@ -65,6 +65,33 @@ pub(super) mod avx512 {
         }
     );
     kernel!(
+        /// Digits times activations, of low and of high nibbles; the first digits count 2^7 times as much.
+        #[inline(always)]
+        pub(in super::super) fn dot_pair(
+            avx512: Avx512,
+            above: [__m512i; 2],
+            below: [__m512i; 2],
+            x: [__m512i; 2],
+        ) -> __m512i {
+            let sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), above[0], x[0]);
+            let sums = _mm512_slli_epi32::<7>(_mm512_dpbusd_epi32(sums, above[1], x[1]));
+            _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sums, below[0], x[0]), below[1], x[1])
+        }
+    );
+    kernel!(
+        /// `high * 2^14 + low`, which f64 hold exactly.
+        #[inline(always)]
+        pub(in super::super) fn parts_to_f32(avx512: Avx512, high: __m512i, low: __m512i) -> __m512 {
+            let factor = _mm512_set1_pd(16384.0);
+            let (high_0, low_0) = (_mm512_castsi512_si256(high), _mm512_castsi512_si256(low));
+            let (high_1, low_1) = (_mm512_extracti64x4_epi64::<1>(high), _mm512_extracti64x4_epi64::<1>(low));
+            let sums_0 = _mm512_fmadd_pd(_mm512_cvtepi32_pd(high_0), factor, _mm512_cvtepi32_pd(low_0));
+            let sums_1 = _mm512_fmadd_pd(_mm512_cvtepi32_pd(high_1), factor, _mm512_cvtepi32_pd(low_1));
+            let (sums_0, sums_1) = (_mm512_cvtpd_ps(sums_0), _mm512_cvtpd_ps(sums_1));
+            _mm512_insertf32x8::<1>(_mm512_castps256_ps512(sums_0), sums_1)
+        }
+    );
+    kernel!(
         #[inline(always)]
         pub(in super::super) fn pick(avx512: Avx512, from: __m256, index: __m512i) -> __m512 {
             _mm512_permutexvar_ps(index, _mm512_castps256_ps512(from))
@@ -191,6 +218,23 @@ pub(super) mod avx2 {
                 _mm256_madd_epi16(a, _mm256_unpacklo_epi8(low, high)),
                 _mm256_madd_epi16(b, _mm256_unpackhi_epi8(low, high)),
             )
+        }
+    );
+    kernel!(
+        /// Digits times activations, of low and of high nibbles; the first digits count 2^7 times as much. Two products leave room in 16 bits, four do not.
+        #[inline(always)]
+        pub(in super::super) fn dot_pair(
+            avx2: Avx2,
+            above: [__m256i; 2],
+            below: [__m256i; 2],
+            x: [__m256i; 2],
+        ) -> __m256i {
+            let (one, digit) = (_mm256_set1_epi16(1), _mm256_set1_epi16(1 << 7));
+            let above_0 = _mm256_madd_epi16(_mm256_maddubs_epi16(above[0], x[0]), digit);
+            let above_1 = _mm256_madd_epi16(_mm256_maddubs_epi16(above[1], x[1]), digit);
+            let below_0 = _mm256_madd_epi16(_mm256_maddubs_epi16(below[0], x[0]), one);
+            let below_1 = _mm256_madd_epi16(_mm256_maddubs_epi16(below[1], x[1]), one);
+            _mm256_add_epi32(_mm256_add_epi32(above_0, above_1), _mm256_add_epi32(below_0, below_1))
         }
     );
     kernel!(

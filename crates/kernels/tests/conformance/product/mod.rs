@@ -1,5 +1,8 @@
 //! Products: every element, block length and number of columns, by every level.
 
+mod exact;
+mod stored;
+
 use crate::inputs::{Random, SPECIALS};
 use crate::levels::under_test;
 use crate::window::{Window, assert_same};
@@ -300,89 +303,6 @@ fn every_special_in_every_place() {
     }
 }
 
-/// E4M3 with bytes: the largest sums, a NaN in each place, activations that can be negated and one that cannot, blocks around the longest that are summed
-/// exactly.
-#[test]
-fn e4m3_with_bytes() {
-    let mut random = Random(21);
-    for e in [Element::E4m3, Element::E4m3Fnuz] {
-        let (largest, nan) = if e == Element::E4m3 { (0x7e, 0xff) } else { (0x7f, 0x80) };
-        assert!(e.decode_one(nan).is_nan());
-        for len in [1, 31, 33, 64, 500, 512, 576, 1064, 2560] {
-            for case in 0..24 {
-                let (block, x_block) = [
-                    (32, 32),
-                    (usize::MAX, 32),
-                    (128, 32),
-                    (32, 64),
-                    (64, 64),
-                    (128, 128),
-                    (16, 16),
-                    (96, 32),
-                ][case % 8];
-                let (count, columns) = (3, [1, 3, 4, 6][random.below(4)]);
-                let mut weights = Weights::new(&mut random, e, count, len, block, false, false);
-                let mut x = Columns::new(&mut random, INT8, columns, len, x_block, false);
-                match case / 8 {
-                    0 => weights.codes.get_mut().iter_mut().for_each(|code| *code = *code & 0x80 | largest),
-                    1 => weights.codes.get_mut()[random.below(count * len)] = nan,
-                    _ => {}
-                }
-                // Without -128, with one, or with many of them.
-                if random.below(3) > 0 {
-                    x.codes.iter_mut().filter(|x| **x == 0x80).for_each(|x| *x = 0x81);
-                    if random.below(3) == 0 {
-                        x.codes[random.below(columns * len)] = 0x80;
-                    }
-                }
-                check_prepared(weights.rows(e, count, len, block), &x, columns);
-            }
-        }
-    }
-    // 64 products of 448 and -128, the most that is exact in 32 bits: -2^21 * 1.75 exactly.
-    let blocks = Blocks { len: 64, scales: &[1.0], zeros: None };
-    let rows = Rows { element: Element::E4m3, count: 1, len: 64, codes: &[0x7e; 64], blocks };
-    let x = Columns { e: INT8, len: 64, block: 64, codes: vec![0x80; 64], scales: vec![1.0] };
-    let mut out = [0.0];
-    x.with(Kernels::best(), 1, |x| Kernels::best().dot_prepared(rows, x, &mut out));
-    assert_eq!(out, [-3_670_016.0]);
-}
-
-/// The largest sums that 32 bits hold, and blocks that are split there.
-#[test]
-fn blocks_of_more_than_65536() {
-    let len = 200_003_usize;
-    for (e, code) in [
-        (INT8, 0x80),
-        (INT8, 0x7f),
-        (Element::Uint { bits: 8 }, 0xff),
-        (Element::E2m1, 0x77),
-        (Element::Uint { bits: 4 }, 0xff),
-        (Element::E4m3, 0x7e),
-    ] {
-        for x in [0x80, 0x7f] {
-            for (block, x_block) in
-                [(usize::MAX, usize::MAX), (131_072, 65_536), (100_000, 100_000), (usize::MAX, 32)]
-            {
-                let codes = vec![code; e.packed_len(len)];
-                let scales = vec![0.5; len.div_ceil(block)];
-                let zeros = vec![7.5; scales.len()];
-                let x = Columns {
-                    e: INT8,
-                    len,
-                    block: x_block,
-                    codes: vec![x; len],
-                    scales: vec![0.25; len.div_ceil(x_block)],
-                };
-                for zeros in [None, Some(&zeros[..])] {
-                    let blocks = Blocks { len: block, scales: &scales, zeros };
-                    check_prepared(Rows { element: e, count: 1, len, codes: &codes, blocks }, &x, 1);
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn plain_rows() {
     let mut random = Random(15);
@@ -483,119 +403,6 @@ fn rows_start_on_bytes() {
     let blocks = Blocks { len: 3, scales: &[1.0; 2], zeros: None };
     let rows = Rows { element: Element::E2m1, count: 2, len: 3, codes: &[0; 3], blocks };
     Kernels::best().dot(rows, &[0.0; 3], &mut [0.0; 2]);
-}
-
-/// Scales of every type, times and divided by every kind of number, in rows of whole and of short groups, more blocks than are widened at a time, and
-/// as many bytes after them as lie before the next page.
-#[test]
-fn scales_as_they_are_stored() {
-    let mut random = Random(19);
-    let kinds = [ScaleType::E4m3, ScaleType::E8m0, ScaleType::Bf16, ScaleType::F16];
-    for e in [
-        Element::E2m1,
-        Element::Int { bits: 4 },
-        Element::Uint { bits: 4 },
-        INT8,
-        Element::E4m3,
-        Element::E2m3,
-    ] {
-        for kind in kinds {
-            for case in 0..36 {
-                let block = [16, 32, 64, 128, 256, usize::MAX][case % 6];
-                let x_block = if block == 16 { [16, 32][case % 2] } else { 32 };
-                let len = match random.below(6) {
-                    0 => 1 + random.below(80),
-                    1 => 576,
-                    2 => 4096,
-                    3 => 16 * (256 + random.below(3)), // around one piece
-                    4 => 17_000 + random.below(600),
-                    _ => 1 + random.below(5000),
-                };
-                let (count, columns) = ([1, 2, 3, 17][random.below(4)], [1, 1, 3][random.below(3)]);
-                let count = if len > 8000 { count.min(3) } else { count };
-                let weights = Weights::new(&mut random, e, count, len, block, false, false);
-                let factor = match random.below(4) {
-                    0 => Factor::None,
-                    1 => Factor::Multiply(random.near(1e-3)),
-                    2 => Factor::Divide(random.near(1e3)),
-                    _ => Factor::Multiply(SPECIALS[random.below(SPECIALS.len())]),
-                };
-                let after = [0, 1, 63, 300][random.below(4)];
-                let size = count * len.div_ceil(block) * kind.bytes();
-                // Every byte, NaN and infinities among them; only numbers; what encoders write.
-                let what = random.below(3);
-                let stored: Vec<u8> = (0..size + after)
-                    .map(|_| random.bits() as u8)
-                    .map(|byte| match (what, kind) {
-                        (0, _) | (1, ScaleType::E8m0) => byte,
-                        (2, ScaleType::E4m3) => byte % 0x7f,
-                        (2, ScaleType::E8m0) => 1 + byte % 254,
-                        _ => byte & 0xbf,
-                    })
-                    .collect();
-                let stored = Window::of(&stored, random.below(5), 0x7f);
-                let scales = StoredScales { kind, bytes: stored.get(), factor };
-                // Zero points as INT4 and HQQ have them, where sums are exact.
-                let zero_kind = [ScaleType::U8, ScaleType::F16][case / 4 % 2];
-                let count_of_zeros = count * len.div_ceil(block);
-                let bytes: Vec<u8> = (0..(count_of_zeros + after) * zero_kind.bytes())
-                    .map(|_| random.bits() as u8 & 0xbf)
-                    .collect();
-                let bytes = Window::of(&bytes, random.below(5), 0x7f);
-                let zeros = (case % 4 == 3 && e.exact_step(block.min(x_block)).is_some())
-                    .then(|| StoredScales { kind: zero_kind, bytes: bytes.get(), factor: Factor::None });
-                let x = Columns::new(&mut random, INT8, columns, len, x_block, false);
-                let rows = weights.rows(e, count, len, block);
-                let rows = Rows { blocks: Blocks { scales: &[], ..rows.blocks }, ..rows };
-                let mut want = vec![0.0; count * columns];
-                let reference = Kernels::reference();
-                x.with(reference, columns, |x| reference.dot_stored(rows, scales, zeros, x, &mut want));
-                // The definition: f32 scales made one by one.
-                let wide: Vec<f32> = stored.get()[..size]
-                    .chunks(kind.bytes())
-                    .map(|bytes| widen(kind, factor, bytes))
-                    .collect();
-                let wide_zeros: Option<Vec<f32>> = zeros.map(|zeros| {
-                    let each = zero_kind.bytes();
-                    let all = zeros.bytes[..count_of_zeros * each].chunks(each);
-                    all.map(|bytes| widen(zero_kind, Factor::None, bytes)).collect()
-                });
-                let blocks = Blocks { len: block, scales: &wide, zeros: wide_zeros.as_deref() };
-                let rows_of_f32 = Rows { blocks, ..rows };
-                let mut by_f32 = vec![0.0; want.len()];
-                x.with(reference, columns, |x| reference.dot_prepared(rows_of_f32, x, &mut by_f32));
-                assert_same(&want, &by_f32, format_args!("{e} with scales of {kind:?} {factor:?}"));
-                for kernels in under_test() {
-                    let mut got = Window::new(want.len(), 1, 1.25);
-                    x.with(kernels, columns, |x| kernels.dot_stored(rows, scales, zeros, x, got.get_mut()));
-                    assert_same(
-                        got.checked(),
-                        &want,
-                        format_args!(
-                            "{e} at {kernels:?}, {count} x {len} in blocks of {block}, {columns} columns, {kind:?} {factor:?}"
-                        ),
-                    );
-                }
-            }
-        }
-    }
-}
-
-/// By the bits of the type, apart from the library.
-fn widen(kind: ScaleType, factor: Factor, bytes: &[u8]) -> f32 {
-    let stored = match kind {
-        ScaleType::E4m3 => Element::E4m3.decode_one(bytes[0]),
-        ScaleType::E8m0 if bytes[0] == 255 => f32::NAN,
-        ScaleType::E8m0 => 2.0_f64.powi(i32::from(bytes[0]) - 127) as f32,
-        ScaleType::Bf16 => f32::from_bits(u32::from(bytes[1]) << 24 | u32::from(bytes[0]) << 16),
-        ScaleType::F16 => half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
-        ScaleType::U8 => f32::from(bytes[0]),
-    };
-    match factor {
-        Factor::None => stored,
-        Factor::Multiply(by) => stored * by,
-        Factor::Divide(by) => stored / by,
-    }
 }
 
 #[test]
