@@ -2,11 +2,13 @@
 //!
 //! Sixteen blocks are reduced together: lane by lane to one vector per block, and then four rounds of pairwise maxima turn
 //! sixteen vectors into one, whose lanes are the results in order. No block is reduced alone, which would cost as much
-//! as the rest of the work.
+//! as the rest of the work. Vectors are joined as soon as there are two, so that few are in registers at a time.
 //!
 //! ```text
 //! a0 … a15, b0 … b15  ->  max(a0, a1) … max(a14, a15), max(b0, b1) … max(b14, b15)       one of 8 + 4 + 2 + 1 steps
 //! ```
+//!
+//! Which lanes meet in a step is what a level does best.
 //!
 //! Everything is compared as an integer, which has no NaN rules. Magnitudes are their bits. In the total order of IEEE 754 positive
 //! numbers rise with their bits and negative ones fall, so two maxima know both ends of a block of both signs, and
@@ -22,6 +24,8 @@ use crate::widen::{Half, PAIR};
 
 /// `N` vectors that stand for the values seen so far, and `M` results in the end.
 trait Reduction<L: Lanes, const N: usize, const M: usize>: Copy {
+    /// What changes nothing that it is joined with.
+    fn none(self, l: L) -> [L::U; N];
     fn of(self, l: L, bits: L::U) -> [L::U; N];
     fn join(self, l: L, a: [L::U; N], b: [L::U; N]) -> [L::U; N];
     fn results(self, l: L, seen: [L::U; N]) -> [L::U; M];
@@ -31,6 +35,10 @@ trait Reduction<L: Lanes, const N: usize, const M: usize>: Copy {
 struct Magnitude;
 
 impl<L: Lanes> Reduction<L, 1, 1> for Magnitude {
+    #[inline(always)]
+    fn none(self, l: L) -> [L::U; 1] {
+        [l.splat_bits(0)]
+    }
     #[inline(always)]
     fn of(self, l: L, bits: L::U) -> [L::U; 1] {
         [bits & l.splat_bits(u32::MAX >> 1)]
@@ -51,6 +59,10 @@ struct Ends;
 
 impl<L: Lanes> Reduction<L, 2, 2> for Ends {
     #[inline(always)]
+    fn none(self, l: L) -> [L::U; 2] {
+        [l.splat_bits(0), l.splat_bits(i32::MIN as u32)]
+    }
+    #[inline(always)]
     fn of(self, _: L, bits: L::U) -> [L::U; 2] {
         [bits; 2]
     }
@@ -68,10 +80,31 @@ impl<L: Lanes> Reduction<L, 2, 2> for Ends {
 #[inline(always)]
 pub(crate) fn absmax<L: Lanes>(l: L, x: &[f32], block: usize, out: &mut [f32]) {
     match block {
-        // Code of its own for the block lengths of NVFP4 and the MX formats pays.
-        16 => reduce(l, x, 16, Magnitude, [out]),
-        32 => reduce(l, x, 32, Magnitude, [out]),
+        // Code of its own for the block lengths of NVFP4, the MX formats and NF4 pays.
+        16 => short::<_, 16>(l, x, out),
+        32 => short::<_, 32>(l, x, out),
+        64 if !l.is_compact() => short::<_, 64>(l, x, out),
         _ => reduce(l, x, block, Magnitude, [out]),
+    }
+}
+
+/// Blocks of `BLOCK` values, sixteen at a time.
+#[inline(always)]
+fn short<L: Lanes, const BLOCK: usize>(l: L, x: &[f32], out: &mut [f32]) {
+    let (blocks, _) = x.as_chunks::<BLOCK>();
+    let (groups, _) = blocks.as_chunks::<LANES>();
+    let (results, left) = out.split_at_mut(groups.len() * LANES);
+    for (x, out) in groups.iter().zip(results.as_chunks_mut::<LANES>().0) {
+        let [amax] = folded(
+            l,
+            Magnitude,
+            #[inline(always)]
+            |i| [seen(l, &x[i], Magnitude), seen(l, &x[i + 1], Magnitude)],
+        );
+        l.store(l.float(amax), out);
+    }
+    if !left.is_empty() {
+        reduce(l, &x[groups.len() * LANES * BLOCK..], BLOCK, Magnitude, [left]);
     }
 }
 
@@ -118,7 +151,7 @@ fn reduce<L: Lanes, const N: usize, const M: usize>(
         for (x, v) in x.chunks_exact(block).zip(&mut v) {
             *v = seen(l, x, of);
         }
-        for (out, result) in out.iter_mut().zip(transpose(l, v, of)) {
+        for (out, result) in out.iter_mut().zip(of_vectors(l, v, of)) {
             l.store(l.float(result), out[at..].first_chunk_mut().unwrap());
         }
         at += LANES;
@@ -129,7 +162,7 @@ fn reduce<L: Lanes, const N: usize, const M: usize>(
         for (x, v) in rest.chunks(block).zip(&mut v) {
             *v = seen(l, x, of);
         }
-        for (out, result) in out.iter_mut().zip(transpose(l, v, of)) {
+        for (out, result) in out.iter_mut().zip(of_vectors(l, v, of)) {
             let mut results = [0.0; LANES];
             l.store(l.float(result), &mut results);
             let out = &mut out[at..];
@@ -204,7 +237,7 @@ fn widened_blocks<L: Lanes>(
                     }
                     *v = [l.max(seen[0], seen[1])];
                 }
-                let [amax] = transpose(l, v, Magnitude);
+                let [amax] = of_vectors(l, v, Magnitude);
                 let mut results = [0.0; LANES];
                 l.store(l.float(amax), &mut results);
                 out.copy_from_slice(&results[..out.len()]);
@@ -224,16 +257,21 @@ fn widened_short<L: Lanes, const GROUP: usize>(
 ) {
     let groups = x.as_chunks::<GROUP>().0.iter().zip(wide.as_chunks_mut::<GROUP>().0);
     for ((x, wide), out) in groups.zip(out.as_chunks_mut().0) {
-        let mut v = [[l.splat_bits(0)]; LANES];
-        for (i, (x, wide)) in x.as_chunks().0.iter().zip(wide.as_chunks_mut().0).enumerate() {
-            let [a, b] = widened_pair(l, load(x), wide);
-            if GROUP == LANES * LANES {
-                (v[2 * i], v[2 * i + 1]) = ([a], [b]);
-            } else {
-                v[i] = [l.max(a, b)];
-            }
-        }
-        let [amax] = transpose(l, v, Magnitude);
+        let (x, wide) = (x.as_chunks().0, wide.as_chunks_mut().0);
+        let [amax] = folded(
+            l,
+            Magnitude,
+            #[inline(always)]
+            |i| {
+                if GROUP == LANES * LANES {
+                    let [a, b] = widened_pair(l, load(&x[i / 2]), &mut wide[i / 2]);
+                    return [[a], [b]];
+                }
+                let [a, b] = widened_pair(l, load(&x[i]), &mut wide[i]);
+                let [c, d] = widened_pair(l, load(&x[i + 1]), &mut wide[i + 1]);
+                [[l.max(a, b)], [l.max(c, d)]]
+            },
+        );
         l.store(l.float(amax), out);
     }
 }
@@ -248,36 +286,79 @@ fn widened_pair<L: Lanes>(l: L, [a, b]: [L::F; 2], wide: &mut [f32; PAIR]) -> [L
     [l.bits(a) & magnitude, l.bits(b) & magnitude]
 }
 
-/// Lane `i` of each result is that of vector `i`.
+/// Lane `i` of each result is that of block `i`; `two` is asked for blocks `i` and `i + 1`, in order.
 #[inline(always)]
-fn transpose<L: Lanes, const N: usize, const M: usize>(
+fn folded<L: Lanes, const N: usize, const M: usize>(
     l: L,
-    mut v: [[L::U; N]; LANES],
+    of: impl Reduction<L, N, M>,
+    mut two: impl FnMut(usize) -> [[L::U; N]; 2],
+) -> [L::U; M] {
+    let halves = [eight(l, of, 0, &mut two), eight(l, of, 8, &mut two)];
+    of.results(l, joined(l, 3, of, halves))
+}
+
+#[inline(always)]
+fn eight<L: Lanes, const N: usize, const M: usize>(
+    l: L,
+    of: impl Reduction<L, N, M>,
+    i: usize,
+    two: &mut impl FnMut(usize) -> [[L::U; N]; 2],
+) -> [L::U; N] {
+    let fours = [four(l, of, i, two), four(l, of, i + 4, two)];
+    joined(l, 2, of, fours)
+}
+
+#[inline(always)]
+fn four<L: Lanes, const N: usize, const M: usize>(
+    l: L,
+    of: impl Reduction<L, N, M>,
+    i: usize,
+    two: &mut impl FnMut(usize) -> [[L::U; N]; 2],
+) -> [L::U; N] {
+    let twos = [joined(l, 0, of, two(i)), joined(l, 0, of, two(i + 2))];
+    joined(l, 1, of, twos)
+}
+
+/// [`folded`], of vectors that are there already.
+#[inline(always)]
+fn of_vectors<L: Lanes, const N: usize, const M: usize>(
+    l: L,
+    v: [[L::U; N]; LANES],
     of: impl Reduction<L, N, M>,
 ) -> [L::U; M] {
-    for width in [8, 4, 2, 1] {
-        for i in 0..width {
-            let (mut even, mut odd) = (v[2 * i], v[2 * i + 1]);
-            for (a, b) in even.iter_mut().zip(&mut odd) {
-                (*a, *b) = l.unzip(*a, *b);
-            }
-            v[i] = of.join(l, even, odd);
-        }
+    folded(
+        l,
+        of,
+        #[inline(always)]
+        |i| [v[i], v[i + 1]],
+    )
+}
+
+/// Two vectors to one, round by round.
+#[inline(always)]
+fn joined<L: Lanes, const N: usize, const M: usize>(
+    l: L,
+    round: usize,
+    of: impl Reduction<L, N, M>,
+    [mut a, mut b]: [[L::U; N]; 2],
+) -> [L::U; N] {
+    for (a, b) in a.iter_mut().zip(&mut b) {
+        (*a, *b) = l.part(round, *a, *b);
     }
-    of.results(l, v[0])
+    of.join(l, a, b)
 }
 
 /// What there is to know of each lane of one block.
 #[inline(always)]
 fn seen<L: Lanes, const N: usize, const M: usize>(l: L, x: &[f32], of: impl Reduction<L, N, M>) -> [L::U; N] {
     let (vectors, rest) = x.as_chunks::<LANES>();
-    // Idle lanes repeat a value of the block.
-    let mut seen = of.of(l, l.splat_bits(x[0].to_bits()));
+    let mut seen = of.none(l);
     for x in vectors {
         seen = of.join(l, seen, of.of(l, l.bits(l.load(x))));
     }
     if !rest.is_empty() {
-        let mut last = [x[0]; LANES];
+        // Idle lanes repeat a value of the block.
+        let mut last = [rest[0]; LANES];
         last[..rest.len()].copy_from_slice(rest);
         seen = of.join(l, seen, of.of(l, l.bits(l.load(&last))));
     }

@@ -17,6 +17,8 @@ mod avx512;
 mod avx512_encode;
 #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
 mod avx512_narrow;
+#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+mod fold;
 #[cfg(all(
     feature = "std",
     any(
@@ -117,8 +119,9 @@ pub(crate) trait Lanes: Copy {
     fn max_unsigned(self, a: Self::U, b: Self::U) -> Self::U;
     /// The smaller, as unsigned integers.
     fn min_unsigned(self, a: Self::U, b: Self::U) -> Self::U;
-    /// The even lanes of `a`, then of `b`; and the odd ones.
-    fn unzip(self, a: Self::U, b: Self::U) -> (Self::U, Self::U);
+    /// Half of the lanes of `a` and of `b`, and the others, so that four rounds of an operation on both, 0 to 3, fold sixteen vectors to one:
+    /// each round joins neighbours, and lane `i` of the last result is of vector `i`.
+    fn part(self, round: usize, a: Self::U, b: Self::U) -> (Self::U, Self::U);
 
     fn load_bytes(self, x: &[u8; CHUNK]) -> Self::B;
     fn store_bytes(self, x: Self::B, out: &mut [u8; CHUNK]);

@@ -10,6 +10,8 @@ use super::avx512::{self, FNUZ, NARROW, PlaneDecoder, SIGNED};
 use super::avx512_encode::{self, CellEncoder, E2m1Encoder};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx512_narrow;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::fold;
 use super::{CHUNK, LANES, Lanes};
 use crate::chunks::Chunks;
 use crate::codes::CLOSING;
@@ -151,7 +153,15 @@ impl<S: Token> Lanes for Simd<S> {
         a.min(b)
     }
     #[inline(always)]
-    fn unzip(self, a: Self::U, b: Self::U) -> (Self::U, Self::U) {
+    fn part(self, round: usize, a: Self::U, b: Self::U) -> (Self::U, Self::U) {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            let (a, b) = fold::part_512(token, round, a.into(), b.into());
+            return (a.simd_into(self.0), b.simd_into(self.0));
+        } else if let Some(token) = self.0.level().as_avx2() {
+            return fold::part_256(self, token, round, a, b);
+        }
+        let _ = round;
         (a.unzip_low(b), a.unzip_high(b))
     }
     #[inline(always)]

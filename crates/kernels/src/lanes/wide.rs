@@ -92,7 +92,7 @@ impl Lanes for Wide {
         a.min(b)
     }
     #[inline(always)]
-    fn unzip(self, a: Self::U, b: Self::U) -> (Self::U, Self::U) {
+    fn part(self, _: usize, a: Self::U, b: Self::U) -> (Self::U, Self::U) {
         let both: [u32; 2 * LANES] = cast([a, b]);
         (cast(from_fn::<u32, LANES, _>(|i| both[2 * i])), cast(from_fn::<u32, LANES, _>(|i| both[2 * i + 1])))
     }
