@@ -3,8 +3,10 @@
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::bytes::ByteDecoder;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::parts_to_f32;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::x86::{avx2, avx512};
-use super::{SumLanes, WithDecoder, pairs, parts_to_f32, words};
+use super::{SumLanes, WithDecoder, pairs, words};
 use crate::Element;
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
 use crate::int::IntDecoder;
