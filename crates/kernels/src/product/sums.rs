@@ -170,8 +170,10 @@ fn each_row<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
 ) -> u32 {
     let Band { place, x: ref of_columns, ref segment, ref mut room, ref mut lanes } = *band;
     let met = Met::<L, W, C, N>::new(l, w, place, of_columns, segment);
-    let mut left = 0;
-    for row in (0..place.count).filter(|row| some >> row & 1 == 1) {
+    let (mut left, mut todo) = (0, some);
+    while todo != 0 {
+        let row = todo.trailing_zeros() as usize % LANES;
+        todo &= todo - 1;
         let part = Part::new(w, place, row);
         let mut sum = [l.splat(0.0); C];
         for c in 0..C {
