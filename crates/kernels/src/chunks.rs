@@ -101,8 +101,11 @@ impl<T, O> Chunks<'_, T, O> {
         let zeros = self.blocks.zeros.map(|zeros| zeros.as_chunks::<N>().0);
         // The formats with powers of two for scales have blocks of 32.
         let short = zeros.is_none() && decoder.is_short();
-        for (chunk, (out, scales)) in self.out.iter_mut().zip(scales).enumerate() {
-            let mut values = decoder.decode(l, &self.codes[chunk * decoder.bytes()..]);
+        let done = self.output.blocks(l, decoder, scales, zeros, self.codes, self.out);
+        let (codes, scales) = (&self.codes[done * decoder.bytes()..], &scales[done..]);
+        let zeros = zeros.map(|zeros| &zeros[done..]);
+        for (chunk, (out, scales)) in self.out[done..].iter_mut().zip(scales).enumerate() {
+            let mut values = decoder.decode(l, &codes[chunk * decoder.bytes()..]);
             if let Some(zeros) = zeros {
                 let zeros = &zeros[chunk];
                 for (value, zero) in values.iter_mut().zip([0, 1, 2, 3].map(|vector| zeros[vector * N / 4])) {

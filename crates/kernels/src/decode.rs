@@ -41,6 +41,19 @@ pub(crate) trait Decoder<L: Lanes>: Copy {
     ) -> bool {
         false
     }
+    /// The same for chunks of `N` blocks, two or four, by a table of all values of a chunk; how many it has done, up to one that has a NaN.
+    #[inline(always)]
+    fn blocks_by_halves<const N: usize>(
+        self,
+        _: L,
+        _scales: &[[f32; N]],
+        _zeros: Option<&[[f32; N]]>,
+        _narrow: impl Fn(L::F) -> L::F,
+        _codes: &[u8],
+        _out: &mut [[u16; CHUNK]],
+    ) -> usize {
+        0
+    }
 }
 
 /// What becomes of a code's value.

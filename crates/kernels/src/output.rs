@@ -14,6 +14,19 @@ pub(crate) trait Output<L: Lanes, T>: Copy {
     fn store_short(self, l: L, values: [L::F; 4], out: &mut [T; CHUNK]) {
         self.store(l, values, out);
     }
+    /// Decodes the first chunks of blocks of which each has two or four, where there is a faster way; how many.
+    #[inline(always)]
+    fn blocks<const N: usize>(
+        self,
+        _: L,
+        _: impl Decoder<L>,
+        _scales: &[[f32; N]],
+        _zeros: Option<&[[f32; N]]>,
+        _codes: &[u8],
+        _out: &mut [[T; CHUNK]],
+    ) -> usize {
+        0
+    }
     /// Decodes a block of many chunks.
     #[inline(always)]
     fn block(self, l: L, decoder: impl Decoder<L>, block: Affine<L>, codes: &[u8], out: &mut [[T; CHUNK]]) {
@@ -100,6 +113,18 @@ impl<L: Lanes> Output<L, u16> for AsBf16 {
     #[inline(always)]
     fn store_short(self, l: L, values: [L::F; 4], out: &mut [u16; CHUNK]) {
         l.store_upper(values, out);
+    }
+    #[inline(always)]
+    fn blocks<const N: usize>(
+        self,
+        l: L,
+        decoder: impl Decoder<L>,
+        scales: &[[f32; N]],
+        zeros: Option<&[[f32; N]]>,
+        codes: &[u8],
+        out: &mut [[u16; CHUNK]],
+    ) -> usize {
+        decoder.blocks_by_halves(l, scales, zeros, |x| l.round_upper(x), codes, out)
     }
     #[inline(always)]
     fn block(self, l: L, decoder: impl Decoder<L>, block: Affine<L>, codes: &[u8], out: &mut [[u16; CHUNK]]) {

@@ -72,10 +72,24 @@ const fn values(e: Element) -> [f32; 16] {
     values
 }
 
+/// The first eight of them twice.
+const fn magnitudes_twice(e: Element) -> [f32; 16] {
+    let mut twice = values(e);
+    let mut code = 0;
+    while code < 8 {
+        twice[8 + code] = twice[code];
+        code += 1;
+    }
+    twice
+}
+
 /// Codes of 4 bits to values.
 #[derive(Clone, Copy)]
 pub(crate) struct NibbleDecoder<L: Lanes> {
     table: L::Table,
+    /// The sixteen values; of E2M1, of which the fourth bit is the sign, the eight magnitudes twice.
+    values: L::F,
+    is_signed: bool,
     is_short: bool,
 }
 
@@ -89,7 +103,14 @@ impl<L: Lanes> NibbleDecoder<L> {
             Element::Uint { .. } => const { &values(Element::Uint { bits: 4 }) },
             _ => const { &values(Element::E2m1) },
         };
-        Self { table: l.table(values), is_short: !matches!(e, Element::Nf4 | Element::Fp4) }
+        let is_signed = matches!(e, Element::E2m1);
+        let twice = const { &magnitudes_twice(Element::E2m1) };
+        Self {
+            table: l.table(values),
+            values: l.load(if is_signed { twice } else { values }),
+            is_signed,
+            is_short: !matches!(e, Element::Nf4 | Element::Fp4),
+        }
     }
 }
 
@@ -140,4 +161,73 @@ impl<L: Lanes> Decoder<L> for NibbleDecoder<L> {
         }
         true
     }
+    /// Two blocks of 32 codes, or four of 16 signed ones: thirty-two values are scaled and narrowed, not sixty-four.
+    #[inline(always)]
+    fn blocks_by_halves<const N: usize>(
+        self,
+        l: L,
+        scales: &[[f32; N]],
+        zeros: Option<&[[f32; N]]>,
+        narrow: impl Fn(L::F) -> L::F,
+        codes: &[u8],
+        out: &mut [[u16; CHUNK]],
+    ) -> usize {
+        let values = self.values;
+        let chunks = codes.as_chunks().0.iter().zip(out);
+        match (zeros, self.is_signed) {
+            (None, true) if N == 4 => by_words(
+                l,
+                true,
+                chunks.zip(scales.as_flattened().as_chunks().0),
+                #[inline(always)]
+                |scales| {
+                    let [first, last] = l.pairs(scales);
+                    [values * first, values * last]
+                },
+                narrow,
+            ),
+            (None, false) if N == 2 => by_words(
+                l,
+                false,
+                chunks.zip(scales),
+                #[inline(always)]
+                |scales| [values * l.splat(scales[0]), values * l.splat(scales[1])],
+                narrow,
+            ),
+            (Some(zeros), false) if N == 2 => by_words(
+                l,
+                false,
+                chunks.zip(scales.iter().zip(zeros)),
+                #[inline(always)]
+                |(scales, zeros)| {
+                    let steps = [values - l.splat(zeros[0]), values - l.splat(zeros[1])];
+                    [steps[0] * l.splat(scales[0]), steps[1] * l.splat(scales[1])]
+                },
+                narrow,
+            ),
+            _ => 0,
+        }
+    }
+}
+
+/// Chunks up to one that has a NaN, or that the level had better decode otherwise; how many.
+#[inline(always)]
+fn by_words<'a, L: Lanes, S>(
+    l: L,
+    signed: bool,
+    chunks: impl Iterator<Item = ((&'a [u8; CHUNK / 2], &'a mut [u16; CHUNK]), S)>,
+    scaled: impl Fn(S) -> [L::F; 2],
+    narrow: impl Fn(L::F) -> L::F,
+) -> usize {
+    let mut done = 0;
+    for ((codes, out), scales) in chunks {
+        let [first, last] = scaled(scales);
+        if l.any_nan([first, last, first, last])
+            || !l.store_nibble_words(signed, [narrow(first), narrow(last)], codes, out)
+        {
+            break;
+        }
+        done += 1;
+    }
+    done
 }

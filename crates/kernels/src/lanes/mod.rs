@@ -215,6 +215,25 @@ pub(crate) trait Lanes: Copy {
         self.lookup(table, self.split_nibbles(codes))
     }
 
+    /// Eight lanes each: of the first two, and of the last two.
+    #[inline(always)]
+    fn pairs(self, [a, b, c, d]: &[f32; 4]) -> [Self::F; 2] {
+        let eight = |x: &f32, y: &f32| [*x, *x, *x, *x, *x, *x, *x, *x, *y, *y, *y, *y, *y, *y, *y, *y];
+        [self.load(&eight(a, b)), self.load(&eight(c, d))]
+    }
+    /// The upper half of the table's value for each nibble, where that takes less than narrowing each, or false. Sixteen values are for 32 nibbles;
+    /// or, if it is `signed`, eight magnitudes are for 16, and the fourth bit is a sign.
+    #[inline(always)]
+    fn store_nibble_words(
+        self,
+        _signed: bool,
+        _tables: [Self::F; 2],
+        _codes: &[u8; CHUNK / 2],
+        _out: &mut [u16; CHUNK],
+    ) -> bool {
+        false
+    }
+
     /// The values of 64 codes of E4M3.
     #[inline(always)]
     fn decode_e4m3(self, codes: &[u8; CHUNK]) -> [Self::F; 4] {

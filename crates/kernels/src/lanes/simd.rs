@@ -23,10 +23,11 @@ use crate::planes::Planes;
 use crate::{Element, encode};
 use fearless_simd::prelude::*;
 use fearless_simd::{
-    Bytes, Select, Simd as Token, f32x16, i32x16, mask32x16, u8x16, u8x32, u8x64, u16x32, u32x16, u64x8,
+    Bytes, Select, Simd as Token, f32x8, f32x16, i32x16, mask32x16, u8x16, u8x32, u8x64, u16x32, u32x16,
+    u64x8,
 };
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use fearless_simd::{f32x8, u32x8};
+use fearless_simd::{f32x4, u32x8};
 
 /// The token of an instruction set.
 #[derive(Clone, Copy)]
@@ -393,6 +394,37 @@ impl<S: Token> Lanes for Simd<S> {
             return avx2::lookup_nibbles(self, token, table.values, codes);
         }
         self.lookup(table, self.split_nibbles(codes))
+    }
+    #[inline(always)]
+    fn pairs(self, x: &[f32; 4]) -> [Self::F; 2] {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(token) = self.0.level().as_avx512() {
+            let [first, last] = avx512_narrow::pairs(token, f32x4::load_array_ref(self.0, x).into());
+            return [first.simd_into(self.0), last.simd_into(self.0)];
+        }
+        let eight = |i: usize| f32x8::splat(self.0, x[i]);
+        [eight(0).combine(eight(1)), eight(2).combine(eight(3))]
+    }
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[inline(always)]
+    fn store_nibble_words(
+        self,
+        signed: bool,
+        [low, high]: [Self::F; 2],
+        codes: &[u8; CHUNK / 2],
+        out: &mut [u16; CHUNK],
+    ) -> bool {
+        if let Some(token) = self.0.level().as_avx512() {
+            let table = avx512_narrow::upper_halves(token, low.into(), high.into());
+            let words =
+                avx512_narrow::words(token, signed, table, u8x32::load_array_ref(self.0, codes).into());
+            for (words, out) in words.into_iter().zip(out.as_chunks_mut().0) {
+                let words: u16x32<S> = words.simd_into(self.0);
+                words.store_array(out);
+            }
+            return true;
+        }
+        false
     }
     #[inline(always)]
     fn decode_e4m3(self, codes: &[u8; CHUNK]) -> [Self::F; 4] {

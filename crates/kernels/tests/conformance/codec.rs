@@ -137,14 +137,19 @@ fn every_special_scale_and_zero() {
     }
 }
 
-/// Special scales and zero points of long blocks, whose tables are scaled once, and all powers of two, under which bf16 need not be rounded.
+/// Special scales and zero points of long blocks, whose tables are scaled once, and all powers of two, under which bf16 need not be rounded;
+/// and numbers of all sizes as scales of short blocks, whose tables are narrowed chunk by chunk up to the first NaN.
 #[test]
 fn special_scales_of_long_blocks_and_powers_of_two() {
     let mut random = Random(4);
     let powers: Vec<f32> = (0..=254).map(|e| f32::from_bits((e << 23).max(1 << 22))).collect();
     let small: Vec<f32> = (0..22).map(|bit| f32::from_bits(1 << bit)).collect();
+    let finite: Vec<f32> = SPECIALS.iter().copied().filter(|scale| scale.is_finite()).collect();
+    let last_not: Vec<f32> =
+        finite.iter().chain(&powers).chain(&[f32::NAN, 3.0, f32::INFINITY]).copied().collect();
     for e in Element::ALL {
-        for (len, scales) in [(576, &SPECIALS[..]), (32, &powers), (32, &small)] {
+        let short = [16, 32].map(|len| [(len, &finite[..]), (len, &powers), (len, &small), (len, &last_not)]);
+        for (len, scales) in [(576, &SPECIALS[..])].into_iter().chain(short.into_iter().flatten()) {
             let zeros: Vec<f32> = scales.iter().rev().copied().collect();
             let codes: Vec<u8> = (0..e.packed_len(len * scales.len())).map(|_| random.bits() as u8).collect();
             for zeros in [None, Some(&zeros[..])] {
