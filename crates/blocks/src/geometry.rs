@@ -209,7 +209,7 @@ impl Format {
     }
 
     /// Bytes of the codes of the first `rows` rows of a matrix that `check` has passed.
-    fn codes_before(&self, shape: Shape, rows: usize) -> usize {
+    pub(crate) fn codes_before(&self, shape: Shape, rows: usize) -> usize {
         match self.block {
             Block::Flat(_) => self.row_bytes(rows * shape.cols),
             _ => rows * self.row_bytes(shape.cols),

@@ -159,11 +159,12 @@ impl<'a> Pass<'a> {
                     scales: &mut out.scales[bytes(format.scale.bytes())],
                     zeros: &mut out.zeros[bytes(format.zero_bytes())],
                 };
-                // The same row of the next strip, or the next row.
-                let next = |run| {
-                    let start = (top + run) * cols + left + width;
-                    let len = if width < cols { width.min(cols - left - width) } else { cols };
-                    values.slice(start..values.len().min(start + len)).as_bytes()
+                // The same row of the strip after it: memory would stand idle while codes are made of what lies in a cache.
+                let next = |run: usize| {
+                    let (row, col) =
+                        if left + width < cols { (top, left + width) } else { (top + height, 0) };
+                    let start = ((row + run) * cols + col).min(values.len());
+                    values.slice(start..values.len().min(start + strip.min(cols - col))).as_bytes()
                 };
                 let finite = self.of_matrix.chooser.look(&band, &mut self.scratch.seen);
                 self.band(&band, finite, out, |at| (top + at / width, left + at % width), next)?;

@@ -119,6 +119,20 @@ fn matrices_of_a_stack_are_quantized_on_their_own() {
     }
 }
 
+/// Values of 16 bits are widened a few columns at a time, those of 32 bits are read where they are, whole rows at once.
+#[test]
+fn strips_of_tiles_give_the_bytes_of_whole_rows() {
+    let recipe = Recipe::new(FP8_BLOCK).unwrap();
+    for (rows, cols) in [(131, 1100), (5, 30_000)] {
+        let shape = Shape::matrix(rows, cols);
+        let values: Vec<bf16> = normal(7, rows * cols).into_iter().map(bf16::from_f32).collect();
+        let wide: Vec<f32> = values.iter().map(|x| x.to_f32()).collect();
+        let strips = recipe.quantize(shape, (&values[..]).into()).unwrap();
+        let whole = recipe.quantize(shape, (&wide[..]).into()).unwrap();
+        assert_eq!(strips, whole, "{rows}x{cols}");
+    }
+}
+
 #[test]
 fn a_token_does_not_depend_on_its_batch() {
     let (tokens, width) = (5, 96);

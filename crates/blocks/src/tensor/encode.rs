@@ -92,7 +92,7 @@ impl QTensor<'static> {
             return Ok(());
         }
         let chunk_rows = rows_per_chunk(&self.format, self.shape);
-        let chunk_bytes = self.format.codes_range(self.shape, 0, 0..chunk_rows).len();
+        let chunk_bytes = self.format.codes_before(self.shape, chunk_rows);
         let matrix_bytes = codes.len() / matrices;
         map_chunks(codes, matrix_bytes, |matrix, codes| {
             map_chunks(codes, chunk_bytes, |index, codes| {
@@ -104,7 +104,7 @@ impl QTensor<'static> {
         Ok(())
     }
 
-    /// Encodes some values of one matrix, from a row quantum on, into the bytes of exactly those values.
+    /// Encodes some values of one matrix, from a byte on, into the bytes of exactly those values.
     fn encode_chunk(
         &self,
         kernels: Kernels,

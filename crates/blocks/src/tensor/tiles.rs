@@ -124,6 +124,8 @@ pub(super) struct TileScales {
     pub(super) scales: Vec<f32>,
     /// As many as scales, or none.
     pub(super) zeros: Vec<f32>,
+    /// The blocks that have them, counted over all matrices. Rows of tiles have the same ones again and again.
+    of: Range<usize>,
 }
 
 impl Stored<'_> {
@@ -132,18 +134,24 @@ impl Stored<'_> {
         let (first, last) = (values.start / line.block, (values.end - 1) / line.block);
         let start = matrix * self.format.scales_per_matrix(self.shape) + line.first_block + first;
         let blocks = start..start + (last - first + 1);
-        self.scales_of(matrix, blocks.clone(), &mut tile.scales);
-        self.zeros_of(blocks, &mut tile.zeros);
+        let inside = !values.start.is_multiple_of(line.block);
         tile.len = line.block;
-        if !values.start.is_multiple_of(line.block) {
-            if first == last {
-                tile.len = values.len();
-            } else {
-                tile.len = 1;
-                let block = |value: usize| value / line.block - first;
-                for list in [&mut tile.scales, &mut tile.zeros].into_iter().filter(|list| !list.is_empty()) {
-                    *list = values.clone().map(|value| list[block(value)]).collect();
-                }
+        if tile.of == blocks && !inside {
+            return;
+        }
+        self.scales_of(matrix, blocks.clone(), &mut tile.scales);
+        self.zeros_of(blocks.clone(), &mut tile.zeros);
+        tile.of = if inside { 0..0 } else { blocks };
+        if !inside {
+            return;
+        }
+        if first == last {
+            tile.len = values.len();
+        } else {
+            tile.len = 1;
+            let block = |value: usize| value / line.block - first;
+            for list in [&mut tile.scales, &mut tile.zeros].into_iter().filter(|list| !list.is_empty()) {
+                *list = values.clone().map(|value| list[block(value)]).collect();
             }
         }
     }
@@ -192,9 +200,13 @@ impl Stored<'_> {
     }
 }
 
-/// Rows that one thread takes at a time: about 64 thousand values, in whole row quanta.
+/// Rows that one thread takes at a time: about 64 thousand values, in whole row quanta. Rows of tiles have codes of their own and share only
+/// scales, which are read: there they are as few as in other formats.
 pub(super) fn rows_per_chunk(format: &Format, shape: Shape) -> usize {
-    let quantum = format.row_quantum(shape.cols);
+    let quantum = match format.block {
+        Block::Tile { .. } => 1,
+        _ => format.row_quantum(shape.cols),
+    };
     let wanted = (16 * TILE / shape.cols.max(1)).max(1);
     wanted.div_ceil(quantum).saturating_mul(quantum).min(shape.rows).max(1)
 }

@@ -57,8 +57,9 @@ impl Chooser {
             // Rounds to even, as every number of this size plus 2^23 does.
             *zero = (signed + ROUND) - ROUND + half;
         }
+        // The lowest byte of such a sum is that number; a cast that saturates is no loop of vectors.
         for (stored, &zero) in chosen.zero_codes.iter_mut().zip(&*chosen.zeros) {
-            *stored = zero as u8;
+            *stored = (zero + ROUND).to_bits() as u8;
         }
         true
     }
