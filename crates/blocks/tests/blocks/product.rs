@@ -35,7 +35,7 @@ struct Side {
     block: Option<usize>,
     /// What integers are multiplied with to be the element's values.
     unit: Option<f32>,
-    fine_unit: Option<f32>,
+    fine_unit: Option<(f32, usize)>,
     has_zeros: bool,
 }
 
@@ -49,11 +49,12 @@ fn unit(element: Element) -> Option<f32> {
     }
 }
 
-/// The same for the weights of products with bytes in short blocks, whose sums are exact for E4M3, too.
-fn fine_unit(element: Element) -> Option<f32> {
+/// The same for the weights of products with bytes, and up to which length of a block: sums are exact there for E4M3 and NF4, too.
+fn fine_unit(element: Element) -> Option<(f32, usize)> {
     match element {
-        Element::E4m3 => Some(1.0 / 512.0),
-        Element::E4m3Fnuz => Some(1.0 / 1024.0),
+        Element::E4m3 => Some((1.0 / 512.0, 64)),
+        Element::E4m3Fnuz => Some((1.0 / 1024.0, 64)),
+        Element::Nf4 => Some((1.0 / 134_217_728.0, 1024)),
         _ => None,
     }
 }
@@ -108,7 +109,10 @@ fn dot_blocks(w: &Side, x: &Side) -> f32 {
     for (k, (start, end)) in starts.enumerate() {
         let pairs = || w.numbers[start..end].iter().zip(&x.numbers[start..end]);
         let ((_, wscale, zero), (_, xscale, _)) = (w.numbers[start], x.numbers[start]);
-        let sum = match (w.unit.or(w.fine_unit.filter(|_| narrow <= 64)), x.unit) {
+        let sum = match (
+            w.unit.or(w.fine_unit.and_then(|(unit, most)| (narrow <= most).then_some(unit))),
+            x.unit,
+        ) {
             (Some(a), Some(b)) => {
                 let whole = |value: f32, unit: f32| f64::from(value) / f64::from(unit);
                 let products: f64 = pairs().map(|(w, x)| whole(w.0, a) * whole(x.0, b)).sum();
