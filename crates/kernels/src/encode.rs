@@ -132,8 +132,13 @@ fn short<L: Lanes, const N: usize>(
     mut ahead: Ahead<'_>,
 ) {
     let zeros = zeros.map(|zeros| zeros.as_chunks::<N>().0);
+    // The formats with powers of two for scales have blocks of 32.
+    let powers = N == 2 && are_powers(scales);
     for (chunk, (x, scales)) in x.iter().zip(scales.as_chunks::<N>().0).enumerate() {
-        let mut quotients = divided(l, x, of_vectors(scales));
+        let mut quotients = match powers {
+            true => divided_by_powers(l, x, of_vectors(scales)),
+            false => divided(l, x, of_vectors(scales)),
+        };
         if let Some(zeros) = zeros {
             quotients = added(l, quotients, of_vectors(&zeros[chunk]));
         }
@@ -157,6 +162,30 @@ fn divided<L: Lanes>(l: L, x: &[f32; CHUNK], by: [f32; 4]) -> [L::F; 4] {
         l.load(b) / l.splat(by[1]),
         l.load(c) / l.splat(by[2]),
         l.load(d) / l.splat(by[3]),
+    ]
+}
+
+/// Whether all are powers of two of which the reciprocal is one, too: not below 2^-126, nor above 2^126.
+#[inline(always)]
+fn are_powers(scales: &[f32]) -> bool {
+    const UNIT: u32 = 1 << (f32::MANTISSA_DIGITS - 1);
+    // An exponent field that leaves 1 to 253 reaches the sign.
+    let other = |bits: u32| bits | bits.wrapping_sub(UNIT) | bits.wrapping_add(2 * UNIT);
+    let others = scales.iter().fold(0, |others, scale| others | other(scale.to_bits()));
+    others & (1 << 31 | (UNIT - 1)) == 0
+}
+
+/// The same numbers as [`divided`]: reciprocals are exact, and so one product is rounded as the quotient is.
+#[inline(always)]
+fn divided_by_powers<L: Lanes>(l: L, x: &[f32; CHUNK], by: [f32; 4]) -> [L::F; 4] {
+    // The exponents of a number and of its reciprocal add up to this.
+    let sum = l.splat_bits(2 * 1f32.to_bits());
+    let [a, b, c, d] = x.as_chunks().0 else { unreachable!() };
+    [
+        l.load(a) * l.float(sum - l.bits(l.splat(by[0]))),
+        l.load(b) * l.float(sum - l.bits(l.splat(by[1]))),
+        l.load(c) * l.float(sum - l.bits(l.splat(by[2]))),
+        l.load(d) * l.float(sum - l.bits(l.splat(by[3]))),
     ]
 }
 
@@ -207,23 +236,35 @@ impl<E> One<E> {
     where
         E: Encoder<L>,
     {
-        self.encoder.write(l, self.bits, self.encoder.encode(l, x), out);
+        // Asked first: whatever is needed later takes registers until then.
+        let mut nans = 0;
         if l.any_nan(x) {
             let mut values = [[0.0; LANES]; 4];
             for (x, values) in x.into_iter().zip(&mut values) {
                 l.store(x, values);
             }
-            replace_nan(values.as_flattened(), self.bits, self.nan, out);
+            nans = nans_of(&values);
+        }
+        self.encoder.write(l, self.bits, self.encoder.encode(l, x), out);
+        if nans != 0 {
+            replace_nan(nans, self.bits, self.nan, out);
         }
         &mut out[CHUNK / 8 * self.bits as usize..]
     }
 }
 
-/// The code of NaN where `x` is one. Few chunks have any.
+/// One bit for each value, the first the lowest: whether it is NaN. Few chunks have any.
 #[cold]
 #[inline(never)]
-fn replace_nan(x: &[f32], bits: u32, nan: u8, out: &mut [u8]) {
-    for i in (0..x.len()).filter(|&i| x[i].is_nan()) {
+fn nans_of(x: &[[f32; LANES]; 4]) -> u64 {
+    x.as_flattened().iter().rev().fold(0, |nans, x| nans << 1 | u64::from(x.is_nan()))
+}
+
+/// The code of NaN where one was.
+#[cold]
+#[inline(never)]
+fn replace_nan(nans: u64, bits: u32, nan: u8, out: &mut [u8]) {
+    for i in (0..CHUNK).filter(|i| nans >> i & 1 != 0) {
         lowbit_scalar::pack::set(bits, out, i, nan);
     }
 }

@@ -31,17 +31,17 @@ const F16_NAN: u32 = 0x7e00;
 /// The numbers that a format is made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Layout {
-    bits: u32,
+    pub(crate) bits: u32,
     mantissa_bits: u32,
     bias: i32,
     /// What magnitudes are clamped to before they are rounded, as f32.
-    clamp: f32,
+    pub(crate) clamp: f32,
     /// The largest magnitude code that is a finite number.
     pub(crate) max_code: u32,
     /// Whether `max_code + 1` is infinity.
     infinite: bool,
     /// Whether negative zero is NaN.
-    fnuz: bool,
+    pub(crate) fnuz: bool,
 }
 
 impl Layout {
@@ -73,15 +73,15 @@ impl Layout {
     };
 
     /// The exponent field in f32 of the smallest normal number, in place.
-    const fn min_exponent(self) -> u32 {
+    pub(crate) const fn min_exponent(self) -> u32 {
         ((F32_BIAS + 1 - self.bias) as u32) << F32_MANTISSA
     }
 
-    const fn sign_code(self) -> u32 {
+    pub(crate) const fn sign_code(self) -> u32 {
         1 << (self.bits - 1)
     }
 
-    const fn shift(self) -> u32 {
+    pub(crate) const fn shift(self) -> u32 {
         F32_MANTISSA - self.mantissa_bits
     }
 }

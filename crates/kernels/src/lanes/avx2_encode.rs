@@ -12,9 +12,10 @@
 use super::Simd;
 use crate::Element;
 use crate::encode::Encoder;
+use crate::minifloat::Layout;
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx2;
-use fearless_simd::{Simd as Token, f32x8, f32x16, u8x32, u8x64, u32x8, u32x16};
+use fearless_simd::{Simd as Token, f32x8, f32x16, u8x32, u8x64, u32x4, u32x8, u32x16};
 use lowbit_scalar::{Fp4, Nf4};
 
 #[cfg(target_arch = "x86")]
@@ -139,12 +140,100 @@ fearless_simd::kernel! {
         let code = _mm256_shuffle_epi8(codes, _mm256_min_epi8(index, _mm256_set1_epi8(15)));
         // From 0.25 on.
         let one = _mm256_and_si256(_mm256_cmpgt_epi8(index, _mm256_set1_epi8(-5)), _mm256_set1_epi8(1));
-        let signs = _mm256_packs_epi16(
+        let sign = _mm256_and_si256(_mm256_srli_epi16::<4>(signs(avx2, x)), _mm256_set1_epi8(8));
+        _mm256_or_si256(_mm256_max_epu8(code, one), sign)
+    }
+}
+
+/// Minifloats of 6 and 8 bits as everywhere, but thirty-two values from beginning to end, for whose numbers there are registers, and signs by packing.
+#[derive(Clone, Copy)]
+pub(super) struct FloatEncoder {
+    avx2: Avx2,
+    clamp: __m256,
+    min_exponent: __m256i,
+    magic: __m256i,
+    /// Bits of an f32 below the last one of the element, and of a byte above the sign.
+    shifts: [__m128i; 2],
+    rebase: __m256i,
+    sign_code: __m256i,
+    fnuz: bool,
+}
+
+impl FloatEncoder {
+    #[inline(always)]
+    pub(super) fn new(avx2: Avx2, layout: Layout) -> Self {
+        let count = |count: u32| u32x4::from_slice(avx2, &[count, 0, 0, 0]).into();
+        let byte = |byte: u32| u8x32::splat(avx2, byte as u8).into();
+        let (least, shift) = (layout.min_exponent(), layout.shift());
+        Self {
+            avx2,
+            clamp: f32x8::splat(avx2, layout.clamp).into(),
+            min_exponent: u32x8::splat(avx2, least).into(),
+            magic: u32x8::splat(avx2, shift << (f32::MANTISSA_DIGITS - 1)).into(),
+            shifts: [count(shift), count(u8::BITS - layout.bits)],
+            rebase: byte((least >> shift).wrapping_neg()),
+            sign_code: byte(layout.sign_code()),
+            fnuz: layout.fnuz,
+        }
+    }
+
+    #[inline(always)]
+    fn steps<S: Token>(self, x: f32x8<S>) -> __m256i {
+        float_steps(self.avx2, x.into(), self.clamp, self.min_exponent, self.magic, self.shifts[0])
+    }
+
+    #[inline(always)]
+    fn half<S: Token>(self, a: f32x16<S>, b: f32x16<S>) -> __m256i {
+        let ((a, b), (c, d)) = (a.split(), b.split());
+        let steps = pack(self.avx2, [self.steps(a), self.steps(b), self.steps(c), self.steps(d)]);
+        let signs = signs(self.avx2, [a.into(), b.into(), c.into(), d.into()]);
+        signed(self.avx2, steps, self.rebase, signs, self.sign_code, self.shifts[1], self.fnuz)
+    }
+}
+
+impl<S: Token> Encoder<Simd<S>> for FloatEncoder {
+    #[inline(always)]
+    fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
+        let low = self.half(a, b);
+        join(l, low, self.half(c, d))
+    }
+}
+
+fearless_simd::kernel! {
+    /// The lowest byte of the code of a magnitude, but for a constant.
+    #[inline(always)]
+    fn float_steps(avx2: Avx2, x: __m256, clamp: __m256, min_exponent: __m256i, magic: __m256i, shift: __m128i) -> __m256i {
+        let clamped = _mm256_min_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0), x), clamp);
+        let bits = _mm256_and_si256(_mm256_castps_si256(clamped), _mm256_castps_si256(_mm256_set1_ps(f32::INFINITY)));
+        let exponent = _mm256_max_epi32(bits, min_exponent);
+        let sum = _mm256_add_ps(clamped, _mm256_castsi256_ps(_mm256_add_epi32(exponent, magic)));
+        let steps = _mm256_add_epi32(_mm256_castps_si256(sum), _mm256_srl_epi32(exponent, shift));
+        _mm256_and_si256(steps, _mm256_set1_epi32(0xff))
+    }
+}
+
+fearless_simd::kernel! {
+    /// The highest bit of each lane in that of a byte.
+    #[inline(always)]
+    fn signs(avx2: Avx2, x: [__m256; 4]) -> __m256i {
+        _mm256_packs_epi16(
             _mm256_packs_epi32(_mm256_castps_si256(x[0]), _mm256_castps_si256(x[1])),
             _mm256_packs_epi32(_mm256_castps_si256(x[2]), _mm256_castps_si256(x[3])),
-        );
-        let sign = _mm256_and_si256(_mm256_srli_epi16::<4>(signs), _mm256_set1_epi8(8));
-        _mm256_or_si256(_mm256_max_epu8(code, one), sign)
+        )
+    }
+}
+
+fearless_simd::kernel! {
+    #[inline(always)]
+    fn signed(avx2: Avx2, steps: __m256i, rebase: __m256i, signs: __m256i, sign_code: __m256i, shift: __m128i, fnuz: bool) -> __m256i {
+        let code = _mm256_add_epi8(steps, rebase);
+        let sign = _mm256_and_si256(_mm256_srl_epi16(signs, shift), sign_code);
+        if !fnuz {
+            return _mm256_xor_si256(code, sign);
+        }
+        // A zero has no sign: that would be NaN.
+        let carry = _mm256_add_epi8(code, _mm256_set1_epi8(0x7f));
+        _mm256_xor_si256(code, _mm256_and_si256(sign, carry))
     }
 }
 

@@ -3,7 +3,7 @@
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx2::{self, HalfDecoder};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use super::avx2_encode::{self, SearchEncoder};
+use super::avx2_encode::{self, FloatEncoder, SearchEncoder};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use super::avx512::{self, FNUZ, NARROW, PlaneDecoder, SIGNED};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -484,7 +484,12 @@ impl<S: Token> Lanes for Simd<S> {
             match e {
                 Element::E2m1 => chunks.encode(self, e, avx2_encode::E2m1Encoder(token)),
                 Element::Nf4 | Element::Fp4 => chunks.encode(self, e, SearchEncoder::new(token, e)),
-                _ => return Some(chunks),
+                _ => match e.float_format() {
+                    Some(format) => {
+                        chunks.encode(self, e, FloatEncoder::new(token, Layout::of(format)));
+                    }
+                    None => return Some(chunks),
+                },
             }
             return None;
         }

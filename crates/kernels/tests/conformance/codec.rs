@@ -159,6 +159,33 @@ fn special_scales_of_long_blocks_and_powers_of_two() {
     }
 }
 
+/// Powers of two whose reciprocals are powers of two of full precision, and others, under numbers of all sizes.
+#[test]
+fn powers_of_two_as_scales() {
+    let mut random = Random(6);
+    let powers: Vec<f32> = (0..=255).map(|e| f32::from_bits((e << 23).max(1 << 22))).collect();
+    let (normal, odd) = (&powers[1..=253], [1.0, -2.0, 0.5, 0.0, f32::from_bits(1 << 22), 3.0]);
+    for e in Element::ALL {
+        // The last block is short, so that whole chunks and a padded one come up.
+        let mut check = |scales: &[f32]| {
+            let x: Vec<f32> = (0..32 * scales.len() - 5)
+                .map(|i| match i % 3 {
+                    0 => random.any(),
+                    _ => random.near(e.max()) * scales[i / 32],
+                })
+                .collect();
+            let zeros: Vec<f32> = (0..scales.len()).map(|_| random.near(e.max())).collect();
+            for zeros in [None, Some(&zeros[..])] {
+                check_encode(e, &x, Blocks { len: 32, scales, zeros }, 2);
+            }
+        };
+        check(normal);
+        check(&powers);
+        (0..odd.len()).for_each(|i| check(&[1.0, 4.0, odd[i], 0.25, 2.0]));
+        check(&[1.0, powers[254], 4.0, 1.0]);
+    }
+}
+
 /// Every code in each of the 64 lanes of a chunk.
 #[test]
 fn every_code_in_every_lane() {
