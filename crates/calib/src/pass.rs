@@ -5,6 +5,8 @@
 //! tiles    strips of whole tiles as high as the tile, gathered run by run
 //! ```
 
+use core::ops::Range;
+
 use lowbit_blocks::{Block, Values, Zero};
 use lowbit_kernels::Blocks;
 
@@ -34,11 +36,9 @@ struct Scratch {
     search: SearchBuffers,
 }
 
-/// Where the bytes of a band go: run r of the codes starts at `start + r * stride`.
-struct BandOut<'a> {
-    codes: &'a mut [u8],
-    start: usize,
-    stride: usize,
+/// Where the bytes of a band go: the codes of each of its runs, and those of its blocks.
+struct BandOut<'a, I> {
+    codes: I,
     scales: &'a mut [u8],
     zeros: &'a mut [u8],
 }
@@ -97,10 +97,10 @@ impl<'a> Pass<'a> {
                 let chooser = &self.of_matrix.chooser;
                 let (band, finite) = chooser.look_widened(chunk, len, buffer, &mut self.scratch.seen);
                 let blocks = if fixed { 0 } else { band.blocks() };
+                let at = index * row_bytes + (start - first) * bits / 8;
+                let codes = &mut out.codes[at..at + band.run_bytes(format.element)];
                 let out = BandOut {
-                    codes: out.codes,
-                    start: index * row_bytes + (start - first) * bits / 8,
-                    stride: 0,
+                    codes: core::iter::once(codes),
                     scales: take(&mut scales, blocks * format.scale.bytes()),
                     zeros: take(&mut zeros, blocks * format.zero_bytes()),
                 };
@@ -112,17 +112,21 @@ impl<'a> Pass<'a> {
     }
 
     /// Blocks of several rows: strips of whole tiles, where they are if they are f32, else widened.
+    ///
+    /// `values` are whole rows, of which some columns are encoded: they start with a tile, and on a byte, and end with one or with the row. `codes` are
+    /// those of the columns for each row.
     pub(crate) fn tiles(
         &mut self,
-        high: usize,
-        wide: usize,
+        (high, wide): (usize, usize),
         values: Values<'_>,
-        out: Out<'_>,
+        columns: Range<usize>,
+        codes: &mut [&mut [u8]],
+        (scales, zeros): (&mut [u8], &mut [u8]),
     ) -> Result<(), Error> {
         let format = self.quantizer.recipe.format;
         let bits = format.element.bits() as usize;
         let cols = self.quantizer.shape.cols;
-        let (row_bytes, tiles_across) = (format.row_bytes(cols), cols.div_ceil(wide));
+        let tiles_across = columns.len().div_ceil(wide);
         let rows = values.len() / cols;
         let most = match values {
             Values::F32(_) => STRIP,
@@ -133,9 +137,10 @@ impl<'a> Pass<'a> {
             let height = high.min(rows - top);
             let tiles = (most / wide.saturating_mul(height)).max(1);
             // Strips start on a byte, or there is only one.
-            let strip = if (wide % 8 * bits).is_multiple_of(8) { wide.saturating_mul(tiles) } else { cols };
-            for left in (0..cols).step_by(strip) {
-                let width = strip.min(cols - left);
+            let strip =
+                if (wide % 8 * bits).is_multiple_of(8) { wide.saturating_mul(tiles) } else { columns.len() };
+            for left in columns.clone().step_by(strip) {
+                let width = strip.min(columns.end - left);
                 let band = match values {
                     Values::F32(x) => {
                         let last = (top + height - 1) * cols + left;
@@ -150,21 +155,21 @@ impl<'a> Pass<'a> {
                         Band::tiles(&buffer, width, width, wide)
                     }
                 };
-                let first = tile_row * tiles_across + left / wide;
+                let inside = left - columns.start;
+                let first = tile_row * tiles_across + inside / wide;
                 let bytes = |size: usize| first * size..(first + band.blocks()) * size;
+                let run_bytes = inside * bits / 8..inside * bits / 8 + band.run_bytes(format.element);
                 let out = BandOut {
-                    codes: out.codes,
-                    start: top * row_bytes + left * bits / 8,
-                    stride: row_bytes,
-                    scales: &mut out.scales[bytes(format.scale.bytes())],
-                    zeros: &mut out.zeros[bytes(format.zero_bytes())],
+                    codes: codes[top..top + height].iter_mut().map(|row| &mut row[run_bytes.clone()]),
+                    scales: &mut scales[bytes(format.scale.bytes())],
+                    zeros: &mut zeros[bytes(format.zero_bytes())],
                 };
                 // The same row of the strip after it: memory would stand idle while codes are made of what lies in a cache.
                 let next = |run: usize| {
-                    let (row, col) =
-                        if left + width < cols { (top, left + width) } else { (top + height, 0) };
+                    let same = left + width < columns.end;
+                    let (row, col) = if same { (top, left + width) } else { (top + height, columns.start) };
                     let start = ((row + run) * cols + col).min(values.len());
-                    values.slice(start..values.len().min(start + strip.min(cols - col))).as_bytes()
+                    values.slice(start..values.len().min(start + strip.min(columns.end - col))).as_bytes()
                 };
                 let finite = self.of_matrix.chooser.look(&band, &mut self.scratch.seen);
                 self.band(&band, finite, out, |at| (top + at / width, left + at % width), next)?;
@@ -175,11 +180,11 @@ impl<'a> Pass<'a> {
 
     /// Chooses the scales of a band that has been looked at and encodes it. `place` says which row and column of the call a value of the band is.
     /// `next` says what will be read after a run.
-    fn band<'v>(
+    fn band<'v, 'o>(
         &mut self,
         band: &Band<'_>,
         finite: bool,
-        out: BandOut<'_>,
+        out: BandOut<'_, impl Iterator<Item = &'o mut [u8]>>,
         place: impl Fn(usize) -> (usize, usize),
         next: impl Fn(usize) -> &'v [u8],
     ) -> Result<(), Error> {
@@ -211,10 +216,7 @@ impl<'a> Pass<'a> {
             }
         };
         let zeros = (!zeros.is_empty()).then_some(zeros);
-        let run_bytes = band.run_bytes(encoder.element);
-        for (run, values) in band.runs().enumerate() {
-            let start = out.start + run * out.stride;
-            let codes = &mut out.codes[start..start + run_bytes];
+        for (run, (values, codes)) in band.runs().zip(out.codes).enumerate() {
             encoder.encode(values, Blocks { len: band.len, scales, zeros }, codes, quotients, next(run));
         }
         Ok(())

@@ -6,6 +6,7 @@
 //!
 //! A band never depends on another, so the bytes depend neither on how rows are divided into calls nor on threads.
 
+use core::ops::Range;
 use std::sync::Arc;
 
 use lowbit_blocks::{Block, Dtype, QTensor, Shape, TensorScale, Values};
@@ -172,7 +173,7 @@ impl Quantizer {
     ) -> Result<(), Error> {
         assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape.matrices);
         let rows = self.check_rows(matrix, first_row, values, &out)?;
-        let of_matrix = &self.matrices[if self.matrices.len() == 1 { 0 } else { matrix }];
+        let of_matrix = self.of_matrix(matrix);
         let mut pass = Pass::new(self, of_matrix, matrix, first_row);
         match &of_matrix.fixed {
             Some(fixed) if !out.scales.is_empty() => {
@@ -188,10 +189,31 @@ impl Quantizer {
         if values.is_empty() {
             return Ok(());
         }
-        match self.recipe.format.block {
-            Block::Tile { rows: high, cols: wide } => pass.tiles(high, wide, values, out),
-            _ => pass.streams(rows, values, out),
+        if matches!(self.recipe.format.block, Block::Tile { .. }) {
+            let cols = self.shape.cols;
+            let mut codes: Vec<_> = out.codes.chunks_mut(self.recipe.format.row_bytes(cols)).collect();
+            let blocks = (out.scales, out.zeros);
+            return self.quantize_columns((matrix, first_row), values, 0..cols, &mut codes, blocks);
         }
+        pass.streams(rows, values, out)
+    }
+
+    /// Some columns of some rows of a matrix in tiles: [`Pass::tiles`]. `values` are whole rows.
+    pub(crate) fn quantize_columns(
+        &self,
+        (matrix, first_row): (usize, usize),
+        values: Values<'_>,
+        columns: Range<usize>,
+        codes: &mut [&mut [u8]],
+        blocks: (&mut [u8], &mut [u8]),
+    ) -> Result<(), Error> {
+        let Block::Tile { rows: high, cols: wide } = self.recipe.format.block else { return Ok(()) };
+        let mut pass = Pass::new(self, self.of_matrix(matrix), matrix, first_row);
+        pass.tiles((high, wide), values, columns, codes, blocks)
+    }
+
+    fn of_matrix(&self, matrix: usize) -> &Matrix {
+        &self.matrices[if self.matrices.len() == 1 { 0 } else { matrix }]
     }
 
     fn check_rows(

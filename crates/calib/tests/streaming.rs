@@ -119,17 +119,26 @@ fn matrices_of_a_stack_are_quantized_on_their_own() {
     }
 }
 
-/// Values of 16 bits are widened a few columns at a time, those of 32 bits are read where they are, whole rows at once.
+/// A tensor of few rows of tiles is cut into columns, and values of 16 bits are widened a few columns at a time.
 #[test]
-fn strips_of_tiles_give_the_bytes_of_whole_rows() {
-    let recipe = Recipe::new(FP8_BLOCK).unwrap();
-    for (rows, cols) in [(131, 1100), (5, 30_000)] {
+fn columns_of_tiles_give_the_bytes_of_whole_rows() {
+    for (name, rows, cols) in [
+        ("fp8-block", 131, 1100),
+        ("fp8-block", 5, 30_000),
+        ("e2m1-64x24", 5, 30_001),
+        ("e2m1-3x5", 5, 30_001),
+    ] {
+        let recipe = Recipe::new(Format::named(name).unwrap()).unwrap();
         let shape = Shape::matrix(rows, cols);
         let values: Vec<bf16> = normal(7, rows * cols).into_iter().map(bf16::from_f32).collect();
-        let wide: Vec<f32> = values.iter().map(|x| x.to_f32()).collect();
-        let strips = recipe.quantize(shape, (&values[..]).into()).unwrap();
-        let whole = recipe.quantize(shape, (&wide[..]).into()).unwrap();
-        assert_eq!(strips, whole, "{rows}x{cols}");
+        let mut wide: Vec<f32> = values.iter().map(|x| x.to_f32()).collect();
+        let whole = in_pieces(&recipe, shape, (&wide[..]).into(), rows, Kernels::best());
+        assert_eq!(recipe.quantize(shape, (&wide[..]).into()).unwrap(), whole, "{name} {shape}");
+        assert_eq!(recipe.quantize(shape, (&values[..]).into()).unwrap(), whole, "{name} {shape}, bf16");
+        let (row, col) = (rows - 2, cols - 3);
+        wide[row * cols + col] = f32::INFINITY;
+        let error = recipe.quantize(shape, (&wide[..]).into()).unwrap_err();
+        assert_eq!(error, Error::NonFinite { matrix: 0, row, col, value: f32::INFINITY }, "{name}");
     }
 }
 
