@@ -7,7 +7,7 @@
 
 use super::{CHUNK, Lanes, Simd};
 use crate::codes::pad;
-use crate::decode::Decoder;
+use crate::decode::{Affine, Decoder};
 use crate::minifloat::{Layout, MinifloatDecoder};
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx2;
@@ -105,24 +105,19 @@ impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
 
 impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
     #[inline(always)]
-    fn sixteen(self, l: Simd<S>, codes: &[u8]) -> f32x16<S> {
+    fn sixteen(self, l: Simd<S>, codes: &[u8], factor: f32x16<S>) -> f32x16<S> {
         let bytes = u8x16::load_array_ref(l.0, codes.first_chunk().unwrap()).into();
         let words = if BITS == 8 { top_bytes(self.avx2, bytes) } else { top_sixes(self.avx2, bytes) };
         let (low, high) = halves(self.avx2, words, self.shift, self.mask);
-        join(l, low, high) * self.rebias
+        join(l, low, high) * factor
     }
-}
 
-impl<S: Token, const BITS: usize> Decoder<Simd<S>> for HalfDecoder<S, BITS> {
+    /// The values of a chunk as f16, widened, times a factor; none if one of them is not a number.
     #[inline(always)]
-    fn bytes(self) -> usize {
-        CHUNK / 8 * BITS
-    }
-    #[inline(always)]
-    fn decode(self, l: Simd<S>, codes: &[u8]) -> [f32x16<S>; 4] {
+    fn times(self, l: Simd<S>, codes: &[u8], factor: f32x16<S>) -> Option<[f32x16<S>; 4]> {
         // Sixteen bytes are read for the last sixteen codes, however short.
         let padded;
-        let codes = match codes.first_chunk() {
+        let codes = match codes.first_chunk::<CHUNK>() {
             Some(codes) => codes,
             None => {
                 padded = pad(codes);
@@ -133,17 +128,53 @@ impl<S: Token, const BITS: usize> Decoder<Simd<S>> for HalfDecoder<S, BITS> {
             let [low, high] = codes.as_chunks::<32>().0 else { unreachable!() };
             let bytes = |bytes| u8x32::load_array_ref(l.0, bytes).into();
             if is_special(self.avx2, bytes(low), bytes(high), self.last, self.special) {
-                return self.portable.decode(l, codes);
+                return None;
             }
         }
-        [
-            self.sixteen(l, &codes[0..]),
-            self.sixteen(l, &codes[2 * BITS..]),
-            self.sixteen(l, &codes[4 * BITS..]),
-            self.sixteen(l, &codes[6 * BITS..]),
-        ]
+        Some([
+            self.sixteen(l, &codes[0..], factor),
+            self.sixteen(l, &codes[2 * BITS..], factor),
+            self.sixteen(l, &codes[4 * BITS..], factor),
+            self.sixteen(l, &codes[6 * BITS..], factor),
+        ])
     }
 }
+
+impl<S: Token, const BITS: usize> Decoder<Simd<S>> for HalfDecoder<S, BITS> {
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        CHUNK / 8 * BITS
+    }
+    #[inline(always)]
+    fn decode(self, l: Simd<S>, codes: &[u8]) -> [f32x16<S>; 4] {
+        match self.times(l, codes, self.rebias) {
+            Some(values) => values,
+            None => self.portable.decode(l, codes),
+        }
+    }
+    /// The scale and the power of two are one factor where their product is exact.
+    #[inline(always)]
+    fn in_block(self, l: Simd<S>, block: Affine<Simd<S>>) -> impl Fn(&[u8]) -> [f32x16<S>; 4] {
+        let magnitude = l.bits(block.scale) & l.splat_bits(u32::MAX >> 1);
+        let is_large = l.any(l.gt(magnitude, l.splat_bits(ORDINARY.recip().to_bits())));
+        let is_small = l.any(l.gt(l.splat_bits(ORDINARY.to_bits()), magnitude));
+        let joins = block.zero.is_none() && !is_large && !is_small;
+        let factor = if joins { self.rebias * block.scale } else { self.rebias };
+        #[inline(always)]
+        move |codes| {
+            let values = match self.times(l, codes, factor) {
+                Some(values) if joins => return values,
+                Some(values) => values,
+                None => self.portable.decode(l, codes),
+            };
+            let [a, b, c, d] = values;
+            [block.apply(a), block.apply(b), block.apply(c), block.apply(d)]
+        }
+    }
+}
+
+/// The smallest scale that is joined with `rebias`, of which the exponent is small; the reciprocal is the largest.
+const ORDINARY: f32 = 1.0 / (1u128 << 100) as f32;
 
 fearless_simd::kernel! {
     #[inline(always)]
