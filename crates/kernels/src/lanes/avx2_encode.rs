@@ -149,7 +149,7 @@ fearless_simd::kernel! {
 #[derive(Clone, Copy)]
 pub(super) struct FloatEncoder {
     avx2: Avx2,
-    clamp: __m256,
+    clamp: __m256i,
     min_exponent: __m256i,
     magic: __m256i,
     /// Bits of an f32 below the last one of the element, and of a byte above the sign.
@@ -167,7 +167,7 @@ impl FloatEncoder {
         let (least, shift) = (layout.min_exponent(), layout.shift());
         Self {
             avx2,
-            clamp: f32x8::splat(avx2, layout.clamp).into(),
+            clamp: u32x8::splat(avx2, layout.clamp.to_bits()).into(),
             min_exponent: u32x8::splat(avx2, least).into(),
             magic: u32x8::splat(avx2, shift << (f32::MANTISSA_DIGITS - 1)).into(),
             shifts: [count(shift), count(u8::BITS - layout.bits)],
@@ -202,11 +202,12 @@ impl<S: Token> Encoder<Simd<S>> for FloatEncoder {
 fearless_simd::kernel! {
     /// The lowest byte of the code of a magnitude, but for a constant.
     #[inline(always)]
-    fn float_steps(avx2: Avx2, x: __m256, clamp: __m256, min_exponent: __m256i, magic: __m256i, shift: __m128i) -> __m256i {
-        let clamped = _mm256_min_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0), x), clamp);
-        let bits = _mm256_and_si256(_mm256_castps_si256(clamped), _mm256_castps_si256(_mm256_set1_ps(f32::INFINITY)));
+    fn float_steps(avx2: Avx2, x: __m256, clamp: __m256i, min_exponent: __m256i, magic: __m256i, shift: __m128i) -> __m256i {
+        let magnitude = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(i32::MAX));
+        let clamped = _mm256_min_epi32(magnitude, clamp);
+        let bits = _mm256_and_si256(clamped, _mm256_set1_epi32(f32::INFINITY.to_bits() as i32));
         let exponent = _mm256_max_epi32(bits, min_exponent);
-        let sum = _mm256_add_ps(clamped, _mm256_castsi256_ps(_mm256_add_epi32(exponent, magic)));
+        let sum = _mm256_add_ps(_mm256_castsi256_ps(clamped), _mm256_castsi256_ps(_mm256_add_epi32(exponent, magic)));
         let steps = _mm256_add_epi32(_mm256_castps_si256(sum), _mm256_srl_epi32(exponent, shift));
         _mm256_and_si256(steps, _mm256_set1_epi32(0xff))
     }
