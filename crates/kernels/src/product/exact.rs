@@ -1,8 +1,8 @@
 //! Exact sums of integers, of sixteen blocks at a time, and how they become f32: rounded once.
 //!
 //! ```text
-//! One      a sum below 2^31                                as the instruction that converts integers rounds it
-//! Two      high * 2^14 + low, which fit 2^31 each          f64(high) * 2^14 + f64(low) is exact; that to f32
+//! one      a sum below 2^31                                as the instruction that converts integers rounds it
+//! two      high * 2^14 + low, which fit 2^31 each          f64(high) * 2^14 + f64(low) is exact; that to f32
 //! ```
 
 use super::lanes::SumLanes;
@@ -23,40 +23,35 @@ pub(super) trait Exact<L: SumLanes>: Copy {
     fn rounded(self, l: L, add: L::I) -> L::F;
 }
 
-/// Sums of products of bytes.
-#[derive(Clone, Copy)]
-pub(super) struct One<I>(pub(super) I);
-
-impl<L: SumLanes> Exact<L> for One<L::I> {
-    #[inline(always)]
-    fn zero(l: L) -> Self {
-        Self(l.ints(&[0; LANES]))
-    }
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        Self(self.0 + other.0)
-    }
-    #[inline(always)]
-    fn of_neighbours<const N: usize>(l: L, some: [Self; N]) -> Self {
-        let mut sums = [l.ints(&[0; LANES]); N];
-        for i in 0..N {
-            sums[i] = some[i].0;
+/// Sums of products of bytes: the integers of a level themselves, which need no copy to become an array of them.
+macro_rules! one {
+    ([$($token:tt)*] $lanes:ty, $ints:ty) => {
+        impl$($token)* $crate::product::exact::Exact<$lanes> for $ints {
+            #[inline(always)]
+            fn zero(l: $lanes) -> Self {
+                l.ints(&[0; LANES])
+            }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self + other
+            }
+            #[inline(always)]
+            fn of_neighbours<const N: usize>(l: $lanes, some: [Self; N]) -> Self {
+                l.sum_neighbours(some)
+            }
+            #[inline(always)]
+            fn of_few(l: $lanes, some: &[Self]) -> Self {
+                l.sum_few(some)
+            }
+            #[inline(always)]
+            fn rounded(self, l: $lanes, add: Self) -> <$lanes as $crate::lanes::Lanes>::F {
+                l.to_f32(self + add)
+            }
         }
-        Self(l.sum_neighbours(sums))
-    }
-    #[inline(always)]
-    fn of_few(l: L, some: &[Self]) -> Self {
-        let mut sums = [l.ints(&[0; LANES]); LANES];
-        for (sum, one) in sums.iter_mut().zip(some) {
-            *sum = one.0;
-        }
-        Self(l.sum_few(&sums[..some.len()]))
-    }
-    #[inline(always)]
-    fn rounded(self, l: L, add: L::I) -> L::F {
-        l.to_f32(self.0 + add)
-    }
+    };
 }
+
+pub(super) use one;
 
 /// Sums of products of bytes and numbers of 28 bits. What is added counts as the high part does.
 #[derive(Clone, Copy)]

@@ -10,7 +10,6 @@
 //!
 //! A row with a NaN has NaN for all its results, so that is asked for once a row.
 
-use super::exact::One;
 use super::lanes::SumLanes;
 use super::weights::{Weights, in_order};
 use crate::Element;
@@ -93,7 +92,7 @@ impl<L: SumLanes> Fine<L> {
 impl<L: SumLanes> Weights<L> for Fine<L> {
     type X = [i8; CHUNK];
     type Loaded = L::FineWeights;
-    type Sums = One<L::I>;
+    type Sums = L::I;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
     const NAN: bool = true;
@@ -108,7 +107,7 @@ impl<L: SumLanes> Weights<L> for Fine<L> {
     }
     #[inline(always)]
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
-        One(l.fine_dot(weights, x))
+        l.fine_dot(weights, x)
     }
     #[inline(always)]
     fn see(self, l: L, seen: L::B, weights: Self::Loaded) -> L::B {
@@ -151,7 +150,7 @@ impl Any {
 impl<L: SumLanes> Weights<L> for Any {
     type X = [i8; CHUNK];
     type Loaded = [u8; CHUNK];
-    type Sums = One<L::I>;
+    type Sums = L::I;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
     const NAN: bool = true;
@@ -166,7 +165,7 @@ impl<L: SumLanes> Weights<L> for Any {
     }
     #[inline(always)]
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
-        One(l.ints(&by_table(&weights, x)))
+        l.ints(&by_table(&weights, x))
     }
     #[inline(always)]
     fn sees_nan(self) -> bool {

@@ -3,6 +3,7 @@
 //! Up to sixteen rows and a segment of each are a [`Band`], which a level's kernel ([`sums`](super::sums)) adds to the lanes of each row; the
 //! lanes of sixteen rows are folded together. What depends on the activations alone is laid out before the first row.
 
+use super::digits::has_digits;
 use super::fine::is_fine;
 use super::plan::{Plan, spread};
 use super::prepared::SUM;
@@ -117,7 +118,9 @@ pub(super) fn dot(
     };
     let columns = out.len() / rows.count;
     let mut column = 0;
-    while level.takes_columns() && columns - column >= TOGETHER - 1 {
+    // Two sums for each vector of several columns do not fit the registers.
+    let together = level.takes_columns() && !has_digits(rows.element);
+    while together && columns - column >= TOGETHER - 1 {
         product::<TOGETHER>(place, x, column, columns, out);
         column = (column + TOGETHER).min(columns);
     }

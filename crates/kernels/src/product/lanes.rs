@@ -20,7 +20,7 @@ mod wide;
 mod x86;
 
 use super::digits::DIGITS;
-use super::exact::LOW;
+use super::exact::{Exact, LOW};
 use super::fine::Tables;
 use crate::Element;
 use crate::decode::Decoder;
@@ -58,7 +58,7 @@ pub(crate) trait SumLanes: Lanes {
     /// Whether short blocks and several columns at once are worth loops of their own.
     const UNROLLED: bool;
     /// Sixteen i32, which wrap.
-    type I: Copy + Add<Output = Self::I>;
+    type I: Copy + Add<Output = Self::I> + Exact<Self>;
     /// Sixteen bytes to look up by nibble.
     type Bytes: Copy;
 

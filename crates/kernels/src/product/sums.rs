@@ -87,7 +87,7 @@ pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
     let (e, zeros) = (band.place.rows.element, band.place.zeros.is_some());
     match (e.bits(), band.place.plan.block) {
         _ if !L::UNROLLED => return false,
-        (4, 32) if has_digits(e) && !zeros => {
+        (4, 32) if C == 1 && has_digits(e) && !zeros => {
             rows::<L, _, C, 4, false>(l, Digits::new(l), band, some);
         }
         _ if has_digits(e) => return false,
@@ -170,22 +170,45 @@ fn each_row<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
 ) -> u32 {
     let Band { place, x: ref of_columns, ref segment, ref mut room, ref mut lanes } = *band;
     let met = Met::<L, W, C, N>::new(l, w, place, of_columns, segment);
+    left_of::<C>(
+        place.count,
+        some,
+        #[inline(always)]
+        |row| {
+            let part = Part::new(w, place, row);
+            let mut sum = [l.splat(0.0); C];
+            for c in 0..C {
+                sum[c] = l.load(&lanes[c][row]);
+            }
+            let which = Which { start: part.start, ..place.which() };
+            let Some(sum) = add(&met, &part, which, sum, room) else { return false };
+            for c in 0..C {
+                l.store(sum[c], &mut lanes[c][row]);
+            }
+            true
+        },
+    )
+}
+
+/// Those of some rows, one bit each, that are not done.
+#[inline(always)]
+fn left_of<const C: usize>(count: usize, some: u32, mut done: impl FnMut(usize) -> bool) -> u32 {
     let (mut left, mut todo) = (0, some);
-    while todo != 0 {
-        let row = todo.trailing_zeros() as usize % LANES;
-        todo &= todo - 1;
-        let part = Part::new(w, place, row);
-        let mut sum = [l.splat(0.0); C];
-        for c in 0..C {
-            sum[c] = l.load(&lanes[c][row]);
+    if C == 1 {
+        // Of a range the compiler makes a counter for everything that depends on the row, and short rows wait for these.
+        while todo != 0 {
+            let row = todo.trailing_zeros() as usize % LANES;
+            todo &= todo - 1;
+            if !done(row) {
+                left |= 1 << row;
+            }
         }
-        let which = Which { start: part.start, ..place.which() };
-        let Some(sum) = add(&met, &part, which, sum, room) else {
-            left |= 1 << row;
-            continue;
-        };
-        for c in 0..C {
-            l.store(sum[c], &mut lanes[c][row]);
+    } else {
+        // With several columns that is the faster one.
+        for row in (0..count).filter(|row| some >> row & 1 == 1) {
+            if !done(row) {
+                left |= 1 << row;
+            }
         }
     }
     left

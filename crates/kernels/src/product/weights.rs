@@ -9,7 +9,7 @@
 //! ```
 
 use super::digits;
-use super::exact::{Exact, One};
+use super::exact::Exact;
 use super::lanes::SumLanes;
 use crate::Element;
 use crate::codes::unpack;
@@ -116,7 +116,7 @@ impl<L: SumLanes> Nibbles<L> {
 impl<L: SumLanes> Weights<L> for Nibbles<L> {
     type X = [i8; 2 * CHUNK];
     type Loaded = [L::B; 2];
-    type Sums = One<L::I>;
+    type Sums = L::I;
     const VALUES: usize = 2 * CHUNK;
     const AHEAD: usize = 12288;
     const ZEROS: Self::X = [0; 2 * CHUNK];
@@ -131,7 +131,7 @@ impl<L: SumLanes> Weights<L> for Nibbles<L> {
     }
     #[inline(always)]
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
-        One(l.dot_halves(weights, x))
+        l.dot_halves(weights, x)
     }
 }
 
@@ -150,7 +150,7 @@ impl Bytes {
 impl<L: SumLanes> Weights<L> for Bytes {
     type X = [i8; CHUNK];
     type Loaded = L::B;
-    type Sums = One<L::I>;
+    type Sums = L::I;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
 
@@ -164,7 +164,7 @@ impl<L: SumLanes> Weights<L> for Bytes {
     }
     #[inline(always)]
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
-        One(l.dot(weights, x))
+        l.dot(weights, x)
     }
 }
 
@@ -184,7 +184,7 @@ impl Packed {
 impl<L: SumLanes> Weights<L> for Packed {
     type X = [i8; CHUNK];
     type Loaded = L::B;
-    type Sums = One<L::I>;
+    type Sums = L::I;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
 
@@ -210,7 +210,7 @@ impl<L: SumLanes> Weights<L> for Packed {
     }
     #[inline(always)]
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
-        One(l.dot(weights, x))
+        l.dot(weights, x)
     }
 }
 

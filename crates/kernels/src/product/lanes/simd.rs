@@ -17,6 +17,7 @@ use crate::minifloat::{Layout, MinifloatDecoder};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use crate::planes::Planes;
 use crate::product::digits::{DIGIT, DIGITS};
+use crate::product::exact::one;
 use crate::product::fine::{Tables, by_table};
 use crate::table::NibbleDecoder;
 use fearless_simd::prelude::*;
@@ -318,6 +319,8 @@ impl<S: Token> SumLanes for Simd<S> {
         then.with::<CHUNK>(self, MinifloatDecoder::new(self, layout));
     }
 }
+
+one!([<S: Token>] Simd<S>, i32x16<S>);
 
 impl<S: Token> Simd<S> {
     /// Two rounds of sums of neighbours; AVX-512 has those within 128 bits first.

@@ -3,6 +3,7 @@
 use super::SumLanes;
 use crate::lanes::{CHUNK, LANES, Wide};
 use crate::product::digits::{self, DIGITS};
+use crate::product::exact::one;
 use crate::product::fine::{Tables, by_table};
 use core::array::from_fn;
 
@@ -97,6 +98,8 @@ impl SumLanes for Wide {
         self.add_four(x)
     }
 }
+
+one!([] Wide, wide::i32x16);
 
 impl Wide {
     /// Sums of neighbours of two vectors.
