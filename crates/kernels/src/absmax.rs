@@ -19,7 +19,7 @@
 //! largest unsigned integer   the minimum, if it is negative          else none is, and the minimum is the least unsigned integer
 //! ```
 
-use crate::lanes::{CHUNK, LANES, Lanes};
+use crate::lanes::{CHUNK, LANES, Lanes, apart};
 use crate::widen::{Half, PAIR};
 
 /// `N` vectors that stand for the values seen so far, and `M` results in the end.
@@ -81,10 +81,10 @@ impl<L: Lanes> Reduction<L, 2, 2> for Ends {
 pub(crate) fn absmax<L: Lanes>(l: L, x: &[f32], block: usize, out: &mut [f32]) {
     match block {
         // Code of its own for the block lengths of NVFP4, the MX formats and NF4 pays.
-        16 => short::<_, 16>(l, x, out),
-        32 => short::<_, 32>(l, x, out),
-        64 if !l.is_compact() => short::<_, 64>(l, x, out),
-        _ => reduce(l, x, block, Magnitude, [out]),
+        16 => apart!(l, short::<_, 16>(l, x, out)),
+        32 => apart!(l, short::<_, 32>(l, x, out)),
+        64 if !l.is_compact() => apart!(l, short::<_, 64>(l, x, out)),
+        _ => apart!(l, reduce(l, x, block, Magnitude, [out])),
     }
 }
 
@@ -222,27 +222,38 @@ fn widened_blocks<L: Lanes>(
     out: &mut [f32],
 ) {
     match block {
-        16 => widened_short::<_, 256>(l, x, load, wide, out),
-        32 => widened_short::<_, 512>(l, x, load, wide, out),
-        _ => {
-            let group = block.saturating_mul(LANES);
-            for ((x, wide), out) in x.chunks(group).zip(wide.chunks_mut(group)).zip(out.chunks_mut(LANES)) {
-                let mut v = [[l.splat_bits(0)]; LANES];
-                let blocks = x.chunks_exact(block).zip(wide.chunks_exact_mut(block));
-                for ((x, wide), v) in blocks.zip(&mut v) {
-                    let mut seen = [l.splat_bits(0); 2];
-                    for (x, wide) in x.as_chunks().0.iter().zip(wide.as_chunks_mut().0) {
-                        let [a, b] = widened_pair(l, load(x), wide);
-                        seen = [l.max(seen[0], a), l.max(seen[1], b)];
-                    }
-                    *v = [l.max(seen[0], seen[1])];
-                }
-                let [amax] = of_vectors(l, v, Magnitude);
-                let mut results = [0.0; LANES];
-                l.store(l.float(amax), &mut results);
-                out.copy_from_slice(&results[..out.len()]);
+        16 => apart!(l, widened_short::<_, 256>(l, x, load, wide, out)),
+        32 => apart!(l, widened_short::<_, 512>(l, x, load, wide, out)),
+        _ => apart!(l, widened_long(l, x, block, load, wide, out)),
+    }
+}
+
+/// Blocks of any number of pairs.
+#[inline(always)]
+fn widened_long<L: Lanes>(
+    l: L,
+    x: &[u16],
+    block: usize,
+    load: impl Fn(&[u16; PAIR]) -> [L::F; 2] + Copy,
+    wide: &mut [f32],
+    out: &mut [f32],
+) {
+    let group = block.saturating_mul(LANES);
+    for ((x, wide), out) in x.chunks(group).zip(wide.chunks_mut(group)).zip(out.chunks_mut(LANES)) {
+        let mut v = [[l.splat_bits(0)]; LANES];
+        let blocks = x.chunks_exact(block).zip(wide.chunks_exact_mut(block));
+        for ((x, wide), v) in blocks.zip(&mut v) {
+            let mut seen = [l.splat_bits(0); 2];
+            for (x, wide) in x.as_chunks().0.iter().zip(wide.as_chunks_mut().0) {
+                let [a, b] = widened_pair(l, load(x), wide);
+                seen = [l.max(seen[0], a), l.max(seen[1], b)];
             }
+            *v = [l.max(seen[0], seen[1])];
         }
+        let [amax] = of_vectors(l, v, Magnitude);
+        let mut results = [0.0; LANES];
+        l.store(l.float(amax), &mut results);
+        out.copy_from_slice(&results[..out.len()]);
     }
 }
 
@@ -267,9 +278,12 @@ fn widened_short<L: Lanes, const GROUP: usize>(
                     let [a, b] = widened_pair(l, load(&x[i / 2]), &mut wide[i / 2]);
                     return [[a], [b]];
                 }
-                let [a, b] = widened_pair(l, load(&x[i]), &mut wide[i]);
-                let [c, d] = widened_pair(l, load(&x[i + 1]), &mut wide[i + 1]);
-                [[l.max(a, b)], [l.max(c, d)]]
+                let mut both = [[l.splat_bits(0)]; 2];
+                for (at, seen) in (i..).zip(&mut both) {
+                    let [a, b] = widened_pair(l, load(&x[at]), &mut wide[at]);
+                    *seen = [l.max(a, b)];
+                }
+                both
             },
         );
         l.store(l.float(amax), out);

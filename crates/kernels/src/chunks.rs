@@ -10,7 +10,7 @@
 
 use crate::Blocks;
 use crate::decode::{Affine, Decoder};
-use crate::lanes::{CHUNK, LANES, Lanes};
+use crate::lanes::{CHUNK, LANES, Lanes, apart};
 use crate::output::Output;
 use crate::scales::{Scales, TILE};
 
@@ -44,10 +44,10 @@ impl<T, O> Chunks<'_, T, O> {
         O: Output<L, T>,
     {
         match self.shape(l) {
-            Shape::Runs(run) => self.runs(l, decoder, run),
-            Shape::Four => self.few::<L, 4>(l, decoder),
-            Shape::Two => self.few::<L, 2>(l, decoder),
-            Shape::Other => self.tiles(l, decoder),
+            Shape::Runs(run) => apart!(l, self.runs(l, decoder, run)),
+            Shape::Four => apart!(l, self.few::<L, 4>(l, decoder)),
+            Shape::Two => apart!(l, self.few::<L, 2>(l, decoder)),
+            Shape::Other => apart!(l, self.tiles(l, decoder)),
         }
     }
 

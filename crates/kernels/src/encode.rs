@@ -11,7 +11,7 @@
 
 use crate::codes::pack;
 use crate::int::IntEncoder;
-use crate::lanes::{CHUNK, LANES, LINE, Lanes};
+use crate::lanes::{CHUNK, LANES, LINE, Lanes, apart};
 use crate::minifloat::{Layout, MinifloatEncoder};
 use crate::scales::{Scales, TILE};
 use crate::table::TableEncoder;
@@ -63,13 +63,13 @@ impl Chunks<'_> {
             LANES if whole => (4, 1),
             32 if whole => (2, 1),
             _ if whole && len.is_multiple_of(CHUNK) => (1, len / CHUNK),
-            _ => return tiles(l, one, x, Scales::starting(of_all, at), codes),
+            _ => return apart!(l, tiles(l, one, x, Scales::starting(of_all, at), codes)),
         };
         match per_chunk {
-            _ if l.is_compact() => runs(l, one, x, per_chunk, run, blocks, codes, ahead),
-            4 => short::<_, 4>(l, one, x, blocks, codes, ahead),
-            2 => short::<_, 2>(l, one, x, blocks, codes, ahead),
-            _ => runs(l, one, x, 1, run, blocks, codes, ahead),
+            _ if l.is_compact() => apart!(l, runs(l, one, x, per_chunk, run, blocks, codes, ahead)),
+            4 => apart!(l, short::<_, 4>(l, one, x, blocks, codes, ahead)),
+            2 => apart!(l, short::<_, 2>(l, one, x, blocks, codes, ahead)),
+            _ => apart!(l, runs(l, one, x, 1, run, blocks, codes, ahead)),
         }
     }
 }

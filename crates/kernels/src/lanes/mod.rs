@@ -63,6 +63,20 @@ pub(crate) const CHUNK: usize = 4 * LANES;
 /// Bytes that come into the cache together.
 pub(crate) const LINE: usize = 64;
 
+/// `$path`, one of several that a kernel can take, as a function of its own where nothing is optimised. The frame of such a function
+/// has room for every temporary of all that is inlined into it, and one of all paths takes megabytes.
+macro_rules! apart {
+    ($l:ident, $path:expr) => {
+        $crate::lanes::Lanes::apart(
+            $l,
+            #[inline(always)]
+            || $path,
+        )
+    };
+}
+
+pub(crate) use apart;
+
 /// One SIMD level. Everything is inlined into the caller, which must be compiled for the level's instructions.
 pub(crate) trait Lanes: Copy {
     /// Sixteen f32.
@@ -89,6 +103,9 @@ pub(crate) trait Lanes: Copy {
 
     /// Whether one loop should serve every shape of blocks: few machines are left that need this level, and code for special cases is large.
     fn is_compact(self) -> bool;
+
+    /// Does `work` in a function that is compiled for the level; see [`apart!`](apart).
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R;
 
     /// Asks for the cache line of something that is read later. It changes nothing but the time.
     #[inline(always)]

@@ -72,6 +72,11 @@ impl<S: Token> Lanes for Simd<S> {
         false
     }
 
+    #[inline(always)]
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+        self.0.vectorize(work)
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn prefetch<T>(self, x: &T) {

@@ -25,6 +25,11 @@ impl Lanes for Wide {
         true
     }
 
+    #[inline]
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+
     #[inline(always)]
     fn load(self, x: &[f32; LANES]) -> Self::F {
         f32x16::new(*x)

@@ -8,7 +8,7 @@ use super::lanes::SumLanes;
 use super::scales::Which;
 use super::sums::{Column, Part, Terms};
 use super::weights::{Bytes, Nibbles, Packed, Weights};
-use crate::lanes::{CHUNK, LANES};
+use crate::lanes::{CHUNK, LANES, apart};
 
 /// Adds the terms of all groups of some rows, one bit each, to the lanes of a column.
 #[inline(always)]
@@ -22,11 +22,11 @@ pub(super) fn add_rest<L: SumLanes>(
 ) {
     let e = place.rows.element;
     match e.bits() {
-        4 if has_digits(e) => rest(l, Digits::new(l), place, some, x, column, lanes),
-        8 if is_fine(e) => rest(l, Any::new(e), place, some, x, column, lanes),
-        4 if L::UNROLLED => rest(l, Nibbles::new(l, e), place, some, x, column, lanes),
-        8 if L::UNROLLED => rest(l, Bytes::new(e), place, some, x, column, lanes),
-        _ => rest(l, Packed::new(e), place, some, x, column, lanes),
+        4 if has_digits(e) => apart!(l, rest(l, Digits::new(l), place, some, x, column, lanes)),
+        8 if is_fine(e) => apart!(l, rest(l, Any::new(e), place, some, x, column, lanes)),
+        4 if L::UNROLLED => apart!(l, rest(l, Nibbles::new(l, e), place, some, x, column, lanes)),
+        8 if L::UNROLLED => apart!(l, rest(l, Bytes::new(e), place, some, x, column, lanes)),
+        _ => apart!(l, rest(l, Packed::new(e), place, some, x, column, lanes)),
     }
 }
 

@@ -12,7 +12,7 @@ use super::integer::SEGMENT;
 use super::lanes::SumLanes;
 use super::later::SCALES;
 use super::plan::spread;
-use crate::lanes::{CHUNK, LANES, LINE, Lanes};
+use crate::lanes::{CHUNK, LANES, LINE, Lanes, apart};
 use crate::level::Level;
 use crate::widen;
 
@@ -124,28 +124,33 @@ pub(super) fn widen_stored<L: Lanes>(
     }
     let factor = Apply::new(l, factor);
     match kind {
-        ScaleType::E4m3 => {
+        ScaleType::E4m3 => apart!(
+            l,
             for (bytes, out) in bytes.as_chunks().0.iter().zip(out) {
                 factor.store(l, l.decode_e4m3(bytes), out);
             }
-        }
-        ScaleType::E8m0 => {
+        ),
+        ScaleType::E8m0 => apart!(
+            l,
             for (bytes, out) in bytes.as_chunks().0.iter().zip(out) {
                 factor.store(l, widen::e8m0(l, bytes), out);
             }
-        }
-        ScaleType::U8 => {
+        ),
+        ScaleType::U8 => apart!(
+            l,
             for (bytes, out) in bytes.as_chunks().0.iter().zip(out) {
                 factor.store(l, wholes(l, bytes), out);
             }
-        }
-        ScaleType::F16 => {
+        ),
+        ScaleType::F16 => apart!(
+            l,
             for (bytes, out) in bytes.as_chunks().0.iter().zip(out) {
                 let [a, b, c, d] = halves(l, bytes);
                 factor.store(l, [l.widen_f16(a), l.widen_f16(b), l.widen_f16(c), l.widen_f16(d)], out);
             }
-        }
-        ScaleType::Bf16 => {
+        ),
+        ScaleType::Bf16 => apart!(
+            l,
             for (bytes, out) in bytes.as_chunks().0.iter().zip(out) {
                 let [a, b, c, d] = halves(l, bytes);
                 let upper = u16::BITS;
@@ -153,7 +158,7 @@ pub(super) fn widen_stored<L: Lanes>(
                     [l.float(a << upper), l.float(b << upper), l.float(c << upper), l.float(d << upper)];
                 factor.store(l, all, out);
             }
-        }
+        ),
     }
 }
 

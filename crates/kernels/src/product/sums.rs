@@ -17,7 +17,7 @@ use super::lanes::SumLanes;
 use super::later::Later;
 use super::scales::{Factor, Room, ScaleType, StoredScales, Which};
 use super::weights::{Bytes, Nibbles, Weights};
-use crate::lanes::{CHUNK, LANES};
+use crate::lanes::{CHUNK, LANES, apart};
 
 /// Whether several columns at once have code of their own.
 #[inline(always)]
@@ -37,20 +37,26 @@ pub(super) fn add_in_place<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
     }
     match (e.bits(), place.plan.block, kind) {
         (4, 16, ScaleType::E4m3) => match E4m3::new(l, factor, place.unit) {
-            Some(kind) => in_place::<L, _, _, C, 2>(l, Nibbles::new(l, e), kind, band),
+            Some(kind) => apart!(l, in_place::<L, _, _, C, 2>(l, Nibbles::new(l, e), kind, band)),
             None => all,
         },
-        (4, 32, ScaleType::E8m0) if alone => in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), E8m0, band),
-        (4, 32, ScaleType::Bf16) if alone => in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), Bf16, band),
-        (4, 32, ScaleType::F16) if alone => in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), F16, band),
+        (4, 32, ScaleType::E8m0) if alone => {
+            apart!(l, in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), E8m0, band))
+        }
+        (4, 32, ScaleType::Bf16) if alone => {
+            apart!(l, in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), Bf16, band))
+        }
+        (4, 32, ScaleType::F16) if alone => {
+            apart!(l, in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), F16, band))
+        }
         (8, 32, ScaleType::E8m0) if alone && is_fine(e) && place.negates => {
-            in_place::<L, _, _, C, 8>(l, Fine::new(l, e), E8m0, band)
+            apart!(l, in_place::<L, _, _, C, 8>(l, Fine::new(l, e), E8m0, band))
         }
         (8, 32, ScaleType::Bf16) if alone && !is_fine(e) => {
-            in_place::<L, _, _, C, 8>(l, Bytes::new(e), Bf16, band)
+            apart!(l, in_place::<L, _, _, C, 8>(l, Bytes::new(e), Bf16, band))
         }
         (8, 32, ScaleType::F16) if alone && !is_fine(e) => {
-            in_place::<L, _, _, C, 8>(l, Bytes::new(e), F16, band)
+            apart!(l, in_place::<L, _, _, C, 8>(l, Bytes::new(e), F16, band))
         }
         _ => all,
     }
@@ -88,20 +94,20 @@ pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
     match (e.bits(), band.place.plan.block) {
         _ if !L::UNROLLED => return false,
         (4, 32) if C == 1 && has_digits(e) && !zeros => {
-            rows::<L, _, C, 4, false>(l, Digits::new(l), band, some);
+            apart!(l, rows::<L, _, C, 4, false>(l, Digits::new(l), band, some));
         }
         _ if has_digits(e) => return false,
-        (4, 16) if !zeros => rows::<L, _, C, 2, false>(l, Nibbles::new(l, e), band, some),
-        (4, 32) if !zeros => rows::<L, _, C, 4, false>(l, Nibbles::new(l, e), band, some),
-        (4, 32) => rows::<L, _, C, 4, true>(l, Nibbles::new(l, e), band, some),
+        (4, 16) if !zeros => apart!(l, rows::<L, _, C, 2, false>(l, Nibbles::new(l, e), band, some)),
+        (4, 32) if !zeros => apart!(l, rows::<L, _, C, 4, false>(l, Nibbles::new(l, e), band, some)),
+        (4, 32) => apart!(l, rows::<L, _, C, 4, true>(l, Nibbles::new(l, e), band, some)),
         (8, 32) if is_fine(e) => {
             if zeros || !L::FINE || !band.place.negates {
                 return false;
             }
-            rows::<L, _, C, 8, false>(l, Fine::new(l, e), band, some);
+            apart!(l, rows::<L, _, C, 8, false>(l, Fine::new(l, e), band, some));
         }
-        (8, 32) if !zeros => rows::<L, _, C, 8, false>(l, Bytes::new(e), band, some),
-        (8, 32) => rows::<L, _, C, 8, true>(l, Bytes::new(e), band, some),
+        (8, 32) if !zeros => apart!(l, rows::<L, _, C, 8, false>(l, Bytes::new(e), band, some)),
+        (8, 32) => apart!(l, rows::<L, _, C, 8, true>(l, Bytes::new(e), band, some)),
         _ => return false,
     }
     true

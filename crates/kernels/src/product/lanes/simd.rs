@@ -10,7 +10,7 @@ use super::{SumLanes, WithDecoder, pairs, words};
 use crate::Element;
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
 use crate::int::IntDecoder;
-use crate::lanes::{CHUNK, LANES, Lanes, Simd};
+use crate::lanes::{CHUNK, LANES, Lanes, Simd, apart};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use crate::lanes::{FNUZ, HalfDecoder, PlaneDecoder, SIGNED};
 use crate::minifloat::{Layout, MinifloatDecoder};
@@ -297,26 +297,29 @@ impl<S: Token> SumLanes for Simd<S> {
     #[inline(always)]
     fn with_decoder<T: WithDecoder<Self>>(self, e: Element, then: T) {
         if e.bits() == 4 || !Self::UNROLLED {
-            return then.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e));
+            return apart!(self, then.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e)));
         }
         let Some(format) = e.float_format() else {
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-            return then.with::<CHUNK>(self, ByteDecoder::new(self, e));
+            return apart!(self, then.with::<CHUNK>(self, ByteDecoder::new(self, e)));
             #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-            return then.with::<CHUNK>(self, IntDecoder::new(self, e));
+            return apart!(self, then.with::<CHUNK>(self, IntDecoder::new(self, e)));
         };
         let layout = Layout::of(format);
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let Some(token) = self.0.level().as_avx512() {
             let planes = Planes::of(e).unwrap();
             if T::FNUZ && planes.fnuz {
-                return then.with::<CHUNK>(self, PlaneDecoder::<FNUZ>::new(token, 8, planes));
+                return apart!(self, then.with::<CHUNK>(self, PlaneDecoder::<FNUZ>::new(token, 8, planes)));
             }
-            return then.with::<CHUNK>(self, PlaneDecoder::<SIGNED>::new(token, 8, planes));
+            return apart!(self, then.with::<CHUNK>(self, PlaneDecoder::<SIGNED>::new(token, 8, planes)));
         } else if let Some(token) = self.0.level().as_avx2() {
-            return then.with::<CHUNK>(self, HalfDecoder::<S, 8>::new(self, token, format, layout));
+            return apart!(
+                self,
+                then.with::<CHUNK>(self, HalfDecoder::<S, 8>::new(self, token, format, layout))
+            );
         }
-        then.with::<CHUNK>(self, MinifloatDecoder::new(self, layout));
+        apart!(self, then.with::<CHUNK>(self, MinifloatDecoder::new(self, layout)));
     }
 }
 
