@@ -63,14 +63,14 @@ pub(crate) const CHUNK: usize = 4 * LANES;
 /// Bytes that come into the cache together.
 pub(crate) const LINE: usize = 64;
 
-/// `$path`, one of several that a kernel can take, as a function of its own where nothing is optimised. The frame of such a function
-/// has room for every temporary of all that is inlined into it, and one of all paths takes megabytes.
+/// `$path`, one of several that a kernel can take, as a function of its own in debug builds. Where nothing is optimised, a frame has room
+/// for every temporary of all that is inlined into the function, and with all paths in one that is megabytes.
 macro_rules! apart {
     ($l:ident, $path:expr) => {
         $crate::lanes::Lanes::apart(
             $l,
             #[inline(always)]
-            || $path,
+            move || $path,
         )
     };
 }

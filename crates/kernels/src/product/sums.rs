@@ -37,26 +37,20 @@ pub(super) fn add_in_place<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
     }
     match (e.bits(), place.plan.block, kind) {
         (4, 16, ScaleType::E4m3) => match E4m3::new(l, factor, place.unit) {
-            Some(kind) => apart!(l, in_place::<L, _, _, C, 2>(l, Nibbles::new(l, e), kind, band)),
+            Some(kind) => in_place::<L, _, _, C, 2>(l, Nibbles::new(l, e), kind, band),
             None => all,
         },
-        (4, 32, ScaleType::E8m0) if alone => {
-            apart!(l, in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), E8m0, band))
-        }
-        (4, 32, ScaleType::Bf16) if alone => {
-            apart!(l, in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), Bf16, band))
-        }
-        (4, 32, ScaleType::F16) if alone => {
-            apart!(l, in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), F16, band))
-        }
+        (4, 32, ScaleType::E8m0) if alone => in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), E8m0, band),
+        (4, 32, ScaleType::Bf16) if alone => in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), Bf16, band),
+        (4, 32, ScaleType::F16) if alone => in_place::<L, _, _, C, 4>(l, Nibbles::new(l, e), F16, band),
         (8, 32, ScaleType::E8m0) if alone && is_fine(e) && place.negates => {
-            apart!(l, in_place::<L, _, _, C, 8>(l, Fine::new(l, e), E8m0, band))
+            in_place::<L, _, _, C, 8>(l, Fine::new(l, e), E8m0, band)
         }
         (8, 32, ScaleType::Bf16) if alone && !is_fine(e) => {
-            apart!(l, in_place::<L, _, _, C, 8>(l, Bytes::new(e), Bf16, band))
+            in_place::<L, _, _, C, 8>(l, Bytes::new(e), Bf16, band)
         }
         (8, 32, ScaleType::F16) if alone && !is_fine(e) => {
-            apart!(l, in_place::<L, _, _, C, 8>(l, Bytes::new(e), F16, band))
+            in_place::<L, _, _, C, 8>(l, Bytes::new(e), F16, band)
         }
         _ => all,
     }
@@ -94,20 +88,20 @@ pub(super) fn add_unrolled<L: SumLanes, const C: usize>(l: L, band: &mut Band<'_
     match (e.bits(), band.place.plan.block) {
         _ if !L::UNROLLED => return false,
         (4, 32) if C == 1 && has_digits(e) && !zeros => {
-            apart!(l, rows::<L, _, C, 4, false>(l, Digits::new(l), band, some));
+            rows::<L, _, C, 4, false>(l, Digits::new(l), band, some);
         }
         _ if has_digits(e) => return false,
-        (4, 16) if !zeros => apart!(l, rows::<L, _, C, 2, false>(l, Nibbles::new(l, e), band, some)),
-        (4, 32) if !zeros => apart!(l, rows::<L, _, C, 4, false>(l, Nibbles::new(l, e), band, some)),
-        (4, 32) => apart!(l, rows::<L, _, C, 4, true>(l, Nibbles::new(l, e), band, some)),
+        (4, 16) if !zeros => rows::<L, _, C, 2, false>(l, Nibbles::new(l, e), band, some),
+        (4, 32) if !zeros => rows::<L, _, C, 4, false>(l, Nibbles::new(l, e), band, some),
+        (4, 32) => rows::<L, _, C, 4, true>(l, Nibbles::new(l, e), band, some),
         (8, 32) if is_fine(e) => {
             if zeros || !L::FINE || !band.place.negates {
                 return false;
             }
-            apart!(l, rows::<L, _, C, 8, false>(l, Fine::new(l, e), band, some));
+            rows::<L, _, C, 8, false>(l, Fine::new(l, e), band, some);
         }
-        (8, 32) if !zeros => apart!(l, rows::<L, _, C, 8, false>(l, Bytes::new(e), band, some)),
-        (8, 32) => apart!(l, rows::<L, _, C, 8, true>(l, Bytes::new(e), band, some)),
+        (8, 32) if !zeros => rows::<L, _, C, 8, false>(l, Bytes::new(e), band, some),
+        (8, 32) => rows::<L, _, C, 8, true>(l, Bytes::new(e), band, some),
         _ => return false,
     }
     true
@@ -174,26 +168,28 @@ fn each_row<L: SumLanes, W: Weights<L>, const C: usize, const N: usize>(
         &mut [Room<'_>; 2],
     ) -> Option<[L::F; C]>,
 ) -> u32 {
-    let Band { place, x: ref of_columns, ref segment, ref mut room, ref mut lanes } = *band;
-    let met = Met::<L, W, C, N>::new(l, w, place, of_columns, segment);
-    left_of::<C>(
-        place.count,
-        some,
-        #[inline(always)]
-        |row| {
-            let part = Part::new(w, place, row);
-            let mut sum = [l.splat(0.0); C];
-            for c in 0..C {
-                sum[c] = l.load(&lanes[c][row]);
-            }
-            let which = Which { start: part.start, ..place.which() };
-            let Some(sum) = add(&met, &part, which, sum, room) else { return false };
-            for c in 0..C {
-                l.store(sum[c], &mut lanes[c][row]);
-            }
-            true
-        },
-    )
+    apart!(l, {
+        let Band { place, x: ref of_columns, ref segment, ref mut room, ref mut lanes } = *band;
+        let met = Met::<L, W, C, N>::new(l, w, place, of_columns, segment);
+        left_of::<C>(
+            place.count,
+            some,
+            #[inline(always)]
+            |row| {
+                let part = Part::new(w, place, row);
+                let mut sum = [l.splat(0.0); C];
+                for c in 0..C {
+                    sum[c] = l.load(&lanes[c][row]);
+                }
+                let which = Which { start: part.start, ..place.which() };
+                let Some(sum) = add(&met, &part, which, sum, room) else { return false };
+                for c in 0..C {
+                    l.store(sum[c], &mut lanes[c][row]);
+                }
+                true
+            },
+        )
+    })
 }
 
 /// Those of some rows, one bit each, that are not done.
