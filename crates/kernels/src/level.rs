@@ -36,44 +36,30 @@ pub(crate) enum Level {
 macro_rules! on {
     ($level:expr, $l:ident => $call:expr) => {
         match $level {
-            Level::Wide => $crate::level::apart(
-                #[inline(always)]
-                || {
-                    let $l = $crate::lanes::Wide;
-                    $call
-                },
-            ),
+            Level::Wide => on!(@ $crate::lanes::Wide, $l => $call),
             #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-            Level::Sse4_2(token) => on!(@ token, $l => $call),
+            Level::Sse4_2(token) => on!(@ $crate::lanes::Simd(token), $l => $call),
             #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-            Level::Avx2(token) => on!(@ token, $l => $call),
+            Level::Avx2(token) => on!(@ $crate::lanes::Simd(token), $l => $call),
             #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-            Level::Avx512(token) => on!(@ token, $l => $call),
+            Level::Avx512(token) => on!(@ $crate::lanes::Simd(token), $l => $call),
             #[cfg(all(feature = "std", target_arch = "aarch64"))]
-            Level::Neon(token) => on!(@ token, $l => $call),
+            Level::Neon(token) => on!(@ $crate::lanes::Simd(token), $l => $call),
             #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
-            Level::Wasm(token) => on!(@ token, $l => $call),
+            Level::Wasm(token) => on!(@ $crate::lanes::Simd(token), $l => $call),
         }
     };
-    (@ $token:ident, $l:ident => $call:expr) => {
-        fearless_simd::Simd::vectorize(
-            $token,
+    (@ $lanes:expr, $l:ident => $call:expr) => {{
+        let $l = $lanes;
+        $crate::lanes::Lanes::vectorize(
+            $l,
             #[inline(always)]
-            || {
-                let $l = $crate::lanes::Simd($token);
-                $call
-            },
+            || $call,
         )
-    };
+    }};
 }
 
 pub(crate) use on;
-
-/// Keeps the room that `wide` needs out of what every level calls.
-#[inline(never)]
-pub(crate) fn apart<R>(work: impl FnOnce() -> R) -> R {
-    work()
-}
 
 impl Level {
     /// The levels of this machine, the slowest first.
@@ -189,7 +175,7 @@ impl Level {
     pub(crate) fn decode_f16(self, e: Element, chunks: Chunks<'_, u16, AsF16>) {
         match self {
             #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-            Level::Avx512(token) => on!(@ token, l => decode::decode(l, e, chunks)),
+            Level::Avx512(token) => on!(@ crate::lanes::Simd(token), l => decode::decode(l, e, chunks)),
             _ => self.decode_tiles(e, chunks, |x, out| {
                 self.narrow_f16(x.as_flattened().as_chunks().0, out.as_flattened_mut().as_chunks_mut().0);
             }),
@@ -200,7 +186,7 @@ impl Level {
     pub(crate) fn decode_bf16(self, e: Element, chunks: Chunks<'_, u16, AsBf16>) {
         match self {
             #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-            Level::Avx512(token) => on!(@ token, l => decode::decode(l, e, chunks)),
+            Level::Avx512(token) => on!(@ crate::lanes::Simd(token), l => decode::decode(l, e, chunks)),
             _ => self.decode_tiles(e, chunks, |x, out| self.narrow_bf16(x, out)),
         }
     }

@@ -104,8 +104,14 @@ pub(crate) trait Lanes: Copy {
     /// Whether one loop should serve every shape of blocks: few machines are left that need this level, and code for special cases is large.
     fn is_compact(self) -> bool;
 
-    /// Does `work` in a function that is compiled for the level; see [`apart!`](apart).
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R;
+    /// Does `work` in a function of its own, compiled for the level's instructions.
+    fn vectorize<R>(self, work: impl FnOnce() -> R) -> R;
+
+    /// See [`apart!`](apart). Optimised builds gain nothing by it, and where they do not inline it again, what is captured is read from memory.
+    #[inline(always)]
+    fn apart<R>(self, path: impl FnOnce() -> R) -> R {
+        if cfg!(debug_assertions) { self.vectorize(path) } else { path() }
+    }
 
     /// Asks for the cache line of something that is read later. It changes nothing but the time.
     #[inline(always)]

@@ -73,9 +73,8 @@ impl<S: Token> Lanes for Simd<S> {
     }
 
     #[inline(always)]
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
-        // Optimised builds gain nothing by it, and where they do not inline it again, what is captured is read from memory.
-        if cfg!(debug_assertions) { self.0.vectorize(work) } else { work() }
+    fn vectorize<R>(self, work: impl FnOnce() -> R) -> R {
+        self.0.vectorize(work)
     }
 
     #[cfg(target_arch = "x86_64")]

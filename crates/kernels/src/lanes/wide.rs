@@ -25,8 +25,9 @@ impl Lanes for Wide {
         true
     }
 
-    #[inline]
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+    /// Every CPU has the instructions; the function keeps the room that it needs out of what every level calls.
+    #[inline(never)]
+    fn vectorize<R>(self, work: impl FnOnce() -> R) -> R {
         work()
     }
 

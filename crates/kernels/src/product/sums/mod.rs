@@ -10,7 +10,7 @@
 mod met;
 mod part;
 
-pub(super) use part::{Column, Part, Terms, fold, up_to};
+pub(super) use part::{Column, Part, Terms, up_to};
 
 use super::Scales;
 use super::digits::{Digits, has_digits};
@@ -221,3 +221,15 @@ fn left_of<const C: usize>(count: usize, some: u32, mut done: impl FnMut(usize) 
 }
 
 const NO_ZEROS: Option<LaidOut<'_>> = None;
+
+/// The lanes of sixteen rows to sixteen numbers.
+#[inline(always)]
+pub(super) fn fold<L: SumLanes>(l: L, lanes: &[[f32; LANES]; LANES]) -> [f32; LANES] {
+    let mut vectors = [l.splat(0.0); LANES];
+    for (vector, lanes) in vectors.iter_mut().zip(lanes) {
+        *vector = l.load(lanes);
+    }
+    let mut out = [0.0; LANES];
+    l.store(l.add_neighbours(vectors), &mut out);
+    out
+}

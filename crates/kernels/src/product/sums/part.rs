@@ -94,15 +94,3 @@ pub(crate) fn up_to<L: SumLanes>(l: L, lanes: L::F, count: usize) -> L::F {
     let inside = l.gt_f32(l.splat(count as f32), l.load(&INDEX));
     l.float(l.select(inside, l.bits(lanes), l.splat_bits(0)))
 }
-
-/// The lanes of sixteen rows to sixteen numbers.
-#[inline(always)]
-pub(crate) fn fold<L: SumLanes>(l: L, lanes: &[[f32; LANES]; LANES]) -> [f32; LANES] {
-    let mut vectors = [l.splat(0.0); LANES];
-    for (vector, lanes) in vectors.iter_mut().zip(lanes) {
-        *vector = l.load(lanes);
-    }
-    let mut out = [0.0; LANES];
-    l.store(l.add_neighbours(vectors), &mut out);
-    out
-}
