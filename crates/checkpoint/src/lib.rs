@@ -2,7 +2,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 
-pub mod arch;
 mod checkpoint;
 mod compare;
 pub mod disk;
@@ -23,6 +22,8 @@ pub mod statistics;
 mod threads;
 pub mod verify;
 mod weights;
+
+pub use lowbit_arch as arch;
 
 pub use checkpoint::{CONFIG, Checkpoint, SINGLE, Tensor};
 pub use compare::{CompareOptions, ComparedTensor, Comparison, compare};

@@ -2,7 +2,6 @@
 //! than testing.
 
 mod again;
-mod arch;
 mod converting;
 mod digests;
 mod faults;

@@ -1,6 +1,6 @@
 //! What feeds what, on the module names of real models.
 
-use lowbit_checkpoint::arch::{Feed, Producer, feeds};
+use lowbit_arch::{Feed, Producer, feeds};
 
 const LAYER: &str = "model.layers.3";
 

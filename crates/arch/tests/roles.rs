@@ -1,6 +1,6 @@
 //! The architecture table on the tensor names of real models: what is quantized, what shares a scale, what stays.
 
-use lowbit_checkpoint::arch::{Arch, Role};
+use lowbit_arch::{Arch, Role};
 use serde_json::{Value, json};
 
 /// Checks the role of every name, given as `name rows x cols` with `x`-separated shapes.

@@ -5,12 +5,15 @@
 //! does differently. [`SHARED`] lists the linears that engines fuse into one, and that therefore share their tensor scale.
 //!
 //! ```
-//! use lowbit_checkpoint::arch::{Arch, Role};
+//! use lowbit_arch::{Arch, Role};
 //! let arch = Arch::new(None);
 //! assert_eq!(arch.role("model.layers.0.mlp.down_proj.weight", &[256, 512]), Role::Linear);
 //! assert_eq!(arch.role("model.layers.0.mlp.gate.weight", &[64, 256]), Role::Router);
 //! assert_eq!(arch.role("model.embed_tokens.weight", &[1024, 256]), Role::Embedding);
 //! ```
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
 
 mod experts;
 mod families;
@@ -142,7 +145,7 @@ impl Arch {
     /// What linears of this module's parent share one tensor scale with it: a key that is equal for all of them.
     ///
     /// ```
-    /// let arch = lowbit_checkpoint::arch::Arch::new(None);
+    /// let arch = lowbit_arch::Arch::new(None);
     /// assert_eq!(arch.shares("l.0.attn.q_proj"), arch.shares("l.0.attn.v_proj"));
     /// assert_ne!(arch.shares("l.0.attn.q_proj"), arch.shares("l.1.attn.q_proj"));
     /// assert_eq!(arch.shares("l.0.attn.o_proj"), None);
@@ -161,7 +164,7 @@ impl Arch {
     /// Where the linear of an expert goes in a stack; `None` if it is no such linear.
     ///
     /// ```
-    /// let place = lowbit_checkpoint::arch::Arch::new(None).place_in_stack("l.0.mlp.experts.7.up_proj").unwrap();
+    /// let place = lowbit_arch::Arch::new(None).place_in_stack("l.0.mlp.experts.7.up_proj").unwrap();
     /// assert_eq!((&place.stack[..], place.matrix, place.part, place.parts), ("l.0.mlp.experts.gate_up_proj", 7, 1, 2));
     /// ```
     pub fn place_in_stack(&self, module: &str) -> Option<Place> {
@@ -182,7 +185,7 @@ impl Arch {
 /// The module of a tensor: its name without `.weight`.
 ///
 /// ```
-/// use lowbit_checkpoint::arch::module_of;
+/// use lowbit_arch::module_of;
 /// assert_eq!(module_of("model.norm.weight"), "model.norm");
 /// assert_eq!(module_of("model.layers.0.mlp.experts.down_proj"), "model.layers.0.mlp.experts.down_proj");
 /// ```

@@ -105,7 +105,7 @@ fn split(module: &str) -> (&str, &str) {
 /// The feeds among the modules (names of weights without `.weight`) of one decoder layer: norms first, then linears, each in the order of names.
 ///
 /// ```
-/// use lowbit_checkpoint::arch::feeds;
+/// use lowbit_arch::feeds;
 /// let names = ["input_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"];
 /// let modules: Vec<String> = names.iter().map(|name| format!("model.layers.0.{name}")).collect();
 /// let found = feeds("model.layers.0", modules.iter().map(String::as_str));
