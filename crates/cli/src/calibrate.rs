@@ -7,7 +7,8 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use lowbit_checkpoint::Checkpoint;
 use lowbit_checkpoint::statistics::{Imatrix, Planned, Precision, StatisticsWriter};
-use lowbit_model::{Error, InputStatistics, Model, Statistics};
+use lowbit_model::Model;
+use lowbit_pipeline::{Error, InputStatistics, Statistics};
 
 use crate::args::{CalibrateArgs, Synthetic};
 use crate::output::say;
@@ -83,13 +84,13 @@ fn safetensors(
         (Statistics::SAME_INPUT.to_owned(), serde_json::to_string(&same)?),
     ]);
     let mut writer = StatisticsWriter::create(&args.output, &planned, &about)?;
-    let mut take = |seen: &InputStatistics<'_>| -> lowbit_model::Result<()> {
+    let mut take = |seen: &InputStatistics<'_>| -> lowbit_pipeline::Result<()> {
         for (nth, module) in seen.modules.iter().enumerate() {
             writer.write(module, seen.channels, seen.hessian.filter(|_| nth == 0))?;
         }
         Ok(())
     };
-    model.calibrate(windows, args.hessians, &mut take, progress)?;
+    lowbit_pipeline::calibrate(model, windows, args.hessians, &mut take, progress)?;
     writer.finish()?;
     Ok(inputs)
 }
@@ -103,11 +104,11 @@ fn imatrix(
     gguf: bool,
 ) -> Result<usize> {
     let (mut matrix, mut inputs) = (Imatrix::default(), 0);
-    let mut take = |seen: &InputStatistics<'_>| -> lowbit_model::Result<()> {
+    let mut take = |seen: &InputStatistics<'_>| -> lowbit_pipeline::Result<()> {
         inputs += 1;
         seen.modules.iter().try_for_each(|module| matrix.observe(module, seen.channels)).map_err(Error::from)
     };
-    model.calibrate(windows, false, &mut take, progress)?;
+    lowbit_pipeline::calibrate(model, windows, false, &mut take, progress)?;
     let bytes = if gguf { matrix.to_gguf() } else { matrix.to_legacy() };
     std::fs::write(&args.output, bytes)
         .map_err(|e| anyhow::anyhow!("cannot write {}: {e}", args.output.display()))?;

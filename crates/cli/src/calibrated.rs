@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use lowbit_blocks::Format;
 use lowbit_checkpoint::Job;
-use lowbit_model::{
+use lowbit_pipeline::{
     CalibratedJob, ColumnOrder, LinearReport, Method, Methods, Mix, MixedJob, ModelReport, Prescale,
     Sensitivity, Statistics,
 };

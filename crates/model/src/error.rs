@@ -91,30 +91,6 @@ pub enum Error {
         /// What the tokenizer says.
         reason: String,
     },
-    /// A linear cannot be quantized in the way that is asked for.
-    #[error("{linear}: {reason}")]
-    Method {
-        /// The linear.
-        linear: String,
-        /// Why not.
-        reason: String,
-    },
-    /// A file of statistics does not fit the model or the method.
-    #[error("{}: {reason}", file.display())]
-    Statistics {
-        /// The file.
-        file: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// The finished layers of a job cannot be used.
-    #[error("{}: {reason}", dir.display())]
-    Sheets {
-        /// Their directory, or one of them.
-        dir: PathBuf,
-        /// Why not.
-        reason: String,
-    },
     /// A hook gave up.
     #[error(transparent)]
     Hook(Box<dyn std::error::Error + Send + Sync>),
@@ -124,10 +100,5 @@ impl Error {
     /// A hook's own error, for `map_err`.
     pub fn hook(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Hook(error.into())
-    }
-
-    /// Why a linear cannot be quantized in the way that is asked for.
-    pub(crate) fn method(linear: &str, reason: impl std::fmt::Display) -> Self {
-        Self::Method { linear: linear.to_owned(), reason: reason.to_string() }
     }
 }

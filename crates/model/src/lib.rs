@@ -4,7 +4,6 @@
 
 mod activations;
 mod attention;
-mod calibrate;
 pub mod config;
 mod error;
 mod evaluate;
@@ -13,30 +12,20 @@ mod generate;
 mod head;
 mod hidden;
 mod layer;
-mod mixed;
 mod model;
 mod norm;
 mod parallel;
 mod product;
-mod quantize;
-mod seen;
-mod shares;
 mod stage;
 mod text;
 
 pub use activations::{Activations, Input};
-pub use calibrate::{InputStatistics, Take};
 pub use config::Config;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, windows};
 pub use head::{Divergence, Head, Loss};
 pub use hidden::Hidden;
 pub use layer::Layer;
-pub use mixed::{Mix, MixedGroup, MixedJob, Sensitivity};
 pub use model::Model;
-pub use quantize::{
-    CalibratedJob, ColumnOrder, LinearReport, Method, Methods, ModelReport, Prescale, ScaleWeighing,
-    Statistics,
-};
 pub use stage::{Hook, Linear, Stage, StageKind};
 pub use text::Tokenizer;

@@ -58,8 +58,8 @@ impl<'c> Model<'c> {
         self.weights.checkpoint()
     }
 
-    /// Its weights.
-    pub(crate) fn weights(&self) -> &Weights<&'c Checkpoint> {
+    /// Its weights, quantized or not.
+    pub fn weights(&self) -> &Weights<&'c Checkpoint> {
         &self.weights
     }
 
@@ -140,8 +140,8 @@ impl<'c> Model<'c> {
         Ok(())
     }
 
-    /// Name of a module of the decoder.
-    pub(crate) fn module(&self, rest: &str) -> String {
+    /// The full name of a module of the decoder: `layers.0.mlp.up_proj` is `model.layers.0.mlp.up_proj` in most checkpoints.
+    pub fn module(&self, rest: &str) -> String {
         format!("{}{rest}", self.prefix)
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use lowbit_blocks::{ErrorStats, Format, Shape};
 use lowbit_calib::{Recipe, ScaleRule};
 use lowbit_checkpoint::{Phase, Progress, Step, Weight, Weights};
-use lowbit_model::Statistics;
+use lowbit_pipeline::Statistics;
 
 use super::lines::NumberLine;
 

@@ -13,7 +13,7 @@ mod page;
 mod svg;
 
 use anyhow::{Context as _, Result};
-use lowbit_model::Statistics;
+use lowbit_pipeline::Statistics;
 
 use crate::args::ReportArgs;
 use crate::output::say;

@@ -1,7 +1,6 @@
 //! Models of the repository, run: against transformers, against themselves on other numbers of threads, and against files that lie.
 
 mod activations;
-mod experts;
 mod families;
 mod hooks;
 mod malformed;

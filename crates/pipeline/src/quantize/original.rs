@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Hook, Result, Stage, StageKind};
+use lowbit_model::{Hook, Result, Stage, StageKind};
 
 /// Inputs of the stages of one layer, and the residual stream before its outputs are added: all tokens. Experts are left out: in another model they
 /// get other tokens.
@@ -23,8 +23,8 @@ impl Original {
         self.streams.get(&kind).map(Vec::as_slice)
     }
 
-    /// Forgets the input of a stage: it is done.
-    pub(super) fn done(&mut self, stage: &Stage) {
+    /// Drops the input of a stage that is quantized.
+    pub(super) fn drop_input(&mut self, stage: &Stage) {
         self.inputs.remove(&stage.name());
     }
 }

@@ -104,7 +104,7 @@ impl Method {
     }
 
     /// Whether the original model has to run beside the quantized one.
-    pub(super) fn compares(&self) -> bool {
+    pub(crate) fn compares(&self) -> bool {
         self.method == Methods::Gptq && self.sequential && self.drift > 0.0
     }
 }
@@ -124,7 +124,7 @@ pub enum ColumnOrder {
 }
 
 impl ColumnOrder {
-    pub(super) const fn order(self) -> Order {
+    const fn order(self) -> Order {
         match self {
             Self::Natural => Order::Natural,
             Self::Activation => Order::Activation,
@@ -147,7 +147,7 @@ pub enum ScaleWeighing {
 }
 
 impl ScaleWeighing {
-    pub(super) const fn weighing(self) -> Weighing {
+    const fn weighing(self) -> Weighing {
         match self {
             Self::Uniform => Weighing::Uniform,
             Self::Diagonal => Weighing::Diagonal,

@@ -8,13 +8,15 @@ use lowbit_calib::{Hessian, Importance};
 use lowbit_checkpoint::Choice;
 use lowbit_kernels::Kernels;
 
-use crate::quantize::{Method, Methods};
-use crate::shares::Shares;
-use crate::{Error, Hook, Result, Stage};
+use lowbit_model::{Hook, Stage};
+
+use crate::method::{Method, Methods};
+use crate::shared::SharedStats;
+use crate::{Error, Result};
 
 /// One decision: a stage, or all experts of a layer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sensed {
+pub(super) struct GroupCost {
     pub(super) name: String,
     pub(super) modules: Vec<String>,
     pub(super) weights: u64,
@@ -30,7 +32,7 @@ pub(super) struct Sensed {
     pub(super) weight: f64,
 }
 
-impl Sensed {
+impl GroupCost {
     pub(super) fn loss_of_coarsest(&self) -> f64 {
         self.losses.iter().copied().fold(0.0, f64::max)
     }
@@ -47,18 +49,18 @@ impl Sensed {
     }
 }
 
-/// Looks at the stages of one layer.
-pub(super) struct Sensor<'a> {
+/// Costs of the stages of one layer.
+pub(super) struct CostCollector<'a> {
     formats: &'a [Option<Format>],
     /// For each format that is one, the linears that it is chosen for.
     choices: &'a [BTreeMap<String, Choice>],
     method: &'a Method,
     kernels: Kernels,
     hessian: Option<Hessian>,
-    groups: Vec<Sensed>,
+    groups: Vec<GroupCost>,
 }
 
-impl<'a> Sensor<'a> {
+impl<'a> CostCollector<'a> {
     pub(super) fn new(
         formats: &'a [Option<Format>],
         choices: &'a [BTreeMap<String, Choice>],
@@ -68,21 +70,21 @@ impl<'a> Sensor<'a> {
         Self { formats, choices, method, kernels, hessian: None, groups: Vec::new() }
     }
 
-    pub(super) fn finish(self) -> Vec<Sensed> {
+    pub(super) fn finish(self) -> Vec<GroupCost> {
         self.groups
     }
 
     /// Every format of one stage.
-    fn sense(&self, stage: &Stage, hessian: &Hessian) -> Result<Sensed> {
-        let at = |e: lowbit_calib::Error| Error::hook(format!("{}: {e}", stage.name()));
+    fn cost(&self, stage: &Stage, hessian: &Hessian) -> Result<GroupCost> {
+        let at = |e: lowbit_calib::Error| Error::method(&stage.name(), e);
         let known = |module: &str| self.choices.iter().all(|of_format| of_format.contains_key(module));
         let linears: Vec<_> = stage.linears.iter().filter(|linear| known(&linear.name)).collect();
         let squares = hessian.mean_square();
-        let mut sensed = Sensed { name: stage.name(), ..Sensed::default() };
+        let mut group = GroupCost { name: stage.name(), ..GroupCost::default() };
         for linear in &linears {
-            sensed.modules.push(linear.name.clone());
-            sensed.weights += linear.weight.len() as u64;
-            sensed.power += hessian.output_power(&linear.weight).map_err(at)?;
+            group.modules.push(linear.name.clone());
+            group.weights += linear.weight.len() as u64;
+            group.power += hessian.output_power(&linear.weight).map_err(at)?;
         }
         let mut greatest = 0.0;
         let mut of_format = self.choices.iter();
@@ -90,16 +92,16 @@ impl<'a> Sensor<'a> {
             let Some(choices) = format.and_then(|_| of_format.next()) else {
                 // As they are in the source.
                 let bits = |name: &str| self.choices.first().map_or(16, |c| 8 * c[name].linear.dtype.bytes());
-                sensed.bits.push(linears.iter().map(|l| (bits(&l.name) * l.weight.len()) as u64).sum());
-                sensed.losses.push(0.0);
+                group.bits.push(linears.iter().map(|l| (bits(&l.name) * l.weight.len()) as u64).sum());
+                group.losses.push(0.0);
                 continue;
             };
             let (mut bits, mut loss, mut restored) = (0, 0.0, HashMap::new());
-            let shares = Shares::of(linears.iter().map(|l| (&choices[&l.name], &l.weight[..])))?;
+            let shared = SharedStats::of(linears.iter().map(|l| (&choices[&l.name], &l.weight[..])))?;
             for linear in &linears {
                 let choice = &choices[&linear.name];
                 let shape = Shape::matrix(linear.rows, linear.cols);
-                let stats = shares.stats(choice);
+                let stats = shared.stats(choice);
                 let codes = if self.method.method == Methods::Gptq && hessian.tokens() > 0 {
                     let solved =
                         self.method.gptq().quantize(&choice.recipe, shape, &linear.weight, hessian, stats);
@@ -119,39 +121,39 @@ impl<'a> Sensor<'a> {
                 restored.insert(linear.name.clone(), values);
             }
             if loss > greatest {
-                (greatest, sensed.coarsest) = (loss, restored);
+                (greatest, group.coarsest) = (loss, restored);
             }
-            sensed.bits.push(bits);
-            sensed.losses.push(loss);
+            group.bits.push(bits);
+            group.losses.push(loss);
         }
-        Ok(sensed)
+        Ok(group)
     }
 }
 
-impl Hook for Sensor<'_> {
-    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
+impl Hook for CostCollector<'_> {
+    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> lowbit_model::Result<()> {
         let hessian = self.hessian.get_or_insert_with(|| Hessian::new(stage.inputs()));
-        hessian.observe(rows).map_err(|e| Error::hook(format!("{}: {e}", stage.name())))
+        Ok(hessian.observe(rows).map_err(|e| Error::method(&stage.name(), e))?)
     }
 
-    fn settle(&mut self, stage: &mut Stage) -> Result<()> {
+    fn settle(&mut self, stage: &mut Stage) -> lowbit_model::Result<()> {
         let hessian = self.hessian.take().unwrap_or_else(|| Hessian::new(stage.inputs()));
-        let sensed = self.sense(stage, &hessian)?;
-        if sensed.modules.is_empty() {
+        let group = self.cost(stage, &hessian)?;
+        if group.modules.is_empty() {
             return Ok(());
         }
         let experts = format!("layers.{}.experts", stage.layer);
         match self.groups.last_mut().filter(|group| stage.expert.is_some() && group.name == experts) {
             Some(all) => {
-                all.modules.extend(sensed.modules);
-                all.weights += sensed.weights;
-                all.power += sensed.power;
-                all.bits.iter_mut().zip(sensed.bits).for_each(|(all, bits)| *all += bits);
-                all.losses.iter_mut().zip(sensed.losses).for_each(|(all, loss)| *all += loss);
-                all.coarsest.extend(sensed.coarsest);
+                all.modules.extend(group.modules);
+                all.weights += group.weights;
+                all.power += group.power;
+                all.bits.iter_mut().zip(group.bits).for_each(|(all, bits)| *all += bits);
+                all.losses.iter_mut().zip(group.losses).for_each(|(all, loss)| *all += loss);
+                all.coarsest.extend(group.coarsest);
             }
-            None if stage.expert.is_some() => self.groups.push(Sensed { name: experts, ..sensed }),
-            None => self.groups.push(sensed),
+            None if stage.expert.is_some() => self.groups.push(GroupCost { name: experts, ..group }),
+            None => self.groups.push(group),
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lowbit_checkpoint::statistics::{Imatrix, StatisticsFile};
 
-use super::group::Known;
+use crate::collect::InputSummary;
 use crate::{Error, Result};
 
 /// What is known of the inputs of a model's linears, by module.
@@ -56,11 +56,16 @@ impl Statistics {
     /// # Errors
     /// [`Error::Statistics`] if the file has another number of features, [`Error::Checkpoint`] if it cannot be read.
     pub fn mean_square(&self, module: &str, features: usize) -> Result<Option<Vec<f32>>> {
-        Ok(self.known(module, features, false)?.map(|known| known.squares))
+        Ok(self.summary(module, features, false)?.map(|inputs| inputs.squares))
     }
 
     /// What is known of the input of a module.
-    pub(super) fn known(&self, module: &str, features: usize, hessian: bool) -> Result<Option<Known>> {
+    pub(crate) fn summary(
+        &self,
+        module: &str,
+        features: usize,
+        hessian: bool,
+    ) -> Result<Option<InputSummary>> {
         let refuse = |reason: String| Err(Error::Statistics { file: self.path.clone(), reason });
         let (file, same) = match &self.kind {
             Kind::File { file, same } => (file, same),
@@ -69,7 +74,11 @@ impl Statistics {
             }
             Kind::Imatrix(matrix) => {
                 let squares = matrix.mean_square(module, features)?;
-                return Ok(squares.map(|squares| Known { tokens: 1, squares, ..Known::default() }));
+                return Ok(squares.map(|squares| InputSummary {
+                    tokens: 1,
+                    squares,
+                    ..InputSummary::default()
+                }));
             }
         };
         if !file.names().any(|name| name == module) {
@@ -82,16 +91,16 @@ impl Statistics {
                 channels.channels()
             ));
         }
-        let mut known = Known {
+        let mut summary = InputSummary {
             tokens: channels.tokens(),
             squares: channels.mean_square(),
             amax: Some(channels.amax()),
-            ..Known::default()
+            ..InputSummary::default()
         };
         if hessian {
             let owner = same.get(module).map_or(module, String::as_str);
-            known.hessian = file.hessian(owner)?;
-            match &known.hessian {
+            summary.hessian = file.hessian(owner)?;
+            match &summary.hessian {
                 Some(found) if found.size() == features => {}
                 Some(found) => {
                     return refuse(format!(
@@ -104,6 +113,6 @@ impl Statistics {
                 }
             }
         }
-        Ok(Some(known))
+        Ok(Some(summary))
     }
 }

@@ -2,28 +2,16 @@
 
 use half::{bf16, f16};
 use lowbit_blocks::{Dtype, Element, QLinear, Shape, Values};
-use lowbit_calib::{Activations, Drift, Hessian, Importance, Loss, Solved, TensorStats};
+use lowbit_calib::{Activations, Importance, Loss, Solved, TensorStats};
 use lowbit_checkpoint::overlay::Sheet;
 use lowbit_checkpoint::{Choice, Progress};
 use lowbit_kernels::Kernels;
 
-use super::{LinearReport, Method, Methods, Prescale};
-use crate::shares::Shares;
+use crate::collect::InputSummary;
+use crate::method::{Method, Methods, Prescale};
+use crate::report::LinearReport;
+use crate::shared::SharedStats;
 use crate::{Error, Result};
-
-/// What is known of an input.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    pub(super) tokens: u64,
-    /// E\[x^2\] of each feature.
-    pub(super) squares: Vec<f32>,
-    /// The largest magnitude.
-    pub(super) amax: Option<f32>,
-    /// For methods that need it.
-    pub(super) hessian: Option<Hessian>,
-    /// Where the original model's inputs are known.
-    pub(super) drift: Option<Drift>,
-}
 
 /// What is added to the diagonal in the regression of the drift, as a part of its mean.
 const DRIFT_DAMPING: f64 = 0.05;
@@ -46,9 +34,13 @@ impl<'a> Solver<'a> {
     }
 
     /// Quantizes linears that read the same input.
-    pub(super) fn group(&mut self, members: &[Member<'_>], known: &Known) -> Result<Vec<QLinear<'static>>> {
-        let shares = Shares::of(members.iter().copied())?;
-        let regression = match (&known.drift, &known.hessian, members.first()) {
+    pub(super) fn group(
+        &mut self,
+        members: &[Member<'_>],
+        inputs: &InputSummary,
+    ) -> Result<Vec<QLinear<'static>>> {
+        let shared = SharedStats::of(members.iter().copied())?;
+        let regression = match (&inputs.drift, &inputs.hessian, members.first()) {
             (Some(drift), Some(hessian), Some((first, _))) => {
                 Some(drift.regression(hessian, DRIFT_DAMPING).map_err(|e| of(first, &e))?)
             }
@@ -57,21 +49,21 @@ impl<'a> Solver<'a> {
         let mut quantized = Vec::new();
         for (choice, weight) in members {
             if self.progress.cancelled() {
-                return Err(Error::hook("interrupted"));
+                return Err(Error::Interrupted);
             }
             let target = regression.as_ref().map(|r| r.target(weight, self.method.drift));
             let target = target.transpose().map_err(|e| of(choice, &e))?;
             let target = target.as_deref().unwrap_or(weight);
-            let solved = self.solve(choice, target, shares.stats(choice), known);
+            let solved = self.solve(choice, target, shared.stats(choice), inputs);
             let (mut linear, loss) = solved.map_err(|e| of(choice, &e))?.into_linear();
-            let power = match &known.hessian {
+            let power = match &inputs.hessian {
                 Some(hessian) => hessian.output_power(weight).map_err(|e| of(choice, &e))?,
-                None => weighted(weight, &known.squares),
+                None => weighted(weight, &inputs.squares),
             };
             self.reports.push(LinearReport {
                 module: choice.linear.module.clone(),
                 format: linear.weight.format().name(),
-                tokens: known.tokens,
+                tokens: inputs.tokens,
                 power,
                 rtn: loss.rtn,
                 loss: loss.solved,
@@ -80,7 +72,7 @@ impl<'a> Solver<'a> {
                 let reason =
                     "the range of its input is not known: calibrate it, or leave activations as they are";
                 let unknown = || Error::method(&choice.linear.module, reason);
-                linear.input_scale = Some(input_scale(choice, known.amax.ok_or_else(unknown)?));
+                linear.input_scale = Some(input_scale(choice, inputs.amax.ok_or_else(unknown)?));
             }
             self.sheet.linear(&choice.linear, &linear, choice.activations)?;
             if choice.tensor != choice.linear.weight {
@@ -96,19 +88,19 @@ impl<'a> Solver<'a> {
         choice: &Choice,
         weight: &[f32],
         stats: &[TensorStats],
-        known: &Known,
+        inputs: &InputSummary,
     ) -> Result<Solved, lowbit_calib::Error> {
         let Shape { rows, cols, .. } = choice.linear.shape;
         let (recipe, shape) = (&choice.recipe, Shape::matrix(rows, cols));
-        if let (Methods::Gptq, Some(hessian)) = (self.method.method, &known.hessian) {
+        if let (Methods::Gptq, Some(hessian)) = (self.method.method, &inputs.hessian) {
             return self.method.gptq().quantize(recipe, shape, weight, hessian, stats);
         }
         // In the weight's own type, which some producers' recipes round scales to: the bytes are those of a job without inputs.
         let folded = self.method.prescale != Prescale::None;
         let dtype = if folded { Dtype::F32 } else { choice.linear.dtype };
         let mut quantizer = recipe.quantizer(shape, dtype, stats, self.kernels)?;
-        if self.method.method == Methods::Sweep && known.tokens > 0 {
-            quantizer = quantizer.with_importance(Importance::Channels(&known.squares))?;
+        if self.method.method == Methods::Sweep && inputs.tokens > 0 {
+            quantizer = quantizer.with_importance(Importance::Channels(&inputs.squares))?;
         }
         let codes = match dtype {
             Dtype::F32 => quantizer.quantize(weight.into())?,
@@ -119,7 +111,7 @@ impl<'a> Solver<'a> {
         };
         // Without a Hessian, features are taken to be independent.
         let errors: Vec<f32> = weight.iter().zip(&codes.to_f32_vec()).map(|(w, r)| w - r).collect();
-        let lost = weighted(&errors, &known.squares);
+        let lost = weighted(&errors, &inputs.squares);
         let loss = Loss { rtn: lost, solved: lost, ..Loss::default() };
         Ok(Solved { weight: codes, perm: None, loss })
     }

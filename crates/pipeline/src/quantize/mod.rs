@@ -7,29 +7,20 @@
 //!                             …                                                                            ─┘
 //! ```
 //!
-//! `method.rs`  what is done, as data
-//! `group.rs`   linears that read the same input, quantized together
-//! `prescale.rs` factors moved from inputs into weights first: AWQ, SmoothQuant
-//! `statistics.rs` what is known of inputs from an earlier run
-//! `settle.rs`  one stage of a layer that runs: its inputs seen, its linears quantized
-//! `original.rs` what the original model's layer reads, next to the quantized one's
-//! `desk.rs`    the sheets on the disk: what is done already, and for which job
-//! `job.rs`     all of it together
-//! `report.rs`  what became of each linear
+//! `job.rs`      all of it together
+//! `layer.rs`    one layer while it runs: inputs collected stage by stage, linears quantized
+//! `solver.rs`   linears that read the same input, quantized together
+//! `prescale.rs` smoothing scales moved from inputs into weights first: AWQ, SmoothQuant
+//! `original.rs` inputs of the original model's layer, next to the quantized one's
+//! `sheets.rs`   the finished layers on the disk, and the job that they belong to
 //!
 //! Sheets are [`lowbit_checkpoint::overlay`]s: each is complete on the disk before the next layer begins, so an interruption costs one layer.
 
-mod desk;
-mod group;
 mod job;
-mod method;
+mod layer;
 mod original;
 mod prescale;
-mod report;
-mod settle;
-mod statistics;
+mod sheets;
+mod solver;
 
 pub use job::CalibratedJob;
-pub use method::{ColumnOrder, Method, Methods, Prescale, ScaleWeighing};
-pub use report::{LinearReport, ModelReport};
-pub use statistics::Statistics;

@@ -12,16 +12,18 @@
 
 use std::collections::HashMap;
 
+use lowbit_arch::{Feed, Producer, feeds};
 use lowbit_calib::awq::{Awq, search};
 use lowbit_calib::{ChannelStats, Inputs, fold, smooth};
-use lowbit_checkpoint::arch::{Feed, Producer, feeds};
 use lowbit_checkpoint::overlay::Sheet;
 use lowbit_checkpoint::safetensors::Dtype;
 use lowbit_checkpoint::{Checkpoint, Choice, Weights};
 
-use super::{Method, Prescale};
-use crate::seen::Seen;
-use crate::{Error, Hidden, Hook, Model, Result, Stage};
+use lowbit_model::{Hidden, Hook, Model, Stage};
+
+use crate::collect::InputCollector;
+use crate::method::{Method, Prescale};
+use crate::{Error, Result};
 
 /// A tensor of a sheet.
 type Tensor = (String, Dtype, Vec<usize>, Vec<u8>);
@@ -47,7 +49,7 @@ impl Folded {
         let prefix = model.module(&format!("layers.{at}"));
         let weights = model.weights();
         let modules: Vec<&str> = weights.names().filter_map(|name| name.strip_suffix(".weight")).collect();
-        let mut inputs = Gather::default();
+        let mut inputs = LayerInputs::default();
         model.layer(at)?.forward(&mut hidden.clone(), &mut inputs)?;
         let mut changed: HashMap<String, Vec<f32>> = HashMap::new();
         let mut kept = Vec::new();
@@ -199,20 +201,21 @@ fn rounded(value: f32, dtype: Dtype) -> f32 {
 
 /// Statistics of the input of every linear of a layer.
 #[derive(Default)]
-struct Gather {
-    seen: Option<Seen>,
+struct LayerInputs {
+    collector: Option<InputCollector>,
     by_module: HashMap<String, ChannelStats>,
 }
 
-impl Hook for Gather {
-    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
-        self.seen.get_or_insert_with(|| Seen::nothing(stage, false)).observe(stage, rows)
+impl Hook for LayerInputs {
+    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> lowbit_model::Result<()> {
+        self.collector.get_or_insert_with(|| InputCollector::new(stage, false)).observe(stage, rows)?;
+        Ok(())
     }
 
-    fn settle(&mut self, stage: &mut Stage) -> Result<()> {
-        let Some(seen) = self.seen.take() else { return Ok(()) };
+    fn settle(&mut self, stage: &mut Stage) -> lowbit_model::Result<()> {
+        let Some(collector) = self.collector.take() else { return Ok(()) };
         let modules = stage.linears.iter().map(|linear| linear.name.clone());
-        self.by_module.extend(modules.map(|module| (module, seen.channels.clone())));
+        self.by_module.extend(modules.map(|module| (module, collector.channels.clone())));
         Ok(())
     }
 }

@@ -1,9 +1,14 @@
 //! Mixtures of experts, calibrated: each expert on its own tokens, one without any by rounding.
 
-use crate::tiny::Tiny;
 use lowbit_blocks::NVFP4;
 use lowbit_checkpoint::{Checkpoint, Job};
-use lowbit_model::{CalibratedJob, Method, Model};
+use lowbit_model::Model;
+use lowbit_pipeline::{CalibratedJob, Method};
+use tiny::Tiny;
+
+#[path = "../../model/tests/suite/tiny.rs"]
+#[allow(dead_code)] // the model's tests use all of it
+mod tiny;
 
 #[test]
 fn experts_are_quantized_for_the_tokens_that_they_get() {

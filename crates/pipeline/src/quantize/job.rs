@@ -11,19 +11,25 @@ use lowbit_checkpoint::{
 };
 use serde_json::json;
 
-use super::desk::Desk;
-use super::group::{Known, Solver};
+use lowbit_model::{Hidden, Layer, Model};
+
+use super::layer::LayerQuantizer;
 use super::original::Original;
 use super::prescale::Folded;
-use super::settle::Settler;
-use super::{LinearReport, Method, Methods, ModelReport, Prescale, Statistics};
-use crate::{Error, Hidden, Layer, Model, Result};
+use super::sheets::LayerSheets;
+use super::solver::Solver;
+use crate::collect::InputSummary;
+use crate::method::{Method, Methods, Prescale};
+use crate::report::{LinearReport, ModelReport};
+use crate::statistics::Statistics;
+use crate::{Error, Result};
 
 /// A quantization job whose codes are chosen by what the layers of the model see.
 ///
 /// ```no_run
 /// use lowbit_checkpoint::Job;
-/// use lowbit_model::{CalibratedJob, Method, Tokenizer};
+/// use lowbit_model::Tokenizer;
+/// use lowbit_pipeline::{CalibratedJob, Method};
 ///
 /// let tokens = Tokenizer::open("llama")?.encode(&std::fs::read_to_string("text.txt")?)?;
 /// let windows: Vec<&[u32]> = tokens.chunks_exact(512).take(32).collect();
@@ -49,7 +55,7 @@ impl CalibratedJob {
         Self { job, method, formats: BTreeMap::new() }
     }
 
-    /// Runs it: each layer is quantized and put down as a sheet, then the sheets are written as the output's layout. With
+    /// Runs the job: each layer is quantized and written as an overlay, then the overlays become the output's layout. With
     /// [`resume`](Job::resume), layers that an interrupted run has finished are taken as they are.
     ///
     /// # Errors
@@ -67,7 +73,7 @@ impl CalibratedJob {
             return Err(Error::Method { linear: choice.linear.module.clone(), reason });
         }
         let checkpoint = Checkpoint::open(&self.job.source)?;
-        let desk = Desk::open(
+        let sheets = LayerSheets::open(
             &self.job.out,
             &self.identity(&checkpoint, &choices, sequences, None),
             self.job.resume,
@@ -78,7 +84,7 @@ impl CalibratedJob {
         let tokens = hidden.tokens().len();
         // The original model runs beside the quantized one where the method compares them.
         let mut before = self.method.compares().then(|| hidden.clone());
-        let (mut sheets, mut linears, mut resumed) = (Vec::new(), Vec::new(), 0);
+        let (mut paths, mut linears, mut resumed) = (Vec::new(), Vec::new(), 0);
         let total = choices.iter().map(bytes).sum();
         let mut done = 0;
         for at in 0..model.layers() {
@@ -90,14 +96,14 @@ impl CalibratedJob {
                 return Err(cancelled());
             }
             let last = at + 1 == model.layers();
-            let reports = match desk.done(at) {
+            let reports = match sheets.finished(at) {
                 Some(path) => {
                     resumed += 1;
-                    let reports = desk.reports(&path)?;
+                    let reports = sheets.reports(&path)?;
                     // Nobody looks at what the last layer gives.
                     if !last {
                         if let Some(before) = &mut before {
-                            self.layer(&model, at, &hidden, &by_name, &desk)?.0.forward(before, &mut ())?;
+                            self.layer(&model, at, &hidden, &by_name, &sheets)?.0.forward(before, &mut ())?;
                         }
                         let own: &[PathBuf] =
                             if self.method.sequential { std::slice::from_ref(&path) } else { &[] };
@@ -105,28 +111,28 @@ impl CalibratedJob {
                         let under = if own.is_empty() { under } else { under.overlaid(own)? };
                         Model::open(&under)?.layer(at)?.forward(&mut hidden, &mut ())?;
                     }
-                    sheets.push(path);
+                    paths.push(path);
                     reports
                 }
                 None => {
                     let solver = Solver::new(&self.method, self.job.kernels, progress);
-                    let (mut layer, folded) = self.layer(&model, at, &hidden, &by_name, &desk)?;
+                    let (mut layer, folded) = self.layer(&model, at, &hidden, &by_name, &sheets)?;
                     let mut original = None;
                     if let Some(before) = &mut before {
                         layer.forward(before, original.insert(Original::default()))?;
                     }
-                    let mut settler = Settler::new(&self.method, &by_name, original, solver);
-                    let forward = layer.forward(&mut hidden, &mut settler);
+                    let mut quantizer = LayerQuantizer::new(&self.method, &by_name, original, solver);
+                    let forward = layer.forward(&mut hidden, &mut quantizer);
                     // A layer that was interrupted is begun anew by the next run.
                     if progress.cancelled() {
                         return Err(cancelled());
                     }
                     forward?;
-                    let Solver { mut sheet, reports, .. } = settler.solver;
+                    let Solver { mut sheet, reports, .. } = quantizer.solver;
                     for (name, dtype, shape, bytes) in folded.kept {
                         sheet.tensor(&name, dtype, &shape, bytes);
                     }
-                    sheets.push(desk.finish(at, sheet, &reports)?);
+                    paths.push(sheets.write(at, sheet, &reports)?);
                     reports
                 }
             };
@@ -137,10 +143,10 @@ impl CalibratedJob {
             linears.extend(reports);
         }
         drop(hidden);
-        sheets.extend(self.rest(&choices, &linears, &desk, model.layers())?);
+        paths.extend(self.outside_layers(&choices, &linears, &sheets, model.layers())?);
         let seconds = start.elapsed().as_secs_f64();
-        let written = self.write(sheets, progress)?;
-        desk.clear();
+        let written = self.write(paths, progress)?;
+        sheets.remove();
         Ok(ModelReport { linears, tokens, resumed_layers: resumed, seconds, written })
     }
 
@@ -154,31 +160,31 @@ impl CalibratedJob {
         if self.method.prescale != Prescale::None {
             let (file, reason) = (
                 statistics.path().to_owned(),
-                "factors of inputs are searched while the model runs: give the text".into(),
+                "smoothing scales are searched while the model runs: give the text".into(),
             );
             return Err(Error::Statistics { file, reason });
         }
         let weights = Weights::open(&self.job.source)?;
         let file = Some(statistics.path());
         let identity = self.identity::<[u32; 0]>(weights.checkpoint(), &choices, &[], file);
-        let desk = Desk::open(&self.job.out, &identity, self.job.resume)?;
+        let sheets = LayerSheets::open(&self.job.out, &identity, self.job.resume)?;
         // Linears that share a tensor scale are quantized together; everything of a layer goes into one sheet.
         let mut layers: BTreeMap<Option<usize>, BTreeMap<usize, Vec<&Choice>>> = BTreeMap::new();
         for choice in &choices {
             let layer = layers.entry(layer_of(&choice.linear.module)).or_default();
             layer.entry(choice.shares).or_default().push(choice);
         }
-        let (mut sheets, mut linears, mut resumed) = (Vec::new(), Vec::new(), 0);
+        let (mut paths, mut linears, mut resumed) = (Vec::new(), Vec::new(), 0);
         let (mut done, total) = (0, choices.iter().map(bytes).sum());
         for (at, groups) in layers.values().enumerate() {
             if progress.cancelled() {
                 let dir = self.job.out.clone();
                 return Err(lowbit_checkpoint::Error::Cancelled { dir, done, total }.into());
             }
-            if let Some(path) = desk.done(at) {
+            if let Some(path) = sheets.finished(at) {
                 resumed += 1;
-                linears.extend(desk.reports(&path)?);
-                sheets.push(path);
+                linears.extend(sheets.reports(&path)?);
+                paths.push(path);
                 continue;
             }
             let mut solver = Solver::new(&self.method, self.job.kernels, progress);
@@ -186,56 +192,57 @@ impl CalibratedJob {
                 let read = group.iter().map(|choice| read(&weights, choice)).collect::<Result<Vec<_>>>()?;
                 let Some(first) = group.first() else { continue };
                 let (module, features) = (&first.linear.module, first.linear.shape.cols);
-                let known = statistics.known(module, features, self.method.needs_hessians())?;
-                let known = known.ok_or_else(|| Error::Method {
+                let inputs = statistics.summary(module, features, self.method.needs_hessians())?;
+                let inputs = inputs.ok_or_else(|| Error::Method {
                     linear: module.clone(),
                     reason: "the statistics do not know it; leave it out with --exclude".into(),
                 })?;
                 let members: Vec<_> = group.iter().copied().zip(read.iter().map(Vec::as_slice)).collect();
-                solver.group(&members, &known)?;
+                solver.group(&members, &inputs)?;
                 done += group.iter().map(|choice| bytes(choice)).sum::<u64>();
                 progress.step(Step { phase: Phase::Calibrate, name: module, done, total });
             }
             let Solver { sheet, reports, .. } = solver;
-            sheets.push(desk.finish(at, sheet, &reports)?);
+            paths.push(sheets.write(at, sheet, &reports)?);
             linears.extend(reports);
         }
         let seconds = start.elapsed().as_secs_f64();
         let tokens = linears.iter().map(|linear| linear.tokens).max().unwrap_or(0) as usize;
-        let written = self.write(sheets, progress)?;
-        desk.clear();
+        let written = self.write(paths, progress)?;
+        sheets.remove();
         Ok(ModelReport { linears, tokens, resumed_layers: resumed, seconds, written })
     }
 
     /// Writes the sheets in the output's layout.
-    fn write(&self, sheets: Vec<PathBuf>, progress: &dyn Progress) -> Result<Report> {
+    fn write(&self, overlay: Vec<PathBuf>, progress: &dyn Progress) -> Result<Report> {
         let mut settings = Settings::new(&self.job.source, &self.job.out);
         settings.jobs = self.job.jobs;
         settings.max_shard_size = self.job.max_shard_size;
         settings.kernels = self.job.kernels;
         settings.resume = self.job.resume;
         let mut convert = ConvertJob::new(&self.job.source, &self.job.out, self.job.layout);
-        (convert.settings, convert.overlay) = (settings, sheets);
+        (convert.settings, convert.overlay) = (settings, overlay);
         let mut report = convert.plan()?.run(progress)?;
         // Of the model, not of the sheets over it.
         report.source_bytes = Checkpoint::open(&self.job.source)?.total_size();
         Ok(report)
     }
 
-    /// A layer to quantize, with the factors of its inputs in its weights, if the method moves any.
+    /// A layer to quantize, with the smoothing scales of its inputs in its weights, if the method has any.
     fn layer(
         &self,
         model: &Model<'_>,
         at: usize,
         hidden: &Hidden,
         choices: &HashMap<&str, &Choice>,
-        desk: &Desk,
+        sheets: &LayerSheets,
     ) -> Result<(Layer, Folded)> {
         if self.method.prescale == Prescale::None {
             return Ok((model.layer(at)?, Folded::default()));
         }
         let folded = Folded::of(&self.method, model, at, hidden, choices)?;
-        let under = Checkpoint::open(&self.job.source)?.overlaid(&[desk.scratch(&folded.sheet())?])?;
+        let under =
+            Checkpoint::open(&self.job.source)?.overlaid(&[sheets.write_temporary(&folded.sheet())?])?;
         let layer = Model::open(&under)?.layer(at)?;
         Ok((layer, folded))
     }
@@ -275,11 +282,11 @@ impl CalibratedJob {
     }
 
     /// The linears that no layer runs (an output head that was asked for by name): rounded under the recipe's scales.
-    fn rest(
+    fn outside_layers(
         &self,
         choices: &[Choice],
         done: &[LinearReport],
-        desk: &Desk,
+        sheets: &LayerSheets,
         layers: usize,
     ) -> Result<Option<PathBuf>> {
         let is_done: std::collections::HashSet<&str> = done.iter().map(|r| r.module.as_str()).collect();
@@ -287,7 +294,7 @@ impl CalibratedJob {
         if rest.is_empty() {
             return Ok(None);
         }
-        if let Some(path) = desk.done(layers) {
+        if let Some(path) = sheets.finished(layers) {
             return Ok(Some(path));
         }
         let weights = Weights::open(&self.job.source)?;
@@ -298,10 +305,10 @@ impl CalibratedJob {
         for group in groups.values() {
             let read = group.iter().map(|choice| read(&weights, choice)).collect::<Result<Vec<_>>>()?;
             let members: Vec<_> = group.iter().copied().zip(read.iter().map(Vec::as_slice)).collect();
-            solver.group(&members, &Known::default())?;
+            solver.group(&members, &InputSummary::default())?;
         }
         let Solver { sheet, .. } = solver;
-        desk.finish(layers, sheet, &[]).map(Some)
+        sheets.write(layers, sheet, &[]).map(Some)
     }
 
     /// Everything that a code depends on, as text.

@@ -1,7 +1,7 @@
 //! Prints what each step of calibration is worth: SQNR of the outputs of a model's linears on text that they were not calibrated on.
 //!
 //! ```sh
-//! cargo run --release -p lowbit-model --example ladder -- MODEL TEXT HELD_OUT LAYER…
+//! cargo run --release -p lowbit-pipeline --example ladder -- MODEL TEXT HELD_OUT LAYER…
 //! ```
 //!
 //! NVFP4, 32 windows of 512 tokens of TEXT (from character 2000) and 8 of HELD_OUT, inputs of the unquantized model. The table is Markdown.

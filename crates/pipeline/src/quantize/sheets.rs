@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lowbit_checkpoint::overlay::Sheet;
 use lowbit_checkpoint::safetensors::TensorFile;
 
-use crate::quantize::LinearReport;
+use crate::report::LinearReport;
 use crate::{Error, Result};
 
 /// Name of the file that says which job sheets belong to.
@@ -16,11 +16,11 @@ const REPORTS: &str = "reports";
 
 /// Where the sheets of one job are.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct LayerSheets {
     dir: PathBuf,
 }
 
-impl Desk {
+impl LayerSheets {
     /// Makes the directory, or takes up the one that an interrupted run of the same job has left. `identity` is everything that a code depends on.
     pub(super) fn open(out: &Path, identity: &str, resume: bool) -> Result<Self> {
         let mut name = out.file_name().unwrap_or_default().to_owned();
@@ -53,19 +53,19 @@ impl Desk {
     }
 
     /// The sheet of a layer, if it is done.
-    pub(super) fn done(&self, layer: usize) -> Option<PathBuf> {
+    pub(super) fn finished(&self, layer: usize) -> Option<PathBuf> {
         Some(self.path(layer)).filter(|path| path.exists())
     }
 
-    /// Puts down a sheet for the time being; the next takes its place.
-    pub(super) fn scratch(&self, sheet: &Sheet) -> Result<PathBuf> {
+    /// Writes a sheet that is needed for a moment; the next one overwrites it.
+    pub(super) fn write_temporary(&self, sheet: &Sheet) -> Result<PathBuf> {
         let path = self.dir.join("scratch.safetensors");
         sheet.write(&path)?;
         Ok(path)
     }
 
     /// Writes the sheet of a layer.
-    pub(super) fn finish(&self, layer: usize, mut sheet: Sheet, reports: &[LinearReport]) -> Result<PathBuf> {
+    pub(super) fn write(&self, layer: usize, mut sheet: Sheet, reports: &[LinearReport]) -> Result<PathBuf> {
         // Reports are numbers and names: their JSON always exists.
         sheet.note(REPORTS, &serde_json::to_string(reports).unwrap_or_default());
         let path = self.path(layer);
@@ -73,7 +73,7 @@ impl Desk {
         Ok(path)
     }
 
-    /// What a sheet says of its linears.
+    /// Reports of the linears of a sheet.
     pub(super) fn reports(&self, sheet: &Path) -> Result<Vec<LinearReport>> {
         let file = TensorFile::open(sheet)?;
         let text = file.header().metadata.get(REPORTS).map_or("[]", String::as_str);
@@ -84,7 +84,7 @@ impl Desk {
     }
 
     /// Removes the sheets: the output has all that was in them.
-    pub(super) fn clear(self) {
+    pub(super) fn remove(self) {
         // What cannot be removed does no harm; the output is complete.
         let _ = fs::remove_dir_all(&self.dir);
     }

@@ -1,7 +1,7 @@
 //! Mixed precision: which format each linear of a model gets, so that a given number of bits loses least.
 //!
 //! ```text
-//! text ──► inputs of every stage ──► what each format costs its outputs: tr(D H D^T)          sense.rs
+//! text ──► inputs of every stage ──► what each format costs its outputs: tr(D H D^T)          cost.rs
 //!      ──► KL divergence of the model with one stage in the coarsest format                   probe.rs
 //!                        score of (stage, format) = KL of the stage * its loss in the format / its loss in the coarsest
 //!      ──► multiple-choice knapsack, exactly                                                  lowbit_calib::mixed
@@ -9,20 +9,21 @@
 //!
 //! Linears that read the same input are one decision, as engines fuse them; so are all experts of a layer.
 
+mod cost;
 mod probe;
-mod sense;
 
 use std::collections::BTreeMap;
 
 use lowbit_blocks::Format;
 use lowbit_calib::mixed::{Candidate, NODES, choose};
 use lowbit_checkpoint::{Checkpoint, Choice, Job, Phase, Progress, Step};
+use lowbit_model::Model;
 use serde::Serialize;
 
-use crate::quantize::{Method, Methods};
-use crate::{Error, Model, Result};
+use crate::method::{Method, Methods};
+use crate::{Error, Result};
+use cost::{CostCollector, GroupCost};
 use probe::Probe;
-use sense::{Sensed, Sensor};
 
 /// How much a model minds what a layer's output loses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -110,16 +111,16 @@ impl MixedJob {
             Sensitivity::Output => None,
         };
         let mut hidden = model.embed(sequences)?;
-        let mut sensed: Vec<Sensed> = Vec::new();
+        let mut costs: Vec<GroupCost> = Vec::new();
         for at in 0..model.layers() {
             if progress.cancelled() {
                 let (dir, total) = (self.job.source.clone(), model.layers() as u64);
                 return Err(lowbit_checkpoint::Error::Cancelled { dir, done: at as u64, total }.into());
             }
-            let mut sensor = Sensor::new(&self.formats, &choices, &self.method, self.job.kernels);
+            let mut collector = CostCollector::new(&self.formats, &choices, &self.method, self.job.kernels);
             let mut layer = model.layer(at)?;
-            layer.forward(&mut hidden, &mut sensor)?;
-            for mut group in sensor.finish() {
+            layer.forward(&mut hidden, &mut collector)?;
+            for mut group in collector.finish() {
                 if let Some(probe) = &probe {
                     group.weight = probe.divergence(&model, at, std::mem::take(&mut group.coarsest))?;
                 } else {
@@ -127,18 +128,18 @@ impl MixedJob {
                     group.weight = group.loss_of_coarsest() / group.power.max(f64::MIN_POSITIVE);
                     group.coarsest = Default::default();
                 }
-                sensed.push(group);
+                costs.push(group);
             }
             let (done, total) = (at as u64 + 1, model.layers() as u64);
             let name = format!("layer {done} of {total}");
             progress.step(Step { phase: Phase::Calibrate, name: &name, done, total });
         }
-        self.solve(&sensed)
+        self.solve(&costs)
     }
 
-    fn solve(&self, sensed: &[Sensed]) -> Result<Mix> {
-        let candidates: Vec<Vec<Candidate>> = sensed.iter().map(Sensed::candidates).collect();
-        let weights: u64 = sensed.iter().map(|group| group.weights).sum();
+    fn solve(&self, costs: &[GroupCost]) -> Result<Mix> {
+        let candidates: Vec<Vec<Candidate>> = costs.iter().map(GroupCost::candidates).collect();
+        let weights: u64 = costs.iter().map(|group| group.weights).sum();
         if weights == 0 {
             return Err(Error::Method {
                 linear: "the model".into(),
@@ -148,7 +149,7 @@ impl MixedJob {
         let budget = (self.bits * weights as f64).floor().max(0.0) as u64;
         let choice = choose(&candidates, budget, NODES)?;
         let name = |format: &Option<Format>| format.map_or("none".to_owned(), |f| f.name());
-        let group = |(at, group): (usize, &Sensed)| MixedGroup {
+        let group = |(at, group): (usize, &GroupCost)| MixedGroup {
             name: group.name.clone(),
             modules: group.modules.clone(),
             weights: group.weights,
@@ -157,7 +158,7 @@ impl MixedJob {
                 .collect(),
             pick: choice.picks[at],
         };
-        let groups: Vec<MixedGroup> = sensed.iter().enumerate().map(group).collect();
+        let groups: Vec<MixedGroup> = costs.iter().enumerate().map(group).collect();
         let picks = groups.iter().flat_map(|g| g.modules.iter().map(|m| (m.clone(), self.formats[g.pick])));
         let formats = picks.collect();
         let bits = choice.cost as f64 / weights as f64;

@@ -9,9 +9,10 @@ use lowbit_calib::ScaleRule;
 use lowbit_checkpoint::layout::{self, GPTQ};
 use lowbit_checkpoint::statistics::{Planned, Precision, StatisticsWriter};
 use lowbit_checkpoint::{Checkpoint, Job, Progress, Step};
-use lowbit_model::{
-    CalibratedJob, ColumnOrder, Error, InputStatistics, Method, Methods, MixedJob, Model, Prescale,
-    Sensitivity, Statistics, Tokenizer, windows,
+use lowbit_model::{Model, Tokenizer, windows};
+use lowbit_pipeline::{
+    CalibratedJob, ColumnOrder, Error, InputStatistics, Method, Methods, MixedJob, Prescale, Sensitivity,
+    Statistics, calibrate,
 };
 use tempfile::tempdir;
 
@@ -39,7 +40,7 @@ fn job(out: &Path, format: Format) -> Job {
     job
 }
 
-fn quantize(out: &Path, format: Format, method: Method) -> lowbit_model::ModelReport {
+fn quantize(out: &Path, format: Format, method: Method) -> lowbit_pipeline::ModelReport {
     CalibratedJob::new(job(out, format), method).run(&text().0, &()).unwrap()
 }
 
@@ -163,10 +164,10 @@ fn a_file_of_statistics_gives_what_the_text_gives() {
     }
     let path = temp.path().join("stats.safetensors");
     let mut writer = StatisticsWriter::create(&path, &planned, &BTreeMap::new()).unwrap();
-    let mut take = |seen: &InputStatistics<'_>| -> lowbit_model::Result<()> {
+    let mut take = |seen: &InputStatistics<'_>| -> lowbit_pipeline::Result<()> {
         seen.modules.iter().try_for_each(|module| Ok(writer.write(module, seen.channels, seen.hessian)?))
     };
-    model.calibrate(&text().0, true, &mut take, &()).unwrap();
+    calibrate(&model, &text().0, true, &mut take, &()).unwrap();
     writer.finish().unwrap();
 
     let statistics = Statistics::open(&path).unwrap();

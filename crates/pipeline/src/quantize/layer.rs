@@ -5,18 +5,20 @@ use std::collections::HashMap;
 use lowbit_calib::Drift;
 use lowbit_checkpoint::Choice;
 
-use super::Method;
-use super::group::{Known, Member, Solver};
+use lowbit_model::{Hook, Result, Stage, StageKind};
+
 use super::original::Original;
-use crate::seen::Seen;
-use crate::{Error, Hook, Result, Stage, StageKind};
+use super::solver::{Member, Solver};
+use crate::Error;
+use crate::collect::{InputCollector, InputSummary};
+use crate::method::Method;
 
 /// Quantizes the linears of one layer while it runs.
-pub(super) struct Settler<'a> {
+pub(super) struct LayerQuantizer<'a> {
     method: &'a Method,
     choices: &'a HashMap<&'a str, &'a Choice>,
     /// The stage that is being run, and how many of its tokens were seen.
-    seen: Option<Seen>,
+    collector: Option<InputCollector>,
     drift: Option<Drift>,
     tokens: usize,
     /// By how much the stream that the next outputs are added to falls short of the original's.
@@ -26,25 +28,25 @@ pub(super) struct Settler<'a> {
     pub(super) solver: Solver<'a>,
 }
 
-impl<'a> Settler<'a> {
+impl<'a> LayerQuantizer<'a> {
     pub(super) fn new(
         method: &'a Method,
         choices: &'a HashMap<&'a str, &'a Choice>,
         original: Option<Original>,
         solver: Solver<'a>,
     ) -> Self {
-        Self { method, choices, seen: None, drift: None, tokens: 0, short: None, original, solver }
+        Self { method, choices, collector: None, drift: None, tokens: 0, short: None, original, solver }
     }
 }
 
-impl Hook for Settler<'_> {
+impl Hook for LayerQuantizer<'_> {
     fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
         if !stage.linears.iter().any(|linear| self.choices.contains_key(linear.name.as_str())) {
             return Ok(());
         }
-        let at = |e: lowbit_calib::Error| Error::hook(format!("{}: {e}", stage.name()));
+        let at = |e: lowbit_calib::Error| Error::method(&stage.name(), e);
         let (features, hessians) = (stage.inputs(), self.method.needs_hessians());
-        self.seen.get_or_insert_with(|| Seen::nothing(stage, hessians)).observe(stage, rows)?;
+        self.collector.get_or_insert_with(|| InputCollector::new(stage, hessians)).observe(stage, rows)?;
         let (first, tokens) = (self.tokens, rows.len() / features.max(1));
         self.tokens += tokens;
         let before = self.original.as_ref().and_then(|o| o.input(stage, first * features, rows.len()));
@@ -75,17 +77,17 @@ impl Hook for Settler<'_> {
     fn settle(&mut self, stage: &mut Stage) -> Result<()> {
         // An expert that no token chose has been shown nothing.
         let hessians = self.method.needs_hessians();
-        let seen = self.seen.take().unwrap_or_else(|| Seen::nothing(stage, hessians));
-        let known = Known {
-            tokens: seen.channels.tokens(),
-            squares: seen.channels.mean_square(),
-            amax: Some(seen.channels.amax()),
-            hessian: seen.hessian,
+        let collector = self.collector.take().unwrap_or_else(|| InputCollector::new(stage, hessians));
+        let inputs = InputSummary {
+            tokens: collector.channels.tokens(),
+            squares: collector.channels.mean_square(),
+            amax: Some(collector.channels.amax()),
+            hessian: collector.hessian,
             drift: self.drift.take(),
         };
         self.tokens = 0;
         if let Some(original) = &mut self.original {
-            original.done(stage);
+            original.drop_input(stage);
         }
         let chosen = stage.linears.iter_mut().filter_map(|linear| {
             let choice = *self.choices.get(linear.name.as_str())?;
@@ -94,7 +96,7 @@ impl Hook for Settler<'_> {
         let mut chosen: Vec<_> = chosen.collect();
         let members: Vec<Member<'_>> =
             chosen.iter().map(|(choice, linear)| (*choice, &linear.weight[..])).collect();
-        let quantized = self.solver.group(&members, &known)?;
+        let quantized = self.solver.group(&members, &inputs)?;
         if self.method.sequential {
             for ((_, linear), quantized) in chosen.iter_mut().zip(&quantized) {
                 linear.weight = quantized.effective_weight();

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::head::Head;
-use crate::{Hidden, Hook, Model, Result, Stage};
+use lowbit_model::{Head, Hidden, Hook, Model, Stage};
+
+use crate::Result;
 
 /// The original model's states before each layer, on a few sequences, and what it predicts.
 pub(super) struct Probe {
@@ -43,7 +44,7 @@ impl Probe {
 struct Replace(HashMap<String, Vec<f32>>);
 
 impl Hook for Replace {
-    fn settle(&mut self, stage: &mut Stage) -> Result<()> {
+    fn settle(&mut self, stage: &mut Stage) -> lowbit_model::Result<()> {
         for linear in &mut stage.linears {
             if let Some(weight) = self.0.remove(&linear.name) {
                 linear.weight = weight;
