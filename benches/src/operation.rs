@@ -44,7 +44,7 @@ impl Operation {
             Only::Hot => hot,
             Only::HotBest => hot && kernels == Kernels::best(),
             Only::Observed => {
-                let whole = subject.format.tensor_scale || subject.format.block == Block::Tensor;
+                let whole = subject.format.has_tensor_scale() || subject.format.block == Block::Tensor;
                 hot && whole && kernels == Kernels::best()
             }
         }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lowbit_blocks::{Activations, Block, Element, Format, QTensor, ScaleKind, Shape, TensorScale, Zero};
+use lowbit_blocks::{Activations, Block, Element, Format, Outer, QTensor, ScaleKind, Shape, TensorScale, Zero};
 use lowbit_kernels::Kernels;
 
 /// Values for comparison: NaN agrees with any NaN.
@@ -14,20 +14,18 @@ fn bits(x: &[f32]) -> Vec<u32> {
 /// A format from four bytes, sensible or not.
 fn format([element, block, size, parts]: [u8; 4]) -> Format {
     let size = 1 + size as usize % 80;
-    Format {
-        element: Element::ALL[element as usize % Element::ALL.len()],
-        block: match block % 5 {
+    let element = Element::ALL[element as usize % Element::ALL.len()];
+    let block = match block % 5 {
             0 => Block::Tensor,
             1 => Block::Channel,
             2 => Block::Group(size),
             3 => Block::Tile { rows: 1 + block as usize / 5 % 4, cols: size },
             _ => Block::Flat(size),
-        },
-        scale: [ScaleKind::F32, ScaleKind::F16, ScaleKind::Bf16, ScaleKind::E4m3, ScaleKind::E8m0]
-            [parts as usize % 5],
-        tensor_scale: parts & 0x80 != 0,
-        zero: [Zero::None, Zero::None, Zero::Int, Zero::Float, Zero::Bias][parts as usize / 5 % 5],
-    }
+        };
+    let scale = [ScaleKind::F32, ScaleKind::F16, ScaleKind::Bf16, ScaleKind::E4m3, ScaleKind::E8m0]
+            [parts as usize % 5];
+    let zero = [Zero::None, Zero::None, Zero::Int, Zero::Float, Zero::Bias][parts as usize / 5 % 5];
+    Format::new(element, block, scale).with_outer(Outer::matrix(parts & 0x80 != 0)).with_zero(zero)
 }
 
 /// A tensor of the next bytes of `data`, over and over.
@@ -40,7 +38,7 @@ fn tensor(format: Format, shape: Shape, data: &mut impl Iterator<Item = u8>) -> 
         .chunks_exact(4)
         .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
         .collect();
-    let tensor_scale = match (format.tensor_scale, codes.len() % 2) {
+    let tensor_scale = match (format.has_tensor_scale(), codes.len() % 2) {
         (false, _) => TensorScale::None,
         (true, 0) => TensorScale::Multiply(numbers),
         (true, _) => TensorScale::Divide(numbers),

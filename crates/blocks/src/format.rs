@@ -1,4 +1,4 @@
-//! A format is a row of data: element, block, scale, tensor scale, zero point.
+//! A format is a row of data: element, block, scale of one or two levels, zero point.
 //!
 //! ```text
 //! value = (value(code) - zero) * scale            zero: None, Int, Float
@@ -13,6 +13,7 @@ mod bitsandbytes;
 mod element;
 mod fp8;
 mod int;
+mod json;
 mod mx;
 mod name;
 mod nvfp4;
@@ -42,22 +43,62 @@ use crate::scale::ScaleKind;
 /// // 4 bits for a code, 8 bits of scale for 16 of them, 32 bits for the whole matrix:
 /// assert_eq!(NVFP4.bits_per_weight(Shape::matrix(4, 16)), 4.0 + 8.0 / 16.0 + 32.0 / 64.0);
 /// ```
+///
+/// A row of one's own starts from [`Format::new`] or from another row:
+///
+/// ```
+/// use lowbit_blocks::{Block, Element, Format, NVFP4, Outer, ScaleKind};
+/// const IN_32: Format = NVFP4.with_block(Block::Group(32));
+/// let built = Format::new(Element::E2m1, Block::Group(32), ScaleKind::E4m3).with_outer(Outer::Matrix);
+/// assert_eq!(IN_32, built);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "json::Row", into = "json::Row")]
+#[non_exhaustive]
 pub struct Format {
     /// What one code means.
-    #[serde(with = "element")]
     pub element: Element,
     /// Which codes share a scale.
     pub block: Block,
-    /// How that scale is stored.
-    pub scale: ScaleKind,
-    /// Whether each matrix has an f32 scale besides: two-level scaling.
-    #[serde(default)]
-    pub tensor_scale: bool,
+    /// How that scale is stored, and what it is multiplied by.
+    pub scale: Scale,
     /// Whether each block has a zero point, and of what kind.
-    #[serde(default)]
     pub zero: Zero,
+}
+
+/// How scales are stored: a type, and an outer level or none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Scale {
+    /// The type of the scale of a block.
+    pub kind: ScaleKind,
+    /// The second level of scales.
+    pub outer: Outer,
+}
+
+/// The second level of scales: numbers that several blocks share, by which their scales are multiplied.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Outer {
+    /// There is none.
+    #[default]
+    None,
+    /// One f32 per matrix: the tensor scale, in the direction of [`TensorScale`](crate::TensorScale) (NVFP4).
+    Matrix,
+}
+
+impl Scale {
+    /// Scales of that type, without an outer level.
+    #[must_use]
+    pub const fn new(kind: ScaleKind) -> Self {
+        Self { kind, outer: Outer::None }
+    }
+}
+
+impl Outer {
+    /// [`Outer::Matrix`] if there is a tensor scale, and [`Outer::None`] if not.
+    #[must_use]
+    pub const fn matrix(tensor_scale: bool) -> Self {
+        if tensor_scale { Self::Matrix } else { Self::None }
+    }
 }
 
 /// Which values of a matrix share a scale.
@@ -100,8 +141,7 @@ pub enum Zero {
 const PLAIN: Format = Format {
     element: Element::E4m3,
     block: Block::Tensor,
-    scale: ScaleKind::F32,
-    tensor_scale: false,
+    scale: Scale::new(ScaleKind::F32),
     zero: Zero::None,
 };
 
@@ -143,7 +183,43 @@ pub const FORMATS: &[(&str, Format)] = &[
 ];
 
 impl Format {
-    /// The same format with scales stored as `scale`.
+    /// A format with one level of scales and no zero point.
+    #[must_use]
+    pub const fn new(element: Element, block: Block, scale: ScaleKind) -> Self {
+        Self { element, block, scale: Scale::new(scale), zero: Zero::None }
+    }
+
+    /// The same format with other elements.
+    #[must_use]
+    pub const fn with_element(self, element: Element) -> Self {
+        Self { element, ..self }
+    }
+
+    /// The same format with other blocks.
+    #[must_use]
+    pub const fn with_block(self, block: Block) -> Self {
+        Self { block, ..self }
+    }
+
+    /// The same format with that second level of scales.
+    #[must_use]
+    pub const fn with_outer(self, outer: Outer) -> Self {
+        Self { scale: Scale { kind: self.scale.kind, outer }, ..self }
+    }
+
+    /// The same format with that kind of zero points.
+    #[must_use]
+    pub const fn with_zero(self, zero: Zero) -> Self {
+        Self { zero, ..self }
+    }
+
+    /// Whether each matrix has an f32 scale besides those of its blocks.
+    #[must_use]
+    pub const fn has_tensor_scale(&self) -> bool {
+        matches!(self.scale.outer, Outer::Matrix)
+    }
+
+    /// The same format with scales of blocks stored as `scale`.
     ///
     /// ```
     /// use lowbit_blocks::{FP8_BLOCK, ScaleKind};
@@ -152,7 +228,7 @@ impl Format {
     /// ```
     #[must_use]
     pub const fn with_scale(self, scale: ScaleKind) -> Self {
-        Self { scale, ..self }
+        Self { scale: Scale { kind: scale, outer: self.scale.outer }, ..self }
     }
 
     /// Whether codes are integers, with or without a zero point.
@@ -185,7 +261,7 @@ impl Format {
             Zero::Int if !matches!(self.element, Element::Uint { .. }) => {
                 refuse("integer zero points are for unsigned integers")
             }
-            Zero::Float | Zero::Bias if self.scale == ScaleKind::E8m0 => {
+            Zero::Float | Zero::Bias if self.scale.kind == ScaleKind::E8m0 => {
                 refuse("e8m0 cannot store a zero point or bias")
             }
             _ => Ok(()),

@@ -75,7 +75,7 @@ impl Format {
     /// Bytes of all scales.
     #[must_use]
     pub fn scales_len(&self, shape: Shape) -> usize {
-        self.checked_scales(shape, self.scale.bytes()).unwrap_or(usize::MAX)
+        self.checked_scales(shape, self.scale.kind.bytes()).unwrap_or(usize::MAX)
     }
 
     /// Bytes of all zero points; 0 for a format without.
@@ -90,7 +90,7 @@ impl Format {
         match self.zero {
             Zero::None => 0,
             Zero::Int => 1,
-            Zero::Float | Zero::Bias => self.scale.bytes(),
+            Zero::Float | Zero::Bias => self.scale.kind.bytes(),
         }
     }
 
@@ -165,7 +165,7 @@ impl Format {
     #[must_use]
     pub fn scales_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
         let blocks = self.blocks_range(shape, matrix, rows);
-        blocks.start * self.scale.bytes()..blocks.end * self.scale.bytes()
+        blocks.start * self.scale.kind.bytes()..blocks.end * self.scale.kind.bytes()
     }
 
     /// Where the zero points of some rows of one matrix lie, in bytes; `rows` as in [`codes_range`](Self::codes_range).
@@ -235,9 +235,10 @@ impl Format {
     }
 
     fn checked_bytes(&self, shape: Shape) -> Option<usize> {
-        let tensor_scales = if self.tensor_scale { shape.matrices.checked_mul(size_of::<f32>())? } else { 0 };
+        let tensor_scales =
+            if self.has_tensor_scale() { shape.matrices.checked_mul(size_of::<f32>())? } else { 0 };
         self.checked_codes(shape)?
-            .checked_add(self.checked_scales(shape, self.scale.bytes())?)?
+            .checked_add(self.checked_scales(shape, self.scale.kind.bytes())?)?
             .checked_add(self.checked_scales(shape, self.zero_bytes())?)?
             .checked_add(tensor_scales)
     }

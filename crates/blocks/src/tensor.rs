@@ -219,8 +219,8 @@ pub(crate) fn check_tensor_scales(
     tensor_scale: &TensorScale,
 ) -> Result<(), Error> {
     let stored = tensor_scale.stored();
-    check_part("tensor scales", *tensor_scale != TensorScale::None, format.tensor_scale, format)?;
-    if format.tensor_scale && stored.len() != shape.matrices {
+    check_part("tensor scales", *tensor_scale != TensorScale::None, format.has_tensor_scale(), format)?;
+    if format.has_tensor_scale() && stored.len() != shape.matrices {
         return Err(encode::length("tensor scales", "numbers", stored.len(), shape.matrices, shape, format));
     }
     Ok(())

@@ -57,7 +57,7 @@ impl Encoder {
             zero_sign: recipe.zero_sign,
             flat: matches!(recipe.format.block, Block::Flat(_)),
             biased: recipe.format.zero == Zero::Bias,
-            powers_of_two: recipe.format.scale == ScaleKind::E8m0,
+            powers_of_two: recipe.format.scale.kind == ScaleKind::E8m0,
         }
     }
 

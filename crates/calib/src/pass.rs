@@ -101,7 +101,7 @@ impl<'a> Pass<'a> {
                 let codes = &mut out.codes[at..at + band.run_bytes(format.element)];
                 let out = BandOut {
                     codes: core::iter::once(codes),
-                    scales: take(&mut scales, blocks * format.scale.bytes()),
+                    scales: take(&mut scales, blocks * format.scale.kind.bytes()),
                     zeros: take(&mut zeros, blocks * format.zero_bytes()),
                 };
                 let next = values.slice(end..(end + step).min(values.len())).as_bytes();
@@ -161,7 +161,7 @@ impl<'a> Pass<'a> {
                 let run_bytes = inside * bits / 8..inside * bits / 8 + band.run_bytes(format.element);
                 let out = BandOut {
                     codes: codes[top..top + height].iter_mut().map(|row| &mut row[run_bytes.clone()]),
-                    scales: &mut scales[bytes(format.scale.bytes())],
+                    scales: &mut scales[bytes(format.scale.kind.bytes())],
                     zeros: &mut zeros[bytes(format.zero_bytes())],
                 };
                 // The same row of the strip after it: memory would stand idle while codes are made of what lies in a cache.
@@ -225,7 +225,7 @@ impl<'a> Pass<'a> {
     /// The scales of blocks that hold no value, in a matrix without columns.
     pub(crate) fn empty_blocks(&mut self, out: Out<'_>) {
         let format = &self.quantizer.recipe.format;
-        let blocks = out.scales.len() / format.scale.bytes();
+        let blocks = out.scales.len() / format.scale.kind.bytes();
         let zeros = if format.zero == Zero::None { 0 } else { blocks };
         let (mut scales, mut zero_values) = (vec![0.0; blocks], vec![0.0; zeros]);
         let chosen = Chosen {

@@ -294,7 +294,7 @@ fn check_given(recipe: &Recipe, shape: Shape, given: &TensorScale) -> Result<Ten
             | (TensorScaleRule::Multiply { .. } | TensorScaleRule::Fixed { .. }, TensorScale::Multiply(_))
             | (TensorScaleRule::Divide { .. }, TensorScale::Divide(_))
     );
-    let want = if recipe.format.tensor_scale { shape.matrices } else { 0 };
+    let want = if recipe.format.has_tensor_scale() { shape.matrices } else { 0 };
     if !same_direction || given.stored().len() != want {
         return Err(Error::Stats { got: given.stored().len(), want, shape });
     }

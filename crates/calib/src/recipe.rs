@@ -80,14 +80,14 @@ impl Recipe {
     /// # Errors
     /// [`Error::Blocks`] or [`Error::Recipe`] where the format makes no sense or nobody has defined scales for it.
     pub fn new(format: Format) -> Result<Self, Error> {
-        let scale_rule = match (format.scale, format.element, format.zero) {
+        let scale_rule = match (format.scale.kind, format.element, format.zero) {
             (ScaleKind::E8m0, Element::E2m1, _) => ScaleRule::Even,
             (ScaleKind::E8m0, ..) => ScaleRule::Rceil,
             (_, _, Zero::Int) => ScaleRule::MinMax,
             (_, _, Zero::Bias) => ScaleRule::Affine,
             _ => ScaleRule::Amax,
         };
-        let tensor_scale = match format.tensor_scale {
+        let tensor_scale = match format.has_tensor_scale() {
             true => TensorScaleRule::Multiply { scale_max: Element::E4m3.max() },
             false => TensorScaleRule::None,
         };
@@ -95,7 +95,7 @@ impl Recipe {
             format,
             scale_rule,
             tensor_scale,
-            zero_block: if format.scale == ScaleKind::E8m0 { ZeroBlock::Least } else { ZeroBlock::One },
+            zero_block: if format.scale.kind == ScaleKind::E8m0 { ZeroBlock::Least } else { ZeroBlock::One },
             scale_arithmetic: Arithmetic::F32,
             arithmetic: Arithmetic::F32,
             quotient: Quotient::Divide,
@@ -147,15 +147,15 @@ impl Recipe {
         if self.quotient == Quotient::Unrounded && self.format.zero != Zero::Bias {
             return refuse("only a scale with a bias is kept as it was before it was rounded");
         }
-        if self.tensor_scale.looks() && self.format.scale != ScaleKind::E4m3 {
+        if self.tensor_scale.looks() && self.format.scale.kind != ScaleKind::E4m3 {
             return refuse("a tensor scale that is chosen goes with e4m3 block scales");
         }
         if let TensorScaleRule::Fixed { factor } = self.tensor_scale
-            && !(factor > 0.0 && factor.is_finite() && self.format.scale.is_float())
+            && !(factor > 0.0 && factor.is_finite() && self.format.scale.kind.is_float())
         {
             return refuse("a fixed tensor scale is a positive number and goes with float block scales");
         }
-        if self.format.tensor_scale != (self.tensor_scale != TensorScaleRule::None) {
+        if self.format.has_tensor_scale() != (self.tensor_scale != TensorScaleRule::None) {
             return refuse(
                 "the format and the tensor scale rule do not agree on whether there is a tensor scale",
             );

@@ -12,7 +12,7 @@ mod support;
 
 use lowbit_blocks::{
     Block, Element, FP4, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, MXFP4, MXFP6_E2M3, MXFP6_E3M2,
-    MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, ScaleKind, UINT8,
+    MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, Outer, ScaleKind, UINT8,
 };
 use lowbit_calib::{Recipe, ScaleRule};
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn recipe(format: Format, rule: &str) -> Recipe {
 
 /// f16 scales are normal numbers, and finite, only if amax is neither tiny nor huge.
 fn fits_scale(format: &Format, amax: f64) -> bool {
-    format.scale != ScaleKind::F16 || (2f64.powi(-10)..2f64.powi(15)).contains(&amax)
+    format.scale.kind != ScaleKind::F16 || (2f64.powi(-10)..2f64.powi(15)).contains(&amax)
 }
 
 /// Checks that no value of any block is off by more than `bound` of the block's amax.
@@ -52,7 +52,7 @@ fn check(format: Format, rule: &str, bound: f64) {
 }
 
 const F32_GROUPS: Format =
-    Format { block: Block::Group(32), scale: ScaleKind::F32, tensor_scale: false, ..NVFP4 };
+    NVFP4.with_block(Block::Group(32)).with_scale(ScaleKind::F32).with_outer(Outer::None);
 
 #[test]
 fn e2m1_with_an_ideal_scale() {
@@ -195,7 +195,7 @@ proptest! {
         let q = quantize_row(&recipe(format, "full-range"), &row);
         let amax = largest(&row);
         let mut scale = [0.0];
-        format.scale.decode_into(q.scales(), &mut scale);
+        format.scale.kind.decode_into(q.scales(), &mut scale);
         for (x, e) in row.iter().zip(errors(&row, &q)) {
             let clipped = f64::from(x / scale[0]) > 7.5;
             let bound = if clipped { 1.0 / 8.0 } else { 1.0 / 16.0 };

@@ -29,8 +29,8 @@ fn formats() -> Vec<Format> {
         FP8_BLOCK,
         INT8,
         NF4,
-        Format { block: Block::Group(32), ..NF4 },
-        Format { block: Block::Flat(48), ..NF4 },
+        NF4.with_block(Block::Group(32)),
+        NF4.with_block(Block::Flat(48)),
     ];
     groups.into_iter().chain(affine).chain(named).collect()
 }

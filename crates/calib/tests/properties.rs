@@ -17,7 +17,7 @@ fn config(cases: u32) -> ProptestConfig {
 
 /// The stored scales as numbers.
 fn scales(q: &QTensor<'_>) -> Vec<f32> {
-    let kind = q.format().scale;
+    let kind = q.format().scale.kind;
     let mut scales = vec![0.0; q.scales().len() / kind.bytes()];
     kind.decode_into(q.scales(), &mut scales);
     scales
@@ -50,7 +50,7 @@ proptest! {
                 let (one, two) = (quantize_row(&recipe, &row), quantize_row(&recipe, &scaled));
                 prop_assert_eq!(one.codes(), two.codes(), "{} {}", format, rule);
                 prop_assert_eq!(one.zeros(), two.zeros());
-                if format.tensor_scale {
+                if format.has_tensor_scale() {
                     prop_assert_eq!(one.scales(), two.scales());
                     prop_assert_eq!(one.tensor_scale().stored()[0] * factor, two.tensor_scale().stored()[0]);
                 } else {
@@ -90,7 +90,7 @@ proptest! {
     /// `round-1.75` and an element whose largest value is 1.75 times a power of two: it takes that for the next power.
     #[test]
     fn power_of_two_scales_keep_values(row in any_block(Element::E2m1, 64)) {
-        for (_, format) in FORMATS.iter().filter(|(_, format)| format.scale == ScaleKind::E8m0) {
+        for (_, format) in FORMATS.iter().filter(|(_, format)| format.scale.kind == ScaleKind::E8m0) {
             let idempotent = |rule: &ScaleRule| *rule != ScaleRule::Round175 || format.element == Element::E2m1;
             for rule in ScaleRule::fitting(format).filter(idempotent) {
                 let recipe = Recipe::new(*format).unwrap().with_scale_rule(rule).unwrap();

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use lowbit_blocks::{
     Block, Element, FP4, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, MXFP4, MXFP6_E2M3, MXFP6_E3M2,
-    MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, ScaleKind, Shape,
+    MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, Outer, ScaleKind, Shape,
 };
 use lowbit_calib::{Recipe, ScaleRule, TensorScaleRule};
 use support::normal::normal;
@@ -49,7 +49,7 @@ const fn uint(bits: u8, group: usize) -> Format {
 #[test]
 fn nvfp4() {
     check(&[(NVFP4, "amax", 20.44), (NVFP4, "four-over-six", 21.21), (NVFP4, "mse", 21.80)]);
-    let nvint4 = Format { element: Element::Int { bits: 4 }, ..NVFP4 };
+    let nvint4 = NVFP4.with_element(Element::Int { bits: 4 });
     check(&[(nvint4, "narrow", 21.27)]);
     let low = Recipe {
         tensor_scale: TensorScaleRule::Multiply { scale_max: 256.0 },
@@ -97,9 +97,13 @@ fn mxfp6_and_mxfp8() {
 
 #[test]
 fn e2m1_with_other_scales() {
-    let b32 =
-        |scale| Format { block: Block::Group(32), scale, tensor_scale: scale == ScaleKind::E4m3, ..NVFP4 };
-    let b16 = Format { block: Block::Group(16), ..b32(ScaleKind::F32) };
+    let b32 = |scale| {
+        NVFP4
+            .with_block(Block::Group(32))
+            .with_scale(scale)
+            .with_outer(Outer::matrix(scale == ScaleKind::E4m3))
+    };
+    let b16 = b32(ScaleKind::F32).with_block(Block::Group(16));
     check(&[
         (b32(ScaleKind::F32), "amax", 19.90),
         (b32(ScaleKind::E4m3), "amax", 19.86),
@@ -110,7 +114,7 @@ fn e2m1_with_other_scales() {
     at_least(&[
         (b32(ScaleKind::F32), "mse", 20.98),
         (b16, "mse", 22.08),
-        (Format { block: Block::Tensor, ..b16 }, "mse", 18.95),
+        (b16.with_block(Block::Tensor), "mse", 18.95),
     ]);
 }
 

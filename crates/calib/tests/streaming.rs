@@ -291,7 +291,7 @@ fn empty_tensors_have_scales_or_nothing() {
                 (0, format.scales_len(shape)),
                 "{format} {shape}"
             );
-            let kind = format.scale;
+            let kind = format.scale.kind;
             let mut scales = vec![0.0; q.scales().len() / kind.bytes()];
             kind.decode_into(q.scales(), &mut scales);
             assert!(scales.iter().all(|scale| *scale == 1.0), "{format} {shape}");
@@ -311,7 +311,7 @@ fn recipes_that_contradict_themselves_are_refused() {
     );
     let ties = Recipe { ties: lowbit_calib::Ties::TowardZero, ..Recipe::new(INT8).unwrap() };
     assert!(reason(ties).contains("ties toward zero are defined for e2m1"));
-    let float_zero = Format { zero: lowbit_blocks::Zero::Float, element: Element::Uint { bits: 4 }, ..INT8 };
+    let float_zero = INT8.with_element(Element::Uint { bits: 4 }).with_zero(lowbit_blocks::Zero::Float);
     assert!(Recipe::new(float_zero).unwrap_err().to_string().contains("are read, not chosen"));
     for percent in [0.0, -1.0, 100.5, f32::NAN] {
         let recipe = Recipe { scale_rule: ScaleRule::Percentile(percent), ..nvfp4 };
@@ -323,7 +323,7 @@ fn recipes_that_contradict_themselves_are_refused() {
         }
     }
     // 0 and -1: what would the tensor scale divide by?
-    let int1 = Format { element: Element::Int { bits: 1 }, ..NVFP4 };
+    let int1 = NVFP4.with_element(Element::Int { bits: 1 });
     assert!(Recipe::new(int1).unwrap_err().to_string().contains("an element that has positive values"));
 }
 
@@ -373,7 +373,7 @@ fn blocks_longer_than_the_tensor() {
     ];
     for element in [Element::Int { bits: 3 }, Element::Int { bits: 8 }, Element::Nf4, Element::E4m3] {
         for (long, fitting) in pairs {
-            let of = |block| Recipe::new(Format { block, element, ..FP8 }).unwrap();
+            let of = |block| Recipe::new(FP8.with_element(element).with_block(block)).unwrap();
             let long = of(long).quantize(shape, (&values[..]).into()).unwrap();
             let fitting = of(fitting).quantize(shape, (&values[..]).into()).unwrap();
             assert_eq!((long.codes(), long.scales()), (fitting.codes(), fitting.scales()), "{element}");
@@ -390,7 +390,7 @@ fn effective_scales_that_underflow_give_zeros() {
     for element in [Element::E2m1, Element::E4m3, Element::E5m2, Element::E4m3Fnuz, Element::Int { bits: 4 }]
     {
         for rule in ["amax", "mse"] {
-            let recipe = Recipe::new(Format { element, ..NVFP4 }).unwrap();
+            let recipe = Recipe::new(NVFP4.with_element(element)).unwrap();
             let recipe = recipe.with_scale_rule(rule.parse().unwrap()).unwrap();
             let q = recipe.quantize(Shape::matrix(1, 32), (&values[..]).into()).unwrap();
             let restored = q.to_f32_vec();

@@ -73,7 +73,7 @@ fn formats_table() -> String {
     ];
     let lines = rows().map(|row| {
         let zero = if row.format.zero == Zero::None { "" } else { " + zero" };
-        let level = if row.format.tensor_scale { " + f32" } else { "" };
+        let level = if row.format.has_tensor_scale() { " + f32" } else { "" };
         let mut layouts: Vec<&str> = row.carried_by.iter().map(|c| c.layout).collect();
         layouts.dedup();
         let rules: Vec<String> = row.scale_rules.iter().map(ToString::to_string).collect();
@@ -81,7 +81,7 @@ fn formats_table() -> String {
             row.name.to_owned(),
             row.format.element.to_string(),
             block(row.format.block),
-            format!("{}{level}{zero}", row.format.scale.name()),
+            format!("{}{level}{zero}", row.format.scale.kind.name()),
             format!("{:.3}", row.bits_per_weight),
             layouts.join("\n"),
             rules.join(", "),

@@ -71,8 +71,8 @@ fn formats() -> String {
             Zero::Float => "float",
             Zero::Bias => "bias",
         };
-        let scale =
-            format.scale.name().to_owned() + if format.tensor_scale { ", f32 per matrix" } else { "" };
+        let scale = format.scale.kind.name().to_owned()
+            + if format.has_tensor_scale() { ", f32 per matrix" } else { "" };
         let bits = format.bits_per_weight(Shape::matrix(4096, 4096));
         let bits = format!("{bits:.5}");
         let bits = bits.trim_end_matches('0').trim_end_matches('.');

@@ -167,9 +167,9 @@ impl Activations {
             refuse(format!("what activations beside {} weights are is not known", stored.format))
         })?;
         let is_static = stored.activations == Scheme::Static;
-        if is_static && !format.tensor_scale && format.scale != ScaleKind::E8m0 {
+        if is_static && !format.has_tensor_scale() && format.scale.kind != ScaleKind::E8m0 {
             let scale = given.ok_or_else(|| refuse("its static input scale is missing".into()))?;
-            return Ok(Input::Static { format: Format { block: Block::Tensor, ..format }, scale });
+            return Ok(Input::Static { format: format.with_block(Block::Tensor), scale });
         }
         let tool =
             recipe(producer, &format, Dtype::F32, false).filter(|recipe| recipe.format.block == format.block);
@@ -178,7 +178,7 @@ impl Activations {
             recipe = recipe.with_scale_rule(rule)?;
         }
         let divides = matches!(recipe.tensor_scale, lowbit_calib::TensorScaleRule::Divide { .. });
-        let scale = match given.filter(|_| format.tensor_scale) {
+        let scale = match given.filter(|_| format.has_tensor_scale()) {
             Some(scale) => TokenScale::Given(if divides { 1.0 / scale } else { scale }),
             None => TokenScale::PerToken,
         };
@@ -189,11 +189,11 @@ impl Activations {
 /// The format of activations beside weights of this one, with scales of f32 where they are floats.
 fn format_of(weights: &Format) -> Option<Format> {
     let float8 = matches!(weights.element, Element::E4m3 | Element::E5m2);
-    Some(match (weights.element, weights.scale, weights.block) {
+    Some(match (weights.element, weights.scale.kind, weights.block) {
         (Element::E2m1, ScaleKind::E4m3, _) => NVFP4,
         (Element::E2m1, ScaleKind::E8m0, _) => MXFP4,
         (Element::E4m3, ScaleKind::E8m0, _) => MXFP8,
-        (_, _, Block::Tile { cols, .. }) if float8 => Format { block: Block::Group(cols), ..FP8 },
+        (_, _, Block::Tile { cols, .. }) if float8 => FP8.with_block(Block::Group(cols)),
         _ if float8 => FP8_CHANNEL,
         (Element::Int { bits: 8 }, ..) => INT8,
         _ => return None,

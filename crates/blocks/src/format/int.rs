@@ -13,7 +13,7 @@
 
 use lowbit_kernels::Element;
 
-use super::{Block, Format, PLAIN, Zero};
+use super::{Block, Format, PLAIN, Scale, Zero};
 use crate::scale::ScaleKind;
 
 /// INT8, one f32 scale per row.
@@ -39,7 +39,7 @@ impl Format {
     /// ```
     #[must_use]
     pub const fn int(bits: u8, block: Block) -> Self {
-        Self { element: Element::Int { bits }, block, scale: default_scale(block), ..PLAIN }
+        Self { element: Element::Int { bits }, block, scale: Scale::new(default_scale(block)), ..PLAIN }
     }
 
     /// Asymmetric integers: unsigned codes of `bits` bits, and a zero point of one byte for each scale.
@@ -52,7 +52,13 @@ impl Format {
     /// ```
     #[must_use]
     pub const fn uint(bits: u8, block: Block) -> Self {
-        Self { element: Element::Uint { bits }, block, scale: default_scale(block), zero: Zero::Int, ..PLAIN }
+        Self {
+            element: Element::Uint { bits },
+            block,
+            scale: Scale::new(default_scale(block)),
+            zero: Zero::Int,
+            ..PLAIN
+        }
     }
 }
 

@@ -14,13 +14,13 @@
 
 use lowbit_kernels::Element;
 
-use super::{Block, Format, PLAIN};
+use super::{Block, Format, PLAIN, Scale};
 use crate::scale::ScaleKind;
 
 /// Values that share a scale in every MX format (specification, section 5.1).
 const MX_BLOCK: usize = 32;
 
-const MX: Format = Format { block: Block::Group(MX_BLOCK), scale: ScaleKind::E8m0, ..PLAIN };
+const MX: Format = Format { block: Block::Group(MX_BLOCK), scale: Scale::new(ScaleKind::E8m0), ..PLAIN };
 
 /// MXFP4: E2M1, E8M0 scales per 32 values; 4.25 bits per weight.
 ///

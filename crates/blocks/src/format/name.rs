@@ -15,7 +15,7 @@ use alloc::string::String;
 use lowbit_kernels::Element;
 
 use super::int::default_scale;
-use super::{Block, FORMATS, Format, Zero};
+use super::{Block, FORMATS, Format, Outer, Scale, Zero};
 use crate::scale::ScaleKind;
 
 pub(super) fn parse(name: &str) -> Option<Format> {
@@ -27,12 +27,12 @@ fn parse_parts(name: &str) -> Option<Format> {
     let mut parts = name.split('-').peekable();
     let mut element = Element::named(parts.next()?)?;
     let block = parse_block(parts.next()?)?;
-    let scale = match parts.next_if(|part| matches!(*part, "e4m3" | "e8m0")) {
+    let kind = match parts.next_if(|part| matches!(*part, "e4m3" | "e8m0")) {
         Some("e4m3") => ScaleKind::E4m3,
         Some(_) => ScaleKind::E8m0,
         None => default_scale(block),
     };
-    let tensor_scale = parts.next_if_eq(&"2level").is_some();
+    let scale = Scale { kind, outer: Outer::matrix(parts.next_if_eq(&"2level").is_some()) };
     let zero = match (parts.next(), element) {
         (Some("nozero"), Element::Uint { .. }) => Zero::None,
         (None, Element::Uint { .. }) => return None,
@@ -45,7 +45,7 @@ fn parse_parts(name: &str) -> Option<Format> {
         (Some("bias"), _) => Zero::Bias,
         _ => return None,
     };
-    let format = Format { element, block, scale, tensor_scale, zero };
+    let format = Format { element, block, scale, zero };
     (parts.next().is_none() && format.check_row().is_ok()).then_some(format)
 }
 
@@ -69,7 +69,8 @@ fn parse_block(text: &str) -> Option<Block> {
 }
 
 pub(super) fn compose(format: &Format) -> String {
-    let float_as = |row: &Format| if row.scale.is_float() { row.with_scale(ScaleKind::F32) } else { *row };
+    let float_as =
+        |row: &Format| if row.scale.kind.is_float() { row.with_scale(ScaleKind::F32) } else { *row };
     if let Some((name, _)) = FORMATS.iter().find(|(_, row)| float_as(row) == float_as(format)) {
         return (*name).to_owned();
     }
@@ -86,10 +87,10 @@ pub(super) fn compose(format: &Format) -> String {
         Block::Tile { rows, cols } => name += &format!("-{rows}x{cols}"),
         Block::Flat(block) => name += &format!("-flat{block}"),
     }
-    if !format.scale.is_float() {
-        name = name + "-" + format.scale.name();
+    if !format.scale.kind.is_float() {
+        name = name + "-" + format.scale.kind.name();
     }
-    if format.tensor_scale {
+    if format.has_tensor_scale() {
         name += "-2level";
     }
     name + match (format.zero, format.element) {

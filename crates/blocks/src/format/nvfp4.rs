@@ -13,7 +13,7 @@
 
 use lowbit_kernels::Element;
 
-use super::{Block, Format, PLAIN};
+use super::{Block, Format, Outer, PLAIN, Scale};
 use crate::scale::ScaleKind;
 
 /// NVFP4: E2M1, E4M3 scales per 16 values, one f32 per matrix.
@@ -26,7 +26,6 @@ use crate::scale::ScaleKind;
 pub const NVFP4: Format = Format {
     element: Element::E2m1,
     block: Block::Group(16),
-    scale: ScaleKind::E4m3,
-    tensor_scale: true,
+    scale: Scale { kind: ScaleKind::E4m3, outer: Outer::Matrix },
     ..PLAIN
 };

@@ -75,7 +75,7 @@ pub(super) fn stored_rows<'s>(
     rows: Range<usize>,
 ) -> Option<StoredRows<'s>> {
     let (shape, format) = (tensor.shape(), tensor.format());
-    let kind = match format.scale {
+    let kind = match format.scale.kind {
         ScaleKind::F32 => return None,
         ScaleKind::F16 => ScaleType::F16,
         ScaleKind::Bf16 => ScaleType::Bf16,

@@ -75,7 +75,7 @@ impl QTensor<'static> {
         };
         count("values", values.len(), shape.len().unwrap_or(usize::MAX))?;
         count("scales", scales.len(), format.scales_per_matrix(shape) * shape.matrices)?;
-        let scales = store_scales(format.scale, scales)?;
+        let scales = store_scales(format.scale.kind, scales)?;
         check_tensor_scale(&tensor_scale)?;
         let zeros = zeros.map(|zeros| Cow::Owned(zeros.to_vec()));
         let codes = vec![0; format.codes_len(shape)];

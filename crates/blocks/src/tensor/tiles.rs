@@ -159,15 +159,15 @@ impl Stored<'_> {
     /// Effective scales of some blocks, counted over all matrices.
     pub(crate) fn scales_of(&self, matrix: usize, blocks: Range<usize>, out: &mut Vec<f32>) {
         out.resize(blocks.len(), 0.0);
-        let bytes = self.format.scale.bytes();
+        let bytes = self.format.scale.kind.bytes();
         let stored = &self.scales[blocks.start * bytes..blocks.end * bytes];
-        match (self.format.scale, self.tensor_scale) {
+        match (self.format.scale.kind, self.tensor_scale) {
             // E4M3 scales are codes like any other, and a product with a scale is what decoding them is.
             (ScaleKind::E4m3, TensorScale::Multiply(of)) if !out.is_empty() => {
                 Kernels::best().decode(Element::E4m3, stored, Blocks::whole(&of[matrix]), out);
             }
             _ => {
-                self.format.scale.decode_into(stored, out);
+                self.format.scale.kind.decode_into(stored, out);
                 self.tensor_scale.apply(matrix, out);
             }
         }
@@ -175,7 +175,7 @@ impl Stored<'_> {
 
     /// Asks for the scales and zero points of blocks that are read soon, as far as there are such blocks.
     pub(crate) fn prefetch(&self, blocks: Range<usize>) {
-        let lists = [(self.scales, self.format.scale.bytes()), (self.zeros, self.format.zero_bytes())];
+        let lists = [(self.scales, self.format.scale.kind.bytes()), (self.zeros, self.format.zero_bytes())];
         for (stored, bytes) in lists {
             let end = stored.len().min(blocks.end * bytes);
             Kernels::best().prefetch(stored.get(blocks.start * bytes..end).unwrap_or(&[]));
@@ -194,7 +194,7 @@ impl Stored<'_> {
             }
             Zero::Float | Zero::Bias => {
                 out.resize(blocks.len(), 0.0);
-                self.format.scale.decode_into(stored, out);
+                self.format.scale.kind.decode_into(stored, out);
             }
         }
     }

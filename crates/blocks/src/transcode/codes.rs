@@ -83,7 +83,7 @@ impl CodeRule {
             added,
             // A tensor scale times a shifted block scale may be rounded where the unshifted product was not.
             fixed: !matches!((from.zero, to.zero), (_, Zero::None) | (Zero::None, Zero::Int))
-                || from.tensor_scale && to.tensor_scale,
+                || from.has_tensor_scale() && to.has_tensor_scale(),
             zeros: from.zero == Zero::None || to.zero == Zero::None,
         }
     }
@@ -227,7 +227,7 @@ mod tests {
     use crate::format::{MXFP4, MXFP8, MXINT8};
 
     fn rule(from: Element, to: Element) -> CodeRule {
-        CodeRule::new(&Format { element: from, ..MXFP4 }, &Format { element: to, ..MXFP4 })
+        CodeRule::new(&MXFP4.with_element(from), &MXFP4.with_element(to))
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn mxint8_is_int8_shifted_by_six() {
-        let rule = CodeRule::new(&MXINT8, &Format { element: Element::Int { bits: 8 }, ..MXINT8 });
+        let rule = CodeRule::new(&MXINT8, &MXINT8.with_element(Element::Int { bits: 8 }));
         assert_eq!(rule.shifts(0), Ok(Shifts { least: 6, most: 6 }));
         let identity: Table = core::array::from_fn(|code| code as u8);
         assert_eq!(rule.table(0, Key::By(6)), Ok(identity));

@@ -69,7 +69,7 @@ impl Bytes {
 
 impl Facts {
     pub(super) fn new(route: &Route) -> Self {
-        let apart = route.to.tensor_scale || route.to.block == Block::Tensor;
+        let apart = route.to.has_tensor_scale() || route.to.block == Block::Tensor;
         // A shape without values may have any number of matrices.
         let matrices = match (route.shape.is_empty(), apart) {
             (true, _) => 0,
@@ -148,7 +148,7 @@ impl Route {
         }
         let index = if facts.matrices.len() == 1 { 0 } else { matrix };
         let (of, maps) = (&mut facts.matrices[index], &mut facts.maps);
-        if self.level == Level::Turned && self.from.scale.bytes() == 1 {
+        if self.level == Level::Turned && self.from.scale.kind.bytes() == 1 {
             of.seen.get_or_insert_default().extend(part.scales);
         }
         if self.needs_facts() {
@@ -203,7 +203,7 @@ impl Observer<'_> {
 
     /// How far scales reach that stay what they are; false where one is zero and the target has none.
     fn reach(&mut self, tile: &Tile<'_>) -> bool {
-        if tile.scales.contains(&0.0) && !holds(self.route.to.scale, 0.0) {
+        if tile.scales.contains(&0.0) && !holds(self.route.to.scale.kind, 0.0) {
             return false;
         }
         let [all, some] = &mut self.of.reach;
@@ -248,7 +248,7 @@ impl Judge for Observer<'_> {
     fn accepts(&self, scale: f32) -> bool {
         match self.route.level {
             Level::Added if scale != 0.0 => self.of.reach[1].covers(&Reach::of(scale)),
-            _ => holds(self.route.to.scale, scale),
+            _ => holds(self.route.to.scale.kind, scale),
         }
     }
 
@@ -269,7 +269,7 @@ impl Judge for Observer<'_> {
                 self.of.reach[1].merge(&Reach::of(scale));
             }
             Choice::Unaccepted(scale) => {
-                if let Err(obstacle) = self.rounding.add(scale, self.route.to.scale) {
+                if let Err(obstacle) = self.rounding.add(scale, self.route.to.scale.kind) {
                     self.obstacle = self.obstacle.or(Some(obstacle));
                 }
             }

@@ -17,7 +17,7 @@ use crate::scale::ScaleKind;
 impl Tile<'_> {
     /// The target's scales, if each is the source's divided by `2^exponent`, and no code has to be shifted.
     pub(super) fn kept_scales(&self, exponent: i32) -> Option<Vec<u8>> {
-        let (from, to) = (self.route.from.scale, self.route.to.scale);
+        let (from, to) = (self.route.from.scale.kind, self.route.to.scale.kind);
         if !self.straight {
             return None;
         }

@@ -71,7 +71,7 @@ impl Route {
         if shape.is_empty() && to.size_bytes(shape) > from.size_bytes(shape).saturating_add(1 << 16) {
             return Err(Error::TooLarge { shape });
         }
-        let level = match (from.tensor_scale, to.tensor_scale) {
+        let level = match (from.has_tensor_scale(), to.has_tensor_scale()) {
             (false, false) => Level::Absent,
             (false, true) => Level::Added,
             (true, false) => Level::Folded,
@@ -106,8 +106,8 @@ impl Route {
             let shifts = route.maps().shifts(0).map_err(|obstacle| route.error(obstacle))?;
             route.shifts = Some(shifts);
             let scales = match level {
-                Level::Folded => to.scale == ScaleKind::F32,
-                _ => contains(to.scale, from.scale),
+                Level::Folded => to.scale.kind == ScaleKind::F32,
+                _ => contains(to.scale.kind, from.scale.kind),
             };
             route.certain = shifts.contains(0) && scales && route.refined && zeros::always(&from, &to);
         }
@@ -175,8 +175,10 @@ impl Route {
             let mut reach = Ok(of.reach);
             if one_scale {
                 let fits = |scale: f32| match self.level {
-                    Level::Added if scale != 0.0 => Reach::of(scale).exponent_into(self.to.scale).is_some(),
-                    _ => holds(self.to.scale, scale),
+                    Level::Added if scale != 0.0 => {
+                        Reach::of(scale).exponent_into(self.to.scale.kind).is_some()
+                    }
+                    _ => holds(self.to.scale.kind, scale),
                 };
                 let first = of.extents[0].choose(fits);
                 let choice = match first {
@@ -191,7 +193,7 @@ impl Route {
                 };
                 rounding.of += 1;
                 if self.level != Level::Added && !fits(scale) {
-                    rounding.add(scale, self.to.scale)?;
+                    rounding.add(scale, self.to.scale.kind)?;
                 }
                 whole.push(scale);
                 reach = Ok([Reach::of(scale); 2]);
@@ -203,9 +205,14 @@ impl Route {
                     Ok(both) => &both[..],
                     Err(some) => core::slice::from_ref(some),
                 };
-                let found = tried.iter().find_map(|reach| reach.exponent_into(self.to.scale));
+                let found = tried.iter().find_map(|reach| reach.exponent_into(self.to.scale.kind));
                 let [_, Reach { max, lowest, digits, .. }] = of.reach;
-                exponents.push(found.ok_or(Obstacle::Reach { max, lowest, digits, kind: self.to.scale })?);
+                exponents.push(found.ok_or(Obstacle::Reach {
+                    max,
+                    lowest,
+                    digits,
+                    kind: self.to.scale.kind,
+                })?);
             }
         }
         let (tensor_scale, error) = level::tensor_scale(self, facts, &exponents);

@@ -83,13 +83,13 @@ impl Transcoder {
         let Route { from, to, rule, level, .. } = &self.route;
         let mut maps = self.route.maps();
         let one_map = !rule.subtracts && maps.shifts(0)?.contains(0);
-        let same_grid = from.block == to.block && from.scale == to.scale;
+        let same_grid = from.block == to.block && from.scale.kind == to.scale.kind;
         let scales_stay = match level {
             Level::Absent | Level::Kept | Level::Turned => true,
             Level::Added => self.exponents.get(matrix).is_none_or(|&m| m == 0),
             Level::Folded => false,
         };
-        let zeros_stay = from.zero == to.zero && (from.scale == to.scale || from.zero == Zero::Int)
+        let zeros_stay = from.zero == to.zero && (from.scale.kind == to.scale.kind || from.zero == Zero::Int)
             || from.zero == Zero::None && to.zero == Zero::Int;
         if !one_map || !same_grid || !scales_stay || !zeros_stay {
             return self.mapped(maps, matrix, tile);
@@ -126,7 +126,7 @@ impl Transcoder {
             Zero::Int => Some(zeros.iter().map(|&zero| zero as u8).collect()),
             Zero::Float | Zero::Bias => {
                 let mut bytes = vec![0; to.zeros_len(tile.shape())];
-                to.scale.encode_into(&zeros, &mut bytes);
+                to.scale.kind.encode_into(&zeros, &mut bytes);
                 Some(bytes.into())
             }
         };
@@ -142,7 +142,7 @@ impl Transcoder {
         matrix: usize,
         exponent: i32,
     ) -> Result<(Cow<'t, [u8]>, Vec<u8>), Obstacle> {
-        let kind = self.route.to.scale;
+        let kind = self.route.to.scale.kind;
         let mut scales = Scales {
             kind,
             exponent,

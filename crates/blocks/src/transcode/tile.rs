@@ -48,7 +48,7 @@ impl<'a> Tile<'a> {
         let (from, shape) = (&route.from, Shape::matrix(part.rows, route.shape.cols));
         let blocks = from.scales_per_matrix(shape);
         let mut scales = vec![0.0; blocks];
-        from.scale.decode_into(part.scales, &mut scales);
+        from.scale.kind.decode_into(part.scales, &mut scales);
         if route.level == Level::Folded {
             route.tensor_scale.apply(matrix, &mut scales);
         }
@@ -58,7 +58,7 @@ impl<'a> Tile<'a> {
             Zero::Int => zeros.extend(part.zeros.iter().map(|&zero| f32::from(zero))),
             Zero::Float | Zero::Bias => {
                 zeros.resize(blocks, 0.0);
-                from.scale.decode_into(part.zeros, &mut zeros);
+                from.scale.kind.decode_into(part.zeros, &mut zeros);
             }
         }
         let mut offsets = Vec::new();

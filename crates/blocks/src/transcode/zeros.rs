@@ -22,8 +22,8 @@ pub(super) fn always(from: &Format, to: &Format) -> bool {
     use super::powers::contains;
     match (from.zero, to.zero) {
         (Zero::None, _) | (Zero::Int, Zero::Int) => true,
-        (Zero::Int, Zero::Float) => to.scale != ScaleKind::E4m3, // of 8 bits all others hold every one
-        (Zero::Float, Zero::Float) | (Zero::Bias, Zero::Bias) => contains(to.scale, from.scale),
+        (Zero::Int, Zero::Float) => to.scale.kind != ScaleKind::E4m3, // of 8 bits all others hold every one
+        (Zero::Float, Zero::Float) | (Zero::Bias, Zero::Bias) => contains(to.scale.kind, from.scale.kind),
         _ => false,
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn image(from: &Format, to: &Format, added: u8, zero: f32, scale: f32
     };
     let stored = match to.zero {
         Zero::Int => from.zero == Zero::Int || integer(number).is_some(),
-        _ => holds(to.scale, number),
+        _ => holds(to.scale.kind, number),
     };
     let crosses = from.zero != Zero::None && (from.zero == Zero::Bias) != (to.zero == Zero::Bias);
     let agree = !crosses || agree(from.element, scale, (from.zero, zero), (to.zero, number));

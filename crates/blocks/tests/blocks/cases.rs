@@ -1,6 +1,6 @@
 //! Formats, shapes and contents to try: proptest strategies, and a fixed list of tensors larger than a tile.
 
-use lowbit_blocks::{Block, Element, FORMATS, Format, ScaleKind, Shape, TensorScale, Zero};
+use lowbit_blocks::{Block, Element, FORMATS, Format, Outer, ScaleKind, Shape, TensorScale, Zero};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -43,7 +43,7 @@ pub(crate) fn format() -> impl Strategy<Value = Format> {
                 (Zero::Float | Zero::Bias, _) if scale == E8m0 => Zero::None,
                 _ => zero,
             };
-            Format { element, block, scale, tensor_scale, zero }
+            Format::new(element, block, scale).with_outer(Outer::matrix(tensor_scale)).with_zero(zero)
         });
     prop_oneof![named, built]
 }
@@ -76,9 +76,9 @@ fn zeros(format: Format, count: usize) -> BoxedStrategy<Option<Vec<u8>>> {
     match format.zero {
         Zero::None => Just(None).boxed(),
         Zero::Int => vec(any::<u8>(), count).prop_map(Some).boxed(),
-        Zero::Float | Zero::Bias => vec(scale(format.scale), count)
+        Zero::Float | Zero::Bias => vec(scale(format.scale.kind), count)
             .prop_map(move |zeros| {
-                Some(zeros.iter().flat_map(|&zero| bytes_of(format.scale, zero)).collect())
+                Some(zeros.iter().flat_map(|&zero| bytes_of(format.scale.kind, zero)).collect())
             })
             .boxed(),
     }
@@ -92,7 +92,7 @@ fn bytes_of(kind: ScaleKind, scale: f32) -> Vec<u8> {
 /// of a range like `0.01..100.0`, whose lower end is no multiple of the upper end's last digit.
 fn tensor_scale(format: Format, matrices: usize) -> impl Strategy<Value = TensorScale> {
     (vec(0.0078125f32..128.0, matrices), any::<bool>()).prop_map(move |(scales, divide)| {
-        match (format.tensor_scale, divide) {
+        match (format.has_tensor_scale(), divide) {
             (false, _) => TensorScale::None,
             (true, false) => TensorScale::Multiply(scales),
             (true, true) => TensorScale::Divide(scales),
@@ -105,7 +105,7 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
     format().prop_flat_map(|format| shape(format).prop_map(move |shape| (format, shape))).prop_flat_map(
         |(format, shape)| {
             let count = format.scales_per_matrix(shape) * shape.matrices;
-            (vec(scale(format.scale), count), zeros(format, count), tensor_scale(format, shape.matrices))
+            (vec(scale(format.scale.kind), count), zeros(format, count), tensor_scale(format, shape.matrices))
                 .prop_map(move |(scales, zeros, tensor_scale)| Case {
                     format,
                     shape,
@@ -172,11 +172,11 @@ pub(crate) fn large() -> Vec<Case> {
         let zeros = match format.zero {
             Zero::None => None,
             Zero::Int => Some((0..count).map(|i| (i * 7 % 13) as u8).collect()),
-            _ => Some(scales.iter().flat_map(|&scale| bytes_of(format.scale, scale - 2.0)).collect()),
+            _ => Some(scales.iter().flat_map(|&scale| bytes_of(format.scale.kind, scale - 2.0)).collect()),
         };
         let per_matrix = (0..shape.matrices).map(|m| 0.75 + m as f32).collect();
         let tensor_scale =
-            if format.tensor_scale { TensorScale::Divide(per_matrix) } else { TensorScale::None };
+            if format.has_tensor_scale() { TensorScale::Divide(per_matrix) } else { TensorScale::None };
         Case { format, shape, scales, zeros, tensor_scale }
     };
     cases.into_iter().map(filled).collect()

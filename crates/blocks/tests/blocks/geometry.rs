@@ -87,7 +87,7 @@ fn sizes(format: &Format, shape: Shape) -> [u128; 3] {
         r * (c * bits).div_ceil(8)
     };
     let scales = m * rows * cols;
-    [m * codes, scales * format.scale.bytes() as u128, scales * format.zero_bytes() as u128]
+    [m * codes, scales * format.scale.kind.bytes() as u128, scales * format.zero_bytes() as u128]
 }
 
 proptest! {
@@ -107,7 +107,7 @@ proptest! {
         }
         if format.check(shape).is_ok() {
             prop_assert_eq!(gots.map(|got| got as u128), wants);
-            let tensor_scales = if format.tensor_scale { 4 * matrices } else { 0 };
+            let tensor_scales = if format.has_tensor_scale() { 4 * matrices } else { 0 };
             prop_assert_eq!(format.size_bytes(shape), gots.iter().sum::<usize>() + tensor_scales);
         }
     }
@@ -121,7 +121,7 @@ proptest! {
     ) {
         let shape = Shape { matrices, rows, cols };
         for block in [format.block, Block::Group(block[0]), Block::Flat(block[0]), Block::Tile { rows: block[0], cols: block[1] }] {
-            let format = Format { block, ..format };
+            let format = format.with_block(block);
             let lens = (format.codes_len(shape), format.scales_len(shape), format.zeros_len(shape));
             let rest = (format.row_bytes(cols), format.scales_per_matrix(shape), format.bits_per_weight(shape));
             let ok = format.check(shape).is_ok();

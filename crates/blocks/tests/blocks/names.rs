@@ -24,8 +24,8 @@ proptest! {
     #[test]
     fn every_format_is_found_by_its_name(format in format()) {
         let found = Format::named(&format.name()).unwrap();
-        prop_assert_eq!(found.scale.is_float(), format.scale.is_float());
-        prop_assert_eq!(found.with_scale(format.scale), format);
+        prop_assert_eq!(found.scale.kind.is_float(), format.scale.kind.is_float());
+        prop_assert_eq!(found.with_scale(format.scale.kind), format);
     }
 
     #[test]
@@ -48,12 +48,12 @@ fn families_by_hand() {
         ("int8-channel-asym", UINT8),
         ("int8-tensor-asym", UINT8_TENSOR),
         ("int2-g32-asym", Format::uint(2, Block::Group(32))),
-        ("uint4-g64-bias", Format { zero: Zero::Bias, ..Format::uint(4, Block::Group(64)) }),
-        ("uint4-g64-nozero", Format { zero: Zero::None, ..Format::uint(4, Block::Group(64)) }),
-        ("e4m3-g128", Format { block: Block::Group(128), scale: ScaleKind::Bf16, ..FP8 }),
-        ("e4m3-64x32", Format { block: Block::Tile { rows: 64, cols: 32 }, ..FP8 }),
+        ("uint4-g64-bias", Format::uint(4, Block::Group(64)).with_zero(Zero::Bias)),
+        ("uint4-g64-nozero", Format::uint(4, Block::Group(64)).with_zero(Zero::None)),
+        ("e4m3-g128", FP8.with_block(Block::Group(128)).with_scale(ScaleKind::Bf16)),
+        ("e4m3-64x32", FP8.with_block(Block::Tile { rows: 64, cols: 32 })),
         ("e2m1-g16-e4m3-2level", NVFP4),
-        ("nf4-flat128", Format { block: Block::Flat(128), ..NF4 }),
+        ("nf4-flat128", NF4.with_block(Block::Flat(128))),
     ];
     for (name, format) in cases {
         assert_eq!(Format::named(name), Some(format), "{name}");

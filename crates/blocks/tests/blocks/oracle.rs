@@ -127,7 +127,7 @@ impl Oracle<'_> {
     }
 
     fn scale(&self, matrix: usize, block: usize) -> f32 {
-        let scale = stored(self.format.scale, self.scales, block);
+        let scale = stored(self.format.scale.kind, self.scales, block);
         match self.tensor_scale {
             TensorScale::None => scale,
             TensorScale::Multiply(t) => scale * t[matrix],
@@ -139,7 +139,7 @@ impl Oracle<'_> {
         match self.format.zero {
             Zero::None => 0.0,
             Zero::Int => f32::from(self.zeros[block]),
-            Zero::Float | Zero::Bias => stored(self.format.scale, self.zeros, block),
+            Zero::Float | Zero::Bias => stored(self.format.scale.kind, self.zeros, block),
         }
     }
 

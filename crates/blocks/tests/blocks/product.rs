@@ -211,12 +211,12 @@ pub(crate) fn named(name: &str, shape: Shape) -> QTensor<'static> {
         Zero::None => None,
         Zero::Int => Some((0..count).map(|i| (i * 7 % 13) as u8).collect::<Vec<u8>>()),
         _ => {
-            let kind = format.scale;
+            let kind = format.scale.kind;
             Some(scales.iter().flat_map(|scale| kind.encode(scale - 2.0)[..kind.bytes()].to_vec()).collect())
         }
     };
     let per_matrix: Vec<f32> = (0..shape.matrices).map(|m| 0.7 + m as f32).collect();
-    let tensor_scale = match (format.tensor_scale, count % 2) {
+    let tensor_scale = match (format.has_tensor_scale(), count % 2) {
         (false, _) => TensorScale::None,
         (true, 0) => TensorScale::Divide(per_matrix),
         (true, _) => TensorScale::Multiply(per_matrix),
@@ -343,7 +343,7 @@ proptest! {
         prop_assume!(tokens.format.check(tokens_shape).is_ok());
         let count = tokens.format.scales_per_matrix(tokens_shape) * tokens_shape.matrices;
         let refill = |n: usize| noise(n).iter().map(|x| 0.25 + x.abs()).collect::<Vec<f32>>();
-        let kind = tokens.format.scale;
+        let kind = tokens.format.scale.kind;
         let zeros = match tokens.format.zero {
             Zero::None => None,
             Zero::Int => Some(vec![3; count]),

@@ -67,7 +67,7 @@ proptest! {
                 parts.prop_map(move |(codes, scales, zeros, tensor_scale)| {
                     let zeros = (format.zero_bytes() > 0).then_some(zeros.into());
                     let tensor_scale =
-                        if format.tensor_scale { TensorScale::Multiply(tensor_scale) } else { TensorScale::None };
+                        if format.has_tensor_scale() { TensorScale::Multiply(tensor_scale) } else { TensorScale::None };
                     (QTensor::new(format, shape, codes, scales, zeros, tensor_scale).unwrap(), ())
                 })
             })
@@ -91,7 +91,7 @@ fn every_named_format_is_the_oracle_on_two_matrices() {
             noise(2 * format.scales_per_matrix(shape)).iter().map(|x| x.abs() + 0.5).collect();
         let zeros = (format.zero_bytes() > 0).then(|| vec![7; scales.len()]);
         let tensor_scale =
-            if format.tensor_scale { TensorScale::Multiply(vec![0.5, 3.0]) } else { TensorScale::None };
+            if format.has_tensor_scale() { TensorScale::Multiply(vec![0.5, 3.0]) } else { TensorScale::None };
         let case = Case { format: *format, shape, scales, zeros, tensor_scale };
         assert_eq!(Some(*format), lowbit_blocks::Format::named(name));
         check(&case, &noise(shape.len().unwrap()));

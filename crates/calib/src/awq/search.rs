@@ -52,7 +52,7 @@ pub struct Scaled {
 /// use lowbit_calib::{Inputs, Recipe, ScaleRule};
 ///
 /// // The second channel is a hundred times as loud; in one group with 7, its weight of 0.45 rounds to 0.
-/// let format = Format { block: Block::Group(4), ..Format::named("int4-g128").expect("a preset") };
+/// let format = Format::named("int4-g128").expect("a preset").with_block(Block::Group(4));
 /// let recipe = Recipe::new(format)?.with_scale_rule(ScaleRule::Narrow)?;
 /// let (weight, loud) = ([7.0, 0.45, 1.0, 2.0], [1.0, 100.0, 1.0, 1.0]);
 /// let found = search(&Awq::default(), &recipe, &[&weight], &loud, Inputs::MeanSquare(&loud.map(|x| x * x)))?;

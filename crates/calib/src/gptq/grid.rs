@@ -54,7 +54,7 @@ pub(super) struct Scales {
 
 impl Scales {
     pub(super) fn of(tensor: &QTensor<'_>) -> Self {
-        let kind = tensor.format().scale;
+        let kind = tensor.format().scale.kind;
         let mut stored = vec![[0; 4]; tensor.scales().len() / kind.bytes()];
         for (to, from) in stored.iter_mut().zip(tensor.scales().chunks_exact(kind.bytes())) {
             to[..from.len()].copy_from_slice(from);

@@ -7,7 +7,7 @@
 //! Stale    S = the columns of earlier blocks only: what the published loop reads, which updates its block in a copy
 //! ```
 
-use lowbit_blocks::{Block, Dtype, Format, Shape, TensorScale, Values};
+use lowbit_blocks::{Block, Dtype, Shape, TensorScale, Values};
 use lowbit_kernels::Kernels;
 
 use super::factor::Factor;
@@ -86,7 +86,7 @@ impl Live<'_> {
             let to = col - index * group;
             (0..count).for_each(|row| weight[row * group + to] = from[row]);
         }
-        let format = Format { block: Block::Group(group), ..self.recipe.format };
+        let format = self.recipe.format.with_block(Block::Group(group));
         let recipe = Recipe { format, ..*self.recipe };
         let shape = Shape::matrix(count, group);
         let part = self.hessian.part(index * group..(index + 1) * group);
@@ -102,7 +102,7 @@ impl Live<'_> {
         let mut zeros = vec![0; format.zeros_len(shape)];
         let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut zeros };
         quantizer.quantize_rows(0, 0, Values::F32(&weight), out)?;
-        let bytes = format.scale.bytes();
+        let bytes = format.scale.kind.bytes();
         let column = &mut rows.grid.columns[index];
         let padding = column.stored[count..].to_vec();
         let stored = scales.chunks_exact(bytes).map(|from| {
@@ -110,7 +110,7 @@ impl Live<'_> {
             stored[..bytes].copy_from_slice(from);
             stored
         });
-        column.store(format.scale, self.tensor_scale, stored.chain(padding));
+        column.store(format.scale.kind, self.tensor_scale, stored.chain(padding));
         column.zeros.iter_mut().zip(zeros).for_each(|(own, zero)| *own = f32::from(zero));
         Ok(())
     }

@@ -213,7 +213,7 @@ impl Problem<'_> {
         }
         let mut values = vec![0.0; rows.count * n];
         rows.values_by_row(&mut values);
-        let (scales, zeros) = rows.grid.stored(0..rows.count, self.recipe.format.scale);
+        let (scales, zeros) = rows.grid.stored(0..rows.count, self.recipe.format.scale.kind);
         Ok(Band { values, scales, zeros, loss: report })
     }
 
@@ -256,7 +256,7 @@ impl Problem<'_> {
         for round in 0..=gptq.rescales {
             if round > 0 {
                 let Some(forms) = &self.forms else { break };
-                let (kind, scale) = (self.recipe.format.scale, self.rounded.tensor_scale());
+                let (kind, scale) = (self.recipe.format.scale.kind, self.rounded.tensor_scale());
                 let blocks = rescale::pass(rows, &self.curvature, forms, gradient, gptq.block, kind, scale);
                 report.rescaled.push(blocks);
             }

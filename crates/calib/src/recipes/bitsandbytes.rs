@@ -13,7 +13,7 @@
 //!
 //! Sources: `bitsandbytes/backends/default/ops.py` (`quantize_4bit`), `csrc/kernels.cu`.
 
-use lowbit_blocks::{Block, Element, Format, INT8, ScaleKind, Zero};
+use lowbit_blocks::{Block, Element, Format, INT8, Outer, ScaleKind, Zero};
 
 use crate::arithmetic::{Quotient, Ties};
 use crate::recipe::Recipe;
@@ -27,14 +27,15 @@ pub const STEP: f32 = 1.0 / 127.0;
 /// The recipe of a format that bitsandbytes writes.
 #[must_use]
 pub fn recipe(format: &Format, parity: bool) -> Option<Recipe> {
-    let int8 = Format { scale: INT8.scale, tensor_scale: false, ..*format };
-    if int8 == INT8 && format.scale.is_float() {
+    let int8 = format.with_scale(INT8.scale.kind).with_outer(Outer::None);
+    if int8 == INT8 && format.scale.kind.is_float() {
         let ours = Recipe::new(INT8).ok()?;
-        let format = Format { tensor_scale: true, ..INT8 };
+        let format = INT8.with_outer(Outer::Matrix);
         let tensor_scale = TensorScaleRule::Fixed { factor: STEP };
         return Some(Recipe { format, tensor_scale, scale_rule: ScaleRule::Narrow, ..ours });
     }
-    let flat = matches!(format.block, Block::Flat(_)) && format.scale.is_float() && format.zero == Zero::None;
+    let flat =
+        matches!(format.block, Block::Flat(_)) && format.scale.kind.is_float() && format.zero == Zero::None;
     if !flat || !matches!(format.element, Element::Nf4 | Element::Fp4) {
         return None;
     }

@@ -51,7 +51,7 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
     let activations = match format.with_scale(ScaleKind::F32) {
         FP8 | FP8_CHANNEL | FP8_BLOCK => Activations::Dynamic,
         Format { element: Element::Int { bits: 8 }, block: Block::Channel, zero: Zero::None, .. }
-            if float(format.scale) =>
+            if float(format.scale.kind) =>
         {
             Activations::Dynamic
         }
@@ -60,14 +60,14 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
             block: Block::Tensor | Block::Channel | Block::Group(_),
             scale,
             ..
-        } if float(scale) => Activations::None,
+        } if float(scale.kind) => Activations::None,
         Format {
             element: Element::Uint { bits: 1.. },
             block: Block::Tensor | Block::Channel | Block::Group(_),
             zero: Zero::Int,
             scale,
             ..
-        } if float(scale) => Activations::None,
+        } if float(scale.kind) => Activations::None,
         _ => return None,
     };
     let arithmetic = if parity { Arithmetic::Weight } else { Arithmetic::F32 };

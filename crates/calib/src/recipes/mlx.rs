@@ -8,7 +8,7 @@
 //!
 //! Sources: `backend/cpu/quantized.cpp`, `ops.cpp` (`quantize`).
 
-use lowbit_blocks::{Block, Dtype, Element, Format, MXFP4, MXFP8, NVFP4, ScaleKind, Zero};
+use lowbit_blocks::{Block, Dtype, Element, Format, MXFP4, MXFP8, NVFP4, Outer, ScaleKind, Zero};
 
 use crate::arithmetic::Quotient;
 use crate::recipe::Recipe;
@@ -28,7 +28,7 @@ use crate::recipe::Recipe;
 /// ```
 #[must_use]
 pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
-    const MODES: [Format; 3] = [MXFP4, MXFP8, Format { tensor_scale: false, ..NVFP4 }];
+    const MODES: [Format; 3] = [MXFP4, MXFP8, NVFP4.with_outer(Outer::None)];
     if MODES.contains(format) {
         return Recipe::new(*format).ok();
     }

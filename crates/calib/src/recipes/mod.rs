@@ -90,8 +90,8 @@ impl FromStr for Producer {
 ///
 /// let default = recipe(Producer::CompressedTensors, &FP8_CHANNEL, Dtype::Bf16, false).unwrap();
 /// let parity = recipe(Producer::CompressedTensors, &FP8_CHANNEL, Dtype::Bf16, true).unwrap();
-/// assert_eq!((default.format.scale, default.arithmetic), (ScaleKind::Bf16, Arithmetic::F32));
-/// assert_eq!((parity.format.scale, parity.arithmetic), (ScaleKind::Bf16, Arithmetic::Weight));
+/// assert_eq!((default.format.scale.kind, default.arithmetic), (ScaleKind::Bf16, Arithmetic::F32));
+/// assert_eq!((parity.format.scale.kind, parity.arithmetic), (ScaleKind::Bf16, Arithmetic::Weight));
 /// assert_eq!(recipe(Producer::ModelOpt, &MXINT8, Dtype::Bf16, false), None);
 /// ```
 #[must_use]

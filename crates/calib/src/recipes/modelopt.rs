@@ -31,7 +31,7 @@ const OF_WEIGHT: ZeroBlock = ZeroBlock::OneNormal(Arithmetic::Weight);
 /// The recipe of a format that ModelOpt writes.
 #[must_use]
 pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
-    let format = if format.scale.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
+    let format = if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
     let ours = Recipe::new(format).ok()?;
     let recipe = match format {
         NVFP4 => Recipe { zero_sign: ZeroSign::Positive, ..ours },
@@ -52,7 +52,7 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
         FP8_BLOCK => Recipe { zero_block: OF_WEIGHT, ..ours },
         INT8 => Recipe { scale_rule: ScaleRule::Narrow, zero_block: OF_WEIGHT, ..ours },
         Format { element: Element::Int { bits: 4 }, block: Block::Group(_), zero: Zero::None, .. }
-            if format.scale.is_float() =>
+            if format.scale.kind.is_float() =>
         {
             Recipe {
                 scale_rule: ScaleRule::Narrow,

@@ -55,12 +55,12 @@ impl Chooser {
         Self {
             rule: recipe.scale_rule,
             element: format.element,
-            kind: format.scale,
+            kind: format.scale.kind,
             zero: format.zero,
             zero_block: recipe.zero_block,
             divisor: match second_level {
                 // What is stored is that much larger than a step.
-                SecondLevel::Multiply(factor) if format.scale.is_float() => {
+                SecondLevel::Multiply(factor) if format.scale.kind.is_float() => {
                     recipe.scale_rule.divisor(format.element) * factor
                 }
                 _ => recipe.scale_rule.divisor(format.element),

@@ -137,7 +137,7 @@ impl ScaleRule {
     pub fn fits(self, format: &Format) -> bool {
         use ScaleRule::*;
         let symmetric = matches!(format.element, Element::Int { bits } if bits > 1);
-        match (self, format.zero, format.scale) {
+        match (self, format.zero, format.scale.kind) {
             (Affine, Zero::Bias, scale) => {
                 let unsigned = matches!(format.element, Element::Uint { .. });
                 unsigned && scale.is_float() && matches!(format.block, Block::Group(_) | Block::Channel)
@@ -153,7 +153,7 @@ impl ScaleRule {
             (Narrow, ..) => symmetric,
             (FullRange | MseFullRange, _, scale) => symmetric && scale.is_float(),
             (FourOverSix, _, scale) => {
-                scale == ScaleKind::E4m3 && format.element == Element::E2m1 && format.tensor_scale
+                scale == ScaleKind::E4m3 && format.element == Element::E2m1 && format.has_tensor_scale()
             }
         }
     }

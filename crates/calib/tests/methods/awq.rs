@@ -25,7 +25,7 @@ fn hessian(rows: &[f32], n: usize) -> Vec<f64> {
 }
 
 fn int4(group: usize) -> Recipe {
-    let format = Format { block: Block::Group(group), ..Format::named("int4-g128").unwrap() };
+    let format = Format::named("int4-g128").unwrap().with_block(Block::Group(group));
     Recipe::new(format).unwrap().with_scale_rule(ScaleRule::Narrow).unwrap()
 }
 

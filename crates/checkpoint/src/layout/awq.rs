@@ -77,7 +77,7 @@ fn gemm(linear: &Linear, format: &Format) -> Result<Vec<Part>, String> {
         Some(words) if signed => Holds::Repeated(words),
         _ => Holds::Zeros(Some(Packing::InterleavedZeros)),
     };
-    let scale = scale_dtype(format.scale);
+    let scale = scale_dtype(format.scale.kind);
     let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
     let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
     let codes = Holds::Codes(Some(Packing::Interleaved { signed }));

@@ -26,7 +26,7 @@ mod state;
 use super::{Carried, Found, Holds, Layout, Linear, Packing, Part, Quantized};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
-use lowbit_blocks::{Block, Format, INT8, NF4, ScaleKind};
+use lowbit_blocks::{Block, Format, INT8, NF4, Outer, ScaleKind};
 use lowbit_calib::{Activations, recipes::Producer};
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
@@ -44,17 +44,17 @@ const BLOCKSIZES: [usize; 8] = [32, 64, 128, 256, 512, 1024, 2048, 4096];
 /// Whether it is NF4 or FP4 as bitsandbytes stores it, whatever float its scales are in.
 fn is_four_bits(format: &Format) -> bool {
     let Block::Flat(blocksize) = format.block else { return false };
-    let row = Format { element: format.element, block: format.block, ..NF4 };
+    let row = NF4.with_element(format.element).with_block(format.block);
     matches!(format.element, Element::Nf4 | Element::Fp4)
         && BLOCKSIZES.contains(&blocksize)
-        && format.scale.is_float()
-        && format.with_scale(row.scale) == row
+        && format.scale.kind.is_float()
+        && format.with_scale(row.scale.kind) == row
 }
 
 /// Whether it is INT8 in rows, whatever float its scales are in, with the step of bitsandbytes apart or not.
 fn is_int8(format: &Format) -> bool {
-    let plain = Format { tensor_scale: false, scale: INT8.scale, ..*format };
-    format.scale.is_float() && plain == INT8
+    let plain = format.with_scale(INT8.scale.kind).with_outer(Outer::None);
+    format.scale.kind.is_float() && plain == INT8
 }
 
 impl Layout for BitsAndBytes {
@@ -78,7 +78,9 @@ impl Layout for BitsAndBytes {
     }
 
     fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
-        Format { scale: ScaleKind::F32, tensor_scale: format.tensor_scale || is_int8(format), ..*format }
+        format
+            .with_scale(ScaleKind::F32)
+            .with_outer(Outer::matrix(format.has_tensor_scale() || is_int8(format)))
     }
 
     fn implied_scale(&self, format: &Format) -> Option<f32> {

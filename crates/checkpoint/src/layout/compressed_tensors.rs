@@ -66,7 +66,7 @@ impl Layout for CompressedTensors {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         // FP8 and INT8 presets quantize activations; the others leave them alone.
         let dynamic_first =
-            matches!(format.element, Element::E4m3) && format.scale.is_float() || is_int8(format);
+            matches!(format.element, Element::E4m3) && format.scale.kind.is_float() || is_int8(format);
         let mut ways = [Activations::None, Activations::Dynamic, Activations::Static];
         if dynamic_first {
             ways.swap(0, 1);
@@ -79,7 +79,7 @@ impl Layout for CompressedTensors {
     }
 
     fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
-        if format.scale.is_float() { format.with_scale(ScaleKind::of(weight)) } else { *format }
+        if format.scale.kind.is_float() { format.with_scale(ScaleKind::of(weight)) } else { *format }
     }
 
     fn divides(&self) -> bool {
@@ -91,11 +91,11 @@ impl Layout for CompressedTensors {
     }
 
     fn input_scale(&self, format: &Format) -> Option<Companion> {
-        let reciprocal = format.tensor_scale;
+        let reciprocal = format.has_tensor_scale();
         let suffix = if reciprocal { "input_global_scale" } else { "input_scale" };
         let companion =
             Companion { suffix, dtype: reciprocal.then_some(Dtype::F32), listed: true, reciprocal };
-        (format.scale != ScaleKind::E8m0).then_some(companion)
+        (format.scale.kind != ScaleKind::E8m0).then_some(companion)
     }
 
     fn cache(&self, attention: &str, number: CacheNumber) -> Option<(String, Companion)> {
@@ -130,17 +130,17 @@ impl Layout for CompressedTensors {
 
 /// INT8 per channel, whatever float its scales are stored in.
 fn is_int8(format: &Format) -> bool {
-    format.scale.is_float() && format.with_scale(INT8.scale) == INT8
+    format.scale.kind.is_float() && format.with_scale(INT8.scale.kind) == INT8
 }
 
 /// The preset's name in llm-compressor, or one in its style.
 fn preset(format: &Format, activations: Activations) -> String {
     let quiet = activations == Activations::None;
-    let fixed = if activations == Activations::Static && !format.tensor_scale { "_STATIC" } else { "" };
+    let fixed = if activations == Activations::Static && !format.has_tensor_scale() { "_STATIC" } else { "" };
     let name = match (format.element, format.block) {
-        (Element::E2m1, _) if format.tensor_scale => "NVFP4",
+        (Element::E2m1, _) if format.has_tensor_scale() => "NVFP4",
         (Element::E2m1, _) => "MXFP4",
-        (Element::E4m3, _) if format.scale == ScaleKind::E8m0 => "MXFP8",
+        (Element::E4m3, _) if format.scale.kind == ScaleKind::E8m0 => "MXFP8",
         (Element::E4m3, Block::Tensor) if activations == Activations::Dynamic => "FP8_TENSOR_DYNAMIC",
         (Element::E4m3, Block::Tensor) => "FP8",
         (Element::E4m3, Block::Channel) if activations == Activations::Static => "FP8_CHANNEL_STATIC",

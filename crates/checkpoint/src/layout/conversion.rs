@@ -46,12 +46,12 @@ impl fmt::Display for Verdict {
 /// ```
 pub fn counterpart(layout: &dyn Layout, from: &Format) -> Format {
     let bits = from.element.bits() as u8;
-    let unsigned = Format::uint(bits, from.block).with_scale(from.scale);
+    let unsigned = Format::uint(bits, from.block).with_scale(from.scale.kind);
     let others = [
-        Format::int(bits, from.block).with_scale(from.scale),
-        Format { zero: Zero::Int, ..unsigned },
-        Format { zero: Zero::Bias, ..unsigned },
-        Format { zero: Zero::Float, ..unsigned },
+        Format::int(bits, from.block).with_scale(from.scale.kind),
+        unsigned.with_zero(Zero::Int),
+        unsigned.with_zero(Zero::Bias),
+        unsigned.with_zero(Zero::Float),
     ];
     let candidates = [*from].into_iter().chain(others.into_iter().filter(|_| from.is_integer()));
     candidates.into_iter().find(|format| !layout.carries(format).is_empty()).unwrap_or(*from)
@@ -75,7 +75,7 @@ pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout, weight: D
     }
     // A scale whose reciprocal is rounded, as most are.
     let number = vec![3.0];
-    let tensor_scale = match (stored.tensor_scale, from.divides()) {
+    let tensor_scale = match (stored.has_tensor_scale(), from.divides()) {
         (false, _) => TensorScale::None,
         (true, false) => TensorScale::Multiply(number),
         (true, true) => TensorScale::Divide(number),
@@ -85,7 +85,7 @@ pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout, weight: D
     let Ok(route) = Route::new(stored, target, shape, &tensor_scale, divides) else {
         return requantized;
     };
-    if stored.tensor_scale && target.tensor_scale && from.divides() != divides {
+    if stored.has_tensor_scale() && target.has_tensor_scale() && from.divides() != divides {
         return Verdict::Reciprocal;
     }
     if route.needs_facts() {

@@ -10,7 +10,7 @@
 //!
 //! The codes and scales are the same; only the last bit of a value, or the sign of a zero, can differ.
 
-use lowbit_blocks::{Block, Dtype, Format, QTensor, ScaleKind, TensorScale, Zero};
+use lowbit_blocks::{Block, Dtype, Format, Outer, QTensor, ScaleKind, TensorScale, Zero};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -38,7 +38,7 @@ impl Formula {
         let format = tensor.format();
         match (self, tensor.tensor_scale(), format.block) {
             (Self::FactorLast, TensorScale::Multiply(factor), _) => {
-                let bare = Format { tensor_scale: false, ..format };
+                let bare = format.with_outer(Outer::None);
                 with(tensor, tensor.codes().into(), bare, TensorScale::None).dequantize_rows(0, rows, out);
                 out.iter_mut().for_each(|value| *value *= factor[0]);
             }
@@ -48,15 +48,15 @@ impl Formula {
                 with(tensor, Cow::Owned(codes), format, scale.clone()).dequantize_rows(0, rows, out);
             }
             (Self::Rounded(dtype), scale, Block::Group(group)) if format.zero == Zero::Bias => {
-                let bare = Format { zero: Zero::None, ..format };
+                let bare = format.with_zero(Zero::None);
                 with(tensor, tensor.codes().into(), bare, scale.clone()).dequantize_rows(
                     0,
                     rows.clone(),
                     out,
                 );
                 let stored = &tensor.zeros().unwrap_or_default()[format.zeros_range(tensor.shape(), 0, rows)];
-                let mut biases = vec![0.0; stored.len() / format.scale.bytes()];
-                format.scale.decode_into(stored, &mut biases);
+                let mut biases = vec![0.0; stored.len() / format.scale.kind.bytes()];
+                format.scale.kind.decode_into(stored, &mut biases);
                 for (values, bias) in out.chunks_exact_mut(group).zip(biases) {
                     // An f32 has twice the digits of the smaller types and two more: rounding it again rounds the sum once.
                     values.iter_mut().for_each(|value| *value = round(dtype, round(dtype, *value) + bias));
@@ -76,7 +76,7 @@ impl Formula {
 fn rounded_differences(dtype: Dtype, tensor: &QTensor<'_>, rows: Range<usize>, out: &mut [f32]) {
     let (format, shape) = (tensor.format(), tensor.shape());
     // Codes as numbers: those of a format that has nothing else, under a scale of 1.
-    let bare = Format { block: Block::Tensor, scale: ScaleKind::F32, zero: Zero::None, ..format };
+    let bare = format.with_block(Block::Tensor).with_scale(ScaleKind::F32).with_zero(Zero::None);
     QTensor::new(bare, shape, tensor.codes(), &1_f32.to_le_bytes()[..], None, TensorScale::None)
         .expect("codes do not depend on the blocks")
         .dequantize_rows(0, rows.clone(), out);
@@ -91,8 +91,8 @@ fn rounded_differences(dtype: Dtype, tensor: &QTensor<'_>, rows: Range<usize>, o
         &tensor.zeros().unwrap_or_default()[format.zeros_range(shape, 0, rows.clone())],
     ]
     .map(|stored| {
-        let mut numbers = vec![0.0; stored.len() / format.scale.bytes()];
-        format.scale.decode_into(stored, &mut numbers);
+        let mut numbers = vec![0.0; stored.len() / format.scale.kind.bytes()];
+        format.scale.kind.decode_into(stored, &mut numbers);
         numbers
     });
     let across = shape.cols.div_ceil(wide.max(1)).max(1);

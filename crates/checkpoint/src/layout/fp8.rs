@@ -58,8 +58,8 @@ impl Layout for Fp8 {
     }
 
     fn carries(&self, format: &Format) -> Vec<Carried> {
-        let plain = format.zero == Zero::None && !format.tensor_scale;
-        let float = format.element == Element::E4m3 && plain && format.scale.is_float();
+        let plain = format.zero == Zero::None && !format.has_tensor_scale();
+        let float = format.element == Element::E4m3 && plain && format.scale.kind.is_float();
         let scheme = match (self, format.block) {
             (Self::Blocks, Block::Tensor) if float => "FP8",
             (Self::Blocks, Block::Tile { .. }) if float => "FP8 blocks",
@@ -81,7 +81,7 @@ impl Layout for Fp8 {
     }
 
     fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
-        if format.scale.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
+        if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
     }
 
     fn mixes(&self) -> bool {
@@ -119,7 +119,7 @@ impl Layout for Fp8 {
 
 /// E4M3 with powers of two.
 fn is_ue8m0(format: &Format) -> bool {
-    format.scale == ScaleKind::E8m0 && format.element == Element::E4m3 && !format.tensor_scale
+    format.scale.kind == ScaleKind::E8m0 && format.element == Element::E4m3 && !format.has_tensor_scale()
 }
 
 impl Fp8 {
@@ -177,10 +177,10 @@ impl Fp8 {
 
     /// MXFP8's scales are bytes, DeepSeek-V4's have their own type.
     fn scale_dtype(self, format: &Format) -> Dtype {
-        if format.scale == ScaleKind::E8m0 && self == Self::Blocks {
+        if format.scale.kind == ScaleKind::E8m0 && self == Self::Blocks {
             Dtype::U8
         } else {
-            scale_dtype(format.scale)
+            scale_dtype(format.scale.kind)
         }
     }
 }

@@ -106,7 +106,7 @@ fn tensors(convention: Convention, linear: &Linear, format: &Format) -> Result<V
     } else {
         Holds::Zeros(Some(zeros))
     };
-    let scale = scale_dtype(format.scale);
+    let scale = scale_dtype(format.scale.kind);
     let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
     let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
     let codes = if planar { Packing::Planes { bits, signed } } else { Packing::Across { bits, signed } };

@@ -68,7 +68,7 @@ fn read(checkpoint: &Checkpoint, codes: Tensor<'_>, module: &str) -> Result<Stor
         _ => (Block::Group(1), true),
     };
     let element = Element::Uint { bits: settings.bits as u8 };
-    let format = Format { element, block, scale: kind, tensor_scale: false, zero: Zero::Float };
+    let format = Format::new(element, block, kind).with_zero(Zero::Float);
     format.check(shape).map_err(|e| codes.error(e.to_string()))?;
     let width = if settings.axis == 1 { group } else { groups };
     let packing = Packing::Split { bits: settings.bits, width, high_first: true };
@@ -132,7 +132,7 @@ fn one_for_each(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) -> Resu
         };
         let tensor = checkpoint.require(&part.name)?;
         let values = shape.rows * shape.cols;
-        let (bytes, groups) = (format.scale.bytes(), tensor.entry.elements() as usize);
+        let (bytes, groups) = (format.scale.kind.bytes(), tensor.entry.elements() as usize);
         let small = tensor.read_all()?;
         // [groups, 1] is a group after the other, [1, groups] one of each in turn.
         let in_turn = tensor.entry.shape.first() == Some(&1);

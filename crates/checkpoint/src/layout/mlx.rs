@@ -22,7 +22,7 @@ use super::part::scale_dtype;
 use super::{Carried, Found, Holds, Layout, Linear, Part, Quantized};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
-use lowbit_blocks::{Block, Format, MXFP4, MXFP8, NVFP4, ScaleKind, Zero};
+use lowbit_blocks::{Block, Format, MXFP4, MXFP8, NVFP4, Outer, ScaleKind, Zero};
 use lowbit_calib::{Activations, recipes::Producer};
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
@@ -32,7 +32,7 @@ use serde_json::{Map, Value};
 pub(super) struct Mlx;
 
 /// NVFP4 without a scale of the tensor.
-const NVFP4_ONE_LEVEL: Format = Format { tensor_scale: false, ..NVFP4 };
+const NVFP4_ONE_LEVEL: Format = NVFP4.with_outer(Outer::None);
 
 /// One mode: its name and its format; the affine mode has many and is [`affine`].
 const MODES: &[(&str, Format)] = &[("mxfp4", MXFP4), ("mxfp8", MXFP8), ("nvfp4", NVFP4_ONE_LEVEL)];
@@ -47,7 +47,7 @@ const BITS: [u8; 7] = [1, 2, 3, 4, 5, 6, 8];
 fn affine(bits: u8, group: usize, scale: ScaleKind) -> Option<Format> {
     let known = BITS.contains(&bits) && GROUPS.contains(&group) && scale.is_float();
     let (element, block) = (Element::Uint { bits }, Block::Group(group));
-    known.then_some(Format { element, block, scale, tensor_scale: false, zero: Zero::Bias })
+    known.then_some(Format::new(element, block, scale).with_zero(Zero::Bias))
 }
 
 /// The mode of a format, its bits and its group size.
@@ -56,7 +56,7 @@ fn mode(format: &Format) -> Option<(&'static str, u32, usize)> {
     let bits = format.element.bits();
     let name = match MODES.iter().find(|(_, row)| row == format) {
         Some((name, _)) => name,
-        None if affine(bits as u8, group, format.scale).as_ref() == Some(format) => AFFINE,
+        None if affine(bits as u8, group, format.scale.kind).as_ref() == Some(format) => AFFINE,
         None => return None,
     };
     Some((name, bits, group))
@@ -80,7 +80,7 @@ impl Layout for Mlx {
     }
 
     fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
-        if format.scale.is_float() { format.with_scale(ScaleKind::of(weight)) } else { *format }
+        if format.scale.kind.is_float() { format.with_scale(ScaleKind::of(weight)) } else { *format }
     }
 
     fn mixes(&self) -> bool {
@@ -98,7 +98,7 @@ impl Layout for Mlx {
         let part = |suffix, dtype, cols, holds| Part::new(&linear.module, suffix, dtype, stack(cols), holds);
         // Groups fill whole words, so that rows do: no product of a number from a file before it is divided.
         let words = shape.cols / group * (group * bits / 32);
-        let dtype = if format.scale.is_float() { scale_dtype(format.scale) } else { Dtype::U8 };
+        let dtype = if format.scale.kind.is_float() { scale_dtype(format.scale.kind) } else { Dtype::U8 };
         let groups = shape.cols / group;
         let mut parts = vec![
             part("weight", Dtype::U32, words, Holds::Codes(None)),

@@ -70,7 +70,7 @@ impl Layout for ModelOpt {
     }
 
     fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
-        if format.scale.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
+        if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
     }
 
     fn mixes(&self) -> bool {
@@ -109,7 +109,7 @@ impl Layout for ModelOpt {
         let algorithm = Algorithm::of(format, activations, false)
             .or_else(|| ALGORITHMS.iter().find(|a| a.carries(format)).copied())
             .ok_or_else(|| format!("ModelOpt has no {format}"))?;
-        let stored = if format.scale.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
+        let stored = if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
         let mut parts = algorithm.weight.parts(linear, &stored)?;
         if algorithm.weight == Weight::Int4 && activations == Activations::Static {
             parts.push(Part::new(

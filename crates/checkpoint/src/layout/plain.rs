@@ -115,7 +115,7 @@ impl Layout for Plain {
             Block::Flat(_) => vec![wide],
             _ => vec![high, wide],
         };
-        let scale = scale_dtype(format.scale);
+        let scale = scale_dtype(format.scale.kind);
         let mut parts = vec![
             part("codes", dtype, stack(codes), Holds::Codes(None)),
             part("scales", scale, stack(scales.clone()), Holds::Scales(None)),
@@ -124,7 +124,7 @@ impl Layout for Plain {
             let dtype = if format.zero == Zero::Int { Dtype::U8 } else { scale };
             parts.push(part("zeros", dtype, stack(scales), Holds::Zeros(None)));
         }
-        if format.tensor_scale {
+        if format.has_tensor_scale() {
             parts.push(part("tensor_scale", Dtype::F32, vec![shape.matrices], Holds::TensorScale));
         }
         if linear.permuted {
@@ -153,7 +153,7 @@ impl Layout for Plain {
         let Scheme { format, activations } = *scheme;
         let Shape { matrices, rows, cols } = linear.shape;
         let direction = if divides { Direction::Divide } else { Direction::Multiply };
-        let tensor_scale = format.tensor_scale.then_some(direction);
+        let tensor_scale = format.has_tensor_scale().then_some(direction);
         let shape = [matrices, rows, cols];
         let note = Note { format, shape, dtype: linear.dtype, tensor_scale, activations };
         Some((format!("{KEY}{}", linear.weight), json!(note).to_string()))

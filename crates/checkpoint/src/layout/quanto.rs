@@ -134,7 +134,7 @@ fn bytes(codes: Tensor<'_>, scale: Tensor<'_>, kind: ScaleKind) -> Result<Laid> 
     };
     let [rows, cols] = codes.matrix()?;
     let block = if scale.entry.elements() == 1 { Block::Tensor } else { Block::Channel };
-    let format = Format { element, block, scale: kind, tensor_scale: false, zero: Zero::None };
+    let format = Format::new(element, block, kind);
     Ok(Laid { shape: Shape::matrix(rows, cols), format, codes: None, shift: None, formula: Formula::Format })
 }
 
@@ -175,7 +175,7 @@ fn packed(
         }
     }
     let element = Element::Uint { bits };
-    let format = Format { element, block: Block::Group(*group), scale: kind, tensor_scale: false, zero };
+    let format = Format::new(element, Block::Group(*group), kind).with_zero(zero);
     let codes = Some(Packing::Split { bits: bits.into(), width: *group, high_first: false });
     Ok(Laid { shape, format, codes, shift: Some((dtype, packing)), formula })
 }

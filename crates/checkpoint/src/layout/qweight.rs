@@ -62,12 +62,12 @@ pub(super) fn format(scheme: settings::Scheme, scales: Tensor<'_>, cols: usize) 
 /// The same format with two's complement codes and without zero points.
 pub(super) fn symmetric(format: &Format) -> Format {
     let bits = format.element.bits() as u8;
-    Format::int(bits, format.block).with_scale(format.scale)
+    Format::int(bits, format.block).with_scale(format.scale.kind)
 }
 
 /// Scales of freshly quantized files are f16, whatever the weights were.
 pub(super) fn stores(format: &Format) -> Format {
-    if format.scale.is_float() { format.with_scale(ScaleKind::F16) } else { *format }
+    if format.scale.kind.is_float() { format.with_scale(ScaleKind::F16) } else { *format }
 }
 
 /// How these conventions carry integers of one of these widths: weights only.
@@ -79,7 +79,11 @@ pub(super) fn carries(format: &Format, widths: &[u32]) -> Vec<Carried> {
         _ => false,
     };
     let block = matches!(format.block, Block::Channel | Block::Group(_));
-    let fits = element && block && widths.contains(&bits) && format.scale.is_float() && !format.tensor_scale;
+    let fits = element
+        && block
+        && widths.contains(&bits)
+        && format.scale.kind.is_float()
+        && !format.has_tensor_scale();
     let carried = || Carried { scheme: format!("W{bits}A16"), activations: Activations::None };
     fits.then(carried).into_iter().collect()
 }

@@ -224,7 +224,8 @@ impl ConvertJob {
         // Linears that share a tensor scale are asked together.
         let mut groups: BTreeMap<(String, usize), Vec<usize>> = BTreeMap::new();
         for (at, target) in targets.iter().enumerate() {
-            let shared = arch.shares(&target.linear.module).filter(|_| target.scheme.format.tensor_scale);
+            let shared =
+                arch.shares(&target.linear.module).filter(|_| target.scheme.format.has_tensor_scale());
             let key = shared.map_or_else(|| (String::new(), at), |shared| (shared, 0));
             groups.entry(key).or_default().push(at);
         }
@@ -366,7 +367,7 @@ impl ConvertJob {
     /// Whether the tensor scale of a linear divides in the output.
     fn divides(&self, linears: &Linears, target: &Target) -> bool {
         let stored = target.strips.first().map(|strip| &linears.stored[strip.linear]);
-        match stored.filter(|stored| self.layout.keeps_direction() && stored.format.tensor_scale) {
+        match stored.filter(|stored| self.layout.keeps_direction() && stored.format.has_tensor_scale()) {
             Some(stored) => stored.divides,
             None => self.layout.divides(),
         }
@@ -378,7 +379,7 @@ impl ConvertJob {
         let format = &target.scheme.format;
         let base = recipes::recipe(producer, format, target.linear.dtype, false)
             .ok_or_else(|| Error::Job(format!("{producer} has no recipe for {format}")))?;
-        let base = base.with_scale(format.scale);
+        let base = base.with_scale(format.scale.kind);
         match self.scale_rule {
             Some(rule) => base.with_scale_rule(rule).map_err(|e| Error::Job(e.to_string())),
             None => Ok(base),

@@ -29,7 +29,7 @@ pub(super) fn recipes(job: &Job) -> Result<Recipes> {
     let recipe = |dtype| {
         let base = recipes::recipe(producer, &job.format, dtype, job.parity)
             .ok_or_else(|| Error::Job(format!("{producer} has no recipe for {}", job.format)))?;
-        let base = base.with_scale(job.layout.stores(&base.format, dtype).scale);
+        let base = base.with_scale(job.layout.stores(&base.format, dtype).scale.kind);
         match job.scale_rule {
             Some(rule) => base.with_scale_rule(rule).map_err(|e| Error::Job(e.to_string())),
             None => Ok(base),

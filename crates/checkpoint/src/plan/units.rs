@@ -238,7 +238,7 @@ pub(super) fn units(
             |reason: String| tensor.error(format!("{reason}; leave it out with --exclude {}", linear.module));
         recipe.format.check(linear.shape).map_err(|e| refuse(e.to_string()))?;
         let parts = job.layout.parts(&linear, &recipe.format, activations).map_err(refuse)?;
-        let key = arch.shares(&linear.module).filter(|_| recipe.format.tensor_scale);
+        let key = arch.shares(&linear.module).filter(|_| recipe.format.has_tensor_scale());
         let shares = key.map_or(at, |key| *groups.entry(key).or_insert(at));
         let divides = matches!(recipe.tensor_scale, TensorScaleRule::Divide { .. });
         units.push(Unit::Quantized(QuantizedUnit {

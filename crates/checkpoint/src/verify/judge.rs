@@ -42,7 +42,7 @@ pub(super) fn linear(
     let second = of_scales(&seen.tensor_scales, false, |count| format!("matrix {}", count.first));
     found.extend(second.into_iter().map(|f| place(f, checkpoint, stored, tensor_scale)));
     let sound = found.is_empty();
-    if sound && stored.format.scale.is_float() && seen.scales.are_exponents() {
+    if sound && stored.format.scale.kind.is_float() && seen.scales.are_exponents() {
         let detail = format!(
             "all {} scales are whole numbers up to {}; 2^(byte - 127) would be up to {:e}",
             seen.scales.count,

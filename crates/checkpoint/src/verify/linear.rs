@@ -3,7 +3,7 @@
 use super::seen::{Count, Linear, Numbers, bad_codes, count_codes, count_outside};
 use crate::layout::Stored;
 use crate::{Checkpoint, Result};
-use lowbit_blocks::{Block, Format, QTensor, Shape, TensorScale, Zero};
+use lowbit_blocks::{Block, Outer, QTensor, Shape, TensorScale, Zero};
 use lowbit_kernels::Element;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -33,9 +33,9 @@ pub(super) fn scan(
     let tile = stored.rows(checkpoint, matrix, rows.clone())?;
     let (format, shape) = (stored.format, stored.shape());
     let mut seen = Linear::default();
-    let mut scales = vec![0f32; tile.scales().len() / format.scale.bytes()];
-    format.scale.decode_into(tile.scales(), &mut scales);
-    let first = (format.scales_range(shape, matrix, rows.clone()).start / format.scale.bytes()) as u64;
+    let mut scales = vec![0f32; tile.scales().len() / format.scale.kind.bytes()];
+    format.scale.kind.decode_into(tile.scales(), &mut scales);
+    let first = (format.scales_range(shape, matrix, rows.clone()).start / format.scale.kind.bytes()) as u64;
     scales.iter().zip(first..).for_each(|(&scale, at)| seen.scales.observe(at, scale.into()));
     seen.scales.zero = Count::default();
     lost_blocks(&tile, &scales).for_each(|block| seen.scales.zero.saw(first + block as u64, 0.0));
@@ -56,7 +56,7 @@ pub(super) fn scan(
         Zero::Int => seen.bad_zeros = count_outside(largest(format.element) as u8, zeros, first),
         Zero::Float | Zero::Bias => {
             let mut numbers = vec![0f32; zeros.len() / format.zero_bytes()];
-            format.scale.decode_into(zeros, &mut numbers);
+            format.scale.kind.decode_into(zeros, &mut numbers);
             let mut all = Numbers::default();
             numbers.iter().zip(first..).for_each(|(n, at)| all.observe(at, (*n).into()));
             seen.bad_zeros = all.nan;
@@ -94,9 +94,9 @@ fn decoded(tile: &QTensor<'_>) -> impl Iterator<Item = f32> {
 
 /// The tile with all scales one: its codes, less their zero points, as numbers.
 fn unscaled(tile: &QTensor<'_>) -> Option<QTensor<'static>> {
-    let format = Format { tensor_scale: false, ..tile.format() };
-    let one = format.scale.encode(1.0);
-    let scales = one[..format.scale.bytes()].repeat(tile.scales().len() / format.scale.bytes());
+    let format = tile.format().with_outer(Outer::None);
+    let one = format.scale.kind.encode(1.0);
+    let scales = one[..format.scale.kind.bytes()].repeat(tile.scales().len() / format.scale.kind.bytes());
     let zeros = tile.zeros().map(|z| Cow::Owned(z.to_vec()));
     QTensor::new(format, tile.shape(), tile.codes().to_vec(), scales, zeros, TensorScale::None).ok()
 }

@@ -2,7 +2,7 @@
 
 use crate::digests::{assert_digests, decoded, folders};
 use crate::model::{Tensor, error, llama_config, plan, weights, write_file, write_model};
-use lowbit_blocks::{Block, FP8, FP8_BLOCK, FP8_CHANNEL, Format, MXFP4, MXFP8, ScaleKind};
+use lowbit_blocks::{Block, FP8, FP8_BLOCK, FP8_CHANNEL, MXFP4, MXFP8, ScaleKind};
 use lowbit_calib::Activations;
 use lowbit_checkpoint::arch::Orientation;
 use lowbit_checkpoint::layout::{self, Linear};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 #[test]
 fn what_the_tools_write_decodes_to_what_they_decode() {
-    let ue8m0 = Format { scale: ScaleKind::E8m0, ..FP8_BLOCK };
+    let ue8m0 = FP8_BLOCK.with_scale(ScaleKind::E8m0);
     let f32_rows = FP8_CHANNEL.with_scale(ScaleKind::F32);
     for folder in folders("fp8-") {
         let (_, reading) = assert_digests(&folder);
@@ -152,7 +152,7 @@ fn deepseek_v4_mixes_tiles_and_packed_experts() {
     model.push(weights("model.layers.0.mlp.gate.weight", &[4, 128]));
     model.push(weights("model.layers.0.mlp.gate_proj.weight", &[64, 128]));
     write_model(dir.path(), llama_config(), model);
-    let ue8m0 = Format { scale: ScaleKind::E8m0, ..FP8_BLOCK };
+    let ue8m0 = FP8_BLOCK.with_scale(ScaleKind::E8m0);
     plan(dir.path(), out.path(), |job| (job.format, job.layout) = (ue8m0, layout::DEEPSEEK_V4))
         .run(&())
         .unwrap();

@@ -147,7 +147,7 @@ fn numbers_that_lie_are_refused() {
 fn formats_are_carried_whatever_float_their_scales_are() {
     for bits in [2, 3, 4, 5, 6, 8] {
         for group in [32, 64, 128] {
-            let affine = Format { zero: Zero::Bias, ..Format::uint(bits, Block::Group(group)) };
+            let affine = Format::uint(bits, Block::Group(group)).with_zero(Zero::Bias);
             for scale in [ScaleKind::F32, ScaleKind::F16, ScaleKind::Bf16] {
                 assert_eq!(layout::MLX.carries(&affine.with_scale(scale)).len(), 1);
             }

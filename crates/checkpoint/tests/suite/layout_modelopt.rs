@@ -139,7 +139,7 @@ fn low_rank_factors_and_longer_blocks_are_read() {
     let kinds: Vec<_> = reading.linears[0].extras.iter().map(|extra| extra.kind).collect();
     assert_eq!(kinds, [ExtraKind::LowRank, ExtraKind::LowRank]);
     for stored in &reading.linears {
-        assert_eq!(stored.format, Format { block: Block::Group(32), ..NVFP4 });
+        assert_eq!(stored.format, NVFP4.with_block(Block::Group(32)));
         assert_eq!(decoded(&checkpoint, stored), [2.0, 4.0].repeat(16));
     }
 }
@@ -167,7 +167,7 @@ fn several_algorithms_are_listed_layer_by_layer() {
         smoothed,
     };
     let int4 = Format::int(4, Block::Group(64)).with_scale(ScaleKind::F32);
-    let nvfp4_32 = Format { block: Block::Group(32), ..NVFP4 };
+    let nvfp4_32 = NVFP4.with_block(Block::Group(32));
     let modules = [
         module("m.a", FP8, Activations::Static, false),
         module("m.b", FP8, Activations::Static, false),

@@ -88,9 +88,9 @@ fn in_memory(
     name: &str,
 ) -> QTensor<'static> {
     let recipe = recipes::recipe(layout.producer(), format, Dtype::Bf16, false).unwrap();
-    let recipe = recipe.with_scale(layout.stores(&recipe.format, Dtype::Bf16).scale);
+    let recipe = recipe.with_scale(layout.stores(&recipe.format, Dtype::Bf16).scale.kind);
     let arch = arch::Arch::new(original.config());
-    let key = |name: &str| arch.shares(arch::module_of(name)).filter(|_| format.tensor_scale);
+    let key = |name: &str| arch.shares(arch::module_of(name)).filter(|_| format.has_tensor_scale());
     let mut stats = recipe.stats();
     for tensor in original.tensors().map(|t| t.entry) {
         let same = tensor.name == name || key(name).is_some() && key(name) == key(&tensor.name);

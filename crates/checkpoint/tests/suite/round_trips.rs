@@ -33,7 +33,7 @@ fn formats() -> Vec<Format> {
     let integers = blocks.into_iter().flat_map(|block| {
         (1..=8).flat_map(move |bits| {
             let unsigned = Format::uint(bits, block);
-            [Format::int(bits, block), unsigned, Format { zero: Zero::Bias, ..unsigned }]
+            [Format::int(bits, block), unsigned, unsigned.with_zero(Zero::Bias)]
         })
     });
     presets.chain(integers).collect()

@@ -89,7 +89,7 @@ impl NumberLine {
 
 /// The type of the scale, in words.
 fn scale_words(recipe: &Recipe) -> &'static str {
-    match (recipe.format.scale, recipe.format.tensor_scale) {
+    match (recipe.format.scale.kind, recipe.format.has_tensor_scale()) {
         (ScaleKind::E8m0, _) => "E8M0, a power of two",
         (ScaleKind::E4m3, true) => "E4M3 and the matrix's own",
         (ScaleKind::E4m3, false) => "E4M3",

@@ -125,8 +125,11 @@ fn of(choice: &Choice, error: &lowbit_calib::Error) -> Error {
 /// The scale of inputs up to `amax`: what the largest code, under the largest block scale, stands for.
 fn input_scale(choice: &Choice, amax: f32) -> f32 {
     let element = choice.recipe.format.element;
-    let largest =
-        if choice.recipe.format.tensor_scale { element.max() * Element::E4m3.max() } else { element.max() };
+    let largest = if choice.recipe.format.has_tensor_scale() {
+        element.max() * Element::E4m3.max()
+    } else {
+        element.max()
+    };
     // Inputs that were always 0 stay 0 under any scale.
     if amax > 0.0 { amax / largest } else { 1.0 }
 }

@@ -23,7 +23,7 @@ pub(crate) fn stored(kind: ScaleKind, scales: &[f32]) -> Vec<u8> {
 /// A tensor whose codes count up, over and over, with these scales.
 pub(crate) fn counting(format: Format, shape: Shape, scales: &[f32]) -> QTensor<'static> {
     let codes: Vec<u8> = (0..format.codes_len(shape)).map(|i| (i * 37 % 251) as u8).collect();
-    QTensor::new(format, shape, codes, stored(format.scale, scales), None, TensorScale::None).unwrap()
+    QTensor::new(format, shape, codes, stored(format.scale.kind, scales), None, TensorScale::None).unwrap()
 }
 
 /// Transcodes, and holds the values to be the same to the last bit.

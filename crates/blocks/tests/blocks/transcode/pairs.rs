@@ -1,6 +1,6 @@
 //! Pairs of formats to try, and tensors whose scales often have images.
 
-use lowbit_blocks::{Block, Element, Format, QTensor, ScaleKind, Shape, TensorScale, Zero};
+use lowbit_blocks::{Block, Element, Format, Outer, QTensor, ScaleKind, Shape, TensorScale, Zero};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -43,18 +43,18 @@ pub(super) fn like(other: Format) -> impl Strategy<Value = Format> {
     (fields, select(&[1u32, 2, 4, 8, 16, 3, 6, 10, 5, 17, 18, 31, 0][..])).prop_map(
         move |((element, block, scale, tensor_scale, zero), changed)| {
             let differs = |bit: u32| changed >> bit & 1 == 1;
-            let mut format = Format {
-                element: if differs(0) { element } else { other.element },
-                block: if differs(1) { block } else { other.block },
-                scale: if differs(2) { scale } else { other.scale },
-                tensor_scale: if differs(3) { tensor_scale } else { other.tensor_scale },
-                zero: if differs(4) { zero } else { other.zero },
-            };
+            let mut format = Format::new(
+                if differs(0) { element } else { other.element },
+                if differs(1) { block } else { other.block },
+                if differs(2) { scale } else { other.scale.kind },
+            )
+            .with_outer(Outer::matrix(if differs(3) { tensor_scale } else { other.has_tensor_scale() }))
+            .with_zero(if differs(4) { zero } else { other.zero });
             match (format.zero, format.element) {
                 (Zero::Int, Element::Int { bits }) => format.element = Element::Uint { bits },
                 (Zero::Int, Element::Uint { .. }) | (Zero::None, _) => {}
                 (Zero::Int, _) => format.zero = Zero::None,
-                _ if format.scale == ScaleKind::E8m0 => format.scale = ScaleKind::Bf16,
+                _ if format.scale.kind == ScaleKind::E8m0 => format.scale.kind = ScaleKind::Bf16,
                 _ => {}
             }
             format
@@ -64,7 +64,7 @@ pub(super) fn like(other: Format) -> impl Strategy<Value = Format> {
 
 pub(super) fn any_format() -> impl Strategy<Value = Format> {
     (element(), block(), kind(), any::<bool>()).prop_flat_map(|(element, block, scale, tensor_scale)| {
-        like(Format { element, block, scale, tensor_scale, zero: Zero::None })
+        like(Format::new(element, block, scale).with_outer(Outer::matrix(tensor_scale)))
     })
 }
 
@@ -111,13 +111,13 @@ fn zeros(format: Format, scales: Vec<f32>) -> BoxedStrategy<Option<Vec<u8>>> {
         Zero::Float => points
             .prop_map(move |points| {
                 let points: Vec<f32> = points.iter().map(|&zero| f32::from(zero)).collect();
-                Some(stored(format.scale, &points))
+                Some(stored(format.scale.kind, &points))
             })
             .boxed(),
         Zero::Bias => points
             .prop_map(move |points| {
                 let biases = points.iter().zip(&scales).map(|(&zero, scale)| -f32::from(zero) * scale);
-                Some(stored(format.scale, &biases.collect::<Vec<f32>>()))
+                Some(stored(format.scale.kind, &biases.collect::<Vec<f32>>()))
             })
             .boxed(),
     }
@@ -139,7 +139,7 @@ pub(super) fn tensor(format: Format, shape: Shape) -> impl Strategy<Value = QTen
     let codes = (vec(any::<u8>(), format.codes_len(shape)), 0usize..60, any::<bool>());
     let power = (-30i32..30).prop_map(|exponent| 2f32.powi(exponent));
     let second = (vec(prop_oneof![power, 0.0078125f32..128.0], shape.matrices), any::<bool>());
-    scales(format.scale, count)
+    scales(format.scale.kind, count)
         .prop_flat_map(move |scales| (Just(scales.clone()), zeros(format, scales)))
         .prop_flat_map(move |scales| (Just(scales), codes.clone(), second.clone()))
         .prop_map(move |((scales, zeros), (mut codes, run, blank), (second, divide))| {
@@ -147,12 +147,12 @@ pub(super) fn tensor(format: Format, shape: Shape) -> impl Strategy<Value = QTen
                 codes.chunks_mut(run + 1).step_by(2).for_each(|codes| codes.fill(0));
             }
             clear_padding(format, shape, &mut codes);
-            let tensor_scale = match (format.tensor_scale, divide) {
+            let tensor_scale = match (format.has_tensor_scale(), divide) {
                 (false, _) => TensorScale::None,
                 (true, false) => TensorScale::Multiply(second),
                 (true, true) => TensorScale::Divide(second),
             };
-            let scales = stored(format.scale, &scales);
+            let scales = stored(format.scale.kind, &scales);
             QTensor::new(format, shape, codes, scales, zeros.map(Into::into), tensor_scale).unwrap()
         })
 }

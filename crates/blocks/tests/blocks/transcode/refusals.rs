@@ -2,8 +2,8 @@
 
 use lowbit_blocks::transcode::Route;
 use lowbit_blocks::{
-    Block, Element, Error, FP8, FP8_BLOCK, Format, INT8, MXFP4, MXFP8, NVFP4, QTensor, ScaleKind, Shape,
-    TensorScale, UINT8, Zero,
+    Block, Element, Error, FP8, FP8_BLOCK, Format, INT8, MXFP4, MXFP8, NVFP4, Outer, QTensor, ScaleKind,
+    Shape, TensorScale, UINT8, Zero,
 };
 
 use super::{counting, named, refused, stored};
@@ -38,11 +38,11 @@ fn uint8(zero: u8) -> QTensor<'static> {
 #[test]
 fn zero_points_without_an_image() {
     says(&uint8(127), INT8, "no code of int8 is 128, which uint8 has");
-    let float = Format { zero: Zero::Float, ..UINT8.with_scale(ScaleKind::E4m3) };
+    let float = UINT8.with_scale(ScaleKind::E4m3).with_zero(Zero::Float);
     says(&uint8(17), float, "zero point or bias 17 has no image");
     // -3 / 0.7 is no integer.
     let biased = |scale, bias| {
-        let format = Format { zero: Zero::Bias, ..UINT8 };
+        let format = UINT8.with_zero(Zero::Bias);
         let (scales, zeros) = (stored(ScaleKind::F32, &[scale]), stored(ScaleKind::F32, &[bias]));
         let codes: Vec<u8> = (0..=255).collect();
         QTensor::new(format, Shape::matrix(1, 256), codes, scales, Some(zeros.into()), TensorScale::None)
@@ -58,7 +58,7 @@ fn zero_points_without_an_image() {
 #[test]
 fn blocks_that_cannot_be_joined() {
     let two = |from: Format, scales: &[f32]| counting(from, Shape::matrix(2, 32), scales);
-    let fp8_channel = Format { block: Block::Channel, ..FP8 };
+    let fp8_channel = FP8.with_block(Block::Channel);
     says(
         &two(fp8_channel, &[1.0, 2.0]),
         FP8,
@@ -100,7 +100,7 @@ fn scales_out_of_reach() {
     says(&bf16(&[1.0, 131072.0]), int4(ScaleKind::F16), "scale 1.31072e5 is beyond f16");
     says(&bf16(&[1.0, -1.0]), int4(ScaleKind::E8m0), "scale -1e0 is beyond e8m0");
     says(&bf16(&[1.0, 0.0]), int4(ScaleKind::E8m0), "a scale of zero has no image");
-    let two_levels = Format { tensor_scale: true, ..int4(ScaleKind::E4m3) };
+    let two_levels = int4(ScaleKind::E4m3).with_outer(Outer::Matrix);
     assert!(refused(&bf16(&[1.0, 1.0078125]), two_levels).to_string().contains("of 8 binary digits"));
 }
 
@@ -117,13 +117,13 @@ fn tensor_scales_without_a_reciprocal() {
             t.to_bits()
         );
     }
-    let bias = Format { element: Element::Uint { bits: 4 }, zero: Zero::Bias, ..NVFP4 };
+    let bias = NVFP4.with_element(Element::Uint { bits: 4 }).with_zero(Zero::Bias);
     let zeros = Some(vec![0x38].into());
     let scale = TensorScale::Divide(vec![1.0]);
     let tensor = QTensor::new(bias, Shape::matrix(1, 16), vec![0; 8], vec![0x38], zeros, scale).unwrap();
     says(
         &tensor,
-        Format { zero: Zero::Float, ..bias },
+        bias.with_zero(Zero::Float),
         "tensor scales have to stay as they are where zero points change",
     );
 }

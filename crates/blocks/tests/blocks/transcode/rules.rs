@@ -62,10 +62,10 @@ fn signed_and_unsigned_integers_are_an_offset_apart() {
         // As MLX says it: a bias of -2^(bits-1) * s, exact for any positive, finite scale.
         let finite = counting(signed, Shape::matrix(1, 16), &[1.5, 0.25]);
         let middle = exact(&finite, unsigned, false);
-        let biased = Format { zero: Zero::Bias, ..unsigned };
+        let biased = unsigned.with_zero(Zero::Bias);
         assert_eq!(exact(&exact(&middle, biased, false), unsigned, false), middle);
         assert_eq!(exact(&exact(&middle, biased, false), signed, false), finite);
-        let float = Format { zero: Zero::Float, ..unsigned };
+        let float = unsigned.with_zero(Zero::Float);
         assert_eq!(there_and_back(&middle, float).scales(), middle.scales());
     }
 }
@@ -80,7 +80,7 @@ fn any_zero_points_are_subtracted_where_there_is_room() {
     // -15 .. 15
     exact(&tensor, Format::int(5, Block::Group(8)), false);
     exact(&tensor, Format::int(8, Block::Group(8)), false);
-    let fp8 = exact(&tensor, Format { element: Element::E4m3, ..Format::int(8, Block::Group(8)) }, false);
+    let fp8 = exact(&tensor, Format::int(8, Block::Group(8)).with_element(Element::E4m3), false);
     assert_eq!(fp8.codes()[0..2], [0, 0]); // code 0 less zero point 0
     exact(&tensor, Format::uint(8, Block::Group(4)), false);
 }
@@ -105,9 +105,9 @@ fn blocks_are_cut_and_joined() {
         }
     }
     let nf4 = counting(NF4, Shape::matrix(3, 128), &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]);
-    there_and_back(&nf4, Format { block: Block::Group(64), ..NF4 });
+    there_and_back(&nf4, NF4.with_block(Block::Group(64)));
     // 3 rows of 5 nibbles: 8 bytes as one stream, 9 as rows.
-    let flat = Format { block: Block::Flat(64), ..int4(Block::Tensor) };
+    let flat = int4(Block::Tensor).with_block(Block::Flat(64));
     let odd = counting(int4(Block::Tensor), Shape::matrix(2, 5), &[1.0]);
     assert_eq!(exact(&odd, flat, false).codes().len(), 5);
 }
@@ -224,7 +224,7 @@ fn one_level_and_two() {
 
 #[test]
 fn a_scale_of_zero_joins_others_where_there_are_signed_zeros() {
-    let fp8 = |block| Format { block, ..FP8 };
+    let fp8 = |block| FP8.with_block(block);
     let tensor = counting(fp8(Block::Channel), Shape::matrix(3, 16), &[2.0, 0.0, 2.0]);
     exact(&tensor, FP8, false);
     let int8 = counting(INT8, Shape::matrix(2, 16), &[0.0, 1.0]);
@@ -242,7 +242,7 @@ fn large_tensors_are_worked_on_strip_by_strip() {
         exact(&mxfp4, to, false);
     }
     // 3-bit codes across row ends, in rows that are padded, and signed ones.
-    let flat = Format { block: Block::Flat(50), ..named("int3-channel") };
+    let flat = named("int3-channel").with_block(Block::Flat(50));
     let shape = Shape::matrix(500, 333);
     let tensor = counting(flat, shape, &vec![0.75; flat.scales_per_matrix(shape)]);
     let rows = exact(&tensor, named("int3-channel"), false);

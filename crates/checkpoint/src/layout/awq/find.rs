@@ -68,7 +68,7 @@ fn gemv(checkpoint: &Checkpoint, linear: Linear, format: Format, tensors: Tensor
         [high, words] if high == rows && words >= groups.div_ceil(8) => Packing::Nibbles { words },
         _ => return Err(wrong(zeros)),
     };
-    let scale = scale_dtype(format.scale);
+    let scale = scale_dtype(format.scale.kind);
     let wider = match scales.entry.shape[..] {
         [high, cols] if high == rows && cols >= groups => Packing::Wider { bytes: scale.bitsize() / 8, cols },
         _ => return Err(wrong(scales)),
@@ -98,9 +98,9 @@ fn gemv_fast(
     if cols % 64 != 0 {
         return Err(codes.error(format!("{cols} columns do not divide into GEMV-fast's 64")));
     }
-    let format = Format { zero: Zero::Bias, ..format };
+    let format = format.with_zero(Zero::Bias);
     let groups = format.scale_grid(linear.shape).1;
-    let scale = scale_dtype(format.scale);
+    let scale = scale_dtype(format.scale.kind);
     let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
     for tensor in [zeros, scales] {
         // More rows than groups, zeros after them: what is used comes first.

@@ -6,7 +6,7 @@ use super::{STEP, nested, table};
 use crate::arch::module_of;
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result, Tensor};
-use lowbit_blocks::{Dtype as Float, Format, INT8, Shape};
+use lowbit_blocks::{Dtype as Float, INT8, Outer, Shape};
 use lowbit_calib::{Activations, outliers::OUTLIER};
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
@@ -67,7 +67,7 @@ fn four_bits(checkpoint: &Checkpoint, text: Tensor<'_>, weight: &str, element: E
             codes.error(format!("is {dtype} {have:?}, but {format} of {shape} has {want} bytes there"))
         );
     }
-    let blocks = format.scales_len(shape) / format.scale.bytes();
+    let blocks = format.scales_len(shape) / format.scale.kind.bytes();
     let part = |suffix, dtype, shape, holds| Part::new(weight, suffix, dtype, shape, holds);
     let mut parts = vec![
         // `bnb_4bit_quant_storage`: the same bytes under another name.
@@ -100,7 +100,7 @@ fn four_bits(checkpoint: &Checkpoint, text: Tensor<'_>, weight: &str, element: E
 fn eight_bits(checkpoint: &Checkpoint, scb: Tensor<'_>, module: &str) -> Result<Stored> {
     let weight = checkpoint.require(&format!("{module}.weight"))?;
     let [rows, cols] = weight.matrix()?;
-    let format = Format { tensor_scale: true, ..INT8 };
+    let format = INT8.with_outer(Outer::Matrix);
     let shape = Shape::matrix(rows, cols);
     format.check(shape).map_err(|e| scb.error(e.to_string()))?;
     let linear = stored::linear(checkpoint, &weight.entry.name, shape);

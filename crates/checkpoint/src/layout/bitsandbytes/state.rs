@@ -65,7 +65,7 @@ impl State {
                 element.name()
             )));
         }
-        let format = Format { element, block: Block::Flat(text.blocksize), ..NF4 };
+        let format = NF4.with_element(element).with_block(Block::Flat(text.blocksize));
         let shape = match text.shape[..] {
             [rows, cols] => Shape::matrix(rows, cols),
             [matrices, rows, cols] => Shape { matrices, rows, cols },

@@ -33,17 +33,17 @@ pub(super) fn read(args: &Map<String, Value>, scale: Dtype, codes: Dtype) -> Opt
     // What has scales of another type than it says is refused by that tensor.
     let exponents = text("scale_dtype") == Some("torch.uint8") || scale == Dtype::U8;
     let kind = scale_kind(scale).filter(|kind| kind.is_float()).unwrap_or(ScaleKind::F32);
-    let e4m3 = Format { element: Element::E4m3, block, scale: kind, tensor_scale: false, zero: Zero::None };
+    let e4m3 = Format::new(Element::E4m3, block, kind);
     Some(match (text("type").unwrap_or("int"), bits, codes) {
         ("float", 4, _) => match (scale_kind(scale), block) {
-            (Some(ScaleKind::E8m0), Block::Group(_)) => (Format { block, ..MXFP4 }, Compression::Mxfp4),
-            (Some(ScaleKind::E4m3), Block::Group(_)) => (Format { block, ..NVFP4 }, Compression::Nvfp4),
+            (Some(ScaleKind::E8m0), Block::Group(_)) => (MXFP4.with_block(block), Compression::Mxfp4),
+            (Some(ScaleKind::E4m3), Block::Group(_)) => (NVFP4.with_block(block), Compression::Nvfp4),
             _ if block == MXFP4.block => (MXFP4, Compression::Mxfp4),
             _ if block == NVFP4.block => (NVFP4, Compression::Nvfp4),
             _ => return None,
         },
         ("float", 8, _) if exponents && matches!(block, Block::Group(_)) => {
-            (Format { block, ..MXFP8 }, Compression::Mxfp8)
+            (MXFP8.with_block(block), Compression::Mxfp8)
         }
         ("float", 8, _) => (e4m3, Compression::Float),
         ("int", 1..=8, _) => {
@@ -79,7 +79,7 @@ pub(super) fn weights(format: &Format, permuted: bool) -> Value {
     let (strategy, group, block) = match format.block {
         Block::Tensor => ("tensor", None, None),
         Block::Channel | Block::Flat(_) => ("channel", None, None),
-        Block::Group(group) if format.tensor_scale => ("tensor_group", Some(group), None),
+        Block::Group(group) if format.has_tensor_scale() => ("tensor_group", Some(group), None),
         Block::Group(group) => ("group", Some(group), None),
         Block::Tile { rows, cols } => ("block", None, Some([rows, cols])),
     };
@@ -98,10 +98,10 @@ pub(super) fn weights(format: &Format, permuted: bool) -> Value {
 /// At run time they are quantized in the weights' blocks for MX, in groups of 128 beside tiles, else with one scale a token. Static scales are one a
 /// tensor; of NVFP4 it is the second level.
 pub(super) fn activations(format: &Format, activations: Activations) -> Value {
-    let symmetric = Format { zero: Zero::None, ..*format };
+    let symmetric = format.with_zero(Zero::None);
     match (activations, format.block) {
         (Activations::None, _) => Value::Null,
-        (Activations::Static, Block::Group(group)) if format.tensor_scale => {
+        (Activations::Static, Block::Group(group)) if format.has_tensor_scale() => {
             let mut args = args(&symmetric, "tensor_group", Some(group));
             args["dynamic"] = "local".into();
             args["observer"] = "static_minmax".into();
@@ -113,7 +113,9 @@ pub(super) fn activations(format: &Format, activations: Activations) -> Value {
             args["observer"] = "static_minmax".into();
             args
         }
-        (_, Block::Group(group)) if format.scale == ScaleKind::E8m0 => args(&symmetric, "group", Some(group)),
+        (_, Block::Group(group)) if format.scale.kind == ScaleKind::E8m0 => {
+            args(&symmetric, "group", Some(group))
+        }
         (_, Block::Tile { cols, .. }) => args(&symmetric, "group", Some(cols)),
         _ => eight_bits(args(&symmetric, "token", None)),
     }
@@ -135,7 +137,7 @@ fn args(format: &Format, strategy: &str, group: Option<usize>) -> Value {
         "num_bits": format.element.bits(),
         "observer": null,
         "observer_kwargs": {},
-        "scale_dtype": match format.scale {
+        "scale_dtype": match format.scale.kind {
             ScaleKind::E4m3 => Some("torch.float8_e4m3fn"),
             ScaleKind::E8m0 => Some("torch.uint8"),
             _ => None,

@@ -25,7 +25,7 @@ impl Compression {
     /// The compression of a format, as `compressors/format.py` infers it; `None` where compressed-tensors has none.
     pub(super) fn of(format: &Format, activations: Activations) -> Option<Self> {
         use Activations::{Dynamic, None as Quiet, Static};
-        let float_scale = format.scale.is_float() && !format.tensor_scale;
+        let float_scale = format.scale.kind.is_float() && !format.has_tensor_scale();
         Some(match (format.element, format.zero, format.block) {
             // Activations in blocks of their own have a static second level, or none.
             _ if *format == NVFP4 && activations != Dynamic => Self::Nvfp4,
@@ -82,7 +82,7 @@ impl Compression {
             if format.block == Block::Tensor { vec![linear.shape.matrices] } else { stacked([high, wide]) }
         };
         let scale = |dtype| part("weight_scale", dtype, grid(), Holds::Scales(None));
-        let float_scale = || scale(scale_dtype(format.scale));
+        let float_scale = || scale(scale_dtype(format.scale.kind));
         let zeros =
             |dtype, shape, packing| part("weight_zero_point", dtype, shape, Holds::Zeros(Some(packing)));
         let lowered = || zeros(Dtype::I8, grid(), Packing::Lowered { bits });

@@ -44,7 +44,7 @@ pub(super) fn write(
                 "weight_block_size": block,
             });
             if convention == Fp8::DeepSeekV4 {
-                if main.format.scale == ScaleKind::E8m0 {
+                if main.format.scale.kind == ScaleKind::E8m0 {
                     about["scale_fmt"] = "ue8m0".into();
                 }
                 let packed = schemes.iter().any(|(scheme, _)| scheme.format == MXFP4);

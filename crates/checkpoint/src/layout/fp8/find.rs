@@ -6,7 +6,7 @@ use super::{Fp8, rows_of};
 use crate::arch::{Orientation, module_of};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result, Tensor};
-use lowbit_blocks::{Block, Format, ScaleKind, Shape, Zero};
+use lowbit_blocks::{Block, Format, ScaleKind, Shape};
 use lowbit_calib::Activations;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
@@ -103,7 +103,7 @@ impl Pair<'_> {
             Fp8::Fbgemm => rows_of(kind).block,
             _ => block(shape, scale, config)?,
         };
-        let format = Format { element, block, scale: kind, tensor_scale: false, zero: Zero::None };
+        let format = Format::new(element, block, kind);
         format.check(shape).map_err(|e| weight.error(e.to_string()))?;
         let linear = Linear {
             orientation: if turned { Orientation::InOut } else { Orientation::OutIn },

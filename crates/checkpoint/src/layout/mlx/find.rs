@@ -101,7 +101,7 @@ fn module_of(
         module: module.to_owned(),
         weight: weight.entry.name.clone(),
         shape,
-        dtype: match format.scale {
+        dtype: match format.scale.kind {
             ScaleKind::F32 => FloatDtype::F32,
             ScaleKind::F16 => FloatDtype::F16,
             ScaleKind::Bf16 => FloatDtype::Bf16,
@@ -118,7 +118,7 @@ fn module_of(
         }
     }
     let mut stored = Stored::new(checkpoint, linear, format, parts)?;
-    if format.scale.is_float() {
+    if format.scale.kind.is_float() {
         stored.formula = Formula::Rounded(stored.linear.dtype);
     }
     let global = checkpoint.tensor(&format!("{module}.global_scale"));

@@ -198,7 +198,7 @@ impl Algorithm {
 
     /// Whether the format is what this algorithm stores, but for the type of float scales, which are f32 here.
     pub(super) fn carries(&self, format: &Format) -> bool {
-        let format = if format.scale.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
+        let format = if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
         let group = match format.block {
             Block::Group(group) => group,
             _ => 0,
@@ -230,7 +230,7 @@ impl Weight {
     /// The format, in groups of this size where it has groups.
     pub(super) const fn format(self, group: usize) -> Format {
         match self {
-            Self::Nvfp4 => Format { block: Block::Group(group), ..NVFP4 },
+            Self::Nvfp4 => NVFP4.with_block(Block::Group(group)),
             Self::Mxfp4 => MXFP4,
             Self::Mxfp8 => MXFP8,
             Self::Fp8 => FP8,

@@ -93,7 +93,7 @@ fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) -> Result<Q
     };
     let scales = match scales.len() {
         4 => checkpoint.require(&scales.name)?.read_all()?,
-        _ => share(scales, format.scale == ScaleKind::E4m3)?,
+        _ => share(scales, format.scale.kind == ScaleKind::E4m3)?,
     };
     let scale = stored.implied_scale.map_or(TensorScale::None, |scale| TensorScale::Multiply(vec![scale]));
     let tensor = QTensor::new(*format, one, share(codes, true)?, scales, None, scale);

@@ -4,7 +4,7 @@ use super::super::part::scale_kind;
 use super::super::{Holds, Packing, Part};
 use crate::safetensors::Dtype;
 use crate::{Result, Tensor};
-use lowbit_blocks::{Block, Format, ScaleKind, Shape, Zero};
+use lowbit_blocks::{Block, Format, Outer, ScaleKind, Shape, Zero};
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 
@@ -100,8 +100,7 @@ pub(super) fn lay(
             dtypes.join(" and ")
         )));
     }
-    let format =
-        Format { element: kind.element, block, scale: stored, tensor_scale: two_levels, zero: Zero::None };
+    let format = Format::new(kind.element, block, stored).with_outer(Outer::matrix(two_levels));
     format.check(shape).map_err(|e| weight.error(e.to_string()))?;
     let laid = Laid { shape, format, codes: None, scales: None, zeros: None };
     if !integer {
@@ -119,7 +118,7 @@ fn integers(mut laid: Laid, turned: bool, weight: Tensor<'_>, zero: Option<Tenso
         Element::Int { bits } => (bits, true),
         other => (other.bits() as u8, false),
     };
-    let bytes = laid.format.scale.bytes();
+    let bytes = laid.format.scale.kind.bytes();
     let (codes, scales, packed): Arranged = match (bits, turned) {
         (8, false) => (None, None, None),
         (8, true) => (
@@ -154,7 +153,7 @@ fn integers(mut laid: Laid, turned: bool, weight: Tensor<'_>, zero: Option<Tenso
     laid.zeros = Some(Holds::Zeros(packed));
     if symmetric && bits == 4 {
         // What AWQ's tools write for symmetric codes: two's complement plus 8.
-        laid.format = Format { element: Element::Int { bits }, zero: Zero::None, ..laid.format };
+        laid.format = laid.format.with_element(Element::Int { bits }).with_zero(Zero::None);
         laid.codes = Some(Packing::Interleaved { signed: true });
         laid.zeros = Some(Holds::Repeated(vec![0x88]));
     }
@@ -215,7 +214,7 @@ impl Laid {
             let dtype = zero.entry.dtype;
             parts.push(Part::new(module, "weight_zero_point", dtype, zero.entry.shape.clone(), holds));
         }
-        if format.tensor_scale {
+        if format.has_tensor_scale() {
             parts.push(Part::new(module, "weight_scale_2", Dtype::F32, Vec::new(), Holds::TensorScale));
         }
         parts

@@ -6,7 +6,7 @@ use super::fields::Fields;
 use crate::safetensors::Dtype;
 use crate::{Result, Tensor};
 use lowbit_blocks::{
-    Block, Format, MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8, MXFP8_E5M2, NVFP4, ScaleKind, Shape, Zero,
+    Block, Format, MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8, MXFP8_E5M2, NVFP4, Outer, ScaleKind, Shape, Zero,
     swizzle::Swizzle,
 };
 use lowbit_calib::Activations;
@@ -114,7 +114,7 @@ impl Class {
         if let Some(zeros) = zeros {
             parts.push(grid(fields.require("zero_point")?, zeros));
         }
-        if format.tensor_scale {
+        if format.has_tensor_scale() {
             parts.push(Part {
                 name: fields.name("per_tensor_scale"),
                 dtype: Dtype::F32,
@@ -153,7 +153,7 @@ fn float8(fields: &Fields<'_>) -> Result<Laid> {
     };
     let block = block(fields, shape)?;
     let scale = float_scale(fields.require("scale")?)?;
-    Ok(Laid::new(shape, Format { element, block, scale, tensor_scale: false, zero: Zero::None }))
+    Ok(Laid::new(shape, Format::new(element, block, scale)))
 }
 
 fn intx(fields: &Fields<'_>) -> Result<Laid> {
@@ -214,7 +214,7 @@ fn int4(fields: &Fields<'_>) -> Result<Laid> {
         block => block,
     };
     let turned = Some(Packing::Turned { bytes: scale.bytes() });
-    let format = Format { zero: Zero::Bias, ..Format::int(4, block).with_scale(scale) };
+    let format = Format::int(4, block).with_scale(scale).with_zero(Zero::Bias);
     Ok(Laid { scales: turned, zeros: Some(Holds::Zeros(turned)), ..Laid::new(shape, format) })
 }
 
@@ -238,7 +238,7 @@ fn mx(fields: &Fields<'_>) -> Result<Laid> {
 }
 
 fn nvfp4(fields: &Fields<'_>) -> Result<Laid> {
-    let format = Format { tensor_scale: fields.get("per_tensor_scale").is_some(), ..NVFP4 };
+    let format = NVFP4.with_outer(Outer::matrix(fields.get("per_tensor_scale").is_some()));
     blocks_of(fields, fields.shape(2)?, format)
 }
 
@@ -249,8 +249,8 @@ fn blocks_of(fields: &Fields<'_>, shape: Shape, mut format: Format) -> Result<La
     format.block =
         Block::Group(size.ok_or_else(|| fields.error("its metadata has no number for block_size"))?);
     let scale = fields.require("scale")?;
-    if scale_kind(scale.entry.dtype) != Some(format.scale) {
-        return Err(scale.error(format!("is {}, not {:?}", scale.entry.dtype, format.scale)));
+    if scale_kind(scale.entry.dtype) != Some(format.scale.kind) {
+        return Err(scale.error(format!("is {}, not {:?}", scale.entry.dtype, format.scale.kind)));
     }
     let swizzled = fields.attribute("is_swizzled_scales") == Some(&true.into());
     if swizzled && shape.matrices > 1 && !shape.rows.is_multiple_of(Swizzle::Rows128.tile_rows()) {
