@@ -2,8 +2,8 @@
 
 use alloc::string::String;
 
+use crate::obstacle::Obstacle;
 use crate::shape::Shape;
-use crate::transcode::Obstacle;
 
 /// Why a tensor was refused. Bytes from a file lead here and never to a panic.
 ///

@@ -5,11 +5,13 @@
 
 extern crate alloc;
 
+mod effective;
 mod error;
 mod error_stats;
 mod format;
-mod geometry;
+pub mod grid;
 mod linear;
+mod obstacle;
 mod parallel;
 mod product;
 mod scale;

@@ -17,6 +17,7 @@ mod tiles;
 use alloc::borrow::Cow;
 use core::ops::Range;
 
+use crate::effective::Stored;
 use crate::error::Error;
 use crate::format::{Format, Zero};
 use crate::scale::TensorScale;
@@ -60,9 +61,7 @@ impl<'a> QTensor<'a> {
     ) -> Result<Self, Error> {
         let (codes, scales) = (codes.into(), scales.into());
         format.check(shape)?;
-        let bytes = |part, got, want| -> Result<(), Error> {
-            if got == want { Ok(()) } else { Err(encode::length(part, "bytes", got, want, shape, &format)) }
-        };
+        let bytes = |part, got, want| format.check_len(shape, part, "bytes", got, want);
         bytes("codes", codes.len(), format.codes_len(shape))?;
         bytes("scales", scales.len(), format.scales_len(shape))?;
         check_part("zeros", zeros.is_some(), format.zero != Zero::None, &format)?;
@@ -196,8 +195,8 @@ impl<'a> QTensor<'a> {
         }
     }
 
-    pub(crate) fn stored(&self) -> tiles::Stored<'_> {
-        tiles::Stored {
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        Stored {
             format: self.format,
             shape: self.shape,
             scales: &self.scales,
@@ -220,8 +219,6 @@ pub(crate) fn check_tensor_scales(
 ) -> Result<(), Error> {
     let stored = tensor_scale.stored();
     check_part("tensor scales", *tensor_scale != TensorScale::None, format.has_tensor_scale(), format)?;
-    if format.has_tensor_scale() && stored.len() != shape.matrices {
-        return Err(encode::length("tensor scales", "numbers", stored.len(), shape.matrices, shape, format));
-    }
-    Ok(())
+    let want = if format.has_tensor_scale() { shape.matrices } else { 0 };
+    format.check_len(shape, "tensor scales", "numbers", stored.len(), want)
 }

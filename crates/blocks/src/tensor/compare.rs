@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use lowbit_kernels::Kernels;
 
 use super::QTensor;
-use super::encode::length;
 use super::tiles::rows_per_chunk;
 use crate::error::Error;
 use crate::error_stats::{ErrorReport, ErrorStats};
@@ -39,9 +38,7 @@ impl QTensor<'_> {
     /// # Errors
     /// As [`compare`](Self::compare).
     pub fn error_stats(&self, original: Values<'_>) -> Result<ErrorStats, Error> {
-        if original.len() != self.len() {
-            return Err(length("values", "numbers", original.len(), self.len(), self.shape, &self.format));
-        }
+        self.format.check_len(self.shape, "values", "numbers", original.len(), self.len())?;
         let mut total = ErrorStats::default();
         if self.is_empty() {
             return Ok(total);

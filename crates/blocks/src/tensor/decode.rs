@@ -16,7 +16,8 @@ use half::{bf16, f16};
 use lowbit_kernels::{Blocks, Element, Kernels};
 
 use super::QTensor;
-use super::tiles::{DECODE_TILE, Line, Stored, TileScales, rows_per_chunk};
+use super::tiles::{DECODE_TILE, Line, TileScales, rows_per_chunk};
+use crate::effective::Stored;
 use crate::format::Zero;
 use crate::parallel::for_chunks;
 use crate::shape::Shape;

@@ -16,7 +16,8 @@ use alloc::vec::Vec;
 use lowbit_kernels::{Blocks, Kernels};
 
 use super::QTensor;
-use super::tiles::{Line, Stored, TILE, TileScales, rows_per_chunk};
+use super::tiles::{Line, TILE, TileScales, rows_per_chunk};
+use crate::effective::Stored;
 use crate::error::Error;
 use crate::format::{Format, Zero};
 use crate::parallel::map_chunks;
@@ -70,9 +71,7 @@ impl QTensor<'static> {
         tensor_scale: TensorScale,
     ) -> Result<Self, Error> {
         format.check(shape)?;
-        let count = |part, got, want| -> Result<(), Error> {
-            if got == want { Ok(()) } else { Err(length(part, "numbers", got, want, shape, &format)) }
-        };
+        let count = |part, got, want| format.check_len(shape, part, "numbers", got, want);
         count("values", values.len(), shape.len().unwrap_or(usize::MAX))?;
         count("scales", scales.len(), format.scales_per_matrix(shape) * shape.matrices)?;
         let scales = store_scales(format.scale.kind, scales)?;
@@ -177,16 +176,4 @@ fn check_tensor_scale(tensor_scale: &TensorScale) -> Result<(), Error> {
         Some(matrix) => Err(Error::TensorScale { matrix, value: tensor_scale.stored()[matrix] }),
         None => Ok(()),
     }
-}
-
-/// The error for a part of the wrong length.
-pub(super) fn length(
-    part: &'static str,
-    unit: &'static str,
-    got: usize,
-    want: usize,
-    shape: Shape,
-    format: &Format,
-) -> Error {
-    Error::Length { part, unit, got, want, shape, format: format.name() }
 }

@@ -16,11 +16,9 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use lowbit_kernels::{Blocks, Element, Kernels};
-
-use crate::format::{Block, Format, Zero};
-use crate::geometry::gcd;
-use crate::scale::{ScaleKind, TensorScale};
+use crate::effective::Stored;
+use crate::format::{Block, Format};
+use crate::grid::gcd;
 use crate::shape::Shape;
 
 /// Most values in a tile: 16 KiB of f32, so that tile, codes and scales stay in the L1 cache.
@@ -106,16 +104,6 @@ impl Line {
     }
 }
 
-/// Scales and zero points as stored, with what is needed to find those of a tile.
-#[derive(Clone, Copy)]
-pub(crate) struct Stored<'a> {
-    pub(super) format: Format,
-    pub(super) shape: Shape,
-    pub(super) scales: &'a [u8],
-    pub(super) zeros: &'a [u8],
-    pub(super) tensor_scale: &'a TensorScale,
-}
-
 /// Effective scales and zero points of one tile, as kernels want them.
 #[derive(Default)]
 pub(super) struct TileScales {
@@ -152,49 +140,6 @@ impl Stored<'_> {
             let block = |value: usize| value / line.block - first;
             for list in [&mut tile.scales, &mut tile.zeros].into_iter().filter(|list| !list.is_empty()) {
                 *list = values.clone().map(|value| list[block(value)]).collect();
-            }
-        }
-    }
-
-    /// Effective scales of some blocks, counted over all matrices.
-    pub(crate) fn scales_of(&self, matrix: usize, blocks: Range<usize>, out: &mut Vec<f32>) {
-        out.resize(blocks.len(), 0.0);
-        let bytes = self.format.scale.kind.bytes();
-        let stored = &self.scales[blocks.start * bytes..blocks.end * bytes];
-        match (self.format.scale.kind, self.tensor_scale) {
-            // E4M3 scales are codes like any other, and a product with a scale is what decoding them is.
-            (ScaleKind::E4m3, TensorScale::Multiply(of)) if !out.is_empty() => {
-                Kernels::best().decode(Element::E4m3, stored, Blocks::whole(&of[matrix]), out);
-            }
-            _ => {
-                self.format.scale.kind.decode_into(stored, out);
-                self.tensor_scale.apply(matrix, out);
-            }
-        }
-    }
-
-    /// Asks for the scales and zero points of blocks that are read soon, as far as there are such blocks.
-    pub(crate) fn prefetch(&self, blocks: Range<usize>) {
-        let lists = [(self.scales, self.format.scale.kind.bytes()), (self.zeros, self.format.zero_bytes())];
-        for (stored, bytes) in lists {
-            let end = stored.len().min(blocks.end * bytes);
-            Kernels::best().prefetch(stored.get(blocks.start * bytes..end).unwrap_or(&[]));
-        }
-    }
-
-    /// Zero points of some blocks, counted over all matrices; leaves `out` as it is where the format has none.
-    pub(crate) fn zeros_of(&self, blocks: Range<usize>, out: &mut Vec<f32>) {
-        let bytes = self.format.zero_bytes();
-        let stored = &self.zeros[blocks.start * bytes..blocks.end * bytes];
-        match self.format.zero {
-            Zero::None => {}
-            Zero::Int => {
-                out.clear();
-                out.extend(stored.iter().map(|&zero| f32::from(zero)));
-            }
-            Zero::Float | Zero::Bias => {
-                out.resize(blocks.len(), 0.0);
-                self.format.scale.kind.decode_into(stored, out);
             }
         }
     }

@@ -16,9 +16,9 @@ use alloc::vec::Vec;
 
 use lowbit_kernels::Element;
 
-use super::exactness::Obstacle;
 use super::powers::{same, shifted};
 use crate::format::{Format, Zero};
+use crate::obstacle::Obstacle;
 
 /// Shifts that are tried. From 2^-17 of the smallest FP8 to its largest, and then some.
 const SHIFTS: core::ops::RangeInclusive<i32> = -32..=32;

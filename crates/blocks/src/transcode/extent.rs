@@ -8,8 +8,8 @@
 //! t is the largest exponent, so that the codes of the largest block stay as they are, or as near to it as all shifts allow.
 
 use super::codes::Shifts;
-use super::exactness::Obstacle;
 use super::powers::{shifted, split};
+use crate::obstacle::Obstacle;
 
 /// What is known of the scales of one block of the target.
 #[derive(Clone, Copy, PartialEq, Debug)]

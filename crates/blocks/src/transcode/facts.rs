@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use super::Part;
 use super::codes::Maps;
-use super::exactness::Obstacle;
 use super::extent::{Choice, Extent};
 use super::powers::{Reach, holds, same};
 use super::route::{Level, Rounding, Route};
 use super::tile::{Judge, Tile};
 use super::zeros;
 use crate::format::{Block, Zero};
+use crate::obstacle::Obstacle;
 use crate::shape::Shape;
 use crate::tensor::QTensor;
 

@@ -56,7 +56,8 @@ mod zeros;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-pub use exactness::{Exactness, Obstacle};
+pub use crate::obstacle::Obstacle;
+pub use exactness::Exactness;
 pub use facts::Facts;
 pub use route::Route;
 pub use rows::Transcoder;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::codes::{CodeRule, Maps, Shifts};
-use super::exactness::{Exactness, Obstacle};
+use super::exactness::Exactness;
 use super::extent::Choice;
 use super::facts::Facts;
 use super::powers::{Reach, contains, holds, stored};
@@ -12,6 +12,7 @@ use super::stream::Stream;
 use super::{level, runs, zeros};
 use crate::error::Error;
 use crate::format::{Block, Format, Zero};
+use crate::obstacle::Obstacle;
 use crate::scale::{ScaleKind, TensorScale};
 use crate::shape::Shape;
 use crate::tensor::check_tensor_scales;

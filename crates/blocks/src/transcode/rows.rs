@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::Part;
 use super::codes::{Key, Maps};
-use super::exactness::{Exactness, Obstacle};
+use super::exactness::Exactness;
 use super::extent::Choice;
 use super::level::power;
 use super::powers::{holds, shifted};
@@ -16,6 +16,7 @@ use super::stream::{self, Stream};
 use super::tile::{Judge, Tile};
 use crate::error::Error;
 use crate::format::Zero;
+use crate::obstacle::Obstacle;
 use crate::scale::{ScaleKind, TensorScale};
 use crate::tensor::QTensor;
 

@@ -11,7 +11,7 @@
 use core::ops::Range;
 
 use crate::format::Block;
-use crate::geometry::gcd;
+use crate::grid::gcd;
 use crate::shape::Shape;
 
 /// Values of a row.

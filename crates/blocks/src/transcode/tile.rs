@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::codes::{Key, Maps};
-use super::exactness::Obstacle;
 use super::extent::{Choice, Extent};
 use super::powers::{same, split};
 use super::route::{Level, Route};
@@ -13,6 +12,7 @@ use super::runs::{self, Run};
 use super::stream::Stream;
 use super::{Part, zeros};
 use crate::format::Zero;
+use crate::obstacle::Obstacle;
 use crate::shape::Shape;
 
 /// Who says which scales will do.

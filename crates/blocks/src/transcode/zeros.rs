@@ -12,9 +12,9 @@
 
 use lowbit_kernels::Element;
 
-use super::exactness::Obstacle;
 use super::powers::{holds, same};
 use crate::format::{Format, Zero};
+use crate::obstacle::Obstacle;
 use crate::scale::ScaleKind;
 
 /// Whether zero points of all blocks have images, whatever they are.

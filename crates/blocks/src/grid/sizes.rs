@@ -36,6 +36,21 @@ impl Format {
         }
     }
 
+    /// Whether a part of a tensor has as many bytes or numbers (`unit`) as its shape asks for.
+    pub(crate) fn check_len(
+        &self,
+        shape: Shape,
+        part: &'static str,
+        unit: &'static str,
+        got: usize,
+        want: usize,
+    ) -> Result<(), Error> {
+        if got == want {
+            return Ok(());
+        }
+        Err(Error::Length { part, unit, got, want, shape, format: self.name() })
+    }
+
     /// Bytes of the codes of one row. A row of a `Flat` format need not start on a byte; this is its length if it does.
     #[must_use]
     pub fn row_bytes(&self, cols: usize) -> usize {
