@@ -13,21 +13,18 @@
 //!
 //! Source: Frantar et al. 2022, "GPTQ", section 3.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
-use lowbit_kernels::Kernels;
+#[cfg(feature = "gptq")]
+mod observe;
 
 use crate::error::Error;
-use crate::parallel::map;
-use crate::products::{self, BLOCK, Entries, PANEL};
 
 /// The sum of x x^T over tokens.
 ///
 /// ```
 /// use lowbit_calib::Hessian;
-/// let mut hessian = Hessian::new(2);
-/// hessian.observe(&[1.0, 2.0, /* second token */ 3.0, -1.0])?;
-/// assert_eq!(hessian.sums(), [10.0, -1.0, -1.0, 5.0]); // 1 + 9, 2 - 3, 4 + 1
+/// // Of the tokens (1, 2) and (3, -1): 1 + 9, 2 - 3, 4 + 1. The upper triangle is not read.
+/// let hessian = Hessian::from_sums(2, 2, vec![10.0, 0.0, -1.0, 5.0])?;
+/// assert_eq!(hessian.sums(), [10.0, -1.0, -1.0, 5.0]);
 /// assert_eq!((hessian.tokens(), hessian.diagonal()), (2, vec![10.0, 5.0]));
 /// # Ok::<(), lowbit_calib::Error>(())
 /// ```
@@ -38,6 +35,7 @@ pub struct Hessian {
     /// The lower triangle, row-major, over whole blocks.
     sums: Vec<f64>,
     /// Tokens that do not fill a block yet.
+    #[cfg(feature = "gptq")]
     pending: Vec<f32>,
 }
 
@@ -45,7 +43,14 @@ impl Hessian {
     /// Of no token yet.
     #[must_use]
     pub fn new(size: usize) -> Self {
-        Self { size, tokens: 0, sums: vec![0.0; size * size], pending: Vec::new() }
+        Self::of(size, 0, vec![0.0; size * size])
+    }
+
+    fn of(size: usize, tokens: u64, sums: Vec<f64>) -> Self {
+        #[cfg(feature = "gptq")]
+        return Self { size, tokens, sums, pending: Vec::new() };
+        #[cfg(not(feature = "gptq"))]
+        Self { size, tokens, sums }
     }
 
     /// Of sums that were computed elsewhere: row-major, of which the lower triangle is read.
@@ -62,56 +67,7 @@ impl Hessian {
                 return Err(Error::Sums { row, col, value });
             }
         }
-        Ok(Self { size, tokens, sums, pending: Vec::new() })
-    }
-
-    /// Takes in whole tokens of [`size`](Self::size) channels each.
-    ///
-    /// # Errors
-    /// [`Error::Tokens`] where they are not whole, [`Error::Activation`] at the first that is NaN or infinite; nothing is taken in then.
-    pub fn observe(&mut self, rows: &[f32]) -> Result<(), Error> {
-        let channels = self.size;
-        if channels == 0 || !rows.len().is_multiple_of(channels) {
-            return if rows.is_empty() {
-                Ok(())
-            } else {
-                Err(Error::Tokens { values: rows.len(), features: channels })
-            };
-        }
-        if let Some(at) = Kernels::best().first_non_finite(rows) {
-            let token = self.tokens + (at / channels) as u64;
-            return Err(Error::Activation { token, channel: at % channels, value: rows[at] });
-        }
-        self.tokens += (rows.len() / channels) as u64;
-        let block = BLOCK * channels;
-        let mut rows = rows;
-        if !self.pending.is_empty() {
-            let (filling, rest) = rows.split_at(rows.len().min(block - self.pending.len()));
-            self.pending.extend_from_slice(filling);
-            rows = rest;
-            if self.pending.len() == block {
-                let full = core::mem::take(&mut self.pending);
-                add_lower(&mut self.sums, channels, &full);
-            }
-        }
-        let (blocks, rest) = rows.split_at(rows.len() / block * block);
-        blocks.chunks_exact(block).for_each(|block| add_lower(&mut self.sums, channels, block));
-        self.pending.extend_from_slice(rest);
-        Ok(())
-    }
-
-    /// Adds what another has seen.
-    ///
-    /// # Errors
-    /// [`Error::Channels`] where it is of another size.
-    pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        if other.size != self.size {
-            return Err(Error::Channels { got: other.size, want: self.size });
-        }
-        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, other)| *sum += other);
-        add_lower(&mut self.sums, self.size, &other.pending);
-        self.tokens += other.tokens;
-        Ok(())
+        Ok(Self::of(size, tokens, sums))
     }
 
     /// Tokens seen.
@@ -140,46 +96,6 @@ impl Hessian {
         self.diagonal().into_iter().map(|sum| (sum / tokens) as f32).collect()
     }
 
-    /// tr(W H W^T) / tokens: the mean squared length of an output vector, or of its error if `rows` are the errors of the weights. Products are f64, in
-    /// the order of the machine's; rows in their order. 0 if there was no token.
-    ///
-    /// ```
-    /// let mut hessian = lowbit_calib::Hessian::new(2);
-    /// hessian.observe(&[1.0, 1.0, /* second token */ 1.0, -1.0])?;
-    /// assert_eq!(hessian.output_power(&[0.5, 1.0])?, 1.25); // outputs 1.5 and -0.5: (2.25 + 0.25) / 2
-    /// # Ok::<(), lowbit_calib::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Tokens`] where these are no whole rows.
-    pub fn output_power(&self, rows: &[f32]) -> Result<f64, Error> {
-        let n = self.size;
-        if n == 0 || !rows.len().is_multiple_of(n) {
-            return if rows.is_empty() {
-                Ok(0.0)
-            } else {
-                Err(Error::Tokens { values: rows.len(), features: n })
-            };
-        }
-        let sums = self.sums();
-        let hessian = MatRef::from_row_major_slice(&sums, n, n);
-        let panels = map(rows.chunks(PANEL * n).collect(), |rows: &[f32]| {
-            let count = rows.len() / n;
-            let rows: Vec<f64> = rows.iter().map(|x| f64::from(*x)).collect();
-            let mut products = vec![0.0; rows.len()];
-            matmul(
-                MatMut::from_row_major_slice_mut(&mut products, count, n),
-                Accum::Replace,
-                MatRef::from_row_major_slice(&rows, count, n),
-                hessian,
-                1.0,
-                Par::Seq,
-            );
-            Ok(rows.iter().zip(&products).map(|(x, y)| x * y).sum::<f64>())
-        })?;
-        Ok(panels.into_iter().sum::<f64>() / self.tokens.max(1) as f64)
-    }
-
     /// The whole symmetric matrix, row-major.
     #[must_use]
     pub fn sums(&self) -> Vec<f64> {
@@ -199,26 +115,24 @@ impl Hessian {
         sums
     }
 
-    /// The lower triangle with what is held back.
+    /// The lower triangle with the tokens that are held back: none, as tokens are only taken in by `observe`.
+    #[cfg(not(feature = "gptq"))]
     fn whole_triangle(&self) -> std::borrow::Cow<'_, [f64]> {
-        if self.pending.is_empty() {
-            return (&self.sums).into();
-        }
-        let mut sums = self.sums.clone();
-        add_lower(&mut sums, self.size, &self.pending);
-        sums.into()
+        (&self.sums).into()
     }
 
     /// Some channels, in another order.
+    #[cfg_attr(not(feature = "gptq"), allow(dead_code))] // solvers ask for it
     pub(crate) fn permuted(&self, perm: &[usize]) -> Self {
         let sums = self.whole_triangle();
         let entry = |a: usize, b: usize| sums[a.max(b) * self.size + a.min(b)];
         let permuted = perm.iter().flat_map(|&a| perm.iter().map(move |&b| (a, b)));
         let sums = permuted.map(|(a, b)| entry(a, b)).collect();
-        Self { size: perm.len(), tokens: self.tokens, sums, pending: Vec::new() }
+        Self::of(perm.len(), self.tokens, sums)
     }
 
     /// Of some channels only.
+    #[cfg_attr(not(feature = "gptq"), allow(dead_code))] // solvers ask for it
     pub(crate) fn part(&self, channels: core::ops::Range<usize>) -> Self {
         let all: Vec<usize> = channels.collect();
         self.permuted(&all)
@@ -236,12 +150,5 @@ impl Hessian {
             }
         }
         blocks
-    }
-}
-
-/// Adds X^T X of some tokens to the lower triangle of `sums`.
-fn add_lower(sums: &mut [f64], n: usize, tokens: &[f32]) {
-    if !tokens.is_empty() {
-        products::add(sums, (tokens, n), (tokens, n), Entries::Lower);
     }
 }

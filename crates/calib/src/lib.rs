@@ -7,9 +7,11 @@ pub mod awq;
 mod band;
 mod bias;
 mod codes;
+#[cfg(feature = "gptq")]
 mod drift;
 mod error;
 pub mod fold;
+#[cfg(feature = "gptq")]
 mod gptq;
 mod hadamard;
 mod hessian;
@@ -20,6 +22,7 @@ pub mod outliers;
 mod output_error;
 mod parallel;
 mod pass;
+#[cfg(feature = "gptq")]
 mod products;
 mod quantizer;
 mod recipe;
@@ -35,8 +38,12 @@ mod zero_block;
 
 pub use arithmetic::{Arithmetic, Quotient, Ties, ZeroSign, round_slice};
 pub use bias::bias_correction;
+#[cfg(feature = "gptq")]
+#[cfg_attr(docsrs, doc(cfg(feature = "gptq")))]
 pub use drift::{Drift, Regression};
 pub use error::Error;
+#[cfg(feature = "gptq")]
+#[cfg_attr(docsrs, doc(cfg(feature = "gptq")))]
 pub use gptq::{Damping, Gptq, Groups, Loss, Order, Solved, Weighing};
 pub use hadamard::{Rotation, absorb_norm};
 pub use hessian::Hessian;

@@ -23,6 +23,6 @@ pub use lowbit_calib::{Recipe, ScaleRule, TokenScale, quantize_tokens};
 pub use lowbit_kernels::Kernels;
 
 /// The README of the repository, whose example is held to its word.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "checkpoint"))]
 #[doc = include_str!("../../../README.md")]
 struct RepositoryReadme;

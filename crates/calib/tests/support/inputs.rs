@@ -25,6 +25,7 @@ pub fn correlated(seed: u64, tokens: usize, channels: usize) -> Vec<f32> {
 }
 
 /// The Hessian of such activations.
+#[cfg(feature = "gptq")]
 pub fn hessian(seed: u64, tokens: usize, channels: usize) -> Hessian {
     let mut hessian = Hessian::new(channels);
     hessian.observe(&correlated(seed, tokens, channels)).unwrap();
