@@ -1,11 +1,9 @@
 //! The kernels of one SIMD level behind one type; lengths are checked here and nowhere below.
 
+use crate::decode::{self, AsBf16, AsF16, AsF32, STREAMS, Streamed};
 use crate::level::Level;
-use crate::output::{AsBf16, AsF16, AsF32};
 use crate::widen::Half;
 use crate::{Blocks, Element, reference, slices};
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
-use crate::{output::Streamed, stream};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -205,12 +203,10 @@ impl Kernels {
         blocks.check(out.len());
         match self.0 {
             None => reference::decode(e, codes, blocks, out),
-            #[cfg(all(feature = "streaming", target_arch = "x86_64"))]
-            Some(level) => stream::scope(|stream| {
+            Some(level) if STREAMS => decode::scope(|stream| {
                 let stream = Streamed(stream);
                 slices::decode(e, codes, blocks, out, stream, |chunks| level.decode_streaming(e, chunks));
             }),
-            #[cfg(not(all(feature = "streaming", target_arch = "x86_64")))]
             Some(level) => {
                 slices::decode(e, codes, blocks, out, AsF32, |chunks| level.decode(e, chunks));
             }

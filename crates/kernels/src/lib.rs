@@ -7,27 +7,21 @@ extern crate std;
 
 mod absmax;
 mod blocks;
-mod chunks;
+mod codecs;
 mod codes;
 mod decode;
+mod dispatch;
 mod distances;
 mod element;
 mod encode;
-mod int;
 mod kernels;
 mod lanes;
 mod level;
-mod minifloat;
-mod output;
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-mod planes;
+mod levels;
 mod product;
 mod reference;
 mod scales;
 mod slices;
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
-mod stream;
-mod table;
 mod widen;
 
 pub use blocks::Blocks;

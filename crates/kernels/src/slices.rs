@@ -2,7 +2,7 @@
 //!
 //! So the kernels have no second loop for the end, and this code is compiled once, not once per level.
 
-use crate::chunks::Chunks;
+use crate::decode::Chunks;
 use crate::lanes::{CHUNK, LANES};
 use crate::level::Level;
 use crate::widen::Half;

@@ -24,7 +24,7 @@ pub(crate) fn absmax<L: Lanes>(l: L, x: &[f32], block: usize, out: &mut [f32]) {
         // Code of its own for the block lengths of NVFP4, the MX formats and NF4 pays.
         16 => apart!(l, short::<_, 16>(l, x, out)),
         32 => apart!(l, short::<_, 32>(l, x, out)),
-        64 if !l.is_compact() => apart!(l, short::<_, 64>(l, x, out)),
+        64 if !L::COMPACT => apart!(l, short::<_, 64>(l, x, out)),
         _ => apart!(l, reduce(l, x, block, Magnitude, [out])),
     }
 }

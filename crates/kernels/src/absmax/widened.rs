@@ -5,7 +5,7 @@ use crate::lanes::{LANES, Lanes, apart};
 use crate::widen::{Half, PAIR};
 
 /// Halves to f32, and `max |x|` of each block, of one vector or of whole pairs: what is widened is looked at before it is stored.
-/// Leaves the last few of short blocks and a block that is not whole, and returns how many it has done.
+/// Leaves the last few of short blocks and a block that is not whole, and returns how many it has done: none where code would be large.
 #[inline(always)]
 pub(crate) fn widened<L: Lanes>(
     l: L,
@@ -15,6 +15,9 @@ pub(crate) fn widened<L: Lanes>(
     wide: &mut [f32],
     out: &mut [f32],
 ) -> usize {
+    if L::COMPACT {
+        return 0;
+    }
     let group = match block {
         // The lengths that have code of their own in `absmax`, too.
         16 | 32 => 16 * block,

@@ -3,7 +3,7 @@
 //! Weights are unsigned bytes, a value less the least one or so, since that is what instruction sets multiply with signed
 //! ones; what the offset adds is taken away from the sums.
 
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
 mod bytes;
 #[cfg(all(
     feature = "std",
@@ -16,16 +16,16 @@ mod bytes;
 ))]
 mod simd;
 mod wide;
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
+#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
 mod x86;
 
 use super::digits::DIGITS;
 use super::exact::{Exact, LOW};
 use super::fine::Tables;
 use crate::Element;
-use crate::decode::Decoder;
+use crate::codecs::Decoder;
+use crate::codecs::table::NibbleDecoder;
 use crate::lanes::{CHUNK, LANES, Lanes};
-use crate::table::NibbleDecoder;
 use core::ops::Add;
 use lowbit_scalar::Specials;
 

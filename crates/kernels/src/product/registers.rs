@@ -10,7 +10,7 @@ use super::Rows;
 use super::lanes::{SumLanes, WithDecoder};
 use super::later::Later;
 use crate::Blocks;
-use crate::decode::{Affine, Decoder};
+use crate::codecs::{Affine, Decoder};
 use crate::lanes::{CHUNK, LANES};
 use crate::level::Level;
 use core::ops::Range;

@@ -15,7 +15,7 @@ use super::plan::Plan;
 use super::scales::{Room, Which};
 use super::sums::up_to;
 use super::{Rows, Scales};
-use crate::decode::Decoder;
+use crate::codecs::Decoder;
 use crate::lanes::{CHUNK, LANES};
 use crate::level::Level;
 

@@ -1,9 +1,8 @@
 //! Decoded weights on their way to a product: a tile that stays in the first cache.
 
-use crate::chunks::Chunks;
+use crate::decode::{AsF32, Chunks};
 use crate::lanes::CHUNK;
 use crate::level::Level;
-use crate::output::AsF32;
 use crate::{Blocks, Element};
 
 /// Values of a tile.

@@ -1,11 +1,12 @@
 //! Integers of 8 bits as f32 by the conversions of x86: two operations for a vector, one of which loads.
 
 use crate::Element;
-use crate::decode::Decoder;
-use crate::lanes::{CHUNK, LANES, Simd};
+use crate::codecs::Decoder;
+use crate::lanes::{CHUNK, LANES};
+use crate::levels::simd::{Instructions, Simd};
 use fearless_simd::kernel;
 use fearless_simd::prelude::*;
-use fearless_simd::{Simd as Token, f32x16, i32x8, i32x16, u8x16};
+use fearless_simd::{f32x16, i32x8, i32x16, u8x16};
 
 #[cfg(target_arch = "x86")]
 use core::arch::x86::*;
@@ -14,12 +15,12 @@ use core::arch::x86_64::*;
 
 /// Two's complement, or no sign: codes to their values.
 #[derive(Clone, Copy)]
-pub(super) struct ByteDecoder<S: Token> {
+pub(super) struct ByteDecoder<S: Instructions> {
     /// The bits that are left of a code whose sign was extended.
     mask: i32x16<S>,
 }
 
-impl<S: Token> ByteDecoder<S> {
+impl<S: Instructions> ByteDecoder<S> {
     #[inline(always)]
     pub(super) fn new(l: Simd<S>, e: Element) -> Self {
         let unsigned = matches!(e, Element::Uint { .. });
@@ -41,7 +42,7 @@ impl<S: Token> ByteDecoder<S> {
     }
 }
 
-impl<S: Token> Decoder<Simd<S>> for ByteDecoder<S> {
+impl<S: Instructions> Decoder<Simd<S>> for ByteDecoder<S> {
     #[inline(always)]
     fn bytes(self) -> usize {
         CHUNK

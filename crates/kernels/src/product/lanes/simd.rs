@@ -1,31 +1,34 @@
 //! Sums by the lanes of a `fearless_simd` token; what AVX2 and AVX-512 do better is in [`x86`](super::x86).
 
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
 use super::bytes::ByteDecoder;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
 use super::parts_to_f32;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
 use super::x86::{avx2, avx512};
 use super::{SumLanes, WithDecoder, pairs, words};
 use crate::Element;
-#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-use crate::int::IntDecoder;
-use crate::lanes::{CHUNK, LANES, Lanes, Simd, apart};
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use crate::lanes::{FNUZ, HalfDecoder, PlaneDecoder, SIGNED};
-use crate::minifloat::{Layout, MinifloatDecoder};
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use crate::planes::Planes;
+#[cfg(not(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64"))))]
+use crate::codecs::int::IntDecoder;
+use crate::codecs::minifloat::{Layout, MinifloatDecoder};
+use crate::codecs::table::NibbleDecoder;
+use crate::lanes::{CHUNK, LANES, Lanes, apart};
+use crate::levels::simd::{Instructions, Simd};
+#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
+use crate::levels::{
+    avx2::HalfDecoder,
+    avx512::{FNUZ, PlaneDecoder, Planes, SIGNED},
+};
+#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
 use crate::product::digits::{DIGIT, DIGITS};
 use crate::product::exact::one;
 use crate::product::fine::{Tables, by_table};
-use crate::table::NibbleDecoder;
 use fearless_simd::prelude::*;
-use fearless_simd::{Simd as Token, f32x16, i8x64, i16x32, i32x16, u8x16, u8x64, u16x32};
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
 use fearless_simd::{f32x8, u8x32};
+use fearless_simd::{f32x16, i8x64, i16x32, i32x16, u8x16, u8x64, u16x32};
 
-impl<S: Token> SumLanes for Simd<S> {
+impl<S: Instructions> SumLanes for Simd<S> {
     /// AVX2, AVX-512 and NEON. SSE4.2 is to be small.
     const UNROLLED: bool = size_of::<S::f32s>() > 16 || cfg!(target_arch = "aarch64");
     const WIDENS: bool = cfg!(any(target_arch = "x86", target_arch = "x86_64")) && Self::UNROLLED;
@@ -61,7 +64,7 @@ impl<S: Token> SumLanes for Simd<S> {
         let codes = self.load_bytes(codes);
         let words: u16x32<S> = codes.bitcast();
         let high: u8x64<S> = (words >> 4).bitcast();
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         if let Some(token) = self.0.level().as_avx512() {
             // The index has 6 bits; the table is there four times, so that the upper two do not matter.
             let (low, high) = (
@@ -77,7 +80,7 @@ impl<S: Token> SumLanes for Simd<S> {
     fn dot_halves(self, [low, high]: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I {
         let [x_low, x_high] = x.as_chunks::<CHUNK>().0 else { unreachable!() };
         let (x_low, x_high) = (i8x64::load_array_ref(self.0, x_low), i8x64::load_array_ref(self.0, x_high));
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         {
             if let Some(token) = self.0.level().as_avx512() {
                 return avx512::dot_halves(token, low.into(), high.into(), x_low.into(), x_high.into())
@@ -103,7 +106,7 @@ impl<S: Token> SumLanes for Simd<S> {
     fn dot_digits(self, [d0, d1, d2, d3]: Self::DigitWeights, x: &[i8; 2 * CHUNK]) -> [Self::I; 2] {
         [self.dot_pair(d3, d2, x), self.dot_pair(d1, d0, x)]
     }
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
     #[inline(always)]
     fn parts_to_f32(self, high: Self::I, low: Self::I) -> Self::F {
         if let Some(token) = self.0.level().as_avx512() {
@@ -111,7 +114,7 @@ impl<S: Token> SumLanes for Simd<S> {
         }
         parts_to_f32(self, high, low)
     }
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
     #[inline(always)]
     fn pick(self, from: &[f32; LANES / 2], index: Self::U) -> Self::F {
         let from = f32x8::load_array_ref(self.0, from);
@@ -135,7 +138,7 @@ impl<S: Token> SumLanes for Simd<S> {
     #[inline(always)]
     fn fine_tables(self, tables: &Tables) -> Self::Fine {
         let mut all = [u8x64::splat(self.0, 0); 6];
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         if self.0.level().as_avx512().is_some() {
             for (plane, halves) in tables.planes.iter().zip(all.as_chunks_mut().0) {
                 let [low, high] = plane.as_chunks::<CHUNK>().0 else { unreachable!() };
@@ -151,7 +154,7 @@ impl<S: Token> SumLanes for Simd<S> {
     #[inline(always)]
     fn fine_weights(self, tables: Self::Fine, codes: &[u8; CHUNK]) -> Self::FineWeights {
         let codes = self.load_bytes(codes);
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         if let Some(token) = self.0.level().as_avx512() {
             let mut weights = [codes; 4];
             for i in 0..3 {
@@ -172,7 +175,7 @@ impl<S: Token> SumLanes for Simd<S> {
     }
     #[inline(always)]
     fn fine_nan(self, [_, _, highest, codes]: Self::FineWeights) -> Self::B {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         if self.0.level().as_avx512().is_some() {
             return highest;
         }
@@ -181,7 +184,7 @@ impl<S: Token> SumLanes for Simd<S> {
     }
     #[inline(always)]
     fn fine_dot(self, weights: Self::FineWeights, x: &[i8; CHUNK]) -> Self::I {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         {
             let [a, b, c, codes] = weights;
             let x = i8x64::load_array_ref(self.0, x);
@@ -213,7 +216,7 @@ impl<S: Token> SumLanes for Simd<S> {
     }
     #[inline(always)]
     fn scales_e4m3(self, codes: &[u8; LANES]) -> Self::F {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         {
             let codes = u8x16::load_array_ref(self.0, codes);
             if let Some(token) = self.0.level().as_avx512() {
@@ -228,7 +231,7 @@ impl<S: Token> SumLanes for Simd<S> {
     }
     #[inline(always)]
     fn scales_f16(self, bytes: &[u8; 2 * LANES]) -> Self::F {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         if let Some(token) = self.0.level().as_avx512() {
             let bytes = u8x32::load_array_ref(self.0, bytes);
             return avx512::scales_f16(token, bytes.into()).simd_into(self.0);
@@ -238,7 +241,7 @@ impl<S: Token> SumLanes for Simd<S> {
     #[inline(always)]
     fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I {
         let x = i8x64::load_array_ref(self.0, x);
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         {
             if let Some(token) = self.0.level().as_avx512() {
                 return avx512::dot(token, weights.into(), x.into()).simd_into(self.0);
@@ -256,7 +259,7 @@ impl<S: Token> SumLanes for Simd<S> {
 
     #[inline(always)]
     fn sum_neighbours<const N: usize>(self, mut x: [Self::I; N]) -> Self::I {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         if let Some(token) = self.0.level().as_avx512() {
             // Within 128 bits first, which takes no index; what is out of order after that is put right at the end.
             let mut left = N;
@@ -300,13 +303,13 @@ impl<S: Token> SumLanes for Simd<S> {
             return apart!(self, then.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e)));
         }
         let Some(format) = e.float_format() else {
-            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
             return apart!(self, then.with::<CHUNK>(self, ByteDecoder::new(self, e)));
-            #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+            #[cfg(not(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64"))))]
             return apart!(self, then.with::<CHUNK>(self, IntDecoder::new(self, e)));
         };
         let layout = Layout::of(format);
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         if let Some(token) = self.0.level().as_avx512() {
             let planes = Planes::of(e).unwrap();
             if T::FNUZ && planes.fnuz {
@@ -323,15 +326,15 @@ impl<S: Token> SumLanes for Simd<S> {
     }
 }
 
-one!([<S: Token>] Simd<S>, i32x16<S>);
+one!([<S: Instructions>] Simd<S>, i32x16<S>);
 
-impl<S: Token> Simd<S> {
+impl<S: Instructions> Simd<S> {
     /// Two rounds of sums of neighbours; AVX-512 has those within 128 bits first.
     #[inline(always)]
     fn add_rounds<const WITHIN: bool>(self, mut x: [f32x16<S>; 4]) -> f32x16<S> {
         for left in [2, 1] {
             for i in 0..left {
-                #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+                #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
                 if let Some(token) = self.0.level().as_avx512() {
                     let (a, b) = (x[2 * i].into(), x[2 * i + 1].into());
                     let sum =
@@ -349,7 +352,7 @@ impl<S: Token> Simd<S> {
     /// Sums of 8 products of two digits, the first of which counts 2^7 times as much.
     #[inline(always)]
     fn dot_pair(self, above: [u8x64<S>; 2], below: [u8x64<S>; 2], x: &[i8; 2 * CHUNK]) -> i32x16<S> {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
         {
             let [x_low, x_high] = x.as_chunks::<CHUNK>().0 else { unreachable!() };
             let (x_low, x_high) =

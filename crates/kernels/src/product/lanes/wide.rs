@@ -1,7 +1,8 @@
 //! Sums by plain loops over arrays, which the compiler vectorises for the target.
 
 use super::SumLanes;
-use crate::lanes::{CHUNK, LANES, Wide};
+use crate::lanes::{CHUNK, LANES};
+use crate::levels::wide::Wide;
 use crate::product::digits::{self, DIGITS};
 use crate::product::exact::one;
 use crate::product::fine::{Tables, by_table};

@@ -1,12 +1,13 @@
 //! The kernel that makes f32 of stored scales.
 
 use super::{Factor, ScaleType};
+use crate::decode::Decode;
 use crate::lanes::{CHUNK, LANES, LINE, Lanes, apart};
 use crate::widen;
 
 /// Whole chunks of stored scales to f32. What is read `later` is asked for.
 #[inline(always)]
-pub(crate) fn widen_stored<L: Lanes>(
+pub(crate) fn widen_stored<L: Decode>(
     l: L,
     kind: ScaleType,
     factor: Factor,

@@ -1,21 +1,19 @@
 //! Encoding with AVX2: what takes fewer instructions here than in the portable operations.
 //!
 //! ```text
-//! vpackssdw, vpacksswb   four vectors of eight to thirty-two bytes; signs survive, whatever is below them
 //! vpshufb                sixteen codes of E2M1 by quarter of binade; 0 for what is below the first
 //! vpermps                the next of up to eight cuts, by what the comparisons so far have said
 //! ```
-//!
-//! Packing works within 128 bits: the first half of 32 bytes holds the lower four lanes of each of four vectors, the second half the
-//! upper ones. One vpermd at the end of all byte operations restores the order.
 
-use super::Simd;
+use super::lanes::{join_bytes, pack, packed};
 use crate::Element;
-use crate::encode::Encoder;
-use crate::minifloat::Layout;
+use crate::codecs::Encoder;
+use crate::codecs::minifloat::Layout;
+use crate::encode::{Chunks, Encode, by_family};
+use crate::levels::simd::Simd;
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx2;
-use fearless_simd::{Simd as Token, f32x8, f32x16, u8x32, u8x64, u32x4, u32x8, u32x16};
+use fearless_simd::{f32x8, f32x16, u8x32, u8x64, u32x4, u32x8, u32x16};
 use lowbit_scalar::{Fp4, Nf4};
 
 #[cfg(target_arch = "x86")]
@@ -23,81 +21,16 @@ use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::*;
 
-fearless_simd::kernel! {
-    /// Each lane is below 256.
+impl Encode for Simd<Avx2> {
     #[inline(always)]
-    fn pack(avx2: Avx2, x: [__m256i; 4]) -> __m256i {
-        _mm256_packus_epi16(_mm256_packus_epi32(x[0], x[1]), _mm256_packus_epi32(x[2], x[3]))
+    fn encode(self, e: Element, chunks: Chunks<'_>) {
+        match (e, e.float_format()) {
+            (Element::E2m1, _) => chunks.encode(self, e, E2m1Encoder(self.0)),
+            (Element::Nf4 | Element::Fp4, _) => chunks.encode(self, e, SearchEncoder::new(self.0, e)),
+            (_, Some(format)) => chunks.encode(self, e, FloatEncoder::new(self.0, Layout::of(format))),
+            (_, None) => by_family(self, e, chunks),
+        }
     }
-}
-
-fearless_simd::kernel! {
-    #[inline(always)]
-    fn unpacked_order(avx2: Avx2, x: __m256i) -> __m256i {
-        _mm256_permutevar8x32_epi32(x, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
-    }
-}
-
-/// Lanes below 256 to bytes, in the order in which packing leaves them.
-#[inline(always)]
-pub(super) fn bytes<S: Token>(l: Simd<S>, avx2: Avx2, [a, b, c, d]: [u32x16<S>; 4]) -> u8x64<S> {
-    let ((a, b), (c, d)) = ((a.split(), b.split()), (c.split(), d.split()));
-    join(
-        l,
-        pack(avx2, [a.0.into(), a.1.into(), b.0.into(), b.1.into()]),
-        pack(avx2, [c.0.into(), c.1.into(), d.0.into(), d.1.into()]),
-    )
-}
-
-/// From the order in which packing leaves bytes to that of the lanes.
-#[inline(always)]
-pub(super) fn in_order<S: Token>(l: Simd<S>, avx2: Avx2, x: u8x64<S>) -> u8x64<S> {
-    let (low, high) = x.split();
-    join(l, unpacked_order(avx2, low.into()), unpacked_order(avx2, high.into()))
-}
-
-#[inline(always)]
-fn join<S: Token>(l: Simd<S>, low: __m256i, high: __m256i) -> u8x64<S> {
-    let (low, high): (u8x32<S>, u8x32<S>) = (low.simd_into(l.0), high.simd_into(l.0));
-    low.combine(high)
-}
-
-fearless_simd::kernel! {
-    #[inline(always)]
-    fn pairs_nan(avx2: Avx2, x: [__m256; 4]) -> __m256 {
-        _mm256_or_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(x[0], x[1]), _mm256_cmp_ps::<_CMP_UNORD_Q>(x[2], x[3]))
-    }
-}
-
-fearless_simd::kernel! {
-    #[inline(always)]
-    fn any_set(avx2: Avx2, a: __m256, b: __m256) -> bool {
-        _mm256_movemask_ps(_mm256_or_ps(a, b)) != 0
-    }
-}
-
-/// Asks two vectors at once.
-#[inline(always)]
-pub(super) fn any_nan<S: Token>(avx2: Avx2, [a, b, c, d]: [f32x16<S>; 4]) -> bool {
-    let ((a, b), (c, d)) = ((a.split(), b.split()), (c.split(), d.split()));
-    let first = pairs_nan(avx2, [a.0.into(), a.1.into(), b.0.into(), b.1.into()]);
-    any_set(avx2, first, pairs_nan(avx2, [c.0.into(), c.1.into(), d.0.into(), d.1.into()]))
-}
-
-fearless_simd::kernel! {
-    #[inline(always)]
-    fn nibbles(avx2: Avx2, low: __m256i, high: __m256i) -> __m256i {
-        let sixteen = _mm256_set1_epi16(0x1001);
-        let (low, high) = (_mm256_maddubs_epi16(low, sixteen), _mm256_maddubs_epi16(high, sixteen));
-        _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(low, high))
-    }
-}
-
-/// Two bytes below 16 in one, the first in the low half.
-#[inline(always)]
-pub(super) fn join_nibbles<S: Token>(l: Simd<S>, avx2: Avx2, x: u8x64<S>) -> u8x32<S> {
-    let (low, high) = x.split();
-    nibbles(avx2, low.into(), high.into()).simd_into(l.0)
 }
 
 /// E2M1 by a table of the quarters of binades, as with AVX-512: one unit less where a tie goes down, and all ties begin a quarter.
@@ -106,14 +39,14 @@ pub(super) fn join_nibbles<S: Token>(l: Simd<S>, avx2: Avx2, x: u8x64<S>) -> u8x
 /// quarters of binade   0.25: 1 1 1 1      0.5: 1 1 2 2      1: 2 3 3 4      2: 4 5 5 6      4: 6 7 7 7
 /// ```
 #[derive(Clone, Copy)]
-pub(super) struct E2m1Encoder(pub(super) Avx2);
+struct E2m1Encoder(Avx2);
 
-impl<S: Token> Encoder<Simd<S>> for E2m1Encoder {
+impl Encoder<Simd<Avx2>> for E2m1Encoder {
     #[inline(always)]
-    fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
+    fn encode(self, l: Simd<Avx2>, [a, b, c, d]: [f32x16<Avx2>; 4]) -> u8x64<Avx2> {
         let ((a, b), (c, d)) = ((a.split(), b.split()), (c.split(), d.split()));
         let low = e2m1(self.0, [a.0.into(), a.1.into(), b.0.into(), b.1.into()]);
-        join(l, low, e2m1(self.0, [c.0.into(), c.1.into(), d.0.into(), d.1.into()]))
+        join_bytes(l.0, low, e2m1(self.0, [c.0.into(), c.1.into(), d.0.into(), d.1.into()]))
     }
 }
 
@@ -147,7 +80,7 @@ fearless_simd::kernel! {
 
 /// Minifloats of 6 and 8 bits as everywhere, but thirty-two values from beginning to end, for whose numbers there are registers, and signs by packing.
 #[derive(Clone, Copy)]
-pub(super) struct FloatEncoder {
+struct FloatEncoder {
     avx2: Avx2,
     clamp: __m256i,
     min_exponent: __m256i,
@@ -161,7 +94,7 @@ pub(super) struct FloatEncoder {
 
 impl FloatEncoder {
     #[inline(always)]
-    pub(super) fn new(avx2: Avx2, layout: Layout) -> Self {
+    fn new(avx2: Avx2, layout: Layout) -> Self {
         let count = |count: u32| u32x4::from_slice(avx2, &[count, 0, 0, 0]).into();
         let byte = |byte: u32| u8x32::splat(avx2, byte as u8).into();
         let (least, shift) = (layout.min_exponent(), layout.shift());
@@ -178,12 +111,12 @@ impl FloatEncoder {
     }
 
     #[inline(always)]
-    fn steps<S: Token>(self, x: f32x8<S>) -> __m256i {
+    fn steps(self, x: f32x8<Avx2>) -> __m256i {
         float_steps(self.avx2, x.into(), self.clamp, self.min_exponent, self.magic, self.shifts[0])
     }
 
     #[inline(always)]
-    fn half<S: Token>(self, a: f32x16<S>, b: f32x16<S>) -> __m256i {
+    fn half(self, a: f32x16<Avx2>, b: f32x16<Avx2>) -> __m256i {
         let ((a, b), (c, d)) = (a.split(), b.split());
         let steps = pack(self.avx2, [self.steps(a), self.steps(b), self.steps(c), self.steps(d)]);
         let signs = signs(self.avx2, [a.into(), b.into(), c.into(), d.into()]);
@@ -191,11 +124,11 @@ impl FloatEncoder {
     }
 }
 
-impl<S: Token> Encoder<Simd<S>> for FloatEncoder {
+impl Encoder<Simd<Avx2>> for FloatEncoder {
     #[inline(always)]
-    fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
+    fn encode(self, l: Simd<Avx2>, [a, b, c, d]: [f32x16<Avx2>; 4]) -> u8x64<Avx2> {
         let low = self.half(a, b);
-        join(l, low, self.half(c, d))
+        join_bytes(l.0, low, self.half(c, d))
     }
 }
 
@@ -240,7 +173,7 @@ fearless_simd::kernel! {
 
 /// NF4 and FP4 by comparing with the middle one of the cuts that are left, which is looked up by the outcomes so far.
 #[derive(Clone, Copy)]
-pub(super) struct SearchEncoder {
+struct SearchEncoder {
     avx2: Avx2,
     signed: bool,
     /// The cuts of the second, third and fourth comparison; the first of NF4 is apart.
@@ -263,7 +196,7 @@ static FP4: [[f32; 8]; 3] = [level(&Fp4::CUTS, 4), level(&Fp4::CUTS, 2), level(&
 
 impl SearchEncoder {
     #[inline(always)]
-    pub(super) fn new(avx2: Avx2, e: Element) -> Self {
+    fn new(avx2: Avx2, e: Element) -> Self {
         let signed = matches!(e, Element::Nf4);
         let [first, second, third] = if signed { &NF4 } else { &FP4 };
         let load = |cuts| f32x8::load_array_ref(avx2, cuts).into();
@@ -271,7 +204,7 @@ impl SearchEncoder {
     }
 
     #[inline(always)]
-    fn eight<S: Token>(self, l: Simd<S>, x: f32x8<S>) -> u32x8<S> {
+    fn eight(self, l: Simd<Avx2>, x: f32x8<Avx2>) -> u32x8<Avx2> {
         match self.signed {
             true => nf4(self.avx2, x.into(), self.cuts).simd_into(l.0),
             false => fp4(self.avx2, x.into(), self.cuts).simd_into(l.0),
@@ -279,17 +212,17 @@ impl SearchEncoder {
     }
 
     #[inline(always)]
-    fn sixteen<S: Token>(self, l: Simd<S>, x: f32x16<S>) -> u32x16<S> {
+    fn sixteen(self, l: Simd<Avx2>, x: f32x16<Avx2>) -> u32x16<Avx2> {
         let (low, high) = x.split();
         self.eight(l, low).combine(self.eight(l, high))
     }
 }
 
-impl<S: Token> Encoder<Simd<S>> for SearchEncoder {
+impl Encoder<Simd<Avx2>> for SearchEncoder {
     #[inline(always)]
-    fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
+    fn encode(self, l: Simd<Avx2>, [a, b, c, d]: [f32x16<Avx2>; 4]) -> u8x64<Avx2> {
         let codes = [self.sixteen(l, a), self.sixteen(l, b), self.sixteen(l, c), self.sixteen(l, d)];
-        bytes(l, self.avx2, codes)
+        packed(self.avx2, codes)
     }
 }
 

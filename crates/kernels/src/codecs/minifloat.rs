@@ -15,9 +15,8 @@
 //! where the field is 0, it adds one more and subtracts `2^emin` as a float, which is exact. There is no product with a
 //! subnormal f32 anywhere: those are slow on some machines and zero on others.
 
+use crate::codecs::{Decoder, Encoder};
 use crate::codes::unpack_lanes;
-use crate::decode::Decoder;
-use crate::encode::Encoder;
 use crate::lanes::{CHUNK, Lanes};
 use lowbit_scalar::{E4M3, FloatFormat, Specials};
 

@@ -2,8 +2,9 @@
 //!
 //! It needs no detection and no `std`. Byte operations are plain loops, which the compiler vectorises for the target.
 
-use super::{CHUNK, LANES, Lanes};
+use crate::codecs::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
 use crate::codes::close_gaps;
+use crate::lanes::{CHUNK, LANES, Lanes};
 use bytemuck::cast;
 use core::array::from_fn;
 use wide::{f32x16, i32x16, u32x16};
@@ -20,10 +21,8 @@ impl Lanes for Wide {
     type B = [u8; CHUNK];
     type Table = [f32; 16];
 
-    #[inline(always)]
-    fn is_compact(self) -> bool {
-        true
-    }
+    const COMPACT: bool = true;
+    const FOLDS: bool = true;
 
     /// Every CPU has the instructions; the function keeps the room that it needs out of what every level calls.
     #[inline(never)]
@@ -179,12 +178,17 @@ impl Lanes for Wide {
     }
 
     #[inline(always)]
-    fn table(self, values: &[f32; 16]) -> Self::Table {
-        *values
+    fn widen_f16(self, x: Self::U) -> Self::F {
+        MinifloatDecoder::new(self, Layout::F16).vector(self, x)
     }
     #[inline(always)]
-    fn folds(self) -> bool {
-        true
+    fn narrow_f16(self, x: Self::F) -> Self::U {
+        MinifloatEncoder::new(self, Layout::F16).f16(self, x)
+    }
+
+    #[inline(always)]
+    fn table(self, values: &[f32; 16]) -> Self::Table {
+        *values
     }
     #[inline(always)]
     fn fold(self, table: Self::Table, map: impl Fn(Self::F) -> Self::F) -> Self::Table {

@@ -5,9 +5,8 @@
 //! is its value.
 
 use crate::Element;
+use crate::codecs::{Decoder, Encoder};
 use crate::codes::unpack_lanes;
-use crate::decode::Decoder;
-use crate::encode::Encoder;
 use crate::lanes::{CHUNK, Lanes};
 use lowbit_scalar::MxInt8;
 

@@ -1,12 +1,28 @@
-//! `value = (value(code) - zero) * scale`: which decoder an element has.
+//! Codecs of elements in the operations of [`Lanes`]: one encoder and one decoder for each family of elements.
+//!
+//! ```text
+//! minifloat    exponent and mantissa, of any widths       rounded by the adder, decoded by shifts
+//! int          integers and MXINT8                        rounded by the adder, decoded by the low bits of 2^23
+//! table        up to 16 values: NF4, FP4, any 4 bits      encoded by comparing with cuts, decoded by lookup
+//! ```
 
-use crate::Element;
-use crate::chunks::Chunks;
-use crate::int::IntDecoder;
+pub(crate) mod int;
+pub(crate) mod minifloat;
+pub(crate) mod table;
+
+use crate::codes::pack;
 use crate::lanes::{CHUNK, Lanes};
-use crate::minifloat::{Layout, MinifloatDecoder};
-use crate::output::Output;
-use crate::table::NibbleDecoder;
+
+/// What a family of elements adds: the quotients of a chunk to its codes, one a byte, in the level's own order of bytes.
+pub(crate) trait Encoder<L: Lanes>: Copy {
+    /// What becomes of a NaN does not matter.
+    fn encode(self, l: L, x: [L::F; 4]) -> L::B;
+    /// Writes codes of `bits` bits as [`pack`] does.
+    #[inline(always)]
+    fn write(self, l: L, bits: u32, codes: L::B, out: &mut [u8]) {
+        pack(l, bits, l.in_order(codes), out);
+    }
+}
 
 /// What a family of elements adds: the packed codes of a chunk to four vectors of values.
 pub(crate) trait Decoder<L: Lanes>: Copy {
@@ -78,21 +94,5 @@ impl<L: Lanes> Affine<L> {
     pub(crate) fn has_nan(self, l: L) -> bool {
         let zero = self.zero.unwrap_or(self.scale);
         l.any_nan([self.scale, zero, self.scale, zero])
-    }
-}
-
-/// Decodes chunks by the family of the element.
-#[inline(always)]
-pub(crate) fn decode<L: Lanes, T, O: Output<L, T>>(l: L, e: Element, chunks: Chunks<'_, T, O>) {
-    let (bits, format) = (e.bits(), e.float_format());
-    if bits == 4 {
-        return chunks.decode(l, NibbleDecoder::new(l, e));
-    }
-    let is_byte = bits == 8 && format.is_none();
-    let chunks = if is_byte { Some(chunks) } else { l.decode_natively(e, chunks) };
-    let Some(chunks) = chunks else { return };
-    match format {
-        Some(format) => chunks.decode(l, MinifloatDecoder::new(l, Layout::of(format))),
-        None => chunks.decode(l, IntDecoder::new(l, e)),
     }
 }

@@ -9,24 +9,10 @@
 //! Encoders may take a NaN for a number, whatever comes out: each chunk is asked once whether it holds one, and the few that do
 //! get the codes of their NaNs put right.
 
-use crate::codes::pack;
-use crate::int::IntEncoder;
+use crate::codecs::Encoder;
 use crate::lanes::{CHUNK, LANES, LINE, Lanes, apart};
-use crate::minifloat::{Layout, MinifloatEncoder};
 use crate::scales::{Scales, TILE};
-use crate::table::TableEncoder;
 use crate::{Blocks, Element};
-
-/// What a family of elements adds: the quotients of a chunk to its codes, one a byte, in the level's own order of bytes.
-pub(crate) trait Encoder<L: Lanes>: Copy {
-    /// What becomes of a NaN does not matter.
-    fn encode(self, l: L, x: [L::F; 4]) -> L::B;
-    /// Writes codes of `bits` bits as [`pack`] does.
-    #[inline(always)]
-    fn write(self, l: L, bits: u32, codes: L::B, out: &mut [u8]) {
-        pack(l, bits, l.in_order(codes), out);
-    }
-}
 
 /// Chunks to encode, of which the first begins with value `at` of the blocks; `codes` is `8 * e.bits()` bytes per chunk.
 pub(crate) struct Chunks<'a> {
@@ -36,16 +22,6 @@ pub(crate) struct Chunks<'a> {
     pub(crate) codes: &'a mut [u8],
     /// What to bring into the cache meanwhile.
     pub(crate) next: &'a [u8],
-}
-
-#[inline(always)]
-pub(crate) fn encode<L: Lanes>(l: L, e: Element, chunks: Chunks<'_>) {
-    let Some(chunks) = l.encode_natively(e, chunks) else { return };
-    match e.float_format() {
-        Some(format) => chunks.encode(l, e, MinifloatEncoder::new(l, Layout::of(format))),
-        None if matches!(e, Element::Nf4 | Element::Fp4) => chunks.encode(l, e, TableEncoder::new(e)),
-        None => chunks.encode(l, e, IntEncoder::new(l, e)),
-    }
 }
 
 impl Chunks<'_> {
@@ -66,7 +42,7 @@ impl Chunks<'_> {
             _ => return apart!(l, tiles(l, one, x, Scales::starting(of_all, at), codes)),
         };
         match per_chunk {
-            _ if l.is_compact() => apart!(l, runs(l, one, x, per_chunk, run, blocks, codes, ahead)),
+            _ if L::COMPACT => apart!(l, runs(l, one, x, per_chunk, run, blocks, codes, ahead)),
             4 => apart!(l, short::<_, 4>(l, one, x, blocks, codes, ahead)),
             2 => apart!(l, short::<_, 2>(l, one, x, blocks, codes, ahead)),
             _ => apart!(l, runs(l, one, x, 1, run, blocks, codes, ahead)),

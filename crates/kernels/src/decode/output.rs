@@ -1,9 +1,8 @@
 //! What decoded values are written as: f32, f16 or bf16, the last two rounded to nearest even.
 
-use crate::decode::{Affine, Decoder};
+use super::stream::Stream;
+use crate::codecs::{Affine, Decoder};
 use crate::lanes::{CHUNK, LANES, Lanes};
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
-use crate::stream::Stream;
 
 /// Writes values as `T`.
 pub(crate) trait Output<L: Lanes, T>: Copy {
@@ -55,7 +54,6 @@ fn each<L: Lanes, T>(
 pub(crate) struct AsF32;
 
 /// As they are, past the caches.
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 #[derive(Clone, Copy)]
 pub(crate) struct Streamed(pub(crate) Stream);
 
@@ -79,7 +77,6 @@ impl<L: Lanes> Output<L, f32> for AsF32 {
     }
 }
 
-#[cfg(all(feature = "streaming", target_arch = "x86_64"))]
 impl<L: Lanes> Output<L, f32> for Streamed {
     #[inline(always)]
     fn store(self, l: L, values: [L::F; 4], out: &mut [f32; CHUNK]) {

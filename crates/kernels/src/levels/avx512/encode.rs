@@ -1,18 +1,19 @@
 //! Encoding with AVX-512: what takes one instruction here and several elsewhere.
 //!
 //! ```text
-//! vpermi2b       one byte of each lane of two vectors, in order
-//! vcmpunordps    two vectors at once are asked for NaN
 //! vpermb         sixty-four bytes looked up in sixty-four
+//! vpermi2ps      thirty-two f32 by the low five bits of each index
 //! ```
 
-use super::avx512_narrow::upper_halves;
-use super::{Lanes, Simd};
+use super::lanes::{bytes_at, upper_halves};
 use crate::Element;
-use crate::encode::Encoder;
+use crate::codecs::Encoder;
+use crate::encode::{Chunks, Encode, by_family};
+use crate::lanes::Lanes;
+use crate::levels::simd::Simd;
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx512;
-use fearless_simd::{Simd as Token, f32x16, u8x32, u8x64};
+use fearless_simd::{f32x16, u8x32, u8x64};
 use lowbit_scalar::{Fp4, Nf4};
 
 #[cfg(target_arch = "x86")]
@@ -20,54 +21,14 @@ use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::*;
 
-fearless_simd::kernel! {
+impl Encode for Simd<Avx512> {
     #[inline(always)]
-    pub(super) fn any_nan(avx512: Avx512, x: [__m512; 4]) -> bool {
-        let first = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x[0], x[1]);
-        let last = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x[2], x[3]);
-        first | last != 0
-    }
-}
-
-/// Which bytes of two vectors make 32: the lowest of each lane.
-static LOWEST: [u8; 64] = {
-    let mut bytes = [0; 64];
-    let mut i = 0;
-    while i < 64 {
-        bytes[i] = 4 * (i as u8 % 32);
-        i += 1;
-    }
-    bytes
-};
-
-/// Eight bits of each lane from bit 0, or from one of bits 24 to 31 on.
-#[inline(always)]
-pub(super) fn bytes_at(avx512: Avx512, x: [__m512i; 4], bit: u32) -> __m512i {
-    let bytes = u8x64::load_array_ref(avx512, &LOWEST) + u8x64::splat(avx512, bit as u8 / 8);
-    shifted(avx512, joined(avx512, x, bytes.into()), bit % 8)
-}
-
-fearless_simd::kernel! {
-    #[inline(always)]
-    fn joined(avx512: Avx512, x: [__m512i; 4], bytes: __m512i) -> __m512i {
-        let low = _mm512_permutex2var_epi8(x[0], bytes, x[1]);
-        let high = _mm512_permutex2var_epi8(x[2], bytes, x[3]);
-        _mm512_inserti64x4::<1>(low, _mm512_castsi512_si256(high))
-    }
-}
-
-fearless_simd::kernel! {
-    /// Words: what comes from the byte above is beyond the highest bit.
-    #[inline(always)]
-    fn shifted(avx512: Avx512, x: __m512i, bits: u32) -> __m512i {
-        _mm512_srl_epi16(x, _mm_cvtsi32_si128(bits as i32))
-    }
-}
-
-fearless_simd::kernel! {
-    #[inline(always)]
-    pub(super) fn join_nibbles(avx512: Avx512, x: __m512i) -> __m256i {
-        _mm512_cvtepi16_epi8(_mm512_maddubs_epi16(x, _mm512_set1_epi16(0x1001)))
+    fn encode(self, e: Element, chunks: Chunks<'_>) {
+        match e {
+            Element::E2m1 => chunks.encode(self, e, E2m1Encoder(self.0)),
+            Element::Nf4 | Element::Fp4 => chunks.encode(self, e, CellEncoder::new(self.0, e)),
+            _ => by_family(self, e, chunks),
+        }
     }
 }
 
@@ -84,7 +45,7 @@ fearless_simd::kernel! {
 ///
 /// All of it but the division is done in the upper halves, in words of two vectors at once.
 #[derive(Clone, Copy)]
-pub(super) struct E2m1Encoder(pub(super) Avx512);
+struct E2m1Encoder(Avx512);
 
 /// The exponent and two bits of the mantissa of 0.25.
 const FIRST_QUARTER: u16 = (0.25f32.to_bits() >> 21) as u16;
@@ -101,10 +62,10 @@ static QUARTERS: [u8; 64] = {
     codes
 };
 
-impl<S: Token> Encoder<Simd<S>> for E2m1Encoder {
+impl Encoder<Simd<Avx512>> for E2m1Encoder {
     /// Words are packed within 128 bits.
     #[inline(always)]
-    fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
+    fn encode(self, l: Simd<Avx512>, [a, b, c, d]: [f32x16<Avx512>; 4]) -> u8x64<Avx512> {
         let (low, high) =
             (upper_quarters(self.0, a.into(), b.into()), upper_quarters(self.0, c.into(), d.into()));
         let quarters = u8x64::load_array_ref(self.0, &QUARTERS);
@@ -112,8 +73,8 @@ impl<S: Token> Encoder<Simd<S>> for E2m1Encoder {
     }
     /// Neighbours are neighbours in any order, so one permutation is enough for both.
     #[inline(always)]
-    fn write(self, l: Simd<S>, _: u32, codes: u8x64<S>, out: &mut [u8]) {
-        let joined: u8x32<S> = unpacked_nibbles(self.0, codes.into()).simd_into(l.0);
+    fn write(self, l: Simd<Avx512>, _: u32, codes: u8x64<Avx512>, out: &mut [u8]) {
+        let joined: u8x32<Avx512> = unpacked_nibbles(self.0, codes.into()).simd_into(l.0);
         joined.store_array(out.first_chunk_mut().unwrap());
     }
 }
@@ -171,7 +132,7 @@ fearless_simd::kernel! {
 /// byte    NF4: cell -15 … 15, + 32 past the cut, modulo 64        FP4: cell 0 … 15 of the magnitude, + 16 past the cut, + 32 below zero
 /// ```
 #[derive(Clone, Copy)]
-pub(super) struct CellEncoder {
+struct CellEncoder {
     avx512: Avx512,
     signed: bool,
     cells: &'static Cells,
@@ -223,19 +184,19 @@ static FP4: Cells = Cells::of(Element::Fp4, &Fp4::CUTS, false);
 
 impl CellEncoder {
     #[inline(always)]
-    pub(super) fn new(avx512: Avx512, e: Element) -> Self {
+    fn new(avx512: Avx512, e: Element) -> Self {
         let signed = matches!(e, Element::Nf4);
         Self { avx512, signed, cells: if signed { &NF4 } else { &FP4 } }
     }
 }
 
-impl<S: Token> Encoder<Simd<S>> for CellEncoder {
+impl Encoder<Simd<Avx512>> for CellEncoder {
     #[inline(always)]
-    fn encode(self, l: Simd<S>, [a, b, c, d]: [f32x16<S>; 4]) -> u8x64<S> {
+    fn encode(self, l: Simd<Avx512>, [a, b, c, d]: [f32x16<Avx512>; 4]) -> u8x64<Avx512> {
         let [low, high] = *self.cells.cuts.as_chunks().0 else { unreachable!() };
         let cuts = [l.load(&low).into(), l.load(&high).into()];
         let codes = l.load_bytes(&self.cells.codes).into();
-        let cell = |x: f32x16<S>| match self.signed {
+        let cell = |x: f32x16<Avx512>| match self.signed {
             true => signed_cell(self.avx512, x.into(), cuts),
             false => magnitude_cell(self.avx512, x.into(), cuts),
         };

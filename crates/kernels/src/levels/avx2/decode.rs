@@ -1,17 +1,16 @@
-//! What AVX2 with F16C does in fewer instructions than the portable operations.
-//!
-//! ```text
-//! vpermps      eight f32 by the low three bits of each index; the fourth bit of a nibble chooses between two of them
-//! vcvtph2ps    f16 to f32: a minifloat of up to five exponent bits is an f16 with another bias
-//! ```
+//! Decoding with AVX2 and F16C: a minifloat of up to five exponent bits is an f16 with another bias, and vcvtph2ps widens that.
 
-use super::{CHUNK, Lanes, Simd};
+use super::lanes::join;
+use crate::Element;
+use crate::codecs::minifloat::{Layout, MinifloatDecoder};
+use crate::codecs::{Affine, Decoder};
 use crate::codes::pad;
-use crate::decode::{Affine, Decoder};
-use crate::minifloat::{Layout, MinifloatDecoder};
+use crate::decode::{Chunks, Decode, Output, by_family};
+use crate::lanes::{CHUNK, Lanes};
+use crate::levels::simd::{Instructions, Simd};
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx2;
-use fearless_simd::{Simd as Token, f32x8, f32x16, u8x16, u8x32, u16x16, u32x4};
+use fearless_simd::{f32x16, u8x16, u8x32, u16x16, u32x4};
 use lowbit_scalar::{FloatFormat, Specials};
 
 #[cfg(target_arch = "x86")]
@@ -19,41 +18,21 @@ use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::*;
 
-fearless_simd::kernel! {
-    /// The value of each of eight nibbles, the low one of a byte first.
+impl Decode for Simd<Avx2> {
     #[inline(always)]
-    fn lookup_eight(avx2: Avx2, low: __m256, high: __m256, bytes: [u8; 4]) -> __m256 {
-        let codes = _mm256_set1_epi32(i32::from_le_bytes(bytes));
-        let index = _mm256_srlv_epi32(codes, _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
-        let choice = _mm256_sllv_epi32(codes, _mm256_setr_epi32(28, 24, 20, 16, 12, 8, 4, 0));
-        let (low, high) = (_mm256_permutevar8x32_ps(low, index), _mm256_permutevar8x32_ps(high, index));
-        _mm256_blendv_ps(low, high, _mm256_castsi256_ps(choice))
+    fn decode<T, O: Output<Self, T>>(self, e: Element, chunks: Chunks<'_, T, O>) {
+        let Some(format) = e.float_format() else { return by_family(self, e, chunks) };
+        match e.bits() {
+            6 => chunks.decode(self, HalfDecoder::<_, 6>::new(self, self.0, format, Layout::of(format))),
+            8 => chunks.decode(self, HalfDecoder::<_, 8>::new(self, self.0, format, Layout::of(format))),
+            _ => by_family(self, e, chunks),
+        }
     }
-}
-
-/// The value of each of 64 nibbles.
-#[inline(always)]
-pub(crate) fn lookup_nibbles<S: Token>(
-    l: Simd<S>,
-    avx2: Avx2,
-    table: f32x16<S>,
-    bytes: &[u8; 32],
-) -> [f32x16<S>; 4] {
-    let (low, high) = table.split();
-    let (low, high) = (low.into(), high.into());
-    let [a, b, c, d, e, f, g, h] = *bytes.as_chunks().0 else { unreachable!() };
-    [
-        join(l, lookup_eight(avx2, low, high, a), lookup_eight(avx2, low, high, b)),
-        join(l, lookup_eight(avx2, low, high, c), lookup_eight(avx2, low, high, d)),
-        join(l, lookup_eight(avx2, low, high, e), lookup_eight(avx2, low, high, f)),
-        join(l, lookup_eight(avx2, low, high, g), lookup_eight(avx2, low, high, h)),
-    ]
-}
-
-#[inline(always)]
-fn join<S: Token>(l: Simd<S>, low: __m256, high: __m256) -> f32x16<S> {
-    let (low, high): (f32x8<S>, f32x8<S>) = (low.simd_into(l.0), high.simd_into(l.0));
-    low.combine(high)
+    #[inline(always)]
+    fn decode_e4m3(self, codes: &[u8; CHUNK]) -> [f32x16<Avx2>; 4] {
+        let format = const { Element::E4m3.float_format().unwrap() };
+        HalfDecoder::<_, 8>::new(self, self.0, format, Layout::E4M3).decode(self, codes)
+    }
 }
 
 /// Minifloats of 6 and 8 bits by way of f16.
@@ -65,7 +44,7 @@ fn join<S: Token>(l: Simd<S>, low: __m256, high: __m256) -> f32x16<S> {
 ///
 /// Subnormal numbers need no care. Codes of NaN and infinity do, and where a chunk has one, it is decoded in the portable way.
 #[derive(Clone, Copy)]
-pub(crate) struct HalfDecoder<S: Token, const BITS: usize> {
+pub(crate) struct HalfDecoder<S: Instructions, const BITS: usize> {
     avx2: Avx2,
     /// By how many bits the exponent of f16 is longer.
     shift: __m128i,
@@ -77,7 +56,7 @@ pub(crate) struct HalfDecoder<S: Token, const BITS: usize> {
     portable: MinifloatDecoder<Simd<S>>,
 }
 
-impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
+impl<S: Instructions, const BITS: usize> HalfDecoder<S, BITS> {
     #[inline(always)]
     pub(crate) fn new(l: Simd<S>, avx2: Avx2, format: FloatFormat, layout: Layout) -> Self {
         let shift = 5 - format.exponent_bits;
@@ -103,13 +82,13 @@ impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
     }
 }
 
-impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
+impl<S: Instructions, const BITS: usize> HalfDecoder<S, BITS> {
     #[inline(always)]
     fn sixteen(self, l: Simd<S>, codes: &[u8], factor: f32x16<S>) -> f32x16<S> {
         let bytes = u8x16::load_array_ref(l.0, codes.first_chunk().unwrap()).into();
         let words = if BITS == 8 { top_bytes(self.avx2, bytes) } else { top_sixes(self.avx2, bytes) };
         let (low, high) = halves(self.avx2, words, self.shift, self.mask);
-        join(l, low, high) * factor
+        join(l.0, low, high) * factor
     }
 
     /// The values of a chunk as f16, widened, times a factor; none if one of them is not a number.
@@ -140,7 +119,7 @@ impl<S: Token, const BITS: usize> HalfDecoder<S, BITS> {
     }
 }
 
-impl<S: Token, const BITS: usize> Decoder<Simd<S>> for HalfDecoder<S, BITS> {
+impl<S: Instructions, const BITS: usize> Decoder<Simd<S>> for HalfDecoder<S, BITS> {
     #[inline(always)]
     fn bytes(self) -> usize {
         CHUNK / 8 * BITS
@@ -216,24 +195,5 @@ fearless_simd::kernel! {
     fn halves(avx2: Avx2, words: __m256i, shift: __m128i, mask: __m256i) -> (__m256, __m256) {
         let halves = _mm256_and_si256(_mm256_sra_epi16(words, shift), mask);
         (_mm256_cvtph_ps(_mm256_castsi256_si128(halves)), _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(halves)))
-    }
-}
-
-fearless_simd::kernel! {
-    /// f16 in the low half of each lane.
-    #[inline(always)]
-    pub(crate) fn widen_f16(avx2: Avx2, low: __m256i, high: __m256i) -> (__m256, __m256) {
-        let halves = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
-        (_mm256_cvtph_ps(_mm256_castsi256_si128(halves)), _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(halves)))
-    }
-}
-
-fearless_simd::kernel! {
-    #[inline(always)]
-    pub(crate) fn narrow_f16(avx2: Avx2, low: __m256, high: __m256) -> (__m256i, __m256i) {
-        (
-            _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(low)),
-            _mm256_cvtepu16_epi32(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(high)),
-        )
     }
 }

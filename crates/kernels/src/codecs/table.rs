@@ -2,8 +2,7 @@
 //! element of up to 4 bits decodes by looking its values up.
 
 use crate::Element;
-use crate::decode::{Affine, Decoder};
-use crate::encode::Encoder;
+use crate::codecs::{Affine, Decoder, Encoder};
 use crate::lanes::{CHUNK, Lanes};
 use lowbit_scalar::{Fp4, Nf4};
 
@@ -130,7 +129,7 @@ impl<L: Lanes> Decoder<L> for NibbleDecoder<L> {
     /// Zero point and scale are applied to the sixteen values, not to each that is looked up: the same operations.
     #[inline(always)]
     fn in_block(self, l: L, block: Affine<L>) -> impl Fn(&[u8]) -> [L::F; 4] {
-        let folds = l.folds();
+        let folds = L::FOLDS;
         let table = if folds { l.fold(self.table, |values| block.apply(values)) } else { self.table };
         #[inline(always)]
         move |codes| {
@@ -152,7 +151,7 @@ impl<L: Lanes> Decoder<L> for NibbleDecoder<L> {
         codes: &[u8],
         out: &mut [[u16; CHUNK]],
     ) -> bool {
-        if !l.folds() || block.has_nan(l) {
+        if !L::FOLDS || block.has_nan(l) {
             return false;
         }
         let table = l.fold(self.table, |values| narrow(block.apply(values)));

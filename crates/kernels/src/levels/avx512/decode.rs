@@ -1,48 +1,49 @@
-//! What AVX-512 does in one instruction where the portable operations take several.
+//! Decoding with AVX-512: codes of any width to values by looking up two bytes of each.
 //!
 //! ```text
-//! vpmultishiftqb   any eight bits of a qword to each of its bytes: codes of any width to their own bytes
-//! vpermps          sixteen f32 by the low four bits of each index: what lies above a code does not matter
+//! vpmultishiftqb     any eight bits of a qword to each of its bytes: codes of any width to their own bytes
+//! vpermb, vpermi2b   sixty-four bytes looked up in 64 or in 128
 //! ```
 
-use super::{CHUNK, Lanes, Simd};
+use super::planes::Planes;
+use crate::Element;
+use crate::codecs::{Affine, Decoder};
 use crate::codes::pad;
-use crate::decode::{Affine, Decoder};
-use crate::planes::Planes;
+use crate::decode::{Chunks, Decode, Output, by_family};
+use crate::lanes::{CHUNK, Lanes};
+use crate::levels::simd::{Instructions, Simd};
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx512;
-use fearless_simd::{Simd as Token, f32x16, u8x64, u16x32};
+use fearless_simd::{f32x16, u8x64, u16x32};
 
 #[cfg(target_arch = "x86")]
 use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::*;
 
-fearless_simd::kernel! {
-    /// The value of each of 64 nibbles, the low one of a byte first.
-    ///
-    /// Every qword of a vector gets the same eight bytes, sixteen nibbles, and picks its own two: the low nibble of byte `k` for
-    /// its lower half, the high one for its upper half.
+impl Decode for Simd<Avx512> {
     #[inline(always)]
-    pub(crate) fn lookup_nibbles(avx512: Avx512, table: __m512, bytes: &[u8; 32]) -> [__m512; 4] {
-        let picks = _mm512_setr_epi64(
-            0x04 << 32,
-            8 | 0x0c << 32,
-            16 | 0x14 << 32,
-            24 | 0x1c << 32,
-            32 | 0x24 << 32,
-            40 | 0x2c << 32,
-            48 | 0x34 << 32,
-            56 | 0x3c << 32,
-        );
-        let [a, b, c, d] = [0, 8, 16, 24].map(|at| i64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()));
-        let indices = |codes| _mm512_multishift_epi64_epi8(picks, _mm512_set1_epi64(codes));
-        [
-            _mm512_permutexvar_ps(indices(a), table),
-            _mm512_permutexvar_ps(indices(b), table),
-            _mm512_permutexvar_ps(indices(c), table),
-            _mm512_permutexvar_ps(indices(d), table),
-        ]
+    fn decode<T, O: Output<Self, T>>(self, e: Element, chunks: Chunks<'_, T, O>) {
+        let (bits, Some(planes)) = (e.bits(), Planes::of(e)) else { return by_family(self, e, chunks) };
+        match bits {
+            ..7 => chunks.decode(self, PlaneDecoder::<NARROW>::new(self.0, bits, planes)),
+            _ if planes.fnuz => chunks.decode(self, PlaneDecoder::<FNUZ>::new(self.0, bits, planes)),
+            _ => chunks.decode(self, PlaneDecoder::<SIGNED>::new(self.0, bits, planes)),
+        }
+    }
+    #[inline(always)]
+    fn decode_narrowed<O: Output<Self, u16>>(
+        self,
+        e: Element,
+        chunks: Chunks<'_, u16, O>,
+    ) -> Result<(), Chunks<'_, u16, O>> {
+        self.decode(e, chunks);
+        Ok(())
+    }
+    #[inline(always)]
+    fn decode_e4m3(self, codes: &[u8; CHUNK]) -> [f32x16<Avx512>; 4] {
+        let planes = const { Planes::of(Element::E4m3).unwrap() };
+        PlaneDecoder::<SIGNED>::new(self.0, u8::BITS, planes).decode(self, codes)
     }
 }
 
@@ -110,7 +111,7 @@ static ORDERS: [([u8; 64], [u8; 64]); 8] = {
     orders
 };
 
-impl<S: Token, const KIND: u8> Decoder<Simd<S>> for PlaneDecoder<KIND> {
+impl<S: Instructions, const KIND: u8> Decoder<Simd<S>> for PlaneDecoder<KIND> {
     #[inline(always)]
     fn bytes(self) -> usize {
         self.bytes
@@ -266,28 +267,5 @@ fearless_simd::kernel! {
     #[inline(always)]
     fn zip_words(avx512: Avx512, high: __m512i, low: __m512i) -> [__m512i; 2] {
         [_mm512_unpacklo_epi8(low, high), _mm512_unpackhi_epi8(low, high)]
-    }
-}
-
-fearless_simd::kernel! {
-    /// f16 in the low half of each lane.
-    #[inline(always)]
-    pub(crate) fn widen_f16(avx512: Avx512, x: __m512i) -> __m512 {
-        _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x))
-    }
-}
-
-fearless_simd::kernel! {
-    /// Thirty-two f16.
-    #[inline(always)]
-    pub(crate) fn widen_f16_pair(avx512: Avx512, x: __m512i) -> [__m512; 2] {
-        [_mm512_cvtph_ps(_mm512_castsi512_si256(x)), _mm512_cvtph_ps(_mm512_extracti64x4_epi64::<1>(x))]
-    }
-}
-
-fearless_simd::kernel! {
-    #[inline(always)]
-    pub(crate) fn narrow_f16(avx512: Avx512, x: __m512) -> __m512i {
-        _mm512_cvtepu16_epi32(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x))
     }
 }

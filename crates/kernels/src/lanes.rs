@@ -7,53 +7,6 @@
 //! Add, subtract, multiply and divide are IEEE 754 operations, each rounded; nothing here fuses, flushes or estimates.
 //! Integers wrap, and compare as *signed*: that is what SSE2 and AVX2 have, and the kernels' integers are below 2^31.
 
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-mod avx2;
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-mod avx2_encode;
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-mod avx512;
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-mod avx512_encode;
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-mod avx512_narrow;
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-mod fold;
-#[cfg(all(
-    feature = "std",
-    any(
-        target_arch = "x86",
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        all(target_arch = "wasm32", target_feature = "simd128")
-    )
-))]
-mod simd;
-mod wide;
-
-#[cfg(all(
-    feature = "std",
-    any(
-        target_arch = "x86",
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        all(target_arch = "wasm32", target_feature = "simd128")
-    )
-))]
-pub(crate) use simd::Simd;
-pub(crate) use wide::Wide;
-#[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-pub(crate) use {
-    avx2::HalfDecoder,
-    avx512::PlaneDecoder,
-    avx512::{FNUZ, SIGNED},
-};
-
-use crate::chunks::Chunks;
-use crate::decode::Decoder;
-use crate::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
-use crate::output::Output;
-use crate::{Element, encode};
 use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Shl, Shr, Sub};
 
 /// Lanes in a vector.
@@ -101,8 +54,10 @@ pub(crate) trait Lanes: Copy {
     /// Sixteen f32 to look up by code.
     type Table: Copy;
 
-    /// Whether one loop should serve every shape of blocks: few machines are left that need this level, and code for special cases is large.
-    fn is_compact(self) -> bool;
+    /// Whether one loop serves every shape of blocks. Few machines need the levels for which it does, and special cases are much code.
+    const COMPACT: bool;
+    /// Whether [`fold`](Self::fold) takes no longer than scaling a vector.
+    const FOLDS: bool;
 
     /// Does `work` in a function of its own, compiled for the level's instructions.
     fn vectorize<R>(self, work: impl FnOnce() -> R) -> R;
@@ -172,10 +127,7 @@ pub(crate) trait Lanes: Copy {
     fn store_u16(self, x: [Self::U; 2], out: &mut [u16; 2 * LANES]);
 
     /// f16 to f32, exactly; each lane is below 2^16.
-    #[inline(always)]
-    fn widen_f16(self, x: Self::U) -> Self::F {
-        MinifloatDecoder::new(self, Layout::F16).vector(self, x)
-    }
+    fn widen_f16(self, x: Self::U) -> Self::F;
     /// f16 to f32, exactly.
     #[inline(always)]
     fn load_f16(self, x: &[u16; 2 * LANES]) -> [Self::F; 2] {
@@ -188,11 +140,8 @@ pub(crate) trait Lanes: Copy {
         let [a, b] = self.load_u16(x);
         [self.float(a << u16::BITS), self.float(b << u16::BITS)]
     }
-    /// f32 to f16, to nearest even.
-    #[inline(always)]
-    fn narrow_f16(self, x: Self::F) -> Self::U {
-        MinifloatEncoder::new(self, Layout::F16).f16(self, x)
-    }
+    /// f32 to f16, to nearest even; the result is in the lower half of each lane.
+    fn narrow_f16(self, x: Self::F) -> Self::U;
     /// The upper half becomes the nearest bf16, ties to even: adding just under half a unit of it, and one more if it is odd, does that.
     /// The lower half is of no use. A NaN can become anything.
     #[inline(always)]
@@ -226,8 +175,6 @@ pub(crate) trait Lanes: Copy {
     }
 
     fn table(self, values: &[f32; 16]) -> Self::Table;
-    /// Whether [`fold`](Self::fold) takes no longer than scaling a vector.
-    fn folds(self) -> bool;
     /// The table of `map(value)`.
     fn fold(self, table: Self::Table, map: impl Fn(Self::F) -> Self::F) -> Self::Table;
     /// The table's value for each byte, all below 16.
@@ -256,33 +203,11 @@ pub(crate) trait Lanes: Copy {
     ) -> bool {
         false
     }
-
-    /// The values of 64 codes of E4M3.
-    #[inline(always)]
-    fn decode_e4m3(self, codes: &[u8; CHUNK]) -> [Self::F; 4] {
-        MinifloatDecoder::new(self, Layout::E4M3).decode(self, codes)
-    }
-
-    /// Decodes with instructions that this level alone has, or gives the work back. Not for 4 bits, and not for integers of 8.
-    #[inline(always)]
-    fn decode_natively<'a, T, O: Output<Self, T>>(
-        self,
-        _: Element,
-        chunks: Chunks<'a, T, O>,
-    ) -> Option<Chunks<'a, T, O>> {
-        Some(chunks)
-    }
-
-    /// Encodes with instructions that this level alone has, or gives the work back.
-    #[inline(always)]
-    fn encode_natively<'a>(self, _: Element, chunks: encode::Chunks<'a>) -> Option<encode::Chunks<'a>> {
-        Some(chunks)
-    }
 }
 
 /// [`Lanes::round_upper`] in portable operations.
 #[inline(always)]
-fn round_upper<L: Lanes>(l: L, x: L::F) -> L::F {
+pub(crate) fn round_upper<L: Lanes>(l: L, x: L::F) -> L::F {
     let bits = l.bits(x);
     let odd = (bits >> u16::BITS) & l.splat_bits(1);
     l.float(bits + l.splat_bits(0x7fff) + odd)
@@ -290,7 +215,7 @@ fn round_upper<L: Lanes>(l: L, x: L::F) -> L::F {
 
 /// [`Lanes::store_upper`] in portable operations.
 #[inline(always)]
-fn store_upper<L: Lanes>(l: L, [a, b, c, d]: [L::F; 4], out: &mut [u16; CHUNK]) {
+pub(crate) fn store_upper<L: Lanes>(l: L, [a, b, c, d]: [L::F; 4], out: &mut [u16; CHUNK]) {
     let [low, high] = out.as_chunks_mut::<{ 2 * LANES }>().0 else { unreachable!() };
     l.store_u16([l.bits(a) >> u16::BITS, l.bits(b) >> u16::BITS], low);
     l.store_u16([l.bits(c) >> u16::BITS, l.bits(d) >> u16::BITS], high);

@@ -8,10 +8,10 @@
 //! any other                               laid out tile by tile (scales.rs)
 //! ```
 
+use super::output::Output;
 use crate::Blocks;
-use crate::decode::{Affine, Decoder};
+use crate::codecs::{Affine, Decoder};
 use crate::lanes::{CHUNK, LANES, Lanes, apart};
-use crate::output::Output;
 use crate::scales::{Scales, TILE};
 
 /// Chunks to decode, of which the first begins with value `at` of the blocks.
@@ -43,7 +43,7 @@ impl<T, O> Chunks<'_, T, O> {
     where
         O: Output<L, T>,
     {
-        match self.shape(l) {
+        match self.shape::<L>() {
             Shape::Runs(run) => apart!(l, self.runs(l, decoder, run)),
             Shape::Four => apart!(l, self.few::<L, 4>(l, decoder)),
             Shape::Two => apart!(l, self.few::<L, 2>(l, decoder)),
@@ -54,9 +54,9 @@ impl<T, O> Chunks<'_, T, O> {
     /// How the blocks meet the chunks; `at` becomes 0 where a block begins with the first chunk. One answer first and one match
     /// after it, so that each loop is compiled once.
     #[inline(always)]
-    fn shape<L: Lanes>(&mut self, l: L) -> Shape {
+    fn shape<L: Lanes>(&mut self) -> Shape {
         let Blocks { len, scales, zeros } = self.blocks;
-        if l.is_compact() {
+        if L::COMPACT {
             return Shape::Other;
         }
         if scales.len() == 1 {

@@ -1,0 +1,120 @@
+//! The kernels of encoding, decoding, maxima and conversions, compiled for each level.
+
+use crate::decode::{AsBf16, AsF16, AsF32, Chunks, Decode, Streamed};
+use crate::encode::{self, Encode};
+use crate::lanes::{CHUNK, LANES};
+use crate::level::{Level, on};
+use crate::widen::{Half, PAIR};
+use crate::{Element, absmax, distances, widen};
+
+impl Level {
+    pub(crate) fn absmax(self, x: &[f32], block: usize, out: &mut [f32]) {
+        on!(self, l => absmax::absmax(l, x, block, out))
+    }
+
+    /// Widens halves by `widen` and finds the largest magnitude of some blocks meanwhile; how many, it says. None where code would be large.
+    pub(crate) fn widen_absmax(
+        self,
+        half: Half,
+        x: &[u16],
+        block: usize,
+        wide: &mut [f32],
+        out: &mut [f32],
+    ) -> usize {
+        if block != LANES && !block.is_multiple_of(PAIR) {
+            return 0;
+        }
+        on!(self, l => absmax::widened(l, half, x, block, wide, out))
+    }
+
+    pub(crate) fn widen_halves(self, half: Half, x: &[[u16; PAIR]], out: &mut [[f32; PAIR]]) {
+        match half {
+            Half::F16 => on!(self, l => widen::widen_f16(l, x, out)),
+            Half::Bf16 => on!(self, l => widen::widen_bf16(l, x, out)),
+        }
+    }
+
+    pub(crate) fn min_max(self, x: &[f32], block: usize, min: &mut [f32], max: &mut [f32]) {
+        on!(self, l => absmax::min_max(l, x, block, min, max))
+    }
+
+    pub(crate) fn magnitude_range(self, x: &[[f32; LANES]]) -> (u32, u32) {
+        on!(self, l => absmax::magnitude_range(l, x))
+    }
+
+    pub(crate) fn first_non_finite(self, x: &[[f32; CHUNK]]) -> Option<usize> {
+        on!(self, l => absmax::first_non_finite(l, x))
+    }
+
+    pub(crate) fn e2m1_errors(
+        self,
+        x: &[[f32; LANES]],
+        weights: Option<&[[f32; LANES]]>,
+        scales: &[[f32; LANES]],
+        errors: &mut [[f32; LANES]],
+    ) {
+        on!(self, l => distances::e2m1(l, x, weights, scales, errors))
+    }
+
+    pub(crate) fn encode(self, e: Element, chunks: encode::Chunks<'_>) {
+        on!(self, l => l.encode(e, chunks))
+    }
+
+    pub(crate) fn decode(self, e: Element, chunks: Chunks<'_, f32, AsF32>) {
+        on!(self, l => l.decode(e, chunks))
+    }
+
+    pub(crate) fn decode_streaming(self, e: Element, chunks: Chunks<'_, f32, Streamed>) {
+        on!(self, l => l.decode(e, chunks))
+    }
+
+    /// Where it pays, values are narrowed in registers; elsewhere, where code would be large, tile by tile.
+    pub(crate) fn decode_f16(self, e: Element, chunks: Chunks<'_, u16, AsF16>) {
+        if let Err(chunks) = on!(self, l => l.decode_narrowed(e, chunks)) {
+            self.decode_tiles(e, chunks, |x, out| {
+                self.narrow_f16(x.as_flattened().as_chunks().0, out.as_flattened_mut().as_chunks_mut().0);
+            });
+        }
+    }
+
+    /// Like [`decode_f16`](Self::decode_f16).
+    pub(crate) fn decode_bf16(self, e: Element, chunks: Chunks<'_, u16, AsBf16>) {
+        if let Err(chunks) = on!(self, l => l.decode_narrowed(e, chunks)) {
+            self.decode_tiles(e, chunks, |x, out| self.narrow_bf16(x, out));
+        }
+    }
+
+    /// Decodes to f32 in the first-level cache and narrows from there.
+    fn decode_tiles<O>(
+        self,
+        e: Element,
+        chunks: Chunks<'_, u16, O>,
+        narrow: impl Fn(&[[f32; CHUNK]], &mut [[u16; CHUNK]]),
+    ) {
+        const TILE: usize = 16;
+        let bytes = CHUNK / 8 * e.bits() as usize;
+        let mut wide = [[0.0; CHUNK]; TILE];
+        for (tile, out) in chunks.out.chunks_mut(TILE).enumerate() {
+            let wide = &mut wide[..out.len()];
+            let (codes, at) = (&chunks.codes[tile * TILE * bytes..], chunks.at + tile * TILE * CHUNK);
+            self.decode(e, Chunks { codes, blocks: chunks.blocks, at, out: wide, output: AsF32 });
+            narrow(wide, out);
+        }
+    }
+
+    pub(crate) fn widen_e8m0(self, x: &[[u8; CHUNK]], out: &mut [[f32; CHUNK]]) {
+        on!(self, l => widen::widen_e8m0(l, x, out))
+    }
+
+    pub(crate) fn divide(self, x: &mut [[f32; CHUNK]], by: f32) {
+        on!(self, l => widen::divide(l, x, by))
+    }
+
+    pub(crate) fn narrow_f16(self, x: &[[f32; PAIR]], out: &mut [[u16; PAIR]]) {
+        on!(self, l => widen::narrow_f16(l, x, out))
+    }
+
+    pub(crate) fn narrow_bf16(self, x: &[[f32; CHUNK]], out: &mut [[u16; CHUNK]]) {
+        on!(self, l => widen::narrow_bf16(l, x, out))
+    }
+}

@@ -1,0 +1,7 @@
+//! AVX2 with F16C, FMA and BMI.
+
+mod decode;
+mod encode;
+mod lanes;
+
+pub(crate) use decode::HalfDecoder;

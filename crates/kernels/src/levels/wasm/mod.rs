@@ -1,0 +1,11 @@
+//! WebAssembly with simd128: everything in portable operations.
+
+mod lanes;
+
+use super::simd::Simd;
+use crate::decode::Decode;
+use crate::encode::Encode;
+use fearless_simd::wasm32::WasmSimd128;
+
+impl Encode for Simd<WasmSimd128> {}
+impl Decode for Simd<WasmSimd128> {}
