@@ -14,13 +14,11 @@ use lowbit_kernels::{Blocks, Element, Kernels};
 
 use crate::format::{Format, Zero};
 use crate::scale::{ScaleKind, TensorScale};
-use crate::shape::Shape;
 
 /// Scales and zero points as stored, with what is needed to find those of a tile.
 #[derive(Clone, Copy)]
 pub(crate) struct Stored<'a> {
     pub(crate) format: Format,
-    pub(crate) shape: Shape,
     pub(crate) scales: &'a [u8],
     pub(crate) zeros: &'a [u8],
     pub(crate) tensor_scale: &'a TensorScale,

@@ -1,4 +1,4 @@
-//! Products of quantized weights with activations: nothing but one band of scales is ever decoded to memory.
+//! Products of quantized weights with activations: nothing but the scales of some rows is ever decoded to memory.
 //!
 //! ```text
 //! f32 activations         y[c][r] = sum over j of restored weight[r][j] * x[c][j]

@@ -12,7 +12,7 @@
 mod compare;
 mod decode;
 mod encode;
-mod tiles;
+mod runs;
 
 use alloc::borrow::Cow;
 use core::ops::Range;
@@ -20,6 +20,7 @@ use core::ops::Range;
 use crate::effective::Stored;
 use crate::error::Error;
 use crate::format::{Format, Zero};
+use crate::grid::Grid;
 use crate::scale::TensorScale;
 use crate::shape::Shape;
 
@@ -82,6 +83,12 @@ impl<'a> QTensor<'a> {
     #[must_use]
     pub const fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// Where its values, blocks and bytes lie.
+    #[must_use]
+    pub fn grid(&self) -> Grid {
+        Grid::of(&self.format, self.shape)
     }
 
     /// Number of values.
@@ -198,7 +205,6 @@ impl<'a> QTensor<'a> {
     pub(crate) fn stored(&self) -> Stored<'_> {
         Stored {
             format: self.format,
-            shape: self.shape,
             scales: &self.scales,
             zeros: self.zeros.as_deref().unwrap_or_default(),
             tensor_scale: &self.tensor_scale,

@@ -1,9 +1,8 @@
-//! How many bytes a tensor has, and where its rows lie in them.
+//! How many bytes a tensor has.
 //!
 //! ```text
-//! codes   matrix after matrix; row after row, each padded to a whole byte (Flat: one stream per matrix, padded at its end)
-//! scales  matrix after matrix; row-major over the grid of blocks, little endian
-//! zeros   like scales: one byte each (Int), or the scale's type (Float, Bias)
+//! scales  one for each block, little endian
+//! zeros   one for each block: a byte (Int), or the scale's type (Float, Bias)
 //!
 //! grid of blocks in a matrix of R x C:  Tensor 1x1   Channel Rx1   Group(g) R x C/g   Tile ceil(R/r) x ceil(C/c)   Flat(b) 1 x ceil(RC/b)
 //! ```
@@ -11,8 +10,7 @@
 //! Shapes come from files, so no number may overflow: [`Format::check`] refuses what does not fit, and the plain functions
 //! answer `usize::MAX` where the true number is larger.
 
-use core::ops::Range;
-
+use super::counts::{gcd, lcm, packed};
 use crate::error::Error;
 use crate::format::{Block, Format, Zero};
 use crate::shape::Shape;
@@ -146,88 +144,8 @@ impl Format {
                 let blocks = block.max(1) / gcd(block.max(1), cols);
                 let bits = (self.element.bits() as usize).saturating_mul(cols % 8);
                 let bytes = 8 / gcd(8, bits);
-                (blocks / gcd(blocks, bytes)).saturating_mul(bytes)
+                lcm(blocks, bytes)
             }
-        }
-    }
-
-    /// Where the codes of some rows of one matrix lie, in bytes.
-    ///
-    /// `rows` starts at a whole [`row_quantum`](Self::row_quantum) and ends at one or at the last row.
-    ///
-    /// ```
-    /// use lowbit_blocks::{NVFP4, Shape};
-    /// let experts = Shape { matrices: 2, rows: 4, cols: 32 };
-    /// assert_eq!(NVFP4.codes_range(experts, 1, 1..3), 64 + 16..64 + 48);
-    /// assert_eq!(NVFP4.scales_range(experts, 1, 1..3), 8 + 2..8 + 6);
-    /// ```
-    ///
-    /// # Panics
-    /// If [`check`](Self::check) refuses the shape, or `rows` is not in it or starts or ends elsewhere.
-    #[must_use]
-    pub fn codes_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
-        self.assert_rows(shape, matrix, &rows);
-        let base = matrix * (self.codes_len(shape) / shape.matrices);
-        base + self.codes_before(shape, rows.start)..base + self.codes_before(shape, rows.end)
-    }
-
-    /// Where the scales of some rows of one matrix lie, in bytes; `rows` as in [`codes_range`](Self::codes_range).
-    ///
-    /// All rows of a matrix share the scale of a `Tensor` format.
-    ///
-    /// # Panics
-    /// As [`codes_range`](Self::codes_range).
-    #[must_use]
-    pub fn scales_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
-        let blocks = self.blocks_range(shape, matrix, rows);
-        blocks.start * self.scale.kind.bytes()..blocks.end * self.scale.kind.bytes()
-    }
-
-    /// Where the zero points of some rows of one matrix lie, in bytes; `rows` as in [`codes_range`](Self::codes_range).
-    ///
-    /// # Panics
-    /// As [`codes_range`](Self::codes_range).
-    #[must_use]
-    pub fn zeros_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
-        let blocks = self.blocks_range(shape, matrix, rows);
-        blocks.start * self.zero_bytes()..blocks.end * self.zero_bytes()
-    }
-
-    /// Which blocks, counted over all matrices, some rows of one matrix have; `rows` as in [`codes_range`](Self::codes_range).
-    ///
-    /// # Panics
-    /// As [`codes_range`](Self::codes_range).
-    #[must_use]
-    pub fn blocks_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
-        self.assert_rows(shape, matrix, &rows);
-        let (_, wide) = self.scale_grid(shape);
-        let first = matrix * self.scales_per_matrix(shape);
-        let (start, end) = match self.block {
-            Block::Tensor => (0, 1),
-            Block::Channel | Block::Group(_) => (rows.start * wide, rows.end * wide),
-            Block::Tile { rows: high, .. } => (rows.start / high * wide, rows.end.div_ceil(high) * wide),
-            Block::Flat(block) => (rows.start * shape.cols / block, (rows.end * shape.cols).div_ceil(block)),
-        };
-        first + start..first + end
-    }
-
-    fn assert_rows(&self, shape: Shape, matrix: usize, rows: &Range<usize>) {
-        let quantum = self.row_quantum(shape.cols);
-        assert!(matrix < shape.matrices, "matrix {matrix} of {}", shape.matrices);
-        assert!(rows.start <= rows.end && rows.end <= shape.rows, "rows {rows:?} of {}", shape.rows);
-        assert!(
-            rows.start.is_multiple_of(quantum)
-                && (rows.end.is_multiple_of(quantum) || rows.end == shape.rows),
-            "rows {rows:?} of {} are not whole quanta of {quantum}",
-            shape.rows
-        );
-    }
-
-    /// Bytes of the codes of the first `rows` rows of a matrix that `check` has passed.
-    pub(crate) fn codes_before(&self, shape: Shape, rows: usize) -> usize {
-        match self.block {
-            Block::Flat(_) => self.row_bytes(rows * shape.cols),
-            _ => rows * self.row_bytes(shape.cols),
         }
     }
 
@@ -257,18 +175,4 @@ impl Format {
             .checked_add(self.checked_scales(shape, self.zero_bytes())?)?
             .checked_add(tensor_scales)
     }
-}
-
-/// Bytes of `n` codes of `bits` bits in one dense stream. The product in bits may overflow where the bytes do not.
-fn packed(bits: u32, n: usize) -> Option<usize> {
-    let bits = bits as usize;
-    (n / 8).checked_mul(bits)?.checked_add((n % 8 * bits).div_ceil(8))
-}
-
-/// Greatest common divisor; `gcd(n, 0)` is n.
-pub(crate) const fn gcd(mut a: usize, mut b: usize) -> usize {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }

@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 
 use lowbit_kernels::{Blocks, Element, Kernels, Prepared, Values as Columns};
 
-use super::rows::{Band, Grid};
+use super::rows::{RowGrid, RowScales};
 use crate::error::Error;
 use crate::format::Zero;
 use crate::tensor::QTensor;
@@ -46,7 +46,7 @@ pub struct Activations {
     values: OnLine<f32>,
     stored: Vec<u8>,
     wide: Vec<f32>,
-    band: Band,
+    row_scales: RowScales,
 }
 
 /// A buffer that begins a cache line: vectors that cross two take twice as long to load. A clone may lie elsewhere.
@@ -167,7 +167,7 @@ impl Activations {
     pub fn set_quantized_with(&mut self, kernels: Kernels, x: &QTensor<'_>) -> Result<(), Error> {
         let (shape, format) = (x.shape(), x.format());
         let (columns, cols) = (shape.matrices * shape.rows, shape.cols);
-        let Some(grid) = Grid::of(&format, shape).filter(|_| format.zero == Zero::None) else {
+        let Some(grid) = RowGrid::of(x).filter(|_| format.zero == Zero::None) else {
             self.start(columns, cols, Form::Restored, cols);
             self.values.resize(columns * cols);
             x.dequantize_with(kernels, &mut self.values);
@@ -177,7 +177,7 @@ impl Activations {
         let step = format.element.step().filter(|_| format.element != Element::Uint { bits: 8 });
         self.start(columns, cols, step.map_or(Form::Float, |step| Form::Int { step }), grid.block);
         for matrix in 0..shape.matrices {
-            let scales = self.band.rows(x, &grid, matrix, 0..shape.rows).blocks.scales;
+            let scales = self.row_scales.rows(x, &grid, matrix, 0..shape.rows).blocks.scales;
             self.scales.extend_from_slice(scales);
         }
         let bytes = format.row_bytes(cols);

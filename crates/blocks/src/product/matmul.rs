@@ -1,4 +1,4 @@
-//! The products of a [`QTensor`]: rows band by band, bands on all cores where the matrix is large.
+//! The products of a [`QTensor`]: some rows at a time, on all cores where the matrix is large.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -8,7 +8,7 @@ use core::ops::Range;
 use lowbit_kernels::{Kernels, Values as Columns};
 
 use super::activations::Activations;
-use super::rows::{Band, Grid, stored_rows};
+use super::rows::{RowGrid, RowScales, stored_rows};
 use crate::error::Error;
 use crate::parallel::for_chunks;
 use crate::shape::Shape;
@@ -167,8 +167,8 @@ impl QTensor<'_> {
     ) -> Result<(), Error> {
         let cols = self.shape().cols;
         fits(x.columns() * x.cols(), x.columns(), cols)?;
-        let in_blocks = Grid::of(&self.format(), self.shape())
-            .is_some_and(|grid| x.prepared(self.format().element, grid.block).is_some());
+        let in_blocks =
+            RowGrid::of(self).is_some_and(|grid| x.prepared(self.format().element, grid.block).is_some());
         if in_blocks {
             self.multiply(kernels, &Operand::Quantized(x), x.columns(), y);
         } else {
@@ -199,10 +199,10 @@ impl QTensor<'_> {
             return each_matrix(y);
         }
         // Kernels give rows x columns.
-        let mut turned = vec![0.0; y.len()];
-        each_matrix(&mut turned);
+        let mut transposed = vec![0.0; y.len()];
+        each_matrix(&mut transposed);
         for (column, y) in y.chunks_exact_mut(all).enumerate() {
-            y.iter_mut().zip(turned.chunks_exact(columns)).for_each(|(y, row)| *y = row[column]);
+            y.iter_mut().zip(transposed.chunks_exact(columns)).for_each(|(y, row)| *y = row[column]);
         }
     }
 }
@@ -211,7 +211,7 @@ impl QTensor<'_> {
 #[derive(Clone)]
 enum Operand<'a> {
     F32(&'a [f32]),
-    /// Only where the rows of the weights are in [`Grid`] and the blocks fit.
+    /// Only where the weights have a [`RowGrid`] and the blocks fit.
     Quantized(&'a Activations),
 }
 
@@ -226,8 +226,8 @@ impl Work<'_> {
     /// Some rows of one matrix times all columns, `rows.len() * columns` results.
     fn rows(&self, matrix: usize, rows: Range<usize>, out: &mut [f32]) {
         let Self { tensor, kernels, ref operand, columns } = *self;
-        let (format, shape) = (tensor.format(), tensor.shape());
-        let Some(grid) = Grid::of(&format, shape) else { return self.restored_rows(matrix, rows, out) };
+        let format = tensor.format();
+        let Some(grid) = RowGrid::of(tensor) else { return self.restored_rows(matrix, rows, out) };
         if let Operand::Quantized(x) = operand
             && let Some(x) = x.prepared(format.element, grid.block)
             && grid.block.min(x.block) <= SHORT
@@ -236,10 +236,10 @@ impl Work<'_> {
         {
             return kernels.dot_stored(weights, scales, zeros, x, out);
         }
-        let (step, mut band) = (grid.band(), Band::default());
+        let (step, mut scales) = (grid.step(), RowScales::default());
         for (index, out) in out.chunks_mut(step * columns).enumerate() {
             let start = rows.start + index * step;
-            let weights = band.rows(tensor, &grid, matrix, start..start + out.len() / columns);
+            let weights = scales.rows(tensor, &grid, matrix, start..start + out.len() / columns);
             match operand {
                 Operand::F32(x) => kernels.dot(weights, x, out),
                 Operand::Quantized(x) => {

@@ -1,76 +1,69 @@
 //! Rows of a matrix as kernels take them: dense codes from a byte on, and scales of their own.
 //!
 //! ```text
-//! grid of scales            rows of the matrix            what a kernel gets
-//! g x wide                  each grid row for `high`      count x wide: a grid row once for each of its rows
+//! grid of blocks            rows of the matrix            what a kernel gets
+//! g x across                each grid row for `high`      count x across: a grid row once for each of its rows
 //! ```
 //!
-//! Scales are decoded a band of rows at a time, so that they are in a cache when the kernel reads them. The next band's stored scales are asked
-//! for then, and its codes follow those of the band, so that the kernel asks for them in time.
+//! Scales of some rows are decoded at a time, so that they are in a cache when the kernel reads them. The stored scales of the rows
+//! after these are asked for then, and codes go on to the end, so that the kernel asks for them in time.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use lowbit_kernels::{Blocks, Factor, Rows, ScaleType, StoredScales};
 
-use crate::format::{Block, Format, Zero};
+use crate::format::Zero;
+use crate::grid::{Grid, Rectangles};
 use crate::scale::{ScaleKind, TensorScale};
-use crate::shape::Shape;
 use crate::tensor::QTensor;
 
-/// Scales in a band, about: 32 KiB of f32, which the second cache holds beside the codes. Each band costs a start; twice as many scales were not faster.
-const BAND: usize = 8192;
+/// Scales that are decoded at a time, about: 32 KiB of f32, which the second cache holds beside the codes. Each time costs a start;
+/// twice as many scales were not faster.
+const SCALES: usize = 8192;
 
-/// How rows and blocks meet, where every row starts with a block.
+/// The grid of a tensor whose rows kernels can take as they lie: each starts on a byte and with a block.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Grid {
+pub(super) struct RowGrid {
+    grid: Grid,
     /// Values in a block.
     pub(super) block: usize,
     /// Rows that share scales.
     high: usize,
     /// Scales of a row.
-    wide: usize,
+    across: usize,
 }
 
-impl Grid {
-    /// The grid of matrices of this shape, or `None` if kernels cannot take their rows as they lie: a `Flat` row may start inside a block
-    /// or a byte, and a bias that is added after scaling is not the kernels' zero point.
-    pub(super) fn of(format: &Format, shape: Shape) -> Option<Self> {
-        let Shape { rows, cols, .. } = shape;
-        if cols == 0 || format.zero == Zero::Bias {
+impl RowGrid {
+    /// `None` for other tensors, and where a bias is added after scaling, which is not the kernels' zero point.
+    pub(super) fn of(tensor: &QTensor<'_>) -> Option<Self> {
+        let grid = tensor.grid();
+        if tensor.shape().cols == 0 || tensor.format().zero == Zero::Bias {
             return None;
         }
-        let one = |high| Some(Self { block: cols, high, wide: 1 });
-        match format.block {
-            Block::Tensor => one(rows.max(1)),
-            Block::Channel => one(1),
-            Block::Group(block) => Some(Self { block, high: 1, wide: cols / block }),
-            Block::Tile { rows: high, cols: block } => {
-                Some(Self { block: block.min(cols), high, wide: cols.div_ceil(block) })
-            }
-            Block::Flat(_) if !(cols % 8 * format.element.bits() as usize).is_multiple_of(8) => None,
-            Block::Flat(block) if cols.is_multiple_of(block) => {
-                Some(Self { block, high: 1, wide: cols / block })
-            }
-            Block::Flat(block) if block.is_multiple_of(cols) => one(block / cols),
-            Block::Flat(_) => None,
-        }
+        let Rectangles { rows: high, cols: block, across } = grid.rectangles()?;
+        Some(Self { grid, block, high, across })
     }
 
-    /// Rows of a band.
-    pub(super) fn band(&self) -> usize {
-        (BAND / self.wide).max(1)
+    /// Rows whose scales are decoded at a time.
+    pub(super) fn step(&self) -> usize {
+        (SCALES / self.across).max(1)
+    }
+
+    /// Codes from a row on, to the end, so that kernels can ask for what they read next.
+    fn codes<'s>(&self, tensor: &'s QTensor<'_>, matrix: usize, row: usize) -> &'s [u8] {
+        &tensor.codes()[self.grid.bytes(matrix, row..row).start..]
     }
 }
 
 /// Rows, their scales, and their zero points if there are any.
 pub(super) type StoredRows<'a> = (Rows<'a>, StoredScales<'a>, Option<StoredScales<'a>>);
 
-/// Some rows of one matrix with scales and zero points as stored, without the copy that [`Band`] has: for products in blocks where each row has scales of
+/// Some rows of one matrix with scales and zero points as stored, without the copy that [`RowScales`] has: for products in blocks where each row has scales of
 /// its own, in fewer bits than an f32. Codes and scales go on to the end.
 pub(super) fn stored_rows<'s>(
     tensor: &'s QTensor<'_>,
-    grid: &Grid,
+    grid: &RowGrid,
     matrix: usize,
     rows: Range<usize>,
 ) -> Option<StoredRows<'s>> {
@@ -82,17 +75,16 @@ pub(super) fn stored_rows<'s>(
         ScaleKind::E4m3 => ScaleType::E4m3,
         ScaleKind::E8m0 => ScaleType::E8m0,
     };
-    if grid.high > 1 || grid.wide == 1 {
+    if grid.high > 1 || grid.across == 1 {
         return None;
     }
-    let first = matrix * format.scales_per_matrix(shape) + rows.start * grid.wide;
+    let first = grid.grid.blocks(matrix, rows.clone()).start;
     let factor = match tensor.tensor_scale() {
         TensorScale::None => Factor::None,
         TensorScale::Multiply(scales) => Factor::Multiply(scales[matrix]),
         TensorScale::Divide(scales) => Factor::Divide(scales[matrix]),
     };
-    let bytes = format.row_bytes(shape.cols);
-    let codes = &tensor.codes()[(matrix * shape.rows + rows.start) * bytes..];
+    let codes = grid.codes(tensor, matrix, rows.start);
     let blocks = Blocks { len: grid.block, scales: &[], zeros: None };
     let scales = StoredScales { kind, bytes: &tensor.scales()[first * kind.bytes()..], factor };
     let zeros = tensor.zeros().map(|bytes| {
@@ -102,27 +94,25 @@ pub(super) fn stored_rows<'s>(
     Some((Rows { element: format.element, count: rows.len(), len: shape.cols, codes, blocks }, scales, zeros))
 }
 
-/// Effective scales and zero points of some rows; the buffers serve one band after the other.
+/// Effective scales and zero points of some rows; the buffers serve again and again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Band {
+pub(super) struct RowScales {
     scales: Vec<f32>,
     zeros: Vec<f32>,
     shared: Vec<f32>,
 }
 
-impl Band {
+impl RowScales {
     /// Some rows of one matrix as a kernel takes them.
     pub(super) fn rows<'s>(
         &'s mut self,
         tensor: &'s QTensor<'_>,
-        grid: &Grid,
+        grid: &RowGrid,
         matrix: usize,
         rows: Range<usize>,
     ) -> Rows<'s> {
         let (stored, shape, format) = (tensor.stored(), tensor.shape(), tensor.format());
-        let first = matrix * format.scales_per_matrix(shape);
-        let (start, end) = (rows.start / grid.high, rows.end.div_ceil(grid.high));
-        let blocks = first + start * grid.wide..first + end * grid.wide;
+        let blocks = grid.grid.blocks(matrix, rows.clone());
         let next = blocks.end..blocks.end + blocks.len();
         stored.scales_of(matrix, blocks.clone(), &mut self.scales);
         stored.zeros_of(blocks, &mut self.zeros);
@@ -133,16 +123,13 @@ impl Band {
                     core::mem::swap(list, &mut self.shared);
                     list.clear();
                     for row in rows.clone() {
-                        list.extend_from_slice(
-                            &self.shared[(row / grid.high - start) * grid.wide..][..grid.wide],
-                        );
+                        let first = (row / grid.high - rows.start / grid.high) * grid.across;
+                        list.extend_from_slice(&self.shared[first..][..grid.across]);
                     }
                 }
             }
         }
-        let bytes = format.row_bytes(shape.cols);
-        // To the end, so that kernels can ask for what the next band reads.
-        let codes = &tensor.codes()[(matrix * shape.rows + rows.start) * bytes..];
+        let codes = grid.codes(tensor, matrix, rows.start);
         let zeros = (format.zero != Zero::None).then_some(&self.zeros[..]);
         let blocks = Blocks { len: grid.block, scales: &self.scales, zeros };
         Rows { element: format.element, count: rows.len(), len: shape.cols, codes, blocks }

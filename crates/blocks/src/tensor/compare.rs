@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use lowbit_kernels::Kernels;
 
 use super::QTensor;
-use super::tiles::rows_per_chunk;
+use super::runs::rows_per_chunk;
 use crate::error::Error;
 use crate::error_stats::{ErrorReport, ErrorStats};
 use crate::parallel::map_chunks;
@@ -45,7 +45,7 @@ impl QTensor<'_> {
         }
         let (rows, cols) = (self.shape.rows, self.shape.cols);
         let mut of_rows = vec![ErrorStats::default(); self.shape.matrices * rows];
-        let chunk = rows_per_chunk(&self.format, self.shape);
+        let chunk = rows_per_chunk(&self.grid());
         let kernels = Kernels::best();
         map_chunks(&mut of_rows, rows, |matrix, of_rows| {
             map_chunks(of_rows, chunk, |index, of_rows| {

@@ -16,8 +16,7 @@ use half::{bf16, f16};
 use lowbit_kernels::{Blocks, Element, Kernels};
 
 use super::QTensor;
-use super::tiles::{DECODE_TILE, Line, TileScales, rows_per_chunk};
-use crate::effective::Stored;
+use super::runs::{DECODED, RunScales, rows_per_chunk};
 use crate::format::Zero;
 use crate::parallel::for_chunks;
 use crate::shape::Shape;
@@ -122,7 +121,7 @@ impl QTensor<'_> {
             return;
         }
         let decode = if out.len() < Kernels::STREAMED { T::decode } else { T::decode_streaming };
-        let chunk = rows_per_chunk(&self.format, self.shape) * self.shape.cols;
+        let chunk = rows_per_chunk(&self.grid()) * self.shape.cols;
         for_chunks(out, self.shape.rows * self.shape.cols, |matrix, out| {
             for_chunks(out, chunk, |index, out| {
                 self.decode_by(kernels, decode, matrix, index * chunk..index * chunk + out.len(), out);
@@ -135,7 +134,7 @@ impl QTensor<'_> {
         self.decode_by(kernels, f32::decode, matrix, values, out);
     }
 
-    /// Writes some values of one matrix, row-major, line by line and tile by tile.
+    /// Writes some values of one matrix, row-major, run by run.
     fn decode_by<T: Value>(
         &self,
         kernels: Kernels,
@@ -144,41 +143,34 @@ impl QTensor<'_> {
         values: Range<usize>,
         out: &mut [T],
     ) {
-        let Stored { format, shape, .. } = self.stored();
-        let base = matrix * (self.codes.len() / shape.matrices);
-        let (mut tile, mut wide, mut spare) = (TileScales::default(), Vec::new(), Vec::new());
-        let mut write = |codes: &[u8], tile: &TileScales, out: &mut [T]| {
-            let zeros = matches!(format.zero, Zero::Int | Zero::Float).then_some(&tile.zeros[..]);
-            let blocks = Blocks { len: tile.len, scales: &tile.scales, zeros };
+        let (stored, format) = (self.stored(), self.format);
+        let (mut scales, mut wide, mut spare) = (RunScales::default(), Vec::new(), Vec::new());
+        let mut write = |codes: &[u8], of: &RunScales, out: &mut [T]| {
+            let zeros = matches!(format.zero, Zero::Int | Zero::Float).then_some(&of.zeros[..]);
+            let blocks = Blocks { len: of.len, scales: &of.scales, zeros };
             if format.zero != Zero::Bias {
                 return decode(kernels, format.element, codes, blocks, out);
             }
             wide.resize(out.len(), 0.0);
             kernels.decode(format.element, codes, blocks, &mut wide);
-            for (values, bias) in wide.chunks_mut(tile.len).zip(&tile.zeros) {
+            for (values, bias) in wide.chunks_mut(of.len).zip(&of.zeros) {
                 values.iter_mut().for_each(|value| *value += bias);
             }
             T::narrow(kernels, &wide, out);
         };
-        let mut at = values.start;
-        while at < values.end {
-            let line = Line::at(&format, shape, at);
-            let start = at - line.first;
-            let end = line.tile_end(start, line.len.min(values.end - line.first), DECODE_TILE);
-            let begin = line.aligned(start);
-            self.stored().read(matrix, &line, begin..end, &mut tile);
-            let byte = base + line.byte + format.row_bytes(begin);
-            let codes = &self.codes[byte..byte + format.row_bytes(end - begin)];
-            let out = &mut out[at - values.start..][..end - start];
-            if begin == start {
-                write(codes, &tile, out);
+        let first = values.start;
+        for run in self.grid().runs(matrix, values, DECODED) {
+            scales.read(&stored, matrix, &run);
+            let codes = &self.codes[run.bytes.clone()];
+            let out = &mut out[run.values.start - first..][..run.values.len()];
+            if run.skipped == 0 {
+                write(codes, &scales, out);
             } else {
                 // The first code lies inside a byte: read from the byte's start, and drop what comes before.
-                spare.resize(end - begin, T::default());
-                write(codes, &tile, &mut spare);
-                out.copy_from_slice(&spare[start - begin..]);
+                spare.resize(run.skipped + out.len(), T::default());
+                write(codes, &scales, &mut spare);
+                out.copy_from_slice(&spare[run.skipped..]);
             }
-            at = line.first + end;
         }
     }
 }

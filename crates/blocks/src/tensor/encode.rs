@@ -12,14 +12,15 @@
 use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use lowbit_kernels::{Blocks, Kernels};
 
 use super::QTensor;
-use super::tiles::{Line, TILE, TileScales, rows_per_chunk};
-use crate::effective::Stored;
+use super::runs::{ENCODED, RunScales, rows_per_chunk};
 use crate::error::Error;
 use crate::format::{Format, Zero};
+use crate::grid::Grid;
 use crate::parallel::map_chunks;
 use crate::scale::{ScaleKind, TensorScale};
 use crate::shape::Shape;
@@ -86,66 +87,62 @@ impl QTensor<'static> {
     }
 
     fn encode_codes(&self, kernels: Kernels, values: Values<'_>, codes: &mut [u8]) -> Result<(), Error> {
-        let Shape { matrices, rows, cols } = self.shape;
+        let Shape { matrices, rows, .. } = self.shape;
         if codes.is_empty() {
             return Ok(());
         }
-        let chunk_rows = rows_per_chunk(&self.format, self.shape);
-        let chunk_bytes = self.format.codes_before(self.shape, chunk_rows);
+        let grid = self.grid();
+        let chunk_rows = rows_per_chunk(&grid);
+        let chunk_bytes = grid.bytes_before(chunk_rows);
         let matrix_bytes = codes.len() / matrices;
         map_chunks(codes, matrix_bytes, |matrix, codes| {
             map_chunks(codes, chunk_bytes, |index, codes| {
                 let first = index * chunk_rows;
                 let end = (first + chunk_rows).min(rows);
-                self.encode_chunk(kernels, matrix, first * cols..end * cols, values, codes)
+                self.encode_rows(kernels, &grid, matrix, first..end, values, codes)
             })
         })?;
         Ok(())
     }
 
-    /// Encodes some values of one matrix, from a byte on, into the bytes of exactly those values.
-    fn encode_chunk(
+    /// Encodes some rows of one matrix, from a byte on, into the bytes of exactly those rows.
+    fn encode_rows(
         &self,
         kernels: Kernels,
+        grid: &Grid,
         matrix: usize,
-        range: core::ops::Range<usize>,
+        rows: Range<usize>,
         values: Values<'_>,
         codes: &mut [u8],
     ) -> Result<(), Error> {
-        let Stored { format, shape, .. } = self.stored();
-        let base = matrix * shape.rows * shape.cols;
-        let (mut tile, mut wide) = (TileScales::default(), vec![0.0; TILE.min(range.len())]);
-        let byte_of = |line: &Line, value: usize| line.byte + format.row_bytes(value - line.first);
-        let first_line = Line::at(&format, shape, range.start);
-        let first_byte = byte_of(&first_line, range.start);
-        let mut at = range.start;
-        while at < range.end {
-            let line = Line::at(&format, shape, at);
-            let start = at - line.first;
-            let end = line.tile_end(start, line.len.min(range.end - line.first), TILE);
-            let x = values.slice(base + at..base + line.first + end);
+        let (stored, format, shape) = (self.stored(), &self.format, self.shape);
+        let (first_value, first_byte) =
+            (matrix * shape.rows * shape.cols, grid.bytes(matrix, rows.clone()).start);
+        let range = rows.start * shape.cols..rows.end * shape.cols;
+        let (mut scales, mut wide) = (RunScales::default(), vec![0.0; ENCODED.min(range.len())]);
+        for run in grid.runs(matrix, range, ENCODED) {
+            let x = values.slice(first_value + run.values.start..first_value + run.values.end);
             let x = x.widened(&mut wide);
             if let Some(index) = kernels.first_non_finite(x) {
-                let (row, col) = ((at + index) / shape.cols, (at + index) % shape.cols);
+                let (row, col) =
+                    ((run.values.start + index) / shape.cols, (run.values.start + index) % shape.cols);
                 return Err(Error::NonFinite { matrix, row, col, value: x[index] });
             }
-            self.stored().read(matrix, &line, start..end, &mut tile);
-            let byte = byte_of(&line, at) - first_byte;
-            let codes = &mut codes[byte..byte + format.row_bytes(end - start)];
-            encode_tile(kernels, &format, x, &mut tile, codes);
-            at = line.first + end;
+            scales.read(&stored, matrix, &run);
+            let codes = &mut codes[run.bytes.start - first_byte..run.bytes.end - first_byte];
+            encode_run(kernels, format, x, &mut scales, codes);
         }
         Ok(())
     }
 }
 
-fn encode_tile(kernels: Kernels, format: &Format, x: &[f32], tile: &mut TileScales, codes: &mut [u8]) {
+fn encode_run(kernels: Kernels, format: &Format, x: &[f32], of: &mut RunScales, codes: &mut [u8]) {
     // x / infinity is a zero of x's sign: a block whose scale is zero decodes to zeros whatever its codes, so let them say so.
-    tile.scales.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = f32::INFINITY);
-    let zeros = matches!(format.zero, Zero::Int | Zero::Float).then_some(&tile.zeros[..]);
-    let blocks = Blocks { len: tile.len, scales: &tile.scales, zeros };
+    of.scales.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = f32::INFINITY);
+    let zeros = matches!(format.zero, Zero::Int | Zero::Float).then_some(&of.zeros[..]);
+    let blocks = Blocks { len: of.len, scales: &of.scales, zeros };
     if format.zero == Zero::Bias {
-        let blocks_of_x = x.chunks(tile.len).zip(&tile.zeros);
+        let blocks_of_x = x.chunks(of.len).zip(&of.zeros);
         let shifted: Vec<f32> = blocks_of_x.flat_map(|(x, bias)| x.iter().map(move |x| x - bias)).collect();
         kernels.encode(format.element, &shifted, blocks, codes);
     } else {

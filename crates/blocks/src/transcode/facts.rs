@@ -8,7 +8,7 @@ use super::codes::Maps;
 use super::extent::{Choice, Extent};
 use super::powers::{Reach, holds, same};
 use super::route::{Level, Rounding, Route};
-use super::tile::{Judge, Tile};
+use super::source::{Judge, Tile};
 use super::zeros;
 use crate::format::{Block, Zero};
 use crate::obstacle::Obstacle;
@@ -209,15 +209,15 @@ impl Observer<'_> {
         let [all, some] = &mut self.of.reach;
         // The one that was covered last: neighbours are often alike.
         let mut last = None;
-        tile.runs(0..tile.shape.rows, |run| {
-            let scale = tile.scales[run.source];
+        tile.overlaps(0..tile.shape.rows, |overlap| {
+            let scale = tile.scales[overlap.source];
             if last == Some(scale.to_bits()) {
                 return;
             }
             let reach = Reach::of(scale);
             all.merge(&reach);
             if !some.covers(&reach) {
-                if tile.is_free(&run) {
+                if tile.is_free(&overlap) {
                     return;
                 }
                 some.merge(&reach);
@@ -231,11 +231,11 @@ impl Observer<'_> {
     fn whole(&mut self, maps: &mut Maps, tile: &Tile<'_>) -> Result<(), Obstacle> {
         let mut result = Ok(());
         let [all, some] = &mut self.of.extents;
-        tile.runs(0..tile.shape.rows, |run| match tile.extent(maps, &run) {
+        tile.overlaps(0..tile.shape.rows, |overlap| match tile.extent(maps, &overlap) {
             Ok(extent) => {
                 all.merge(&extent);
                 if !some.covers(&extent) {
-                    some.merge(if tile.is_free(&run) { &Extent::FREE } else { &extent });
+                    some.merge(if tile.is_free(&overlap) { &Extent::FREE } else { &extent });
                 }
             }
             Err(obstacle) => result = Err(obstacle),

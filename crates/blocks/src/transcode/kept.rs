@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::level::power;
 use super::powers::{holds, same, shifted};
 use super::route::Level;
-use super::tile::Tile;
+use super::source::Tile;
 use crate::scale::ScaleKind;
 
 impl Tile<'_> {
@@ -48,10 +48,10 @@ impl Tile<'_> {
 
     fn spread_of<const N: usize>(&self, bytes: &[u8]) -> Vec<u8> {
         let (sources, _) = bytes.as_chunks::<N>();
-        // A block without values is in no run; what it stores is one of the scales.
+        // A block without values is in no overlap; what it stores is one of the scales.
         let first = sources.first().copied().unwrap_or([0; N]);
         let mut targets = vec![first; self.route.to.scales_per_matrix(self.shape)];
-        self.runs(0..self.shape.rows, |run| targets[run.target] = sources[run.source]);
+        self.overlaps(0..self.shape.rows, |overlap| targets[overlap.target] = sources[overlap.source]);
         targets.into_flattened()
     }
 }

@@ -45,12 +45,11 @@ mod extent;
 mod facts;
 mod kept;
 mod level;
+mod packed;
 mod powers;
 mod route;
 mod rows;
-mod runs;
-mod stream;
-mod tile;
+mod source;
 mod zeros;
 
 use alloc::borrow::Cow;

@@ -1,17 +1,19 @@
 //! From one format to another: what is clear from the formats alone, and what the scales have to say.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::codes::{CodeRule, Maps, Shifts};
 use super::exactness::Exactness;
 use super::extent::Choice;
 use super::facts::Facts;
+use super::packed::Packed;
 use super::powers::{Reach, contains, holds, stored};
 use super::rows::Transcoder;
-use super::stream::Stream;
-use super::{level, runs, zeros};
+use super::{level, zeros};
 use crate::error::Error;
 use crate::format::{Block, Format, Zero};
+use crate::grid::{self, Grid};
 use crate::obstacle::Obstacle;
 use crate::scale::{ScaleKind, TensorScale};
 use crate::shape::Shape;
@@ -89,7 +91,7 @@ impl Route {
             level,
             rule,
             shifts: None,
-            refined: runs::refines(from.block, to.block, shape.cols),
+            refined: grid::refines(from.block, to.block, shape.cols),
             certain: false,
         };
         let biased = |format: &Format| format.zero == Zero::Bias;
@@ -129,7 +131,13 @@ impl Route {
     #[must_use]
     pub fn row_quantum(&self) -> usize {
         let of = |format: &Format| format.row_quantum(self.shape.cols);
-        runs::quantum(of(&self.from), of(&self.to))
+        grid::lcm(of(&self.from), of(&self.to))
+    }
+
+    /// The rows of a matrix, some at a time: about 64 thousand values, in whole quanta.
+    pub(super) fn chunks(&self, shape: Shape) -> impl Iterator<Item = Range<usize>> + use<> {
+        let step = grid::rows_holding(shape, self.row_quantum(), 1 << 16);
+        (0..shape.rows).step_by(step).map(move |start| start..(start + step).min(shape.rows))
     }
 
     /// Nothing observed yet.
@@ -230,8 +238,8 @@ impl Route {
 
     /// Codes that need no map: the same bytes, in the same places.
     pub(super) fn keeps_code_bytes(&self) -> bool {
-        let stream = |format| Stream::new(format, self.shape.cols);
-        self.rule.keeps_bytes() && stream(&self.from).same_bytes(&stream(&self.to))
+        let packed = |format| Packed::new(Grid::of(format, self.shape));
+        self.rule.keeps_bytes() && packed(&self.from).same_bytes(&packed(&self.to))
     }
 
     /// Whether the plan has to choose one scale for the blocks of a whole matrix.

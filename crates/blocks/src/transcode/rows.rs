@@ -9,13 +9,13 @@ use super::codes::{Key, Maps};
 use super::exactness::Exactness;
 use super::extent::Choice;
 use super::level::power;
+use super::packed::Packed;
 use super::powers::{holds, shifted};
 use super::route::{Level, Route};
-use super::runs::{self, Run};
-use super::stream::{self, Stream};
-use super::tile::{Judge, Tile};
+use super::source::{Judge, Tile};
 use crate::error::Error;
 use crate::format::Zero;
+use crate::grid::{Grid, Overlap};
 use crate::obstacle::Obstacle;
 use crate::scale::{ScaleKind, TensorScale};
 use crate::tensor::QTensor;
@@ -159,7 +159,8 @@ impl Transcoder {
         let Scales { chosen, obstacle: None, .. } = scales else {
             return Err(scales.obstacle.unwrap_or(Obstacle::Special));
         };
-        let codes = self.codes(maps, source, tile, |maps, run| source.key(maps, run, chosen[run.target]))?;
+        let codes = self
+            .codes(maps, source, tile, |maps, overlap| source.key(maps, overlap, chosen[overlap.target]))?;
         let lowered: Vec<f32> =
             chosen.iter().map(|&scale| shifted(scale, -exponent).unwrap_or(f32::NAN)).collect();
         let mut bytes = vec![0; lowered.len() * kind.bytes()];
@@ -180,12 +181,12 @@ impl Transcoder {
         }
         let (from, to, shape) = (&self.route.from, &self.route.to, tile.shape());
         let table = maps.table(offset, key)?;
-        let (read, write) = (Stream::new(from, shape.cols), Stream::new(to, shape.cols));
-        if let Some(codes) = stream::mapped_bytes(&read, &write, tile.codes(), table) {
+        let (read, write) = (Packed::new(Grid::of(from, shape)), Packed::new(Grid::of(to, shape)));
+        if let Some(codes) = read.mapped_bytes(&write, tile.codes(), table) {
             return Ok(codes.into());
         }
         let (mut out, mut codes) = (Vec::with_capacity(to.codes_len(shape)), Vec::new());
-        for rows in runs::strips(self.route.row_quantum(), shape) {
+        for rows in self.route.chunks(shape) {
             read.read(tile.codes(), rows, &mut codes);
             codes.iter_mut().for_each(|code| *code = table[usize::from(*code)]);
             write.write(&codes, &mut out);
@@ -193,21 +194,22 @@ impl Transcoder {
         Ok(out.into())
     }
 
-    /// Codes by the table that `key` names for each run.
+    /// Codes by the table that `key` names for each overlap.
     fn codes<'t>(
         &self,
         maps: &mut Maps,
         source: &Tile<'_>,
         tile: &'t QTensor<'_>,
-        key: impl Fn(&mut Maps, &Run) -> Result<Key, Obstacle>,
+        key: impl Fn(&mut Maps, &Overlap) -> Result<Key, Obstacle>,
     ) -> Result<Cow<'t, [u8]>, Obstacle> {
         let mut obstacle = None;
         let (mut one, mut differ) = (None, false);
-        source.runs(0..source.shape.rows, |run| {
+        source.overlaps(0..source.shape.rows, |overlap| {
             if !differ {
-                match key(maps, &run) {
+                match key(maps, &overlap) {
                     Ok(key) => {
-                        differ = *one.get_or_insert((source.offset(&run), key)) != (source.offset(&run), key)
+                        differ = *one.get_or_insert((source.offset(&overlap), key))
+                            != (source.offset(&overlap), key)
                     }
                     Err(why) => obstacle = Some(why),
                 }
@@ -216,16 +218,18 @@ impl Transcoder {
         if let (Some((offset, key)), false, None) = (one, differ, obstacle) {
             return self.all_codes(maps, tile, offset, key);
         }
-        let write = Stream::new(&self.route.to, source.shape.cols);
+        let write = Packed::new(Grid::of(&self.route.to, source.shape));
         let (mut out, mut codes) = (Vec::with_capacity(self.route.to.codes_len(source.shape)), Vec::new());
-        for rows in source.strips() {
-            source.stream.read(tile.codes(), rows.clone(), &mut codes);
+        for rows in self.route.chunks(source.shape) {
+            source.packed.read(tile.codes(), rows.clone(), &mut codes);
             let first = rows.start;
-            source.runs(rows, |run| {
-                match key(maps, &run).and_then(|key| maps.table(source.offset(&run), key)) {
+            source.overlaps(rows, |overlap| {
+                match key(maps, &overlap).and_then(|key| maps.table(source.offset(&overlap), key)) {
                     Ok(table) => {
-                        let row = &mut codes[(run.row - first) * source.shape.cols..];
-                        row[run.start..run.end].iter_mut().for_each(|code| *code = table[usize::from(*code)]);
+                        let row = &mut codes[(overlap.row - first) * source.shape.cols..];
+                        row[overlap.start..overlap.end]
+                            .iter_mut()
+                            .for_each(|code| *code = table[usize::from(*code)]);
                     }
                     Err(why) => obstacle = Some(why),
                 }

@@ -6,12 +6,12 @@ use core::ops::Range;
 
 use super::codes::{Key, Maps};
 use super::extent::{Choice, Extent};
+use super::packed::Packed;
 use super::powers::{same, split};
 use super::route::{Level, Route};
-use super::runs::{self, Run};
-use super::stream::Stream;
 use super::{Part, zeros};
 use crate::format::Zero;
+use crate::grid::{Grid, Overlap};
 use crate::obstacle::Obstacle;
 use crate::shape::Shape;
 
@@ -35,7 +35,10 @@ pub(super) struct Tile<'a> {
     zeros: Vec<f32>,
     /// Zero points that the code map subtracts.
     offsets: Vec<u8>,
-    pub(super) stream: Stream,
+    grid: Grid,
+    /// The grid of the same rows in the target.
+    target: Grid,
+    pub(super) packed: Packed,
 }
 
 impl<'a> Tile<'a> {
@@ -71,16 +74,13 @@ impl<'a> Tile<'a> {
                 offsets.push(offset);
             }
         }
-        let stream = Stream::new(from, shape.cols);
-        Ok(Self { route, part: *part, shape, straight, scales, zeros, offsets, stream })
+        let (grid, target) = (Grid::of(from, shape), Grid::of(&route.to, shape));
+        let packed = Packed::new(grid);
+        Ok(Self { route, part: *part, shape, straight, scales, zeros, offsets, grid, target, packed })
     }
 
-    pub(super) fn runs(&self, rows: Range<usize>, visit: impl FnMut(Run)) {
-        runs::each(self.route.from.block, self.route.to.block, self.shape.cols, rows, visit);
-    }
-
-    pub(super) fn strips(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        runs::strips(self.route.row_quantum(), self.shape)
+    pub(super) fn overlaps(&self, rows: Range<usize>, visit: impl FnMut(Overlap)) {
+        self.grid.overlaps(&self.target, rows, visit);
     }
 
     /// The zero point that the code map subtracts in all blocks.
@@ -89,31 +89,31 @@ impl<'a> Tile<'a> {
         self.offsets.iter().all(|&offset| offset == first).then_some(first)
     }
 
-    pub(super) fn offset(&self, run: &Run) -> u8 {
-        self.offsets.get(run.source).copied().unwrap_or(0)
+    pub(super) fn offset(&self, overlap: &Overlap) -> u8 {
+        self.offsets.get(overlap.source).copied().unwrap_or(0)
     }
 
-    pub(super) fn extent(&self, maps: &mut Maps, run: &Run) -> Result<Extent, Obstacle> {
-        let offset = self.offset(run);
+    pub(super) fn extent(&self, maps: &mut Maps, overlap: &Overlap) -> Result<Extent, Obstacle> {
+        let offset = self.offset(overlap);
         let shifts = maps.shifts(offset)?;
-        Ok(Extent::of(self.scales[run.source], shifts, || maps.has_zeros(offset)))
+        Ok(Extent::of(self.scales[overlap.source], shifts, || maps.has_zeros(offset)))
     }
 
-    /// Whether all values of a run are zeros, because its codes are: they are the same zeros under any scale.
-    pub(super) fn is_free(&self, run: &Run) -> bool {
-        let (scale, element) = (self.scales[run.source], self.route.from.element);
+    /// Whether all values of an overlap are zeros, because its codes are: they are the same zeros under any scale.
+    pub(super) fn is_free(&self, overlap: &Overlap) -> bool {
+        let (scale, element) = (self.scales[overlap.source], self.route.from.element);
         let Some(codes) = self.part.codes else { return false };
         self.route.from.zero == Zero::None
             && scale > 0.0
             && scale.is_finite()
-            && (run.start..run.end)
-                .all(|col| element.decode_one(self.stream.code(codes, run.row, col)) == 0.0)
+            && (overlap.start..overlap.end)
+                .all(|col| element.decode_one(self.packed.code(codes, overlap.row, col)) == 0.0)
     }
 
-    /// How the codes of a run are mapped if their block's scale becomes `target`.
-    pub(super) fn key(&self, maps: &mut Maps, run: &Run, target: f32) -> Result<Key, Obstacle> {
-        let scale = self.scales[run.source];
-        let shifts = maps.shifts(self.offset(run))?;
+    /// How the codes of an overlap are mapped if their block's scale becomes `target`.
+    pub(super) fn key(&self, maps: &mut Maps, overlap: &Overlap, target: f32) -> Result<Key, Obstacle> {
+        let scale = self.scales[overlap.source];
+        let shifts = maps.shifts(self.offset(overlap))?;
         let shift = match (split(scale), split(target)) {
             (Some((a, from)), Some((b, to))) if a == b => Some(from - to),
             // Zeros, infinities and NaN are the same after any shift.
@@ -125,8 +125,8 @@ impl<'a> Tile<'a> {
         match shift.filter(|&shift| shifts.contains(shift)) {
             Some(shift) => Ok(Key::By(shift)),
             _ if !positive && target.to_bits() != 0 => Err(Obstacle::Special),
-            None if scale.to_bits() == 0 && maps.has_zeros(self.offset(run)) => Ok(Key::Zeros),
-            None if self.is_free(run) => Ok(Key::By(shifts.preferred())),
+            None if scale.to_bits() == 0 && maps.has_zeros(self.offset(overlap)) => Ok(Key::Zeros),
+            None if self.is_free(overlap) => Ok(Key::By(shifts.preferred())),
             None => Err(Obstacle::Quotient),
         }
     }
@@ -134,8 +134,8 @@ impl<'a> Tile<'a> {
     /// Finds the scale of each block of the target.
     pub(super) fn choose(&self, maps: &mut Maps, judge: &mut impl Judge) -> Result<(), Obstacle> {
         let (mut extents, mut choices) = (Vec::new(), Vec::new());
-        for rows in self.strips() {
-            let blocks = self.route.to.blocks_range(self.shape, 0, rows.clone());
+        for rows in self.route.chunks(self.shape) {
+            let blocks = self.target.blocks(0, rows.clone());
             self.gather(maps, rows.clone(), &blocks, &mut extents, &[])?;
             choices.clear();
             choices.extend(extents.iter().map(|extent| extent.choose(|scale| judge.accepts(scale))));
@@ -165,10 +165,11 @@ impl<'a> Tile<'a> {
         extents.clear();
         extents.resize(blocks.len(), Extent::EMPTY);
         let mut result = Ok(());
-        self.runs(rows, |run| {
-            let block = run.target - blocks.start;
+        self.overlaps(rows, |overlap| {
+            let block = overlap.target - blocks.start;
             let looks = asked.get(block).is_some_and(|asked| *asked);
-            match if looks && self.is_free(&run) { Ok(Extent::FREE) } else { self.extent(maps, &run) } {
+            match if looks && self.is_free(&overlap) { Ok(Extent::FREE) } else { self.extent(maps, &overlap) }
+            {
                 Ok(extent) => extents[block].merge(&extent),
                 Err(obstacle) => result = Err(obstacle),
             }
@@ -185,11 +186,11 @@ impl<'a> Tile<'a> {
         let added = self.route.rule.added;
         let mut images: Vec<Option<f32>> = vec![None; to.scales_per_matrix(self.shape)];
         let mut result = Ok(());
-        self.runs(0..self.shape.rows, |run| {
-            let zero = self.zeros.get(run.source).copied().unwrap_or(0.0);
-            match zeros::image(from, to, added, zero, self.scales[run.source]) {
+        self.overlaps(0..self.shape.rows, |overlap| {
+            let zero = self.zeros.get(overlap.source).copied().unwrap_or(0.0);
+            match zeros::image(from, to, added, zero, self.scales[overlap.source]) {
                 Ok(image) => {
-                    let known = *images[run.target].get_or_insert(image);
+                    let known = *images[overlap.target].get_or_insert(image);
                     if !same(known, image) {
                         result = Err(Obstacle::Zeros(known, image));
                     }
@@ -197,7 +198,7 @@ impl<'a> Tile<'a> {
                 Err(obstacle) => result = Err(obstacle),
             }
         });
-        // A block without values (of a matrix without columns) is in no run.
+        // A block without values (of a matrix without columns) is in no overlap.
         result.map(|()| images.into_iter().map(|image| image.unwrap_or(0.0)).collect())
     }
 }
