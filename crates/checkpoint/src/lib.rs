@@ -1,36 +1,31 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
-mod checkpoint;
 mod compare;
-pub mod disk;
 mod error;
-pub mod index;
 mod inspect;
-mod json;
-pub mod layout;
-mod mapped;
 pub mod overlay;
-mod pattern;
 mod plan;
-mod positioned;
 mod progress;
 mod run;
-pub mod safetensors;
 pub mod statistics;
 mod threads;
 pub mod verify;
 mod weights;
 
 pub use lowbit_arch as arch;
+pub use lowbit_container as container;
+pub use lowbit_layouts as layout;
 
-pub use checkpoint::{CONFIG, Checkpoint, SINGLE, Tensor};
+pub use lowbit_container::{CONFIG, Checkpoint, SINGLE, Tensor, disk, index, safetensors};
+pub use lowbit_layouts::{Mapped, Mismatch, Pattern};
+
+use lowbit_container::{json, positioned};
+
 pub use compare::{CompareOptions, ComparedTensor, Comparison, compare};
-pub use error::{Error, Mismatch, Result};
+pub use error::{Error, Result};
 pub use inspect::{InspectedLinear, InspectedTensor, Inspection, TensorReport, inspect, inspect_tensor};
-pub use mapped::Mapped;
-pub use pattern::Pattern;
 pub use plan::{
     Choice, Conversion, ConvertJob, DequantizeJob, Job, OnNonFinite, OutputFile, Plan, PlanSummary,
     PlannedTensor, Settings, natural,

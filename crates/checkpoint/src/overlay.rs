@@ -163,28 +163,25 @@ fn part_bytes(part: &Part, quantized: &QLinear<'_>) -> Vec<u8> {
     }
 }
 
-impl Checkpoint {
-    /// This checkpoint under the sheets of an overlay, later ones above. What they make up is in the plain layout.
-    ///
-    /// # Errors
-    /// As [`TensorFile::open`]; [`Error::File`] for a file that is no sheet.
-    pub fn overlaid<P: AsRef<Path>>(self, sheets: &[P]) -> Result<Self> {
-        let (mut files, mut hidden) = (Vec::new(), BTreeSet::new());
-        for sheet in sheets {
-            let file = TensorFile::open(sheet.as_ref())?;
-            let replaces = file.header().metadata.get(REPLACES);
-            let names = replaces.and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
-            let no_sheet = || {
-                Error::file(file.path(), format!("no sheet of an overlay: its metadata has no {REPLACES}"))
-            };
-            hidden.extend(names.ok_or_else(no_sheet)?);
-            files.push(file);
-        }
-        Ok(self.with_sheets(files, &hidden, |config| {
-            if !hidden.is_empty() {
-                // What the plain layout's own files say, so that it is recognised.
-                config.insert("quantization_config".into(), json!({"quant_method": "lowbit", "version": 1}));
-            }
-        }))
+/// The checkpoint under the sheets of an overlay, later ones above. What they make up is in the plain layout.
+///
+/// # Errors
+/// As [`TensorFile::open`]; an error about a file that is no sheet.
+pub fn overlaid<P: AsRef<Path>>(checkpoint: Checkpoint, sheets: &[P]) -> Result<Checkpoint> {
+    let (mut files, mut hidden) = (Vec::new(), BTreeSet::new());
+    for sheet in sheets {
+        let file = TensorFile::open(sheet.as_ref())?;
+        let replaces = file.header().metadata.get(REPLACES);
+        let names = replaces.and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
+        let no_sheet =
+            || Error::file(file.path(), format!("no sheet of an overlay: its metadata has no {REPLACES}"));
+        hidden.extend(names.ok_or_else(no_sheet)?);
+        files.push(file);
     }
+    Ok(checkpoint.with_sheets(files, &hidden, |config| {
+        if !hidden.is_empty() {
+            // What the plain layout's own files say, so that it is recognised.
+            config.insert("quantization_config".into(), json!({"quant_method": "lowbit", "version": 1}));
+        }
+    }))
 }

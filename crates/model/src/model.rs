@@ -157,7 +157,7 @@ impl<'c> Model<'c> {
 
     /// A weight with this shape.
     fn weight(&self, name: &str, want: &[usize]) -> Result<Weight<'_>> {
-        let missing = || lowbit_checkpoint::Error::Missing {
+        let missing = || lowbit_checkpoint::container::Error::Missing {
             dir: self.checkpoint().dir().to_owned(),
             tensor: name.to_owned(),
         };

@@ -82,7 +82,7 @@ pub(super) fn carry_over(
                         "is a {what}, which layout {} cannot say, and the weight is wrong without it",
                         to.name()
                     );
-                    return Err(checkpoint.require(&extra.tensor)?.error(reason));
+                    return Err(checkpoint.require(&extra.tensor)?.error(reason).into());
                 }
                 _ => leave(extra.kind.words(), &q.linear.module),
             }

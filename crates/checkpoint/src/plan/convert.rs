@@ -11,6 +11,7 @@ use crate::layout::{self, Layout, Linear, Quantized, QuantizedModule, Reading, S
 use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::{Format, Shape, TensorScale};
 use lowbit_calib::{Activations, Recipe, ScaleRule, TensorScaleRule, recipes};
+use lowbit_layouts::Error as LayoutError;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
@@ -73,7 +74,7 @@ impl ConvertJob {
     pub fn plan(&self) -> Result<Plan> {
         let mut checkpoint = Checkpoint::open(&self.settings.source)?;
         if !self.overlay.is_empty() {
-            checkpoint = checkpoint.overlaid(&self.overlay)?;
+            checkpoint = crate::overlay::overlaid(checkpoint, &self.overlay)?;
         }
         let Some(reading) = layout::read(&checkpoint)? else {
             let reason = "is not quantized; `quantize` writes it in a layout";
@@ -185,12 +186,12 @@ impl ConvertJob {
         let same = ways.iter().any(|way| way.activations == activations);
         let carried = layout::carry(self.layout, &format, same.then_some(activations))?;
         if carried.activations == Activations::Static && stored.input_scale.is_none() {
-            return Err(Error::CannotCarry {
+            return Err(Error::Layout(LayoutError::CannotCarry {
                 format: format.name(),
                 layout: self.layout.name(),
                 with: format!(" as {}", carried.scheme),
                 can: format!("{} has no static scale of its input", stored.linear.module),
-            });
+            }));
         }
         Ok(Scheme { format: self.layout.stores(&format, dtype), activations: carried.activations })
     }

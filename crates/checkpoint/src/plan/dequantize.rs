@@ -52,7 +52,7 @@ impl DequantizeJob {
             if let Some(extra) = stored.extras.iter().find(|extra| needed.contains(&extra.kind)) {
                 let reason =
                     format!("is a {}: the plain weight would be wrong without it", extra.kind.words());
-                return Err(checkpoint.require(&extra.tensor)?.error(reason));
+                return Err(checkpoint.require(&extra.tensor)?.error(reason).into());
             }
             let linear = layout::Linear { dtype: self.dtype, ..stored.linear.clone() };
             units.push(Unit::Decoded(Decoded::new(linear, at, stored.quantum())));

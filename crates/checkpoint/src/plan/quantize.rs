@@ -5,6 +5,7 @@ use crate::layout::{self, Quantized, QuantizedModule, Scheme};
 use crate::{CONFIG, Checkpoint, Error, Progress, Result};
 use lowbit_blocks::{Block, Dtype, Format};
 use lowbit_calib::Activations;
+use lowbit_layouts::Error as LayoutError;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -52,12 +53,12 @@ impl Job {
             config.cloned().ok_or_else(|| Error::file(&self.source, format!("there is no {CONFIG}")))?;
         let carried = layout::carry(self.layout, &self.format, self.activations)?;
         if carried.activations == Activations::Static {
-            return Err(Error::CannotCarry {
+            return Err(Error::Layout(LayoutError::CannotCarry {
                 format: self.format.name(),
                 layout: self.layout.name(),
                 with: format!(" as {}", carried.scheme),
                 can: "static scales of activations come with calibration".into(),
-            });
+            }));
         }
         let patterns = (&self.include[..], &self.exclude[..]);
         let selection = select::select(&checkpoint, self.layout, patterns, nonfinite)?;

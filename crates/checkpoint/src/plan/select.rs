@@ -69,9 +69,9 @@ pub(crate) fn select(
             selection.warnings.push(format!("{name} is {} and stays as it is", tensor.entry.dtype));
             format!("{} weight", tensor.entry.dtype)
         } else if role == Role::Embedding && tied {
-            return Err(
-                tensor.error("is an embedding that is tied to the output head, and cannot be quantized")
-            );
+            return Err(tensor
+                .error("is an embedding that is tied to the output head, and cannot be quantized")
+                .into());
         } else {
             match cut(&arch, layout, tensor) {
                 Some(picked) => {

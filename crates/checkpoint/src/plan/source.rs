@@ -84,7 +84,7 @@ pub(crate) struct Linears {
 impl Linears {
     /// Takes the linears of a reading.
     pub(crate) fn new(checkpoint: &Checkpoint, stored: Vec<Stored>) -> Result<Self> {
-        let whole = stored.iter().map(|s| s.whole(checkpoint, true)).collect::<Result<_>>()?;
+        let whole = stored.iter().map(|s| s.whole(checkpoint, true)).collect::<Result<_, _>>()?;
         Ok(Self { stored, whole })
     }
 
@@ -117,7 +117,7 @@ impl Linears {
         rows: Range<usize>,
     ) -> Result<QTensor<'static>> {
         if let Some(stored) = self.direct(strips, target) {
-            return stored.rows(checkpoint, matrix, rows);
+            return Ok(stored.rows(checkpoint, matrix, rows)?);
         }
         let format = self.stored[strips[0].linear].format;
         let shape = Shape::matrix(rows.len(), target.cols);

@@ -4,9 +4,9 @@ use super::checks::Code;
 use super::finding::Finding;
 use super::layers::Layers;
 use super::names;
-use crate::checkpoint::{CONFIG, Checkpoint, read_config};
 use crate::layout::any_quantization_config;
 use lowbit_blocks::Block;
+use lowbit_container::{CONFIG, Checkpoint, read_config};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub(super) fn side(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Opti
     match read_config(&checkpoint.dir().join(SIDE_FILE)) {
         Ok(config) => config?.get("quantization").and_then(Value::as_object).cloned(),
         Err(error) => {
-            findings.push(Finding::of(Code::ConfigBroken, &error));
+            findings.push(Finding::of(Code::ConfigBroken, &error.into()));
             None
         }
     }

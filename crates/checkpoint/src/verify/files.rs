@@ -2,8 +2,8 @@
 
 use super::checks::{Code, Severity};
 use super::finding::Finding;
-use crate::checkpoint::{CONFIG, Checkpoint, Flaw, SINGLE, weight_files};
 use crate::index::{INDEX, Index};
+use lowbit_container::{CONFIG, Checkpoint, Flaw, SINGLE, weight_files};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -25,7 +25,7 @@ const fn code(flaw: Flaw) -> Code {
 /// Opens what can be opened and finds what cannot.
 pub(super) fn open(path: &Path, findings: &mut Vec<Finding>) -> crate::Result<Checkpoint> {
     let checkpoint = Checkpoint::open_telling(path, &mut |flaw, error| {
-        findings.push(Finding::of(code(flaw), &error));
+        findings.push(Finding::of(code(flaw), &error.into()));
         Ok(())
     })?;
     if path.is_dir() {

@@ -2,6 +2,8 @@
 
 use super::checks::{Code, Severity};
 use crate::Error;
+use lowbit_container::Error as ContainerError;
+use lowbit_layouts::Error as LayoutError;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -49,21 +51,27 @@ impl Finding {
     /// What an error says, under this code.
     pub(crate) fn of(code: Code, error: &Error) -> Self {
         match error {
-            Error::File { file, reason } => Self::new(code, reason).in_file(file),
-            Error::Tensor { file, tensor, reason } => Self::new(code, reason).in_file(file).about(tensor),
-            Error::Missing { tensor, .. } => Self::new(code, "is not there").about(tensor),
-            Error::Duplicate { tensor, first, second } => {
+            Error::Container(ContainerError::File { file, reason }) => Self::new(code, reason).in_file(file),
+            Error::Container(ContainerError::Tensor { file, tensor, reason }) => {
+                Self::new(code, reason).in_file(file).about(tensor)
+            }
+            Error::Container(ContainerError::Missing { tensor, .. }) => {
+                Self::new(code, "is not there").about(tensor)
+            }
+            Error::Container(ContainerError::Duplicate { tensor, first, second }) => {
                 let detail = format!("is in both {} and {}", name_of(first), name_of(second));
                 Self::new(code, detail).in_file(second).about(tensor)
             }
-            Error::Mismatch(m) => {
+            Error::Layout(LayoutError::Mismatch(m)) => {
                 let detail = format!(
                     "is {} {:?}, but {} of {} has {} {:?} there",
                     m.have.0, m.have.1, m.format, m.shape, m.want.0, m.want.1
                 );
                 Self::new(code, detail).in_file(&m.file).about(&m.tensor)
             }
-            Error::Convention { method, .. } => Self::new(code, format!("quantized with {method}")),
+            Error::Layout(LayoutError::Convention { method, .. }) => {
+                Self::new(code, format!("quantized with {method}"))
+            }
             other => Self::new(code, other.to_string()),
         }
     }

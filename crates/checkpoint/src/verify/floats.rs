@@ -1,8 +1,8 @@
 //! Tensors of plain numbers, by chunks of bytes: norms, embeddings, scales of activations, and scales whose layer is not read.
 
 use super::seen::Numbers;
-use crate::checkpoint::Tensor;
 use crate::safetensors::Dtype;
+use lowbit_container::Tensor;
 use std::ops::Range;
 
 /// Bytes of a chunk, whole numbers of every type.

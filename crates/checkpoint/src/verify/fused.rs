@@ -48,7 +48,7 @@ fn members(checkpoint: &Checkpoint, group: &[&Stored], findings: &mut Vec<Findin
     let scale = |stored: &Stored| stored.tensor_scale(checkpoint);
     let input = |stored: &Stored| -> Result<Option<Vec<f32>>> {
         let name = stored.input_scale.as_ref().and_then(|(name, _)| checkpoint.tensor(name));
-        name.map(read_floats).transpose()
+        Ok(name.map(read_floats).transpose()?)
     };
     let (first_scale, first_input) = (scale(first)?, input(first)?);
     for stored in &group[1..] {

@@ -12,10 +12,10 @@
 use super::checks::Code;
 use super::config::Claim;
 use super::finding::Finding;
-use crate::checkpoint::Tensor;
 use crate::layout::{Packing, any_quantization_config, unpacked};
 use crate::safetensors::Dtype;
 use crate::{Checkpoint, Result};
+use lowbit_container::Tensor;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

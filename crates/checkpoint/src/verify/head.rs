@@ -4,9 +4,9 @@ use super::checks::Code;
 use super::finding::Finding;
 use super::floats::chunks;
 use crate::arch::{Arch, Role};
-use crate::checkpoint::Tensor;
 use crate::plan::has_head;
 use crate::{Checkpoint, Result};
+use lowbit_container::Tensor;
 use serde_json::Value;
 
 /// Compares the configuration with the tensors, and a head with the embedding that it is said to be.

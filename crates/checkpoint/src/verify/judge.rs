@@ -5,9 +5,9 @@ use super::finding::Finding;
 use super::names::Kind;
 use super::seen::{Count, Linear, Numbers};
 use crate::Checkpoint;
-use crate::checkpoint::Tensor;
 use crate::layout::{Holds, Part, Stored};
 use lowbit_blocks::Block;
+use lowbit_container::Tensor;
 use lowbit_kernels::Element;
 
 /// No weight of a trained model comes near this.

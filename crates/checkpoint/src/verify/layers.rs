@@ -4,11 +4,13 @@ use super::checks::Code;
 use super::finding::Finding;
 use super::floats;
 use super::names::{self, Kind};
-use crate::checkpoint::Tensor;
-use crate::error::Mismatch;
 use crate::layout::{Holds, Layout, Stored, any_quantization_config, same_bytes};
 use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::{Block, Format};
+use lowbit_container::Error as ContainerError;
+use lowbit_container::Tensor;
+use lowbit_layouts::Error as LayoutError;
+use lowbit_layouts::Mismatch;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The layers of a checkpoint: those that can be read, and the modules of the others.
@@ -29,21 +31,21 @@ pub(super) fn read(
     findings: &mut Vec<Finding>,
 ) -> Result<Layers> {
     let mut layers = Layers { understood: true, broken: told, ..Layers::default() };
-    let survey = match crate::layout::survey(checkpoint) {
+    let survey = match crate::layout::survey(checkpoint).map_err(Error::from) {
         Ok(survey) => survey,
-        Err(error @ Error::Convention { .. }) => {
+        Err(error @ Error::Layout(LayoutError::Convention { .. })) => {
             layers.understood = false;
             let unsaid = any_quantization_config(checkpoint).is_none();
             let code = if unsaid { Code::QuantizationUnsaid } else { Code::ConventionUnread };
-            findings.push(Finding::of(code, &error));
+            findings.push(Finding::of(code, &error.into()));
             return Ok(layers);
         }
-        Err(error @ Error::Io { .. }) => return Err(error),
+        Err(error @ Error::Container(ContainerError::Io { .. })) => return Err(error),
         Err(error) => {
             layers.understood = false;
             // A configuration that is no JSON has been told as a file.
             if findings.iter().all(|f| f.code != Code::ConfigBroken.check().code) {
-                findings.push(Finding::of(Code::ConfigUnusable, &error));
+                findings.push(Finding::of(Code::ConfigUnusable, &error.into()));
             }
             return Ok(layers);
         }
@@ -52,9 +54,9 @@ pub(super) fn read(
     if let Some(survey) = survey {
         layers.layout = Some(survey.layout);
         for linear in survey.linears {
-            match linear {
+            match linear.map_err(Error::from) {
                 Ok(stored) => layers.linears.push(stored),
-                Err(error @ Error::Io { .. }) => return Err(error),
+                Err(error @ Error::Container(ContainerError::Io { .. })) => return Err(error),
                 Err(error) => errors.push(error),
             }
         }
@@ -104,9 +106,10 @@ type Modules<'a> = BTreeMap<&'a str, Vec<Tensor<'a>>>;
 /// What an error of the reader means, and of which module it is.
 fn sort<'a>(modules: &Modules<'_>, error: &'a Error) -> Result<(Code, Option<&'a str>)> {
     let name = match error {
-        Error::Missing { tensor, .. } | Error::Tensor { tensor, .. } => tensor,
-        Error::Mismatch(mismatch) => &mismatch.tensor,
-        Error::Convention { .. } => return Ok((Code::ConventionUnread, None)),
+        Error::Container(ContainerError::Missing { tensor, .. })
+        | Error::Container(ContainerError::Tensor { tensor, .. }) => tensor,
+        Error::Layout(LayoutError::Mismatch(mismatch)) => &mismatch.tensor,
+        Error::Layout(LayoutError::Convention { .. }) => return Ok((Code::ConventionUnread, None)),
         _ => return Ok((Code::LayerUnreadable, None)),
     };
     let (module, kind) = (names::module_of(name), names::part_of(name).map(|(_, kind)| kind));
@@ -121,15 +124,19 @@ fn sort<'a>(modules: &Modules<'_>, error: &'a Error) -> Result<(Code, Option<&'a
         return Ok((Code::CodesMissing, Some(module)));
     }
     let code = match (error, kind) {
-        (Error::Missing { .. }, Some(Kind::Scale)) => Code::ScaleMissing,
-        (Error::Missing { .. }, Some(Kind::TensorScale)) => Code::TensorScaleMissing,
-        (Error::Missing { .. }, Some(Kind::Zero)) => Code::ZeroMissing,
-        (Error::Missing { .. }, Some(Kind::Codes) | None) => Code::CodesMissing,
-        (Error::Mismatch(m), Some(Kind::Scale | Kind::TensorScale)) if !same_bytes(m.have.0, m.want.0) => {
+        (Error::Container(ContainerError::Missing { .. }), Some(Kind::Scale)) => Code::ScaleMissing,
+        (Error::Container(ContainerError::Missing { .. }), Some(Kind::TensorScale)) => {
+            Code::TensorScaleMissing
+        }
+        (Error::Container(ContainerError::Missing { .. }), Some(Kind::Zero)) => Code::ZeroMissing,
+        (Error::Container(ContainerError::Missing { .. }), Some(Kind::Codes) | None) => Code::CodesMissing,
+        (Error::Layout(LayoutError::Mismatch(m)), Some(Kind::Scale | Kind::TensorScale))
+            if !same_bytes(m.have.0, m.want.0) =>
+        {
             Code::ScaleDtype
         }
-        (Error::Mismatch(_), Some(Kind::Scale | Kind::TensorScale)) => Code::ScaleShape,
-        (Error::Mismatch(_), _) => Code::CodesShape,
+        (Error::Layout(LayoutError::Mismatch(_)), Some(Kind::Scale | Kind::TensorScale)) => Code::ScaleShape,
+        (Error::Layout(LayoutError::Mismatch(_)), _) => Code::CodesShape,
         _ => Code::LayerUnreadable,
     };
     Ok((code, Some(module)))
@@ -145,7 +152,7 @@ fn together(layers: &Layers, found: Vec<(Code, &Error)>) -> Vec<Finding> {
     let mut alike: BTreeMap<(Code, String), Vec<&Error>> = BTreeMap::new();
     for (code, error) in found {
         let key = match error {
-            Error::Missing { .. } if code == Code::ZeroMissing => String::new(),
+            Error::Container(ContainerError::Missing { .. }) if code == Code::ZeroMissing => String::new(),
             _ => implied(code, error).map_or_else(|| error.to_string(), |(_, detail)| detail),
         };
         alike.entry((code, key)).or_default().push(error);
@@ -174,7 +181,7 @@ fn together(layers: &Layers, found: Vec<(Code, &Error)>) -> Vec<Finding> {
 
 fn mismatch(error: &Error) -> Option<&Mismatch> {
     match error {
-        Error::Mismatch(mismatch) => Some(mismatch),
+        Error::Layout(LayoutError::Mismatch(mismatch)) => Some(mismatch),
         _ => None,
     }
 }

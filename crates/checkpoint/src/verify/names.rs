@@ -1,7 +1,7 @@
 //! What a tensor is to a quantized layer, by the end of its name: one table for all conventions.
 
-use crate::checkpoint::Checkpoint;
 use crate::safetensors::{Dtype, Entry};
+use lowbit_container::Checkpoint;
 use std::collections::BTreeSet;
 
 /// What a tensor holds.

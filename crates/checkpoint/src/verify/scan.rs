@@ -7,10 +7,11 @@ use super::layers::Layers;
 use super::names::{self, Kind};
 use super::seen::{Linear, Numbers};
 use super::{floats, judge, linear};
-use crate::checkpoint::Tensor;
 use crate::progress::{Phase, Progress, Step};
 use crate::threads::for_each;
 use crate::{Checkpoint, Error, Result};
+use lowbit_container::Error as ContainerError;
+use lowbit_container::Tensor;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -99,7 +100,7 @@ pub(super) fn scan(
                 let dead = lock(&of_linears[*at]).alive.get(*matrix) == Some(&false);
                 match linear::scan(checkpoint, stored, (*matrix, rows.clone()), dead) {
                     Ok(seen) => lock(&of_linears[*at]).merge(&seen, *matrix),
-                    Err(error @ Error::Io { .. }) => return Err(error),
+                    Err(error @ Error::Container(ContainerError::Io { .. })) => return Err(error),
                     Err(error) => lock(&of_linears[*at]).failed = Some(Finding::of(code(&error), &error)),
                 }
                 &stored.linear.weight
@@ -133,7 +134,7 @@ pub(super) fn scan(
 /// What an error of reading a tile means.
 fn code(error: &Error) -> Code {
     match error {
-        Error::Tensor { tensor, .. }
+        Error::Container(ContainerError::Tensor { tensor, .. })
             if names::part_of(tensor).is_some_and(|(_, kind)| kind == Kind::Order) =>
         {
             Code::OrderRange

@@ -4,7 +4,7 @@ use crate::model::{contents, plan, write_file, write_llama};
 use lowbit_blocks::{QLinear, QTensor, Values};
 use lowbit_calib::{Activations, Out};
 use lowbit_checkpoint::layout::{self, COMPRESSED_TENSORS, GPTQ, MODELOPT};
-use lowbit_checkpoint::overlay::Sheet;
+use lowbit_checkpoint::overlay::{Sheet, overlaid};
 use lowbit_checkpoint::safetensors::Dtype;
 use lowbit_checkpoint::{Checkpoint, ConvertJob, Job};
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ fn a_permutation_reaches_the_g_idx_of_gptq() {
         linear.perm = Some((0..linear.weight.shape().cols as u32).rev().collect());
     };
     let overlay = sheets(&job, parts.path(), backwards);
-    let before = Checkpoint::open(source.path()).unwrap().overlaid(&overlay).unwrap();
+    let before = overlaid(Checkpoint::open(source.path()).unwrap(), &overlay).unwrap();
     let reading = layout::read(&before).unwrap().unwrap();
     let of = |checkpoint: &Checkpoint, stored: &layout::Stored| {
         stored.read(checkpoint).unwrap().effective_weight()
@@ -142,7 +142,7 @@ fn a_file_that_is_no_sheet_is_refused() {
     write_llama(source.path());
     let path = parts.path().join("x.safetensors");
     write_file(&path, vec![("a".into(), Dtype::U8, vec![2], vec![1, 2])]);
-    let error = Checkpoint::open(source.path()).unwrap().overlaid(&[&path]).unwrap_err().to_string();
+    let error = overlaid(Checkpoint::open(source.path()).unwrap(), &[&path]).unwrap_err().to_string();
     assert!(error.contains("no sheet") && error.contains("x.safetensors"), "{error}");
     let mut wrong = Sheet::new();
     wrong.tensor("a", Dtype::F32, &[2], vec![0; 7]);

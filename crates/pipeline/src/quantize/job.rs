@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use lowbit_blocks::Format;
 use lowbit_calib::ScaleRule;
+use lowbit_checkpoint::overlay::overlaid;
 use lowbit_checkpoint::{
     Checkpoint, Choice, ConvertJob, Job, Phase, Progress, Report, Settings, Step, Weights,
 };
@@ -108,7 +109,7 @@ impl CalibratedJob {
                         let own: &[PathBuf] =
                             if self.method.sequential { std::slice::from_ref(&path) } else { &[] };
                         let under = Checkpoint::open(&self.job.source)?;
-                        let under = if own.is_empty() { under } else { under.overlaid(own)? };
+                        let under = if own.is_empty() { under } else { overlaid(under, own)? };
                         Model::open(&under)?.layer(at)?.forward(&mut hidden, &mut ())?;
                     }
                     paths.push(path);
@@ -241,8 +242,8 @@ impl CalibratedJob {
             return Ok((model.layer(at)?, Folded::default()));
         }
         let folded = Folded::of(&self.method, model, at, hidden, choices)?;
-        let under =
-            Checkpoint::open(&self.job.source)?.overlaid(&[sheets.write_temporary(&folded.sheet())?])?;
+        let under = Checkpoint::open(&self.job.source)?;
+        let under = overlaid(under, &[sheets.write_temporary(&folded.sheet())?])?;
         let layer = Model::open(&under)?.layer(at)?;
         Ok((layer, folded))
     }

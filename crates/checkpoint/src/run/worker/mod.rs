@@ -96,7 +96,7 @@ impl Worker {
                 let tensor = plan.source().require(&copied.tensor)?;
                 timed(&mut self.spent.reading, || match &copied.sparse {
                     Some(sparse) => sparse.read(plan.source(), range.start as usize, bytes),
-                    None => tensor.read(range.start, bytes),
+                    None => tensor.read(range.start, bytes).map_err(Into::into),
                 })?;
                 let at = copied.place.begin + range.start;
                 timed(&mut self.spent.writing, || outputs[copied.place.file].write(bytes, at))

@@ -1,0 +1,58 @@
+//! Headers to write: every offset is known before the first byte of data.
+//!
+//! The order of tensors is the format's own: dtype from the widest alignment down (U64, I64, F64, C64, F32, … U8, F6, F4, BOOL), then name. It makes
+//! every tensor naturally aligned, because the header is padded to 8 bytes. The JSON is written here rather than by the `safetensors` crate, whose
+//! `__metadata__` is a hash map with another order on each run; the bytes are otherwise the same.
+
+use super::{Dtype, Entry};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+/// The order in which tensors stand in a file: dtype rank descending, then name.
+///
+/// ```
+/// use lowbit_container::safetensors::{Dtype, order};
+/// let mut names = [("b", Dtype::U8), ("a", Dtype::U8), ("c", Dtype::F32)];
+/// names.sort_by(|x, y| order((x.1, x.0), (y.1, y.0)));
+/// assert_eq!(names.map(|n| n.0), ["c", "a", "b"]);
+/// ```
+pub fn order(a: (Dtype, &str), b: (Dtype, &str)) -> Ordering {
+    b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1))
+}
+
+/// The first bytes of a file: length, JSON header, padding. `tensors` gives name, dtype, shape and length in bytes, in file order; the entries that
+/// come back carry their offsets from the start of the file.
+pub fn header_bytes(
+    metadata: &BTreeMap<String, String>,
+    tensors: impl IntoIterator<Item = (String, Dtype, Vec<usize>, u64)>,
+) -> (Vec<u8>, Vec<Entry>) {
+    let mut json = String::from("{");
+    if !metadata.is_empty() {
+        json.push_str("\"__metadata__\":");
+        json.push_str(&serde_json::json!(metadata).to_string());
+    }
+    let (mut entries, mut at) = (Vec::new(), 0);
+    for (name, dtype, shape, len) in tensors {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        json.push_str(&serde_json::Value::from(name.as_str()).to_string());
+        json.push_str(&format!(
+            ":{{\"dtype\":\"{dtype}\",\"shape\":{},\"data_offsets\":[{at},{}]}}",
+            serde_json::json!(shape),
+            at + len
+        ));
+        entries.push(Entry { name, dtype, shape, begin: at, end: at + len });
+        at += len;
+    }
+    json.push('}');
+    let padded = json.len().next_multiple_of(8);
+    let mut bytes = (padded as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(json.as_bytes());
+    bytes.resize(8 + padded, b' ');
+    for entry in &mut entries {
+        entry.begin += bytes.len() as u64;
+        entry.end += bytes.len() as u64;
+    }
+    (bytes, entries)
+}

@@ -1,0 +1,89 @@
+//! AWQ, as AutoAWQ and GPTQModel write it and transformers, vLLM and SGLang read it: GEMM, and to read also GEMV and GEMV-fast.
+//!
+//! ```text
+//! version    M.qweight                M.qzeros                 M.scales
+//! gemm       I32 [K, N / 8]           I32 [K / g, N / 8]       F16 [K / g, N]     nibble i of a word is row 8j + (0 2 4 6 1 3 5 7)[i]
+//! gemv       I32 [N, K / 8]           I32 [N, w]               F16 [N, 8 w]       nibbles in order; w words are more than K / g / 8 for small groups
+//! gemv_fast  I16 [N / 4, K]           F16 [8 w, N]             F16 [8 w, N]       four rows shuffled; qzeros are -zero * scale
+//! all        M.bias F16 [N]
+//!
+//! w[n, k] = (code - zero) * scale     gemv_fast: code * scale + qzeros, in one fused operation
+//! ```
+//!
+//! 4 bits only; zero points as they are, with 8 everywhere where quantization is symmetric. Columns stand in their own order: there is no `g_idx`.
+//! `config.json` has `quantization_config`: `bits`, `group_size`, `zero_point`, `version`, `modules_to_not_convert`; AutoAWQ's own `quant_config.json`
+//! says `w_bit` and `q_group_size`. Sources: AutoAWQ 0.2.9 (`awq/modules/linear`, `awq/utils/packing_utils.py`, `awq/models/_config.py`).
+
+mod config;
+mod find;
+
+pub(super) use find::linears;
+
+use super::part::{Linear, Part, scale_dtype};
+use super::qweight::{self, Convention, constant};
+use super::{Carried, Found, Holds, Layout, Packing, Quantized};
+use crate::{Checkpoint, Result};
+use lowbit_blocks::{Format, Zero};
+use lowbit_calib::Activations;
+use lowbit_container::safetensors::Dtype;
+use serde_json::{Map, Value};
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Awq(pub(super) Convention);
+
+impl Layout for Awq {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            Convention::AwqGemv => "awq-gemv",
+            Convention::AwqGemvFast => "awq-gemv-fast",
+            _ => "awq",
+        }
+    }
+
+    fn carries(&self, format: &Format) -> Vec<Carried> {
+        if self.0 == Convention::AwqGemm { qweight::carries(format, &[4]) } else { Vec::new() }
+    }
+
+    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
+        qweight::stores(format)
+    }
+
+    fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
+        if self.carries(format).is_empty() {
+            return Err(format!("{} has no {format}", self.name()));
+        }
+        gemm(linear, format)
+    }
+
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        config::write(quantized, config)
+    }
+
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        qweight::find(self.0, checkpoint, linears)
+    }
+}
+
+/// The tensors of a linear in version `gemm`.
+fn gemm(linear: &Linear, format: &Format) -> Result<Vec<Part>, String> {
+    let (rows, cols) = linear.matrix("AWQ")?;
+    if rows % 8 != 0 {
+        return Err(format!("{rows} rows do not divide into AWQ's words of 8"));
+    }
+    let groups = format.scale_grid(linear.shape).1;
+    let signed = format.zero == Zero::None;
+    let zeros = match constant(Packing::InterleavedZeros, 4, rows) {
+        Some(words) if signed => Holds::Repeated(words),
+        _ => Holds::Zeros(Some(Packing::InterleavedZeros)),
+    };
+    let scale = scale_dtype(format.scale.kind);
+    let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
+    let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
+    let codes = Holds::Codes(Some(Packing::Interleaved { signed }));
+    Ok(vec![
+        part("qweight", Dtype::I32, vec![cols, rows / 8], codes),
+        part("qzeros", Dtype::I32, vec![groups, rows / 8], zeros),
+        part("scales", scale, vec![groups, rows], Holds::Scales(Some(turned))),
+    ])
+}

@@ -1,0 +1,155 @@
+//! compressed-tensors, as version 0.19 writes it and vLLM, SGLang and transformers read it; older versions are read too.
+//!
+//! ```text
+//! format in the config     tensors of module M, W = [N, K]
+//! nvfp4-pack-quantized     M.weight_packed U8 [N, K/2]      M.weight_scale F8_E4M3 [N, K/16]   M.weight_global_scale F32 [1], which divides
+//!                          static: M.input_global_scale F32 [1], which divides
+//! mxfp4-pack-quantized     M.weight_packed U8 [N, K/2]      M.weight_scale U8 (E8M0) [N, K/32]
+//! mxfp8-quantized          M.weight F8_E4M3 [N, K]          M.weight_scale U8 (E8M0) [N, K/32]
+//! float-quantized, naive   M.weight F8_E4M3 [N, K]          M.weight_scale [1] | [N, 1] | [N/128, K/128] in the weight's dtype
+//!                          static: M.input_scale [1]
+//! int-quantized            M.weight I8 [N, K], any bits     M.weight_scale [1] | [N, 1] | [N, K/g]
+//!                          asymmetric: M.weight_zero_point I8 like the scale      static: M.input_scale [1], M.input_zero_point I8 [1]
+//! pack-quantized           M.weight_packed I32 [N, Kb/32]   M.weight_scale [1] | [N, 1] | [N, K/g]   M.weight_shape I64 [2] = N, K
+//!                          asymmetric: M.weight_zero_point I32 [Nb/32, K/g], packed down the columns; I8 [1] of a single scale
+//!                          act-order: M.weight_g_idx I32 [K], the group of each column
+//! stacks of E matrices     the same with E in front, of shapes and of M.weight_shape
+//! sparse-24-bitmask, sparse-bitmask: see `sparse`
+//! attention module A       A.k_scale, A.v_scale, A.q_scale: [1] or [heads, 1, 1] in the weight's dtype
+//! transforms               M.GROUP_LOCATION.weight, .perm
+//! ```
+//!
+//! `pack-quantized` adds 2^(b-1) to signed codes; 3, 5, 6 and 7 bits cross word ends since 0.18. Version 0.17 put `32 / b` codes into each word under the
+//! same name: the width of the words tells them apart. `weight_g_idx` went with 0.19, which refuses `"actorder": "group"`; vLLM and versions up to
+//! 0.18 read it. Symmetric and without activations, but unpacked (`naive-quantized` integers) is read as int-quantized.
+//!
+//! `config.json` holds `quantization_config`; keys sorted, indented by two, no newline at the end. Schemes and arguments in it
+//! forbid unknown keys, so nothing is ever added to them.
+//! Sources: `quantization/quant_args.py`, `quant_scheme.py`, `utils/match.py`, `compressors/`, of compressed-tensors 0.19.0.
+//!
+//! Experts are one module each, as vLLM loads them. transformers merges them at load: 5.17 does it right for FP8 per channel, symmetric packed integers and
+//! MXFP4, refuses MXFP8, INT8, tiles and zero points, and drops the global scale of NVFP4 experts without a word.
+
+mod args;
+mod compression;
+mod config;
+mod find;
+mod groups;
+
+pub(super) use find::linears;
+
+use super::{Cache, CacheNumber, Carried, Companion, Found, Layout, Linear, Part, Quantized};
+use crate::{Checkpoint, Result};
+use compression::Compression;
+use lowbit_blocks::{Block, Format, INT8, ScaleKind, Zero};
+use lowbit_calib::{Activations, recipes::Producer};
+use lowbit_container::safetensors::Dtype;
+use lowbit_kernels::Element;
+use serde_json::{Map, Value};
+
+/// `quant_method` of its configurations.
+const METHOD: &str = "compressed-tensors";
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct CompressedTensors;
+
+impl Layout for CompressedTensors {
+    fn name(&self) -> &'static str {
+        METHOD
+    }
+
+    fn producer(&self) -> Producer {
+        Producer::CompressedTensors
+    }
+
+    fn carries(&self, format: &Format) -> Vec<Carried> {
+        // FP8 and INT8 presets quantize activations; the others leave them alone.
+        let dynamic_first =
+            matches!(format.element, Element::E4m3) && format.scale.kind.is_float() || is_int8(format);
+        let mut ways = [Activations::None, Activations::Dynamic, Activations::Static];
+        if dynamic_first {
+            ways.swap(0, 1);
+        }
+        let carried = |activations: &Activations| {
+            Compression::of(format, *activations)
+                .map(|_| Carried { scheme: preset(format, *activations), activations: *activations })
+        };
+        ways.iter().filter_map(carried).collect()
+    }
+
+    fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
+        if format.scale.kind.is_float() { format.with_scale(ScaleKind::of(weight)) } else { *format }
+    }
+
+    fn divides(&self) -> bool {
+        true
+    }
+
+    fn mixes(&self) -> bool {
+        true
+    }
+
+    fn input_scale(&self, format: &Format) -> Option<Companion> {
+        let reciprocal = format.has_tensor_scale();
+        let suffix = if reciprocal { "input_global_scale" } else { "input_scale" };
+        let companion =
+            Companion { suffix, dtype: reciprocal.then_some(Dtype::F32), listed: true, reciprocal };
+        (format.scale.kind != ScaleKind::E8m0).then_some(companion)
+    }
+
+    fn cache(&self, attention: &str, number: CacheNumber) -> Option<(String, Companion)> {
+        let suffix = match number {
+            CacheNumber::Scale(Cache::Key) => "k_scale",
+            CacheNumber::Scale(Cache::Value) => "v_scale",
+            CacheNumber::Scale(Cache::Query) => "q_scale",
+            CacheNumber::Bias(_) => return None,
+        };
+        let companion = Companion { suffix, dtype: None, listed: true, reciprocal: false };
+        Some((format!("{attention}.{suffix}"), companion))
+    }
+
+    fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String> {
+        let compression =
+            Compression::of(format, activations).ok_or("compressed-tensors has no such format")?;
+        if linear.permuted && compression != Compression::Pack {
+            return Err(format!("{} has no place for the order of columns", compression.name()));
+        }
+        linear.matrix("compressed-tensors")?;
+        Ok(compression.parts(linear, format))
+    }
+
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        config::write(quantized, config)
+    }
+
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        find::find(checkpoint)
+    }
+}
+
+/// INT8 per channel, whatever float its scales are stored in.
+fn is_int8(format: &Format) -> bool {
+    format.scale.kind.is_float() && format.with_scale(INT8.scale.kind) == INT8
+}
+
+/// The preset's name in llm-compressor, or one in its style.
+fn preset(format: &Format, activations: Activations) -> String {
+    let quiet = activations == Activations::None;
+    let fixed = if activations == Activations::Static && !format.has_tensor_scale() { "_STATIC" } else { "" };
+    let name = match (format.element, format.block) {
+        (Element::E2m1, _) if format.has_tensor_scale() => "NVFP4",
+        (Element::E2m1, _) => "MXFP4",
+        (Element::E4m3, _) if format.scale.kind == ScaleKind::E8m0 => "MXFP8",
+        (Element::E4m3, Block::Tensor) if activations == Activations::Dynamic => "FP8_TENSOR_DYNAMIC",
+        (Element::E4m3, Block::Tensor) => "FP8",
+        (Element::E4m3, Block::Channel) if activations == Activations::Static => "FP8_CHANNEL_STATIC",
+        (Element::E4m3, Block::Channel) => return if quiet { "FP8A16" } else { "FP8_DYNAMIC" }.into(),
+        (Element::E4m3, _) => "FP8_BLOCK",
+        (element, _) => {
+            let (bits, asym) = (element.bits(), if format.zero == Zero::Int { "_ASYM" } else { "" });
+            return format!("W{bits}A{}{asym}{fixed}", if quiet { 16 } else { 8 });
+        }
+    };
+    if quiet { format!("{name}A16") } else { name.into() }
+}

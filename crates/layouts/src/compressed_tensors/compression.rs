@@ -1,0 +1,141 @@
+//! `CompressionFormat` of a linear: which one a format gets, and the tensors of each.
+
+use super::super::part::scale_dtype;
+use super::super::{Holds, Linear, Packing, Part};
+use lowbit_blocks::{Block, Format, MXFP4, MXFP8, NVFP4, Zero};
+use lowbit_calib::Activations;
+use lowbit_container::safetensors::Dtype;
+use lowbit_kernels::Element;
+
+/// `CompressionFormat`: how the tensors of a linear look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Compression {
+    Nvfp4,
+    Mxfp4,
+    Mxfp8,
+    Float,
+    Naive,
+    Int,
+    Pack,
+    /// `pack-quantized` of version 0.17, which is only read.
+    Padded,
+}
+
+impl Compression {
+    /// The compression of a format, as `compressors/format.py` infers it; `None` where compressed-tensors has none.
+    pub(super) fn of(format: &Format, activations: Activations) -> Option<Self> {
+        use Activations::{Dynamic, None as Quiet, Static};
+        let float_scale = format.scale.kind.is_float() && !format.has_tensor_scale();
+        Some(match (format.element, format.zero, format.block) {
+            // Activations in blocks of their own have a static second level, or none.
+            _ if *format == NVFP4 && activations != Dynamic => Self::Nvfp4,
+            _ if *format == MXFP4 && activations != Static => Self::Mxfp4,
+            _ if *format == MXFP8 && activations != Static => Self::Mxfp8,
+            (Element::E4m3, Zero::None, Block::Tensor | Block::Channel | Block::Tile { .. })
+                if float_scale && activations == Quiet =>
+            {
+                Self::Naive
+            }
+            (Element::E4m3, Zero::None, Block::Tensor | Block::Channel) if float_scale => Self::Float,
+            (Element::E4m3, Zero::None, Block::Tile { .. }) if float_scale && activations == Dynamic => {
+                Self::Float
+            }
+            (Element::Int { bits: 1..=8 }, Zero::None, Block::Tensor | Block::Channel | Block::Group(_))
+            | (Element::Uint { bits: 1..=8 }, Zero::Int, Block::Tensor | Block::Channel | Block::Group(_))
+                if float_scale =>
+            {
+                if activations == Quiet {
+                    Self::Pack
+                } else {
+                    Self::Int
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Nvfp4 => "nvfp4-pack-quantized",
+            Self::Mxfp4 => "mxfp4-pack-quantized",
+            Self::Mxfp8 => "mxfp8-quantized",
+            Self::Float => "float-quantized",
+            Self::Naive => "naive-quantized",
+            Self::Int => "int-quantized",
+            Self::Pack | Self::Padded => "pack-quantized",
+        }
+    }
+
+    /// The tensors of a linear, or of a stack of them.
+    pub(super) fn parts(self, linear: &Linear, format: &Format) -> Vec<Part> {
+        let (rows, cols) = (linear.shape.rows, linear.shape.cols);
+        let (high, wide) = format.scale_grid(linear.shape);
+        let (bits, signed) = (format.element.bits(), format.zero == Zero::None);
+        let stacked = |dims: [usize; 2]| match linear.shape.matrices {
+            1 => dims.to_vec(),
+            matrices => [&[matrices], &dims[..]].concat(),
+        };
+        let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
+        let codes =
+            |suffix, dtype, cols, packing| part(suffix, dtype, stacked([rows, cols]), Holds::Codes(packing));
+        let grid = || {
+            if format.block == Block::Tensor { vec![linear.shape.matrices] } else { stacked([high, wide]) }
+        };
+        let scale = |dtype| part("weight_scale", dtype, grid(), Holds::Scales(None));
+        let float_scale = || scale(scale_dtype(format.scale.kind));
+        let zeros =
+            |dtype, shape, packing| part("weight_zero_point", dtype, shape, Holds::Zeros(Some(packing)));
+        let lowered = || zeros(Dtype::I8, grid(), Packing::Lowered { bits });
+        let mut parts = match self {
+            Self::Nvfp4 => vec![
+                codes("weight_packed", Dtype::U8, cols / 2, None),
+                scale(Dtype::F8_E4M3),
+                part("weight_global_scale", Dtype::F32, vec![linear.shape.matrices], Holds::TensorScale),
+            ],
+            Self::Mxfp4 => vec![codes("weight_packed", Dtype::U8, cols / 2, None), scale(Dtype::U8)],
+            Self::Mxfp8 => vec![codes("weight", Dtype::F8_E4M3, cols, None), scale(Dtype::U8)],
+            Self::Float | Self::Naive => vec![codes("weight", Dtype::F8_E4M3, cols, None), float_scale()],
+            Self::Int => {
+                let packing = (bits < 8 || !signed).then_some(Packing::Wide { bits, signed });
+                vec![codes("weight", Dtype::I8, cols, packing), float_scale()]
+            }
+            Self::Pack | Self::Padded => {
+                let packing = match self {
+                    Self::Pack => Packing::Words { bits, signed },
+                    _ => Packing::Padded { bits, signed },
+                };
+                let numbers = [linear.shape.matrices, rows, cols];
+                let numbers = if linear.shape.matrices == 1 { &numbers[1..] } else { &numbers };
+                let bytes = numbers.iter().flat_map(|&n| (n as u64).to_le_bytes()).collect();
+                vec![
+                    codes("weight_packed", Dtype::I32, self.words(bits, cols), Some(packing)),
+                    float_scale(),
+                    part("weight_shape", Dtype::I64, vec![numbers.len()], Holds::Fixed(bytes)),
+                ]
+            }
+        };
+        match (self, format.block) {
+            _ if signed => {}
+            (Self::Int, _) | (_, Block::Tensor) => parts.push(lowered()),
+            _ => {
+                let down = match self {
+                    Self::Padded => Packing::PaddedDown { bits },
+                    _ => Packing::Down { bits },
+                };
+                parts.push(zeros(Dtype::I32, stacked([self.words(bits, rows), wide]), down));
+            }
+        }
+        if linear.permuted {
+            parts.push(part("weight_g_idx", Dtype::I32, vec![cols], Holds::Groups));
+        }
+        parts
+    }
+
+    /// Words of `n` codes. They may come from a file: no product of them before it is known to be small.
+    pub(super) const fn words(self, bits: u32, n: usize) -> usize {
+        match self {
+            Self::Padded => n.div_ceil((32 / bits) as usize),
+            _ => n / 32 * bits as usize + (n % 32 * bits as usize).div_ceil(32),
+        }
+    }
+}

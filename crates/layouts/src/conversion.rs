@@ -1,0 +1,111 @@
+//! What becomes of a format of one layout in another: the matrix of conversions, as the formats alone decide it.
+
+use super::{Carried, Layout};
+use lowbit_blocks::transcode::{Exactness, Route};
+use lowbit_blocks::{Dtype, Format, Shape, TensorScale, Zero};
+use lowbit_calib::recipes;
+use std::fmt;
+
+/// What converting comes to, where nothing but layouts and formats is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every number has an image.
+    Exact,
+    /// Every number has an image if scales and zero points allow it: they are looked at before anything is written.
+    Scales,
+    /// Codes and block scales stay; the tensor scale becomes the nearest reciprocal.
+    Reciprocal,
+    /// Decoded and quantized again.
+    Requantized,
+    /// The layout has nothing for it; another format has to be named.
+    Refused,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exact => "exact",
+            Self::Scales => "scales decide",
+            Self::Reciprocal => "reciprocal",
+            Self::Requantized => "requantized",
+            Self::Refused => "-",
+        })
+    }
+}
+
+/// The format of the layout that says the same as this one: itself, or the same integers with a zero point of another kind. Itself also where the
+/// layout has neither.
+///
+/// ```
+/// use lowbit_blocks::{Format, NVFP4};
+/// use lowbit_layouts::{MODELOPT, counterpart};
+/// assert_eq!(counterpart(MODELOPT, &NVFP4), NVFP4);
+/// // ModelOpt has no zero points; as codes of an INT4 without one they may still be the same numbers.
+/// let asymmetric = Format::named("int4-g128-asym").unwrap();
+/// assert_eq!(counterpart(MODELOPT, &asymmetric).name(), "int4-g128");
+/// ```
+pub fn counterpart(layout: &dyn Layout, from: &Format) -> Format {
+    let bits = from.element.bits() as u8;
+    let unsigned = Format::uint(bits, from.block).with_scale(from.scale.kind);
+    let others = [
+        Format::int(bits, from.block).with_scale(from.scale.kind),
+        unsigned.with_zero(Zero::Int),
+        unsigned.with_zero(Zero::Bias),
+        unsigned.with_zero(Zero::Float),
+    ];
+    let candidates = [*from].into_iter().chain(others.into_iter().filter(|_| from.is_integer()));
+    candidates.into_iter().find(|format| !layout.carries(format).is_empty()).unwrap_or(*from)
+}
+
+/// What becomes of weights of type `weight` that are stored as `format` in one layout when they are brought into another.
+pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout, weight: Dtype) -> Verdict {
+    let stored = from.stores(format, weight);
+    let target = counterpart(to, &stored);
+    if to.carries(&target).is_empty() {
+        return Verdict::Refused;
+    }
+    let target = to.stores(&target, weight);
+    let requantized = match recipes::recipe(to.producer(), &target, weight, false) {
+        Some(_) => Verdict::Requantized,
+        // Nobody chooses numbers for it: they have to be there already.
+        None => Verdict::Refused,
+    };
+    if to.rounds_scales() || to.implied_scale(&target).is_some() && to.name() != from.name() {
+        return requantized;
+    }
+    // A scale whose reciprocal is rounded, as most are.
+    let number = vec![3.0];
+    let tensor_scale = match (stored.has_tensor_scale(), from.divides()) {
+        (false, _) => TensorScale::None,
+        (true, false) => TensorScale::Multiply(number),
+        (true, true) => TensorScale::Divide(number),
+    };
+    let divides = if to.keeps_direction() { from.divides() } else { to.divides() };
+    let shape = Shape::matrix(256, 512);
+    let Ok(route) = Route::new(stored, target, shape, &tensor_scale, divides) else {
+        return requantized;
+    };
+    if stored.has_tensor_scale() && target.has_tensor_scale() && from.divides() != divides {
+        return Verdict::Reciprocal;
+    }
+    if route.needs_facts() {
+        return Verdict::Scales;
+    }
+    if to.refuses(&target, &[0]).is_some() {
+        return Verdict::Scales;
+    }
+    match route.plan(&route.facts()).map(|transcoder| transcoder.exactness()) {
+        Ok(Exactness::Exact) => Verdict::Exact,
+        Ok(_) => Verdict::Scales,
+        Err(_) => requantized,
+    }
+}
+
+/// The preset formats that a layout carries, as its own tool calls them, one name for several that differ in activations alone.
+pub fn carried(layout: &dyn Layout) -> impl Iterator<Item = (&'static str, Format, Vec<Carried>)> + '_ {
+    let of = |(name, format): &(&'static str, Format)| {
+        let ways = layout.carries(format);
+        (!ways.is_empty()).then_some((*name, *format, ways))
+    };
+    lowbit_blocks::FORMATS.iter().filter_map(of)
+}

@@ -1,0 +1,84 @@
+//! Rows of a quantized linear as numbers: what inspecting, comparing, dequantizing and requantizing read.
+
+use super::{Stored, read_floats};
+use crate::{Checkpoint, Error, Result};
+use std::ops::Range;
+
+/// What every row of a linear needs besides its own bytes, read once.
+#[derive(Clone, Debug, Default)]
+pub struct Whole {
+    perm: Option<Vec<u32>>,
+    factors: Option<Vec<f32>>,
+}
+
+impl Stored {
+    /// What [`values`](Self::values) needs. With `smoothed`, columns are multiplied with `pre_quant_scale`, as a plain layer would need them.
+    pub fn whole(&self, checkpoint: &Checkpoint, smoothed: bool) -> Result<Whole> {
+        let cols = self.shape().cols;
+        let factors = match &self.pre_quant_scale {
+            Some(name) if smoothed => {
+                let tensor = checkpoint.require(name)?;
+                let factors = read_floats(tensor)?;
+                if factors.len() != cols {
+                    return Err(tensor
+                        .error(format!("has {} values for {cols} columns", factors.len()))
+                        .into());
+                }
+                Some(factors)
+            }
+            _ => None,
+        };
+        Ok(Whole { perm: self.perm(checkpoint)?, factors })
+    }
+
+    /// The least rows with these among them that can be read on their own.
+    pub fn tile(&self, rows: &Range<usize>) -> Range<usize> {
+        let quantum = self.quantum();
+        rows.start - rows.start % quantum..rows.end.next_multiple_of(quantum).min(self.shape().rows)
+    }
+
+    /// Rows of one matrix as f32, row-major, columns in the order of the input. `rows` may start and end anywhere.
+    pub fn values(
+        &self,
+        checkpoint: &Checkpoint,
+        whole: &Whole,
+        matrix: usize,
+        rows: Range<usize>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let (shape, tile) = (self.shape(), self.tile(&rows));
+        let tensor = self.rows(checkpoint, matrix, tile.clone())?;
+        let got = (tensor.format(), tensor.shape());
+        if got.0 != self.format || (got.1.rows, got.1.cols) != (tile.len(), shape.cols) {
+            let reason =
+                format!("was put together as {} of {}, not {} of {shape}", got.0, got.1, self.format);
+            return Err(Error::tensor(checkpoint.dir(), &self.linear.weight, reason));
+        }
+        self.formula.dequantize_rows(&tensor, rows.start - tile.start..rows.end - tile.start, out);
+        let mut stored = vec![0.0; shape.cols];
+        for row in out.chunks_exact_mut(shape.cols.max(1)) {
+            if let Some(perm) = &whole.perm {
+                stored.copy_from_slice(row);
+                perm.iter().zip(&stored).for_each(|(&feature, &value)| row[feature as usize] = value);
+            }
+            if let Some(factors) = &whole.factors {
+                row.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stored scales and zero points of some rows of one matrix, without their codes where the file lets them be read apart.
+    pub fn numbers(
+        &self,
+        checkpoint: &Checkpoint,
+        matrix: usize,
+        rows: Range<usize>,
+    ) -> Result<(Vec<u8>, Vec<u8>)> {
+        if self.assemble.is_some() {
+            let tensor = self.rows(checkpoint, matrix, rows)?;
+            return Ok((tensor.scales().to_vec(), tensor.zeros().unwrap_or_default().to_vec()));
+        }
+        self.blocks(checkpoint, matrix, &rows)
+    }
+}

@@ -1,0 +1,191 @@
+//! FP8 with scales beside it, under the names of DeepSeek and of transformers: `quant_method` `fp8`, `mxfp8`, `fbgemm_fp8`.
+//!
+//! ```text
+//! fp8            W F8_E4M3 [N, K]     W_scale_inv F32 | BF16 | F16 | F8_E8M0 | U8 (E8M0) [ceil(N / r), ceil(K / c)], which multiplies
+//!                                     W_scale_inv []: one for the tensor; [1, 32] blocks with E8M0 are MXFP8 (quant_method mxfp8)
+//!                                     W I8 or F4 [N, K/2]: packed E2M1
+//!                                     M.activation_scale F32 []: static scale of the input
+//!                                     M.weight_scale, M.input_scale: the names of AutoFP8
+//! deepseek-v4    M.weight F8_E4M3     M.scale F8_E8M0 [ceil(N/128), ceil(K/128)]; F32 powers of two in the Base variant
+//!                experts: M.weight I8 [N, K/2], two E2M1 in a byte, the first in the low nibble; M.scale F8_E8M0 [N, K/32]
+//! fbgemm-fp8     M.weight F8_E4M3     M.weight_scale F32 [N, 1]
+//!                Llama 4 experts: X F8_E4M3 [E, K, N], the matrices turned; X_scale F32 [E, 1, N], of down_proj [E, N, 1]
+//! ```
+//!
+//! W is the name of the parameter: `M.weight`, or that of a stack of experts. Despite its name `weight_scale_inv` multiplies. What is a block follows from
+//! `weight_block_size` where the grid of scales fits it, else from the shapes. Bytes of E8M0 read as numbers, as a U8 scale invites to, are wrong by 2^(b-127)/b.
+//! Sources: transformers 5.17 `integrations/finegrained_fp8.py`, `integrations/fbgemm_fp8.py`; vLLM `fp8.py`, `deepseek_v4`.
+
+mod config;
+mod find;
+
+use super::part::scale_dtype;
+use super::{Carried, Companion, Found, Holds, Layout, Linear, Packing, Part, Quantized};
+use crate::{Checkpoint, Result};
+use lowbit_arch::Orientation;
+use lowbit_blocks::{Block, FP8_CHANNEL, Format, MXFP4, MXFP8, ScaleKind, Zero};
+use lowbit_calib::Activations;
+use lowbit_container::safetensors::Dtype;
+use lowbit_kernels::Element;
+use serde_json::{Map, Value};
+
+/// The three conventions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fp8 {
+    /// `quant_method` `fp8` and `mxfp8`.
+    Blocks,
+    /// DeepSeek-V4.
+    DeepSeekV4,
+    /// FBGEMM.
+    Fbgemm,
+}
+
+impl Layout for Fp8 {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Blocks => "fp8",
+            Self::DeepSeekV4 => "deepseek-v4",
+            Self::Fbgemm => "fbgemm-fp8",
+        }
+    }
+
+    fn keeps_stacks(&self, stacks: Orientation) -> bool {
+        self.has_stacks(stacks)
+    }
+
+    fn needs_stacks(&self, stacks: Orientation) -> bool {
+        self.has_stacks(stacks)
+    }
+
+    fn carries(&self, format: &Format) -> Vec<Carried> {
+        let plain = format.zero == Zero::None && !format.has_tensor_scale();
+        let float = format.element == Element::E4m3 && plain && format.scale.kind.is_float();
+        let scheme = match (self, format.block) {
+            (Self::Blocks, Block::Tensor) if float => "FP8",
+            (Self::Blocks, Block::Tile { .. }) if float => "FP8 blocks",
+            (Self::Blocks, _) if *format == MXFP8 => "MXFP8",
+            (Self::DeepSeekV4, Block::Tile { rows: 128, cols: 128 }) if float => "FP8 blocks",
+            (Self::DeepSeekV4, Block::Tile { rows: 128, cols: 128 }) if is_ue8m0(format) => {
+                "FP8 blocks, ue8m0"
+            }
+            (Self::DeepSeekV4, _) if *format == MXFP4 => "MXFP4 experts",
+            (Self::Fbgemm, Block::Channel) if float => "FP8 rows",
+            _ => return Vec::new(),
+        };
+        // Only what has one scale for the weight may have one for the input.
+        let fixed = *self == Self::Blocks && format.block == Block::Tensor;
+        let ways =
+            [(scheme.to_owned(), Activations::Dynamic), (format!("{scheme} static"), Activations::Static)];
+        let ways = ways.into_iter().take(if fixed { 2 } else { 1 });
+        ways.map(|(scheme, activations)| Carried { scheme, activations }).collect()
+    }
+
+    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
+        if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
+    }
+
+    fn mixes(&self) -> bool {
+        *self == Self::DeepSeekV4
+    }
+
+    fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
+        if self.carries(format).is_empty() {
+            return Err(format!("{} has no {format}", self.name()));
+        }
+        if !(linear.stacked && self.has_stacks(linear.orientation)) {
+            linear.matrix(self.name())?;
+        }
+        Ok(self.pair(linear, format, None))
+    }
+
+    fn input_scale(&self, _: &Format) -> Option<Companion> {
+        let companion = Companion {
+            suffix: "activation_scale",
+            dtype: Some(Dtype::F32),
+            listed: false,
+            reciprocal: false,
+        };
+        (*self == Self::Blocks).then_some(companion)
+    }
+
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        config::write(*self, quantized, config)
+    }
+
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        find::find(*self, checkpoint)
+    }
+}
+
+/// E4M3 with powers of two.
+fn is_ue8m0(format: &Format) -> bool {
+    format.scale.kind == ScaleKind::E8m0 && format.element == Element::E4m3 && !format.has_tensor_scale()
+}
+
+impl Fp8 {
+    /// Whether experts are stacks in a model whose stacks lie like this: FBGEMM has those of Llama 4.
+    fn has_stacks(self, stacks: Orientation) -> bool {
+        self == Self::Fbgemm && stacks == Orientation::InOut
+    }
+
+    /// The name of a weight's scale.
+    fn scale_name(self, linear: &Linear) -> String {
+        match self {
+            Self::Blocks => format!("{}_scale_inv", linear.weight),
+            Self::DeepSeekV4 => format!("{}.scale", linear.module),
+            Self::Fbgemm => format!("{}_scale", linear.weight),
+        }
+    }
+
+    /// Codes and scales; in the types of `found`, of the codes and of the scales in a file, if there is one.
+    fn pair(self, linear: &Linear, format: &Format, found: Option<(Dtype, Dtype)>) -> Vec<Part> {
+        let shape = linear.shape;
+        let stack = |tail: &[usize]| {
+            let above = (linear.stacked || shape.matrices != 1).then_some(shape.matrices);
+            above.into_iter().chain(tail.iter().copied()).collect::<Vec<_>>()
+        };
+        let packed = format.element.bits() == 4;
+        let (dtypes, cols) = (
+            found.unwrap_or((if packed { Dtype::I8 } else { Dtype::F8_E4M3 }, self.scale_dtype(format))),
+            // F4 counts values, bytes count pairs.
+            if packed && found.is_none_or(|(codes, _)| codes != Dtype::F4) {
+                shape.cols / 2
+            } else {
+                shape.cols
+            },
+        );
+        let turned = linear.orientation == Orientation::InOut;
+        let codes = if turned { stack(&[cols, shape.rows]) } else { stack(&[shape.rows, cols]) };
+        let (high, wide) = format.scale_grid(shape);
+        let scales = match format.block {
+            Block::Tensor => stack(&[]),
+            // Llama 4's experts have their scales in a row, but for the last product, [E, N, 1].
+            _ if turned && !linear.weight.ends_with("down_proj") => stack(&[wide, high]),
+            _ => stack(&[high, wide]),
+        };
+        let packing = turned.then_some(Packing::Turned { bytes: 1 });
+        vec![
+            Part { name: linear.weight.clone(), dtype: dtypes.0, shape: codes, holds: Holds::Codes(packing) },
+            Part {
+                name: self.scale_name(linear),
+                dtype: dtypes.1,
+                shape: scales,
+                holds: Holds::Scales(None),
+            },
+        ]
+    }
+
+    /// MXFP8's scales are bytes, DeepSeek-V4's have their own type.
+    fn scale_dtype(self, format: &Format) -> Dtype {
+        if format.scale.kind == ScaleKind::E8m0 && self == Self::Blocks {
+            Dtype::U8
+        } else {
+            scale_dtype(format.scale.kind)
+        }
+    }
+}
+
+/// Rows of FP8 with scales of this type.
+fn rows_of(scale: ScaleKind) -> Format {
+    FP8_CHANNEL.with_scale(scale)
+}

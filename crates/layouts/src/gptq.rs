@@ -1,0 +1,127 @@
+//! GPTQ, as AutoGPTQ and GPTQModel write it and transformers, vLLM and SGLang read it: version 1, version 2, and the planar arrangement.
+//!
+//! ```text
+//! M.qweight  I32 [K * b / 32, N]    each column is a stream of b-bit codes, least significant bit first; 2, 3, 4, 8 bits. 3-bit codes cross word ends
+//! M.qzeros   I32 [K / g, N * b / 32]   each row is a stream of zero points: less one, modulo 2^b, in version 1; as they are in version 2
+//! M.scales   F16 [K / g, N]
+//! M.g_idx    I32 [K]                the group of each column; some writers leave it out where it is k / g
+//! M.bias     F16 [N]
+//!
+//! w[n, k] = (code[k, n] - zero[g_idx[k], n]) * scale[g_idx[k], n]
+//! ```
+//!
+//! Symmetric linears have zero points too, all of them 2^(b-1): 0x77777777 in version 1, 0x88888888 in version 2. A zero point of 0 has no place in
+//! version 1: it wraps to 2^b - 1, and readers disagree whether that is 0 or 2^b. Files that say version 1 and store version 2 are known by their
+//! values ([`qweight::Zeros`](super::qweight)). Planar files (`gptq_p`, 2 to 8 bits) are version 2 with codes cut into planes of bits; they are read.
+//!
+//! `quantize_config.json`, and the same in `config.json` under `quantization_config`; what differs between modules is in `dynamic`.
+//! Sources: GPTQModel 7.7 (`quantization/config.py`, `nn_modules/qlinear`, `utils/model.py`), AutoGPTQ 0.7, vLLM PR 38966.
+
+mod config;
+mod find;
+
+pub(super) use find::linears;
+
+use super::part::{Linear, Part, scale_dtype};
+use super::qweight::{self, Convention, constant};
+use super::{Carried, Found, Holds, Layout, Packing, Quantized};
+use crate::{Checkpoint, Result};
+use lowbit_blocks::{Format, Zero};
+use lowbit_calib::Activations;
+use lowbit_container::safetensors::Dtype;
+use serde_json::{Map, Value};
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Gptq(pub(super) Convention);
+
+/// Widths that are written.
+const WIDTHS: &[u32] = &[2, 3, 4, 8];
+
+impl Layout for Gptq {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            Convention::Gptq => "gptq",
+            Convention::GptqV2 => "gptq-v2",
+            _ => "gptq-p",
+        }
+    }
+
+    fn carries(&self, format: &Format) -> Vec<Carried> {
+        if self.0 == Convention::GptqPlanar { Vec::new() } else { qweight::carries(format, WIDTHS) }
+    }
+
+    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
+        qweight::stores(format)
+    }
+
+    fn mixes(&self) -> bool {
+        true
+    }
+
+    fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
+        let (rows, cols) = linear.matrix("GPTQ")?;
+        if self.carries(format).is_empty() {
+            return Err(format!("{} has no {format}", self.name()));
+        }
+        if rows % 32 != 0 || cols % 32 != 0 {
+            return Err(format!("{rows} rows of {cols}: GPTQ packs 32 of each together"));
+        }
+        tensors(self.0, linear, format)
+    }
+
+    fn refuses(&self, format: &Format, zeros: &[u8]) -> Option<String> {
+        let nulls = zeros.iter().filter(|zero| **zero == 0).count();
+        let lost = self.0 == Convention::Gptq && format.zero == Zero::Int && nulls > 0;
+        lost.then(|| {
+            let all = zeros.len();
+            format!("{nulls} of {all} zero points are 0, which version 1 of GPTQ cannot say; gptq-v2 can")
+        })
+    }
+
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        config::write(self.0, quantized, config)
+    }
+
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        qweight::find(self.0, checkpoint, linears)
+    }
+}
+
+/// The tensors of a linear.
+fn tensors(convention: Convention, linear: &Linear, format: &Format) -> Result<Vec<Part>, String> {
+    let (rows, cols) = linear.matrix("GPTQ")?;
+    let (bits, signed) = (format.element.bits(), format.zero == Zero::None);
+    // The shape may come from a file: no product of it before it is known to be small.
+    let words = |n: usize| n / 32 * bits as usize + (n % 32 * bits as usize).div_ceil(32);
+    let groups = format.scale_grid(linear.shape).1;
+    let planar = convention == Convention::GptqPlanar;
+    if planar && (rows % 32 != 0 || cols % 32 != 0) {
+        return Err(format!("{rows} rows of {cols}: planes are of 32 codes"));
+    }
+    let zeros = zeros(convention, bits);
+    let zeros = if signed {
+        let constant = constant(zeros, bits, rows);
+        Holds::Repeated(constant.ok_or_else(|| format!("zero points of {rows} rows do not fill words"))?)
+    } else {
+        Holds::Zeros(Some(zeros))
+    };
+    let scale = scale_dtype(format.scale.kind);
+    let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
+    let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
+    let codes = if planar { Packing::Planes { bits, signed } } else { Packing::Across { bits, signed } };
+    Ok(vec![
+        part("qweight", Dtype::I32, vec![words(cols), rows], Holds::Codes(Some(codes))),
+        part("qzeros", Dtype::I32, vec![groups, words(rows)], zeros),
+        part("scales", scale, vec![groups, rows], Holds::Scales(Some(turned))),
+        part("g_idx", Dtype::I32, vec![cols], Holds::Groups),
+    ])
+}
+
+/// How a convention packs zero points.
+const fn zeros(convention: Convention, bits: u32) -> Packing {
+    match convention {
+        Convention::GptqPlanar => Packing::PlaneColumns { bits },
+        _ => Packing::Columns { bits, less_one: matches!(convention, Convention::Gptq) },
+    }
+}

@@ -1,0 +1,356 @@
+//! The arrangements of codes, scales and zero points that files use, to and from the one arrangement in memory.
+//!
+//! In memory (`lowbit-blocks`) a row of codes is a dense stream, code `i` in bits `i*b ..` from the least significant bit of byte 0 on, padded to a
+//! whole byte; integer zero points are one byte each; scales and zero points are row-major over the grid of blocks. Files differ like this, each in a file of its own:
+//!
+//! ```text
+//! Words        rows padded to u32 words; signed codes carry an offset of 2^(b-1)           compressed-tensors pack-quantized, weights; MLX
+//! Down         one stream per column, from row 0 down, in u32 words: word [w, j]           compressed-tensors pack-quantized, zero points
+//!              holds bits 32w .. 32w+31 of column j
+//! RowPairs     byte [j, c] = code (2j, c) in the low nibble, code (2j+1, c) in the high    ModelOpt INT4
+//! Across       the words of Words, column by column: [words of a row, rows]                GPTQ, weights
+//! Columns      one stream per column, in words; one column's words after the other          GPTQ, zero points
+//! Interleaved  words of eight rows in the order 0 2 4 6 1 3 5 7, column by column           AWQ, weights and zero points
+//! Planes       the words of Across, 32 codes at a time cut into planes of bits             GPTQ planar, weights
+//! PlaneColumns the same of Columns                                                        GPTQ planar, zero points
+//! FourRows     four rows together, 64 columns of each in turn, shuffled                    AWQ GEMV-fast, weights
+//! Nibbles      rows of u32 words of values, longer than need be                            AWQ GEMV, zero points
+//! Wider        rows of elements, longer than need be                                       AWQ GEMV, scales
+//! Turned       elements of whole bytes, column by column: [cols, rows]                     GPTQ and AWQ, scales
+//! Negated      floats with their signs changed                                              quanto, shifts
+//! Split        the matrix in pieces, one in each field of bytes or words                    HQQ and quanto, weights
+//! Swizzled     scale bytes in the 128x4 order of tensor cores                               torchao
+//! HighFirst    the first of two 4-bit codes in the high nibble                             bitsandbytes
+//! Padded       rows of u32 words of 32/b whole codes each                                  compressed-tensors 0.17, weights
+//! PaddedDown   the same down the columns                                                   compressed-tensors 0.17, zero points
+//! Wide         each code a byte of two's complement                                        compressed-tensors int-quantized, torchao
+//! OneByte      each code a byte with zeros above                                            torchao FP6
+//! Lowered      each zero point a byte of two's complement                                  compressed-tensors, zero points
+//! ```
+//!
+//! What works on tiles of whole rows never needs a tensor in memory: [`Packing::quantum`] says how many rows go together. What turns a matrix takes it whole.
+
+mod across;
+mod columns;
+mod down;
+mod four_rows;
+mod high_first;
+mod interleaved;
+mod padded;
+mod planes;
+mod row_pairs;
+mod split;
+mod turned;
+mod wide;
+mod wider;
+mod words;
+
+use lowbit_blocks::{Shape, swizzle::Swizzle};
+
+/// How a file arranges codes, scales or zero points, where that is not as in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Packing {
+    /// Rows of u32 words.
+    Words {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        signed: bool,
+    },
+    /// Columns of u32 words, of values that are one byte each in memory.
+    Down {
+        /// Bits of a value.
+        bits: u32,
+    },
+    /// Two rows of 4-bit codes in one row of bytes. There must be an even number of rows and of columns.
+    RowPairs,
+    /// The words of [`Words`](Self::Words), one word of all rows after the other.
+    Across {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        signed: bool,
+    },
+    /// Streams of words down the columns, one column after the other, of values that are one byte each in memory.
+    Columns {
+        /// Bits of a value.
+        bits: u32,
+        /// Whether the file has each value less one, modulo 2^bits.
+        less_one: bool,
+    },
+    /// The words of [`Across`](Self::Across), those of 32 codes cut into planes of bits. There must be a multiple of 32 columns.
+    Planes {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        signed: bool,
+    },
+    /// The words of [`Columns`](Self::Columns), those of 32 values cut into planes of bits. There must be a multiple of 32 rows.
+    PlaneColumns {
+        /// Bits of a value.
+        bits: u32,
+    },
+    /// Four rows of 4-bit codes together. There must be a multiple of four rows and of 64 columns.
+    FourRows,
+    /// Rows of u32 words of 4-bit values, which are one byte each in memory.
+    Nibbles {
+        /// Words of a row, enough of them.
+        words: usize,
+    },
+    /// Rows of more elements than there are in memory.
+    Wider {
+        /// Bytes of an element.
+        bytes: usize,
+        /// Elements of a row in the file, enough of them.
+        cols: usize,
+    },
+    /// Words of eight rows of 4-bit codes, one of all rows after the other. There must be a multiple of eight rows.
+    Interleaved {
+        /// Whether codes are two's complement in memory; the file stores them plus 8.
+        signed: bool,
+    },
+    /// The same of zero points, which are one byte each in memory.
+    InterleavedZeros,
+    /// Elements of so many bytes, one of all rows after the other.
+    Turned {
+        /// Bytes of an element.
+        bytes: usize,
+    },
+    /// Floats of so many bytes with their signs changed.
+    Negated {
+        /// Bytes of a float.
+        bytes: usize,
+    },
+    /// The matrix in pieces, code p of each piece in one byte or, of 3 bits, one word of four bytes.
+    Split {
+        /// Bits of a code: 1, 2, 3, 4 or 8.
+        bits: u32,
+        /// Codes of a row of the matrix that is split, which need not be those of a row in memory.
+        width: usize,
+        /// Whether the first piece is in the highest bits.
+        high_first: bool,
+    },
+    /// Scales of a byte each in tiles of 128x4, with zeros to fill the last.
+    Swizzled,
+    /// Rows of bytes with their nibbles swapped.
+    HighFirst,
+    /// Rows of u32 words of whole codes, with bits left over at the top.
+    Padded {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        signed: bool,
+    },
+    /// The words of [`Padded`](Self::Padded) down the columns, of values that are one byte each in memory.
+    PaddedDown {
+        /// Bits of a value.
+        bits: u32,
+    },
+    /// A byte of two's complement for each code.
+    Wide {
+        /// Bits of a code.
+        bits: u32,
+        /// Whether codes are two's complement in memory too; else the file stores them less 2^(bits-1).
+        signed: bool,
+    },
+    /// A byte for each code, zeros above it.
+    OneByte {
+        /// Bits of a code.
+        bits: u32,
+    },
+    /// Values of one byte each, in the file less 2^(bits-1).
+    Lowered {
+        /// Bits of a value.
+        bits: u32,
+    },
+}
+
+/// Bytes of a u32.
+const WORD: usize = 4;
+
+/// Rows of a packing that takes whole matrices only.
+const WHOLE: usize = usize::MAX;
+
+impl Packing {
+    /// Rows that go together: a tile starts at a multiple of it, and ends at one or at the last row. `usize::MAX` is the whole matrix.
+    pub const fn quantum(self) -> usize {
+        match self {
+            Self::Words { .. }
+            | Self::HighFirst
+            | Self::Nibbles { .. }
+            | Self::Wider { .. }
+            | Self::Padded { .. }
+            | Self::Wide { .. }
+            | Self::OneByte { .. }
+            | Self::Negated { .. }
+            | Self::Lowered { .. } => 1,
+            // 32 values of any width fill whole words.
+            Self::Down { .. } => 32,
+            Self::RowPairs => 2,
+            Self::FourRows => 4,
+            Self::Across { .. }
+            | Self::Columns { .. }
+            | Self::Planes { .. }
+            | Self::PlaneColumns { .. }
+            | Self::Interleaved { .. }
+            | Self::InterleavedZeros
+            | Self::PaddedDown { .. }
+            | Self::Split { .. }
+            | Self::Swizzled
+            | Self::Turned { .. } => WHOLE,
+        }
+    }
+
+    /// Bytes in memory of a row of `cols` values.
+    pub const fn row_bytes(self, cols: usize) -> usize {
+        match self {
+            Self::Words { bits, .. }
+            | Self::Across { bits, .. }
+            | Self::Planes { bits, .. }
+            | Self::Padded { bits, .. }
+            | Self::Wide { bits, .. }
+            | Self::OneByte { bits }
+            | Self::Split { bits, .. } => (cols * bits as usize).div_ceil(8),
+            Self::Down { .. }
+            | Self::Columns { .. }
+            | Self::PlaneColumns { .. }
+            | Self::Nibbles { .. }
+            | Self::InterleavedZeros
+            | Self::PaddedDown { .. }
+            | Self::Swizzled
+            | Self::Lowered { .. } => cols,
+            Self::RowPairs | Self::FourRows | Self::HighFirst | Self::Interleaved { .. } => cols.div_ceil(2),
+            Self::Turned { bytes } | Self::Negated { bytes } | Self::Wider { bytes, .. } => cols * bytes,
+        }
+    }
+
+    /// Bytes in the file of the first `rows` rows of `cols` values; where rows can be read apart it is also where row `rows` starts.
+    ///
+    /// ```
+    /// use lowbit_layouts::Packing;
+    /// let int4 = Packing::Words { bits: 4, signed: true };
+    /// assert_eq!(int4.packed_len(2, 12), 16); // 12 codes in 6 bytes become two words
+    /// assert_eq!(Packing::Down { bits: 4 }.packed_len(40, 3), 5 * 3 * 4); // 40 nibbles down each of 3 columns
+    /// assert_eq!(Packing::RowPairs.packed_len(4, 6), 12);
+    /// ```
+    pub const fn packed_len(self, rows: usize, cols: usize) -> usize {
+        match self {
+            Self::Words { .. } | Self::Across { .. } | Self::Planes { .. } => {
+                rows * self.row_bytes(cols).next_multiple_of(WORD)
+            }
+            Self::Nibbles { words } => rows * words * WORD,
+            Self::Wider { bytes, cols } => rows * cols * bytes,
+            Self::Down { bits } | Self::Columns { bits, .. } | Self::PlaneColumns { bits } => {
+                (rows * bits as usize).div_ceil(32) * cols * WORD
+            }
+            Self::Interleaved { .. } | Self::InterleavedZeros => rows / 8 * cols * WORD,
+            Self::Padded { bits, .. } => rows * cols.div_ceil(padded::per_word(bits)) * WORD,
+            Self::PaddedDown { bits } => rows.div_ceil(padded::per_word(bits)) * cols * WORD,
+            Self::Wide { .. } | Self::OneByte { .. } => rows * cols,
+            Self::Split { bits, width, .. } => split::packed_len(bits, width, rows * cols),
+            Self::Swizzled => Swizzle::Rows128.padded_len(Shape::matrix(rows, cols)),
+            Self::RowPairs
+            | Self::FourRows
+            | Self::Turned { .. }
+            | Self::HighFirst
+            | Self::Negated { .. }
+            | Self::Lowered { .. } => rows * self.row_bytes(cols),
+        }
+    }
+
+    /// Arranges a tile of `rows` rows of `cols` values for the file.
+    ///
+    /// # Panics
+    /// If `memory` or `file` is not as long as [`row_bytes`](Self::row_bytes) and [`packed_len`](Self::packed_len) say.
+    pub fn pack(self, rows: usize, cols: usize, memory: &[u8], file: &mut [u8]) {
+        let width = self.assert_lengths(rows, cols, memory.len(), file.len());
+        match self {
+            Self::Words { bits, signed } => words::pack((bits, signed), cols, memory, file),
+            Self::Down { bits } => down::pack(bits, rows, cols, memory, file),
+            Self::RowPairs => row_pairs::pack(width, memory, file),
+            Self::Across { bits, signed } => across::pack((bits, signed), rows, cols, memory, file),
+            Self::Planes { bits, signed } => planes::pack((bits, signed), rows, cols, memory, file),
+            Self::PlaneColumns { bits } => planes::pack_columns(bits, cols, memory, file),
+            Self::FourRows => four_rows::pack(width, memory, file),
+            Self::Nibbles { words } => wider::pack_nibbles(words, cols, memory, file),
+            Self::Wider { bytes, cols } => wider::pack(width, cols * bytes, memory, file),
+            Self::Columns { bits, less_one } => columns::pack((bits, less_one), cols, memory, file),
+            Self::Interleaved { signed } => {
+                let values = interleaved::Values::Nibbles(if signed { 8 } else { 0 });
+                interleaved::pack(values, (rows, cols), memory, file);
+            }
+            Self::InterleavedZeros => {
+                interleaved::pack(interleaved::Values::Bytes, (rows, cols), memory, file);
+            }
+            Self::Turned { bytes } => turned::turn((rows, cols), bytes, memory, file),
+            Self::Negated { bytes } => negate(bytes, memory, file),
+            Self::Split { bits, high_first, .. } => split::pack((bits, high_first), cols, memory, file),
+            Self::Swizzled => Swizzle::Rows128.swizzle(Shape::matrix(rows, cols), memory, file),
+            Self::HighFirst => high_first::swap(memory, file),
+            Self::Padded { bits, signed } => padded::pack((bits, signed), cols, memory, file),
+            Self::PaddedDown { bits } => padded::pack_down(bits, cols, memory, file),
+            Self::OneByte { bits } => wide::pack_unsigned(bits, cols, memory, file),
+            Self::Wide { bits, signed } => wide::pack((bits, signed), cols, memory, file),
+            Self::Lowered { bits } => {
+                file.iter_mut().zip(memory).for_each(|(to, from)| *to = wide::lower(bits, *from));
+            }
+        }
+    }
+
+    /// The inverse of [`pack`](Self::pack): fills `memory` with `rows` rows.
+    ///
+    /// # Panics
+    /// If the lengths do not fit, as in [`pack`](Self::pack).
+    pub fn unpack(self, rows: usize, cols: usize, file: &[u8], memory: &mut [u8]) {
+        let width = self.assert_lengths(rows, cols, memory.len(), file.len());
+        match self {
+            Self::Words { bits, signed } => words::unpack((bits, signed), cols, file, memory),
+            Self::Down { bits } => down::unpack(bits, rows, cols, file, memory),
+            Self::RowPairs => row_pairs::unpack(width, file, memory),
+            Self::Across { bits, signed } => across::unpack((bits, signed), rows, cols, file, memory),
+            Self::Planes { bits, signed } => planes::unpack((bits, signed), rows, cols, file, memory),
+            Self::PlaneColumns { bits } => planes::unpack_columns(bits, cols, file, memory),
+            Self::FourRows => four_rows::unpack(width, file, memory),
+            Self::Nibbles { words } => wider::unpack_nibbles(words, cols, file, memory),
+            Self::Wider { bytes, cols } => wider::unpack(width, cols * bytes, file, memory),
+            Self::Columns { bits, less_one } => columns::unpack((bits, less_one), cols, file, memory),
+            Self::Interleaved { signed } => {
+                let values = interleaved::Values::Nibbles(if signed { 8 } else { 0 });
+                interleaved::unpack(values, (rows, cols), file, memory);
+            }
+            Self::InterleavedZeros => {
+                interleaved::unpack(interleaved::Values::Bytes, (rows, cols), file, memory);
+            }
+            Self::Turned { bytes } => turned::turn((cols, rows), bytes, file, memory),
+            Self::Negated { bytes } => negate(bytes, file, memory),
+            Self::Split { bits, high_first, .. } => split::unpack((bits, high_first), cols, file, memory),
+            Self::Swizzled => Swizzle::Rows128.unswizzle(Shape::matrix(rows, cols), file, memory),
+            Self::HighFirst => high_first::swap(file, memory),
+            Self::Padded { bits, signed } => padded::unpack((bits, signed), cols, file, memory),
+            Self::PaddedDown { bits } => padded::unpack_down(bits, cols, file, memory),
+            Self::OneByte { bits } => wide::unpack((bits, true), cols, file, memory),
+            Self::Wide { bits, signed } => wide::unpack((bits, signed), cols, file, memory),
+            Self::Lowered { bits } => {
+                memory.iter_mut().zip(file).for_each(|(to, from)| *to = wide::raise(bits, *from));
+            }
+        }
+    }
+
+    /// Checks lengths once for the loops; returns the bytes of a row in memory.
+    fn assert_lengths(self, rows: usize, cols: usize, memory: usize, file: usize) -> usize {
+        let width = self.row_bytes(cols);
+        assert_eq!(
+            (memory, file),
+            (rows * width, self.packed_len(rows, cols)),
+            "{self:?}: {rows} rows of {cols} values"
+        );
+        width
+    }
+}
+
+/// The floats with their signs changed: the top bit of the last byte, little-endian.
+fn negate(bytes: usize, from: &[u8], to: &mut [u8]) {
+    for (at, (to, from)) in to.iter_mut().zip(from).enumerate() {
+        *to = if at % bytes == bytes - 1 { from ^ 0x80 } else { *from };
+    }
+}

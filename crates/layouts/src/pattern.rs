@@ -1,0 +1,95 @@
+//! Patterns that pick tensors: exact names, globs and regular expressions.
+//!
+//! | pattern | meaning |
+//! |---|---|
+//! | `lm_head` | this module (or tensor) |
+//! | `*.mlp.*` | glob: `*` and `?` cross dots, `[ab]`, `{up,down}_proj` |
+//! | `re:.*\.layers\.[0-3]\.` | regular expression, anchored at the start only, as Python's `re.match` and compressed-tensors do |
+//!
+//! A pattern is tried on the module's name (`model.layers.0.mlp.down_proj`) and on the tensor's (`….down_proj.weight`).
+
+use crate::{Error, Result};
+
+/// One compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    matcher: Matcher,
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    Glob(globset::GlobMatcher),
+    Regex(regex::Regex),
+}
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// ```
+    /// use lowbit_layouts::Pattern;
+    /// assert!(Pattern::new("*.mlp.{up,down}_proj")?.matches("model.layers.0.mlp.up_proj"));
+    /// assert!(Pattern::new(r"re:model\.layers\.1")?.matches("model.layers.17.mlp.up_proj"));
+    /// assert!(!Pattern::new(r"re:layers")?.matches("model.layers.17.mlp.up_proj"));
+    /// # Ok::<(), lowbit_layouts::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Pattern`] if it does not compile, with the reason.
+    pub fn new(text: &str) -> Result<Self> {
+        let bad = |e: &dyn std::fmt::Display| {
+            // Both crates draw an arrow under the pattern over several lines; the last line says what is wrong.
+            let e = e.to_string();
+            let reason = e.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+            Error::Pattern { pattern: text.to_owned(), reason: reason.to_owned() }
+        };
+        let matcher = match text.strip_prefix("re:") {
+            Some(regex) => Matcher::Regex(regex::Regex::new(&format!("^(?:{regex})")).map_err(|e| bad(&e))?),
+            None => Matcher::Glob(globset::Glob::new(text).map_err(|e| bad(&e))?.compile_matcher()),
+        };
+        Ok(Self { text: text.to_owned(), matcher })
+    }
+
+    /// A regular expression after `re:`, anything else letter by letter: compressed-tensors' rule.
+    pub fn exact(text: &str) -> Result<Self> {
+        if text.starts_with("re:") { Self::new(text) } else { Self::new(&globset::escape(text)) }
+    }
+
+    /// A regular expression after `re:`, anything else as Python's `fnmatch` has it, to which braces and backslashes are letters: Quark's rule.
+    pub(crate) fn fnmatch(text: &str) -> Result<Self> {
+        if text.starts_with("re:") {
+            return Self::new(text);
+        }
+        let letters = text.replace('{', "[{]").replace('}', "[}]");
+        let glob = globset::GlobBuilder::new(&letters).backslash_escape(false).build();
+        let glob =
+            glob.map_err(|e| Error::Pattern { pattern: text.to_owned(), reason: e.kind().to_string() })?;
+        Ok(Self { text: text.to_owned(), matcher: Matcher::Glob(glob.compile_matcher()) })
+    }
+
+    /// Whether the pattern is one name, without wildcards.
+    pub fn is_name(&self) -> bool {
+        !self.text.starts_with("re:") && globset::escape(&self.text) == self.text
+    }
+
+    /// Compiles a list of them.
+    ///
+    /// # Errors
+    /// [`Error::Pattern`] for the first that does not compile.
+    pub fn list<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Self>> {
+        texts.iter().map(|text| Self::new(text.as_ref())).collect()
+    }
+
+    /// Whether it matches this name.
+    pub fn matches(&self, name: &str) -> bool {
+        match &self.matcher {
+            Matcher::Glob(glob) => glob.is_match(name),
+            Matcher::Regex(regex) => regex.is_match(name),
+        }
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}

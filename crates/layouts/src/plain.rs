@@ -1,0 +1,223 @@
+//! Our own layout: any format, described by itself.
+//!
+//! ```text
+//! NAME.codes          official dtype where there is one and rows are whole bytes (F4, F6_*, F8_*, I8, U8), else U8 [.., bytes of a row]
+//! NAME.scales         F32, F16, BF16, F8_E4M3 or F8_E8M0, [..] as the grid of blocks
+//! NAME.zeros          U8 (integer zero points) or the scale's type, like scales
+//! NAME.tensor_scale   F32, one for each matrix
+//! NAME.groups         I32 of each input column, where columns do not stand in the order of their groups: the group that it belongs to (`g_idx`)
+//! MODULE.input_scale  F32: the static scale of the input
+//! MODULE.pre_quant_scale  F32 of each input column: what the input is multiplied with
+//! __metadata__        "lowbit.NAME": {"format": {the row}, "shape": [matrices, rows, cols], "dtype": "bf16", "tensor_scale": "divide",
+//!                     "activations": "dynamic"}, the last two only where there is something to say
+//! ```
+//!
+//! NAME is the full name of the unquantized tensor (`model.layers.0.mlp.up_proj.weight`). A matrix drops the first number of its shapes; a stack of
+//! experts stays one tensor. A flat format has one row of codes and one of scales for each matrix. The metadata is in the file that has NAME.codes, so
+//! that one file explains itself; `config.json` says only `{"quant_method": "lowbit"}` and the format's name.
+
+use super::part::scale_dtype;
+use super::stored::input_scale;
+use super::{Carried, Companion, Found, Holds, Layout, Linear, Part, Quantized, Scheme, Stored};
+use crate::{CONFIG, Checkpoint, Error, Result, json};
+use lowbit_arch::Orientation;
+use lowbit_blocks::{Block, Format, Shape, Zero};
+use lowbit_calib::{Activations, recipes::Producer};
+use lowbit_container::safetensors::{Dtype, TensorFile};
+use lowbit_kernels::Element;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Plain;
+
+/// The metadata of one linear.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    format: Format,
+    shape: [usize; 3],
+    dtype: lowbit_blocks::Dtype,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tensor_scale: Option<Direction>,
+    #[serde(default = "quiet", skip_serializing_if = "is_quiet")]
+    activations: Activations,
+}
+
+const fn quiet() -> Activations {
+    Activations::None
+}
+
+fn is_quiet(activations: &Activations) -> bool {
+    *activations == quiet()
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Direction {
+    Multiply,
+    Divide,
+}
+
+/// Names of what belongs to a linear besides its weight.
+const GROUPS: &str = "groups";
+const INPUT_SCALE: &str = "input_scale";
+const PRE_QUANT_SCALE: &str = "pre_quant_scale";
+
+/// What comes before the tensor's name in the metadata.
+const KEY: &str = "lowbit.";
+
+impl Layout for Plain {
+    fn name(&self) -> &'static str {
+        "plain"
+    }
+
+    fn producer(&self) -> Producer {
+        Producer::Lowbit
+    }
+
+    fn carries(&self, format: &Format) -> Vec<Carried> {
+        let carried = |activations| Carried { scheme: format.name(), activations };
+        [Activations::None, Activations::Dynamic, Activations::Static].map(carried).into()
+    }
+
+    fn keeps_stacks(&self, _: Orientation) -> bool {
+        true
+    }
+
+    fn keeps_direction(&self) -> bool {
+        true
+    }
+
+    fn mixes(&self) -> bool {
+        true
+    }
+
+    fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
+        let shape = linear.shape;
+        let stack =
+            |tail: Vec<usize>| if shape.matrices == 1 { tail } else { [vec![shape.matrices], tail].concat() };
+        let part = |suffix, dtype, shape, holds| Part::new(&linear.weight, suffix, dtype, shape, holds);
+        let matrix = Shape { matrices: 1, ..shape };
+        let (dtype, codes) = match format.block {
+            Block::Flat(_) => (Dtype::U8, vec![format.codes_len(matrix)]),
+            _ => match dtype_of(format.element) {
+                Some(dtype) if (shape.cols % 8 * dtype.bitsize()).is_multiple_of(8) => {
+                    (dtype, vec![shape.rows, shape.cols])
+                }
+                _ => (Dtype::U8, vec![shape.rows, format.row_bytes(shape.cols)]),
+            },
+        };
+        let (high, wide) = format.scale_grid(shape);
+        let scales = match format.block {
+            Block::Tensor => vec![1],
+            Block::Flat(_) => vec![wide],
+            _ => vec![high, wide],
+        };
+        let scale = scale_dtype(format.scale.kind);
+        let mut parts = vec![
+            part("codes", dtype, stack(codes), Holds::Codes(None)),
+            part("scales", scale, stack(scales.clone()), Holds::Scales(None)),
+        ];
+        if format.zero_bytes() > 0 {
+            let dtype = if format.zero == Zero::Int { Dtype::U8 } else { scale };
+            parts.push(part("zeros", dtype, stack(scales), Holds::Zeros(None)));
+        }
+        if format.has_tensor_scale() {
+            parts.push(part("tensor_scale", Dtype::F32, vec![shape.matrices], Holds::TensorScale));
+        }
+        if linear.permuted {
+            linear.matrix("the permutation of the plain layout")?;
+            parts.push(part(GROUPS, Dtype::I32, vec![shape.cols], Holds::Groups));
+        }
+        Ok(parts)
+    }
+
+    fn input_scale(&self, _: &Format) -> Option<Companion> {
+        Some(Companion { suffix: INPUT_SCALE, dtype: Some(Dtype::F32), listed: false, reciprocal: false })
+    }
+
+    fn pre_quant_scale(&self) -> Option<Companion> {
+        Some(Companion { suffix: PRE_QUANT_SCALE, dtype: Some(Dtype::F32), listed: true, reciprocal: false })
+    }
+
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        let mut config = config.clone();
+        let about = json!({"quant_method": "lowbit", "version": 1, "format": quantized.main().format.name()});
+        config.insert("quantization_config".into(), about);
+        vec![(CONFIG.into(), json::dumps(&Value::Object(config), 2))]
+    }
+
+    fn note(&self, linear: &Linear, scheme: &Scheme, divides: bool) -> Option<(String, String)> {
+        let Scheme { format, activations } = *scheme;
+        let Shape { matrices, rows, cols } = linear.shape;
+        let direction = if divides { Direction::Divide } else { Direction::Multiply };
+        let tensor_scale = format.has_tensor_scale().then_some(direction);
+        let shape = [matrices, rows, cols];
+        let note = Note { format, shape, dtype: linear.dtype, tensor_scale, activations };
+        Some((format!("{KEY}{}", linear.weight), json!(note).to_string()))
+    }
+
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        let mut found = BTreeMap::new();
+        for file in checkpoint.files() {
+            for (key, text) in &file.header().metadata {
+                let Some(weight) = key.strip_prefix(KEY) else { continue };
+                found.insert(weight.to_owned(), self.stored(checkpoint, file, weight, text));
+            }
+        }
+        Ok((!found.is_empty()).then(|| found.into_values().collect()))
+    }
+}
+
+impl Plain {
+    /// The linear that a note in the header of `file` speaks of.
+    fn stored(&self, checkpoint: &Checkpoint, file: &TensorFile, weight: &str, text: &str) -> Result<Stored> {
+        let wrong = |reason: String| Error::tensor(file.path(), weight, reason);
+        let note: Note =
+            serde_json::from_str(text).map_err(|e| wrong(format!("its metadata is not read: {e}")))?;
+        let [matrices, rows, cols] = note.shape;
+        let shape = Shape { matrices, rows, cols };
+        let module = lowbit_arch::module_of(weight).to_owned();
+        let stacked = matrices > 1 || module == weight;
+        let companion = |owner: &str, suffix: &str| {
+            checkpoint.tensor(&format!("{owner}.{suffix}")).map(|tensor| tensor.entry.name.clone())
+        };
+        let groups = companion(weight, GROUPS);
+        let linear = Linear {
+            module,
+            weight: weight.to_owned(),
+            shape,
+            dtype: note.dtype,
+            stacked,
+            permuted: groups.is_some(),
+            ..Linear::default()
+        };
+        note.format.check(shape).map_err(|e| wrong(e.to_string()))?;
+        let parts = self.parts(&linear, &note.format, Activations::None).map_err(wrong)?;
+        let mut stored = Stored::new(checkpoint, linear, note.format, parts)?;
+        stored.divides = note.tensor_scale == Some(Direction::Divide);
+        stored.activations = note.activations;
+        stored.groups = groups;
+        stored.input_scale = input_scale(checkpoint, &stored.linear.module, INPUT_SCALE, false);
+        stored.pre_quant_scale = companion(&stored.linear.module, PRE_QUANT_SCALE);
+        Ok(stored)
+    }
+}
+
+/// The dtype of safetensors that an element is, if there is one.
+const fn dtype_of(element: Element) -> Option<Dtype> {
+    Some(match element {
+        Element::E2m1 => Dtype::F4,
+        Element::E3m2 => Dtype::F6_E3M2,
+        Element::E2m3 => Dtype::F6_E2M3,
+        Element::E4m3 => Dtype::F8_E4M3,
+        Element::E5m2 => Dtype::F8_E5M2,
+        Element::E4m3Fnuz => Dtype::F8_E4M3FNUZ,
+        Element::E5m2Fnuz => Dtype::F8_E5M2FNUZ,
+        Element::Int { bits: 8 } | Element::MxInt8 => Dtype::I8,
+        Element::Uint { bits: 8 } => Dtype::U8,
+        _ => return None,
+    })
+}

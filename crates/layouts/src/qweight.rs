@@ -1,0 +1,89 @@
+//! What GPTQ, AWQ and AutoRound have in common: integers in `M.qweight`, zero points in `M.qzeros`, `M.scales`, and a configuration that says what
+//! the tensors do not.
+
+mod settings;
+mod zeros;
+
+pub(super) use settings::{Convention, Settings, is_auto_round};
+pub use zeros::unpacked;
+pub(super) use zeros::{Zeros, constant};
+
+use super::part::{Linear, scale_kind};
+use super::stored;
+use crate::{Checkpoint, Result, Tensor};
+use lowbit_blocks::{Block, Format, ScaleKind, Shape, Zero};
+use lowbit_calib::Activations;
+use lowbit_kernels::Element;
+
+use super::{Carried, Found};
+
+/// What a layout of one of these conventions finds: the linears of a checkpoint that is in it and does not bear AutoRound's label.
+pub(super) fn find(
+    convention: Convention,
+    checkpoint: &Checkpoint,
+    linears: fn(&Checkpoint, &Settings) -> Found,
+) -> Result<Option<Found>> {
+    let settings = Settings::read(checkpoint)?;
+    let settings = settings.filter(|settings| settings.convention == convention && !settings.auto_round);
+    Ok(settings.map(|settings| linears(checkpoint, &settings)))
+}
+
+/// The modules that have a `qweight`, in name order.
+pub(super) fn modules(checkpoint: &Checkpoint) -> impl Iterator<Item = &str> {
+    checkpoint.tensors().filter_map(|tensor| tensor.entry.name.strip_suffix(".qweight"))
+}
+
+/// Rows and columns of a tensor that has to be a matrix of something.
+pub(super) fn matrix(tensor: Tensor<'_>) -> Result<[usize; 2]> {
+    match tensor.entry.shape[..] {
+        [rows, cols] if rows > 0 && cols > 0 => Ok([rows, cols]),
+        _ => Err(tensor.error(format!("shape {:?} is not a matrix", tensor.entry.shape)).into()),
+    }
+}
+
+/// A linear of this shape, in the type that the model's configuration names.
+pub(super) fn linear(checkpoint: &Checkpoint, module: &str, rows: usize, cols: usize) -> Linear {
+    stored::linear(checkpoint, &format!("{module}.weight"), Shape::matrix(rows, cols))
+}
+
+/// The format of unsigned codes with zero points; [`symmetric`] is what it becomes where they are all in the middle.
+pub(super) fn format(scheme: settings::Scheme, scales: Tensor<'_>, cols: usize) -> Result<Format> {
+    let kind = scale_kind(scales.entry.dtype).filter(|kind| kind.is_float());
+    let kind = kind.ok_or_else(|| scales.error(format!("is {}, not F16", scales.entry.dtype)))?;
+    // A group that is longer than the row is the row; the last one may be short, which only tiles can be.
+    let block = match scheme.group {
+        Some(group) if group <= cols && cols.is_multiple_of(group) => Block::Group(group),
+        Some(group) if group <= cols => Block::Tile { rows: 1, cols: group },
+        _ => Block::Channel,
+    };
+    Ok(Format::uint(scheme.bits, block).with_scale(kind))
+}
+
+/// The same format with two's complement codes and without zero points.
+pub(super) fn symmetric(format: &Format) -> Format {
+    let bits = format.element.bits() as u8;
+    Format::int(bits, format.block).with_scale(format.scale.kind)
+}
+
+/// Scales of freshly quantized files are f16, whatever the weights were.
+pub(super) fn stores(format: &Format) -> Format {
+    if format.scale.kind.is_float() { format.with_scale(ScaleKind::F16) } else { *format }
+}
+
+/// How these conventions carry integers of one of these widths: weights only.
+pub(super) fn carries(format: &Format, widths: &[u32]) -> Vec<Carried> {
+    let bits = format.element.bits();
+    let element = match format.zero {
+        Zero::None => matches!(format.element, Element::Int { .. }),
+        Zero::Int => matches!(format.element, Element::Uint { .. }),
+        _ => false,
+    };
+    let block = matches!(format.block, Block::Channel | Block::Group(_));
+    let fits = element
+        && block
+        && widths.contains(&bits)
+        && format.scale.kind.is_float()
+        && !format.has_tensor_scale();
+    let carried = || Carried { scheme: format!("W{bits}A16"), activations: Activations::None };
+    fits.then(carried).into_iter().collect()
+}

@@ -1,0 +1,126 @@
+//! One tensor of torchao: its attributes out of the header, its fields out of the files.
+
+use super::classes::Class;
+use crate::{Checkpoint, Error, Result, Tensor};
+use lowbit_blocks::{Block, Dtype, Shape};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// What the header says of one tensor.
+pub(super) struct Fields<'a> {
+    pub(super) checkpoint: &'a Checkpoint,
+    /// The file that says it.
+    file: &'a Path,
+    /// The tensor's name.
+    pub(super) weight: &'a str,
+    attributes: &'a Map<String, Value>,
+    /// What the names of its fields begin with.
+    prefix: String,
+}
+
+impl<'a> Fields<'a> {
+    /// # Errors
+    /// A field that the class does not have, or a class that lacks attributes.
+    pub(super) fn new(
+        checkpoint: &'a Checkpoint,
+        file: &'a Path,
+        weight: &'a str,
+        about: &'a Map<String, Value>,
+        class: &Class,
+    ) -> Result<Self> {
+        let wrong = |reason: String| Err(Error::tensor(file, weight, reason));
+        let (module, parameter) = weight.rsplit_once('.').unwrap_or(("", weight));
+        let prefix = format!("{module}._{parameter}_");
+        let Some(attributes) = about.get("_data").and_then(Value::as_object) else {
+            return wrong(format!("is a {} without _data", class.name));
+        };
+        for field in about.get("_tensor_data_names").and_then(Value::as_array).into_iter().flatten() {
+            let Some(name) = field.as_str().filter(|field| class.fields.contains(field)) else {
+                return wrong(format!("is a {} with {field}, which is not known", class.name));
+            };
+            checkpoint.require(&format!("{prefix}{name}"))?;
+        }
+        Ok(Self { checkpoint, file, weight, attributes, prefix })
+    }
+
+    pub(super) fn error(&self, reason: impl Into<String>) -> Error {
+        Error::tensor(self.file, self.weight, reason)
+    }
+
+    /// The name of a field's tensor.
+    pub(super) fn name(&self, field: &str) -> String {
+        format!("{}{field}", self.prefix)
+    }
+
+    /// A field that must be there.
+    pub(super) fn require(&self, field: &str) -> Result<Tensor<'a>> {
+        Ok(self.checkpoint.require(&self.name(field))?)
+    }
+
+    /// A field, if it is there.
+    pub(super) fn get(&self, field: &str) -> Option<Tensor<'a>> {
+        self.checkpoint.tensor(&self.name(field))
+    }
+
+    /// An attribute that is there and not null.
+    pub(super) fn attribute(&self, key: &str) -> Option<&'a Value> {
+        self.attributes.get(key).filter(|value| !value.is_null())
+    }
+
+    /// The text of an attribute, which is itself or in the box that torchao puts around types: `{"_type": "torch.dtype", "_data": "int4"}`.
+    pub(super) fn text(&self, key: &str) -> Result<&'a str> {
+        let value = self.attribute(key);
+        let boxed = value.and_then(|value| value.get("_data")).or(value);
+        boxed.and_then(Value::as_str).ok_or_else(|| self.error(format!("its metadata has no text for {key}")))
+    }
+
+    /// The type of the weight before it was quantized.
+    pub(super) fn dtype(&self, key: &str) -> Result<Dtype> {
+        match self.text(key)? {
+            "bfloat16" => Ok(Dtype::Bf16),
+            "float16" => Ok(Dtype::F16),
+            "float32" => Ok(Dtype::F32),
+            other => Err(self.error(format!("{key} {other} is not bfloat16, float16 or float32"))),
+        }
+    }
+
+    /// The shape of `qdata`, whose elements are so many values each.
+    pub(super) fn shape(&self, values: usize) -> Result<Shape> {
+        let qdata = self.require("qdata")?;
+        let (matrices, rows, cols) = match qdata.entry.shape[..] {
+            [rows, cols] => (1, rows, cols),
+            [matrices, rows, cols] => (matrices, rows, cols),
+            ref shape => {
+                return Err(qdata.error(format!("shape {shape:?} is neither a matrix nor a stack")).into());
+            }
+        };
+        Ok(Shape { matrices, rows, cols: cols.saturating_mul(values) })
+    }
+
+    /// The block of `block_size`, a list with as many numbers as the weight has dimensions; an empty one is the whole tensor.
+    pub(super) fn block(&self, shape: Shape, stacked: bool) -> Result<Block> {
+        let list = self.attribute("block_size").and_then(Value::as_array);
+        let numbers: Option<Vec<usize>> = list
+            .and_then(|list| list.iter().map(|n| n.as_u64().and_then(|n| usize::try_from(n).ok())).collect());
+        let Some(numbers) = numbers else {
+            return Err(self.error("its metadata has no list of numbers for block_size"));
+        };
+        let (deep, [high, wide]) = match (&numbers[..], stacked) {
+            (&[], _) => (shape.matrices, [shape.rows, shape.cols]),
+            (&[high, wide], false) => (1, [high, wide]),
+            (&[deep, high, wide], true) => (deep, [high, wide]),
+            _ => return Err(self.error(format!("block_size {numbers:?} does not go with {shape}"))),
+        };
+        if deep != 1 {
+            return Err(
+                self.error(format!("block_size {numbers:?}: one scale for {deep} matrices is not read"))
+            );
+        }
+        Ok(match (high == shape.rows, wide == shape.cols) {
+            (_, true) if high == 1 => Block::Channel,
+            (true, true) => Block::Tensor,
+            (_, false) if high == 1 => Block::Group(wide),
+            _ => Block::Tile { rows: high, cols: wide },
+        })
+    }
+}
