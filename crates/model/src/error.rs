@@ -102,3 +102,15 @@ impl Error {
         Self::Hook(error.into())
     }
 }
+
+impl From<lowbit_checkpoint::container::Error> for Error {
+    fn from(error: lowbit_checkpoint::container::Error) -> Self {
+        Self::Checkpoint(error.into())
+    }
+}
+
+impl From<lowbit_checkpoint::layout::Error> for Error {
+    fn from(error: lowbit_checkpoint::layout::Error) -> Self {
+        Self::Checkpoint(error.into())
+    }
+}

@@ -74,3 +74,15 @@ impl From<Error> for lowbit_model::Error {
         Self::hook(error)
     }
 }
+
+impl From<lowbit_checkpoint::container::Error> for Error {
+    fn from(error: lowbit_checkpoint::container::Error) -> Self {
+        Self::Checkpoint(error.into())
+    }
+}
+
+impl From<lowbit_checkpoint::layout::Error> for Error {
+    fn from(error: lowbit_checkpoint::layout::Error) -> Self {
+        Self::Checkpoint(error.into())
+    }
+}

@@ -9,7 +9,7 @@ use crate::matrix::{is_static, written};
 use crate::model::{in_dtype, plan, weights, with_value, write_model};
 use lowbit_blocks::{Dtype, Format};
 use lowbit_checkpoint::layout::{self, Holds, Layout, carried};
-use lowbit_checkpoint::{Checkpoint, DequantizeJob, Error, safetensors};
+use lowbit_checkpoint::{Checkpoint, DequantizeJob, Error, container, safetensors};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -59,7 +59,7 @@ fn quantize(from: &Path, layout: &'static dyn Layout, format: Format) -> Option<
     let out = tempdir().unwrap();
     let plan = plan(from, out.path(), |job| (job.format, job.layout, job.jobs) = (format, layout, 1));
     match plan.run(&()) {
-        Err(Error::Tensor { .. }) => None,
+        Err(Error::Container(container::Error::Tensor { .. })) => None,
         done => done.map(|_| out).ok(),
     }
 }

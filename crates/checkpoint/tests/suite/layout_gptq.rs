@@ -188,7 +188,7 @@ fn files_that_lie_are_refused() {
     let refused = |config: Value, tensors: Vec<Tensor>, want: &str| {
         let dir = tempfile::tempdir().unwrap();
         write_model(dir.path(), config, tensors);
-        let read = Checkpoint::open(dir.path()).and_then(|checkpoint| {
+        let read = Checkpoint::open(dir.path()).map_err(layout::Error::from).and_then(|checkpoint| {
             let reading = layout::read(&checkpoint)?.unwrap();
             reading.linears.iter().try_for_each(|stored| stored.read(&checkpoint).map(drop))
         });

@@ -163,9 +163,10 @@ fn headers_and_fields_that_lie_are_refused() {
     let refused = |about: String, tensors: &[Tensor], want: &str| {
         let dir = tempfile::tempdir().unwrap();
         write_text(dir.path(), about, tensors);
-        let read = || {
+        let read = || -> Result<()> {
             let (checkpoint, reading) = open(dir.path())?;
-            reading.linears[0].read(&checkpoint).map(|_| ())
+            reading.linears[0].read(&checkpoint)?;
+            Ok(())
         };
         let error = read().expect_err(want).to_string();
         assert!(error.contains(want), "{error}, not {want}");

@@ -102,14 +102,14 @@ fn the_matrix_is_what_happens() {
                 let context = format!("{name} from {} to {}", from.name(), to.name());
                 let verdict = conversion(from, &format, to, Dtype::Bf16);
                 let (second, how) = match (convert(first.path(), to), verdict) {
-                    (Err(Error::CannotCarry { .. }), Verdict::Refused) => continue,
+                    (Err(Error::Layout(layout::Error::CannotCarry { .. })), Verdict::Refused) => continue,
                     // Numbers that have no image cannot be chosen anew for it either.
                     (Err(Error::Job(why)), Verdict::Refused | Verdict::Scales)
                         if why.contains("has no recipe for") =>
                     {
                         continue;
                     }
-                    (Err(Error::CannotCarry { .. }), _) if is_static(&to.carries(&format)) => continue,
+                    (Err(Error::Layout(layout::Error::CannotCarry { .. })), _) if is_static(&to.carries(&format)) => continue,
                     (Ok(done), v) if v != Verdict::Refused => done,
                     (other, _) => panic!("{context} is {verdict}: {other:?}"),
                 };

@@ -6,7 +6,7 @@ use crate::matrix::{back_is_exact, convert, is_static, written};
 use crate::model::{in_dtype, plan, weights, with_value, write_model};
 use lowbit_blocks::{Block, Dtype, FORMATS, Format, Zero};
 use lowbit_checkpoint::layout::{Layout, Verdict, conversion};
-use lowbit_checkpoint::{Error, safetensors};
+use lowbit_checkpoint::{Error, container, safetensors};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
@@ -99,7 +99,7 @@ fn source(case: &Case) -> TempDir {
 
 /// Whether version 1 of GPTQ says that it cannot say a zero point of 0.
 fn has_no_place_for_a_zero(error: &Error) -> bool {
-    matches!(error, Error::Tensor { .. }) && error.to_string().contains("zero points are 0")
+    matches!(error, Error::Container(container::Error::Tensor { .. })) && error.to_string().contains("zero points are 0")
 }
 
 /// How many layouts it goes to and comes back from.

@@ -333,7 +333,7 @@ fn of_checkpoints_that_other_tools_made_only_what_is_true_is_told() {
                 "gpt-oss" => &["LB-S06"],
                 _ => &[],
             };
-            let reads = Checkpoint::open(&dir).and_then(|checkpoint| layout::read(&checkpoint)).is_ok();
+            let reads = Checkpoint::open(&dir).is_ok_and(|checkpoint| layout::read(&checkpoint).is_ok());
             readable += usize::from(reads);
             // Layers of forms that are not read are told to be just that.
             let unread = ["LB-C10", "LB-C02", "LB-T03", "LB-T07", "LB-T08"];
