@@ -109,7 +109,11 @@ fn the_matrix_is_what_happens() {
                     {
                         continue;
                     }
-                    (Err(Error::Layout(layout::Error::CannotCarry { .. })), _) if is_static(&to.carries(&format)) => continue,
+                    (Err(Error::Layout(layout::Error::CannotCarry { .. })), _)
+                        if is_static(&to.carries(&format)) =>
+                    {
+                        continue;
+                    }
                     (Ok(done), v) if v != Verdict::Refused => done,
                     (other, _) => panic!("{context} is {verdict}: {other:?}"),
                 };

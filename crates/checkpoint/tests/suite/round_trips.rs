@@ -99,7 +99,8 @@ fn source(case: &Case) -> TempDir {
 
 /// Whether version 1 of GPTQ says that it cannot say a zero point of 0.
 fn has_no_place_for_a_zero(error: &Error) -> bool {
-    matches!(error, Error::Container(container::Error::Tensor { .. })) && error.to_string().contains("zero points are 0")
+    matches!(error, Error::Container(container::Error::Tensor { .. }))
+        && error.to_string().contains("zero points are 0")
 }
 
 /// How many layouts it goes to and comes back from.

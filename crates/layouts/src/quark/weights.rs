@@ -3,8 +3,8 @@
 use super::super::part::scale_kind;
 use super::super::{Holds, Packing, Part};
 use crate::{Result, Tensor};
-use lowbit_container::safetensors::Dtype;
 use lowbit_blocks::{Block, Format, Outer, ScaleKind, Shape, Zero};
+use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 
