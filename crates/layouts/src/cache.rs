@@ -31,8 +31,11 @@ pub enum CacheNumber {
 /// A cache tensor of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheTensor {
+    /// Name of the attention module.
     pub attention: String,
+    /// What the tensor holds.
     pub number: CacheNumber,
+    /// Name of the tensor.
     pub tensor: String,
 }
 
@@ -62,7 +65,7 @@ pub(super) fn is_cache(name: &str) -> bool {
 }
 
 /// All cache tensors, in name order.
-pub fn find(checkpoint: &Checkpoint) -> Vec<CacheTensor> {
+pub(crate) fn find(checkpoint: &Checkpoint) -> Vec<CacheTensor> {
     let of = |name: &str| {
         let (end, number) = ENDS.iter().find(|(end, _)| name.ends_with(end))?;
         let attention = name.strip_suffix(end)?.to_owned();
