@@ -3,7 +3,8 @@
 //! ```text
 //! code = [sign] exponent mantissa             most significant bit first, bits above are ignored
 //! exponent field f > 0:  (-1)^sign * 2^(f - bias) * (1 + mantissa / 2^m)
-//! exponent field f = 0:  (-1)^sign * 2^(1 - bias) *      mantissa / 2^m      (subnormals; m = 0 has none, and no zero)
+//! exponent field f = 0:  (-1)^sign * 2^(1 - bias) *      mantissa / 2^m      (zero and subnormals; m = 0 has zero alone)
+//! without sign and mantissa, field 0 is a power of two like the others (E8M0)
 //! ```
 //!
 //! Codes of one sign count upward with their values, so encoding is: find the step between codes where the number lies,
@@ -81,9 +82,9 @@ impl FloatFormat {
         (u8::MAX as u32 >> (8 - self.exponent_bits - self.mantissa_bits)) as u8
     }
 
-    /// Whether zero has a code; it is a subnormal, and without mantissa there are none (E8M0).
+    /// Whether zero has a code: in every format but those of powers of two alone, without sign and mantissa (E8M0).
     pub const fn has_zero(&self) -> bool {
-        self.mantissa_bits > 0
+        self.signed || self.mantissa_bits > 0
     }
 
     /// The magnitude bits of the largest finite value.
@@ -95,9 +96,9 @@ impl FloatFormat {
         }
     }
 
-    /// The code of the lowest finite value: minus the largest, or the smallest positive one without a sign.
+    /// The code of the lowest finite value: minus the largest; without a sign zero, or the smallest positive value.
     pub const fn min_code(&self) -> u8 {
-        if self.signed { self.sign_mask() | self.max_code() } else { self.min_positive_code() }
+        if self.signed { self.sign_mask() | self.max_code() } else { 0 }
     }
 
     /// The code of the smallest positive normal value.
@@ -144,7 +145,7 @@ impl FloatFormat {
         self.decode_f32(self.max_code())
     }
 
-    /// Lowest finite value: `-max()`, or `min_positive()` for an unsigned format.
+    /// Lowest finite value: `-max()`; for an unsigned format 0, or `min_positive()` where there is no zero.
     pub const fn min(&self) -> f32 {
         self.decode_f32(self.min_code())
     }
@@ -231,9 +232,13 @@ impl FloatFormat {
                 Some(nan) => self.with_sign(negative, nan),
                 None => 0,
             },
+            Unpacked::Infinite { negative: true } | Unpacked::Finite { negative: true, .. }
+                if !self.signed =>
+            {
+                self.zero(true, overflow)
+            }
             Unpacked::Infinite { negative } => self.overflowed(negative, overflow),
             Unpacked::Zero { negative } => self.zero(negative, overflow),
-            Unpacked::Finite { negative: true, .. } if !self.signed => self.zero(true, overflow),
             Unpacked::Finite { negative, exponent, significand } => {
                 let magnitude = self.round(exponent, significand, rounding);
                 if magnitude <= self.max_code() as i32 {
@@ -255,11 +260,12 @@ impl FloatFormat {
         }
         let binade = if exponent < lowest { lowest } else { exponent };
         let (steps, fraction) = split(significand, (binade - exponent) as u32 + 63 - self.mantissa_bits);
-        // A tie looks at the significand. Without mantissa that is 1, always odd, and the tie goes up: what IEEE 754
-        // section 4.3.1 asks for where no even digit can be had.
-        let rounded = steps as i32 + rounding.moves_on(steps & 1 == 1, fraction) as i32;
         // `steps` counts the hidden bit too, hence one field less.
-        ((binade + self.bias - 1) << self.mantissa_bits) + rounded
+        let below = ((binade + self.bias - 1) << self.mantissa_bits) + steps as i32;
+        // A tie goes to the even code. E8M0 has one significant digit, 1, always odd, and a tie goes up: what IEEE 754
+        // section 4.3.1 asks for where no even digit can be had.
+        let is_odd = below & 1 == 1 || !self.has_zero();
+        below + rounding.moves_on(is_odd, fraction) as i32
     }
 
     /// Puts the sign on magnitude bits, where a sign can be had.
@@ -271,9 +277,7 @@ impl FloatFormat {
     /// The code for a magnitude beyond the largest finite value.
     const fn overflowed(&self, negative: bool, overflow: Overflow) -> u8 {
         match (overflow, self.infinity_code(), self.nan_code()) {
-            (Overflow::NonFinite, Some(code), _) if self.signed || !negative => {
-                self.with_sign(negative, code)
-            }
+            (Overflow::NonFinite, Some(code), _) => self.with_sign(negative, code),
             (Overflow::NonFinite, _, Some(nan)) => self.with_sign(negative, nan),
             _ if negative => self.min_code(),
             _ => self.max_code(),

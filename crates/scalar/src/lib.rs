@@ -6,6 +6,7 @@
 mod decimal;
 mod e2m1;
 mod e2m3;
+mod e3m0;
 mod e3m2;
 mod e3m4;
 mod e4m3;
@@ -25,11 +26,13 @@ mod nf4;
 mod number;
 pub mod pack;
 mod rounding;
+mod ue5m3;
 mod uint;
 mod unpacked;
 
 pub use e2m1::E2M1;
 pub use e2m3::E2M3;
+pub use e3m0::E3M0;
 pub use e3m2::E3M2;
 pub use e3m4::E3M4;
 pub use e4m3::E4M3;
@@ -45,4 +48,5 @@ pub use int::{Int, Int1, Int2, Int3, Int4, Int5, Int6, Int7, Int8};
 pub use mx_int8::MxInt8;
 pub use nf4::Nf4;
 pub use rounding::{Overflow, Rounding};
+pub use ue5m3::UE5M3;
 pub use uint::{Uint, Uint1, Uint2, Uint3, Uint4, Uint5, Uint6, Uint7, Uint8};

@@ -163,14 +163,20 @@ macro_rules! signed {
     };
 }
 
-/// Adds what a format has whose codes include zero.
+/// Adds what a format has whose codes include zero; a format without mantissa has no subnormals beside it.
 macro_rules! zero {
     ($name:ident) => {
+        zero!($name, without subnormals);
+
+        impl $name {
+            /// Largest subnormal value.
+            pub const MAX_SUBNORMAL: Self = Self(Self::FORMAT.min_positive_code() - 1);
+        }
+    };
+    ($name:ident, without subnormals) => {
         impl $name {
             /// Positive zero.
             pub const ZERO: Self = Self(0);
-            /// Largest subnormal value.
-            pub const MAX_SUBNORMAL: Self = Self(Self::FORMAT.min_positive_code() - 1);
 
             /// Whether this is neither zero, subnormal, infinite nor NaN.
             pub const fn is_normal(self) -> bool {

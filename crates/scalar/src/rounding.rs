@@ -31,7 +31,7 @@ pub enum Overflow {
     /// The nearest finite value, also for an infinite input ("satfinite").
     #[default]
     Saturate,
-    /// Infinity where the format has one, else NaN. A format with neither (E2M1, E3M2, E2M3) saturates all the same.
+    /// Infinity where the format has one, else NaN. A format with neither (E2M1, E3M0, E3M2, E2M3) saturates all the same.
     NonFinite,
 }
 

@@ -6,7 +6,7 @@
 
 mod floats;
 
-use floats::{FLOATS, codes};
+use floats::{ML_DTYPES, codes};
 use lowbit_scalar::*;
 use std::ops::RangeInclusive;
 
@@ -101,7 +101,7 @@ impl Source {
 
 #[test]
 fn every_code_decodes_as_in_ml_dtypes() {
-    for (name, format) in FLOATS {
+    for &(name, format) in ML_DTYPES {
         let golden = row(table!("decode.txt"), name);
         assert_eq!(golden.len(), 1 << format.bits(), "{name}");
         for (code, want) in codes(&format).zip(golden) {
@@ -138,7 +138,7 @@ fn integers_and_tables_decode_as_in_ml_dtypes_and_bitsandbytes() {
 
 #[test]
 fn every_bf16_encodes_as_in_ml_dtypes() {
-    for (name, format) in FLOATS {
+    for &(name, format) in ML_DTYPES {
         assert_eq!(BF16.check(name, &format, 0..=0xFFFF), 65_536);
     }
 }
@@ -146,14 +146,14 @@ fn every_bf16_encodes_as_in_ml_dtypes() {
 #[cfg(feature = "half")]
 #[test]
 fn every_f16_encodes_as_in_ml_dtypes() {
-    for (name, format) in FLOATS {
+    for &(name, format) in ML_DTYPES {
         assert_eq!(F16.check(name, &format, 0..=0xFFFF), 65_536);
     }
 }
 
 #[test]
 fn both_ends_of_every_run_of_f32_encode_as_in_ml_dtypes() {
-    for (name, format) in FLOATS {
+    for &(name, format) in ML_DTYPES {
         let starts: Vec<u32> = runs(F32.table, name).into_iter().map(|(start, _)| start).collect();
         let edges = F32
             .differences(name)
@@ -167,7 +167,7 @@ fn both_ends_of_every_run_of_f32_encode_as_in_ml_dtypes() {
 /// The listed differences are no wider than needed: at both ends of each range `ml_dtypes` does say something else.
 #[test]
 fn every_listed_difference_is_one() {
-    for (name, _) in FLOATS {
+    for &(name, _) in ML_DTYPES {
         for source in [F32, BF16] {
             let runs = runs(source.table, name);
             for (range, code) in source.differences(name) {
@@ -187,7 +187,7 @@ fn every_listed_difference_is_one() {
 #[ignore = "visits 11 * 2^32 inputs"]
 fn every_f32_encodes_as_in_ml_dtypes() {
     std::thread::scope(|scope| {
-        for (name, format) in FLOATS {
+        for &(name, format) in ML_DTYPES {
             scope.spawn(move || {
                 let runs = runs(F32.table, name);
                 let differences = F32.differences(name);

@@ -24,8 +24,9 @@ mod half_floats {
                 }
             )*};
         }
-        check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4);
+        check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4 E3M0);
         for code in 0..0xFF {
+            assert_eq!(UE5M3::from_bits(code).to_bf16().to_f32(), UE5M3::from_bits(code).to_f32());
             assert_eq!(E8M0::from_bits(code).to_bf16().to_f32(), E8M0::from_bits(code).to_f32());
         }
         for code in 0..=u8::MAX {

@@ -1,4 +1,5 @@
-//! The tables of the OCP specifications, written out by hand: MX 1.0 section 5.3 and 5.4, OFP8 1.0 section 5.
+//! The tables of the OCP specifications, written out by hand: MX 1.0 section 5.3 and 5.4, OFP8 1.0 section 5; and those of
+//! E3M0 and UE5M3, which it does not have.
 
 #![allow(clippy::unusual_byte_groupings)] // digits are grouped as sign, exponent, mantissa
 
@@ -73,6 +74,60 @@ fn fp8_has_the_landmarks_of_the_standard() {
     for mantissa in 1..4 {
         assert!(E5M2::from_bits(0b0_11111_00 | mantissa).is_nan());
     }
+}
+
+/// Every code, and every midpoint between neighbours: it goes to the even code.
+#[test]
+fn e3m0_has_its_sixteen_values_and_rounds_ties_to_the_even_code() {
+    let magnitudes = [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
+    for (code, magnitude) in (0u8..).zip(magnitudes) {
+        assert_eq!(E3M0::from_bits(code).to_f32(), magnitude);
+        let negative = E3M0::from_bits(code | 0b1000).to_f32();
+        assert!(negative == -magnitude && negative.is_sign_negative());
+    }
+    let ties = [(0.125, 0.0), (0.375, 0.5), (0.75, 0.5), (1.5, 2.0), (3.0, 2.0), (6.0, 8.0), (12.0, 8.0)];
+    for (low, (midpoint, even)) in (0u8..).zip(ties) {
+        assert_eq!(E3M0::from_f32(midpoint).to_f32(), even);
+        assert_eq!(E3M0::from_f32(-midpoint).to_f32(), -even);
+        assert_eq!(E3M0::from_f32(midpoint.next_down()).to_bits(), low);
+        assert_eq!(E3M0::from_f32(midpoint.next_up()).to_bits(), low + 1);
+    }
+    assert_eq!((E3M0::from_f32(f32::INFINITY), E3M0::from_f32(-24.0)), (E3M0::MAX, E3M0::MIN));
+}
+
+/// The values are those of E4M3 moved by 8 binades as far as that goes, and go on where E4M3 has its sign.
+#[test]
+fn ue5m3_is_e4m3_with_its_sign_bit_in_the_exponent() {
+    for code in 0..0x7F {
+        assert_eq!(UE5M3::from_bits(code).to_f64(), E4M3::from_bits(code).to_f64() * 2f64.powi(-8));
+    }
+    let landmarks = [
+        (0b00000_000, 0.0),
+        (0b00000_001, 2f32.powi(-17)),
+        (0b00000_111, 7.0 * 2f32.powi(-17)),
+        (0b00001_000, 2f32.powi(-14)),
+        (0b01111_000, 1.0),
+        (0b10000_001, 2.25),
+        (0b11110_111, 61440.0),
+        (0b11111_110, 114688.0),
+    ];
+    for (code, value) in landmarks {
+        assert_eq!(UE5M3::from_bits(code).to_f32(), value, "{code:#010b}");
+    }
+    assert!(UE5M3::from_bits(0xFF).is_nan() && UE5M3::NAN_COUNT == 1);
+    // Every midpoint goes to the even code; f32 is exact here.
+    for low in 0..0xFE {
+        let (below, above) = (UE5M3::from_bits(low).to_f32(), UE5M3::from_bits(low + 1).to_f32());
+        let midpoint = (below + above) / 2.0;
+        assert_eq!(UE5M3::from_f32(midpoint).to_bits(), low + low % 2, "{midpoint}");
+        assert_eq!(UE5M3::from_f32(midpoint.next_down()).to_bits(), low);
+        assert_eq!(UE5M3::from_f32(midpoint.next_up()).to_bits(), low + 1);
+    }
+    // 118784 is halfway to 122880, which would be the next value: even is 114688. Any more overflows.
+    let with = |x| UE5M3::from_f32_with(x, Rounding::NearestEven, Overflow::NonFinite);
+    assert_eq!(with(118_784.0), UE5M3::MAX);
+    assert!(with(118_784.01).is_nan() && with(f32::INFINITY).is_nan());
+    assert_eq!(UE5M3::from_f32(f32::INFINITY), UE5M3::MAX);
 }
 
 /// MX 1.0 section 5.4.1.
@@ -172,5 +227,7 @@ fn constants_are_those_of_the_standards() {
         E4M3B11FNUZ: 8, 30.0,    p(-10),  p(-13),  0.125,  1;
         E4M3Ieee:    8, 240.0,   p(-6),   p(-9),   0.125,  14;
         E3M4:        8, 15.5,    0.25,    p(-6),   0.0625, 30;
+        E3M0:        4, 16.0,    0.25,    0.25,    1.0,    0;
+        UE5M3:       8, 114688.0, p(-14), p(-17),  0.125,  1;
     }
 }

@@ -85,7 +85,7 @@ fn neg_and_abs_change_the_sign_of_every_code_that_has_one() {
             assert_eq!($type::NEG_ONE.to_f32(), -1.0);
         )*};
     }
-    check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4);
+    check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4 E3M0);
 }
 
 #[test]
@@ -99,12 +99,19 @@ fn every_code_is_in_one_class() {
                 assert_eq!(x.is_finite(), x.to_f32().is_finite());
                 assert_eq!(x.is_normal(), x.is_finite() && x.to_f32().abs() >= $type::MIN_POSITIVE_F32, "{x:?}");
             }
-            assert!($type::MAX_SUBNORMAL.is_subnormal() && $type::MIN_POSITIVE.is_normal());
-            assert_eq!($type::MAX_SUBNORMAL.to_bits() + 1, $type::MIN_POSITIVE.to_bits());
+            assert!($type::MIN_POSITIVE.is_normal());
             assert_eq!($type::default().to_bits(), 0);
         )*};
     }
-    check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4);
+    check!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4 E3M0 UE5M3);
+    macro_rules! check_subnormals {
+        ($($type:ident)*) => {$(
+            assert!($type::MAX_SUBNORMAL.is_subnormal());
+            assert_eq!($type::MAX_SUBNORMAL.to_bits() + 1, $type::MIN_POSITIVE.to_bits());
+        )*};
+    }
+    check_subnormals!(E2M1 E3M2 E2M3 E4M3 E5M2 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4 UE5M3);
+    assert!((0..16).all(|code| !E3M0::from_bits(code).is_subnormal()));
 }
 
 #[test]
@@ -126,6 +133,11 @@ fn signs_of_zeros_and_nans_are_as_documented() {
             assert_eq!(E5M2::from_f32_with(nan, rounding, overflow).to_bits(), 0x7E | sign);
             assert_eq!(E5M2FNUZ::from_f32_with(nan, rounding, overflow).to_bits(), 0x80);
             assert_eq!(E8M0::from_f32_with(nan, rounding, overflow).to_bits(), 0xFF);
+            assert_eq!(E3M0::from_f32_with(nan, rounding, overflow).to_bits(), 0);
+            assert_eq!(UE5M3::from_f32_with(nan, rounding, overflow).to_bits(), 0xFF);
+        }
+        for negative in [-0.0, -1e-30, -1.0, f32::MIN, f32::NEG_INFINITY] {
+            assert_eq!(UE5M3::from_f32_with(negative, rounding, overflow).to_bits(), 0);
         }
     }
     assert_eq!(E8M0::from_f32_with(0.0, Rounding::NearestEven, Overflow::NonFinite).to_bits(), 0xFF);

@@ -13,6 +13,8 @@ fn debug_shows_value_and_bits() {
     assert_eq!(format!("{:?}", E4M3::NAN), "E4M3(NaN, 0b01111111)");
     assert_eq!(format!("{:?}", E5M2::NEG_INFINITY), "E5M2(-inf, 0b11111100)");
     assert_eq!(format!("{:?}", E4M3B11FNUZ::MAX), "E4M3B11FNUZ(30, 0b01111111)");
+    assert_eq!(format!("{:?}", E3M0::MAX), "E3M0(16, 0b0111)");
+    assert_eq!(format!("{:?}", UE5M3::MAX), "UE5M3(114688, 0b11111110)");
     assert_eq!(format!("{:?}", Int3::MIN), "Int3(-4, 0b100)");
     assert_eq!(format!("{:?}", Uint1::MAX), "Uint1(1, 0b1)");
     assert_eq!(format!("{:?}", MxInt8::MIN), "MxInt8(-1.984375, 0b10000001)");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!           significant bits   exponents of the leading bit
-//! f16       11                 -24 .. 15      holds every type but E8M0, Nf4, Fp4
+//! f16       11                 -24 .. 15      holds every type but E8M0, UE5M3, Nf4, Fp4
 //! bf16      8                  -133 .. 127    holds every type but Nf4, Fp4
 //! ```
 
@@ -76,7 +76,7 @@ macro_rules! exact_in_f16 {
         $(to_f16!([] $type);)*
     };
 }
-exact_in_f16!(E2M1, E3M2, E2M3, E4M3, E5M2, E4M3FNUZ, E5M2FNUZ, E4M3B11FNUZ, E4M3Ieee, E3M4, MxInt8);
+exact_in_f16!(E2M1, E3M2, E2M3, E4M3, E5M2, E4M3FNUZ, E5M2FNUZ, E4M3B11FNUZ, E4M3Ieee, E3M4, E3M0, MxInt8);
 to_f16!([const B: u32] Int<B>);
 to_f16!([const B: u32] Uint<B>);
 to_bf16!([] MxInt8);

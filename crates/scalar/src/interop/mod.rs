@@ -6,7 +6,7 @@
 #[cfg(any(feature = "half", feature = "num-traits", feature = "serde"))]
 macro_rules! for_every_type {
     ($floats:ident, $rest:ident) => {
-        $floats!(E2M1, E3M2, E2M3, E4M3, E5M2, E8M0, E4M3FNUZ, E5M2FNUZ, E4M3B11FNUZ, E4M3Ieee, E3M4);
+        $floats!(E2M1, E3M2, E2M3, E4M3, E5M2, E8M0, E4M3FNUZ, E5M2FNUZ, E4M3B11FNUZ, E4M3Ieee, E3M4, E3M0, UE5M3);
         $rest!([] MxInt8);
         $rest!([] Nf4);
         $rest!([] Fp4);

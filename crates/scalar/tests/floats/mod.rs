@@ -7,7 +7,7 @@ use lowbit_scalar::*;
 macro_rules! for_each_float {
     ($type:ident => $body:block) => {
         for_each_float!(@ $type => $body;
-            E2M1 E3M2 E2M3 E4M3 E5M2 E8M0 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4);
+            E2M1 E3M2 E2M3 E4M3 E5M2 E8M0 E4M3FNUZ E5M2FNUZ E4M3B11FNUZ E4M3Ieee E3M4 E3M0 UE5M3);
     };
     (@ $type:ident => $body:block; $($name:ident)*) => {
         $({
@@ -19,7 +19,7 @@ macro_rules! for_each_float {
 pub(crate) use for_each_float;
 
 /// Every floating-point type by name.
-pub(crate) const FLOATS: [(&str, FloatFormat); 11] = [
+pub(crate) const FLOATS: [(&str, FloatFormat); 13] = [
     ("E2M1", E2M1::FORMAT),
     ("E3M2", E3M2::FORMAT),
     ("E2M3", E2M3::FORMAT),
@@ -31,7 +31,12 @@ pub(crate) const FLOATS: [(&str, FloatFormat); 11] = [
     ("E4M3B11FNUZ", E4M3B11FNUZ::FORMAT),
     ("E4M3Ieee", E4M3Ieee::FORMAT),
     ("E3M4", E3M4::FORMAT),
+    ("E3M0", E3M0::FORMAT),
+    ("UE5M3", UE5M3::FORMAT),
 ];
+
+/// Those that `ml_dtypes` has too.
+pub(crate) const ML_DTYPES: &[(&str, FloatFormat)] = FLOATS.split_at(11).0;
 
 /// Codes of a format.
 pub(crate) fn codes(format: &FloatFormat) -> impl Iterator<Item = u8> + use<> {
