@@ -1,7 +1,7 @@
 //! Writes the seeds of the corpora: a tiny model in every layout, headers, and a few bytes for the number targets.
 //!
 //! ```sh
-//! cargo run --release --features seeds --bin make_seeds        # in fuzz/
+//! cargo run --release -p lowbit-fuzz --features seeds --bin make_seeds
 //! ```
 
 use std::error::Error;

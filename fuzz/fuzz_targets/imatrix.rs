@@ -1,16 +1,5 @@
-//! Any bytes as an importance matrix of either form: an error, or sums that the file has room for, and that come back when written again.
-#![no_main]
+//! libFuzzer's entry to [`lowbit_fuzz::imatrix`].
 
-use std::path::Path;
+#![cfg_attr(fuzzing, no_main)]
 
-use libfuzzer_sys::fuzz_target;
-use lowbit_checkpoint::statistics::Imatrix;
-
-fuzz_target!(|data: &[u8]| {
-    let file = Path::new("fuzz.imatrix");
-    let Ok(matrix) = Imatrix::parse(file, data) else { return };
-    let sums: usize = matrix.entries().map(|(_, entry)| entry.sums().len()).sum();
-    assert!(4 * sums <= data.len(), "{sums} sums from {} bytes", data.len());
-    assert_eq!(Imatrix::parse(file, &matrix.to_gguf()).expect("what was written is read"), matrix);
-    Imatrix::parse(file, &matrix.to_legacy()).ok();
-});
+lowbit_fuzz::target!(imatrix);
