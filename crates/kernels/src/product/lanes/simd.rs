@@ -19,7 +19,6 @@ use crate::levels::{
     avx2::HalfDecoder,
     avx512::{FNUZ, PlaneDecoder, Planes, SIGNED},
 };
-#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
 use crate::product::digits::{DIGIT, DIGITS};
 use crate::product::exact::one;
 use crate::product::fine::{Tables, by_table};
