@@ -1,4 +1,4 @@
-//! The table of docs/kernels.md, as Markdown: what every operation reaches beside a memcpy timed in turn with it, what is asked of it,
+//! The table of a record in benches/records, as Markdown: what every operation reaches beside a memcpy timed in turn with it, what is asked of it,
 //! and what peers reach.
 //!
 //! ```text
