@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lowbit_checkpoint::safetensors::Header;
+use lowbit_container::safetensors::Header;
 
 /// Panics where the property does not hold.
 pub fn check(data: &[u8]) {
