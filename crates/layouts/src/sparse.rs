@@ -186,10 +186,15 @@ mod tests {
     use std::path::Path;
 
     #[test]
+    #[allow(clippy::print_stderr)]
     fn floats_are_those_that_the_tool_restores() {
+        let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/layouts/made");
+        if !made.is_dir() {
+            eprintln!("skipped: a packed crate is without the repository's files");
+            return;
+        }
         for folder in ["ct-sparse-24-bitmask", "ct-sparse-bitmask"] {
-            let folder =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/layouts/made").join(folder);
+            let folder = made.join(folder);
             let text = std::fs::read(folder.join("values.json")).unwrap();
             let values: Value = serde_json::from_slice(&text).unwrap();
             let checkpoint = Checkpoint::open(&folder).unwrap();
