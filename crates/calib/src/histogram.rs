@@ -7,12 +7,15 @@
 //! Exact for bf16 tensors; f16 and f32 values count as the bf16 value below them in magnitude. Counts add, so neither the order
 //! nor the division of the work matters.
 
-use crate::rules::rank;
-
 /// Bits of an f32 below those that choose the bin.
 const BELOW: u32 = 16;
 /// Bins of one sign.
 const MAGNITUDES: usize = 1 << 15;
+
+/// The rank of percentile `percent` among `n` numbers, 1 to n.
+pub(crate) fn rank(n: u64, percent: f32) -> u64 {
+    ((n as f64 * f64::from(percent) / 100.0).ceil() as u64).clamp(1, n.max(1))
+}
 
 /// Counts of values by their upper 16 bits.
 #[derive(Clone, PartialEq, Debug)]

@@ -13,7 +13,7 @@
 
 use lowbit_blocks::{Block, Format};
 
-use crate::band::Band;
+use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::hessian::Hessian;
 
@@ -102,33 +102,33 @@ impl Weighting {
     }
 }
 
-/// What a search weighs the errors of a band by.
+/// What a search weighs the errors of a chunk by.
 #[derive(Clone, Copy)]
 pub(crate) enum Weights<'a> {
     /// Each value counts once.
     Uniform,
-    /// How often each value of the band, which is one block, stands for itself.
+    /// How often each value of the chunk, which is one block, stands for itself.
     Counts(&'a [f64]),
-    /// By column, of a band whose runs begin in column `first`.
+    /// By column, of a chunk whose runs begin in column `first`.
     Columns { of: &'a Weighting, first: usize },
 }
 
 impl Weights<'_> {
-    /// The squared error of each block against `decoded`, values in the order of the band.
-    pub(crate) fn errors(self, band: &Band<'_>, decoded: &[f32], out: &mut [f64]) {
+    /// The squared error of each block against `decoded`, values in the order of the chunk.
+    pub(crate) fn errors(self, chunk: &Chunk<'_>, decoded: &[f32], out: &mut [f64]) {
         match self {
-            Self::Uniform => band.squared_errors(decoded, out),
+            Self::Uniform => chunk.squared_errors(decoded, out),
             Self::Counts(counts) => {
-                let pairs = band.runs().flatten().zip(decoded);
+                let pairs = chunk.runs().flatten().zip(decoded);
                 let squares = pairs.map(|(x, y)| f64::from(*x) - f64::from(*y)).map(|e| e * e);
                 out.fill(squares.zip(counts).map(|(square, count)| square * count).sum());
             }
             Self::Columns { of, first } => {
                 out.fill(0.0);
-                for (run, decoded) in band.runs().zip(decoded.chunks_exact(band.width)) {
-                    let blocks = run.chunks(band.len).zip(decoded.chunks(band.len));
+                for (run, decoded) in chunk.runs().zip(decoded.chunks_exact(chunk.width)) {
+                    let blocks = run.chunks(chunk.len).zip(decoded.chunks(chunk.len));
                     for ((block, (x, y)), out) in blocks.enumerate().zip(out.iter_mut()) {
-                        *out += of.error(first + block * band.len, x, y);
+                        *out += of.error(first + block * chunk.len, x, y);
                     }
                 }
             }

@@ -4,11 +4,11 @@
 
 mod arithmetic;
 pub mod awq;
-mod band;
 mod bias;
-mod codes;
+mod chunk;
 #[cfg(feature = "gptq")]
 mod drift;
+mod encoder;
 mod error;
 pub mod fold;
 #[cfg(feature = "gptq")]
@@ -17,23 +17,24 @@ mod hadamard;
 mod hessian;
 mod histogram;
 mod importance;
+mod in_memory;
 pub mod mixed;
 pub mod outliers;
 mod output_error;
 mod parallel;
-mod pass;
 #[cfg(feature = "gptq")]
 mod products;
 mod quantizer;
 mod recipe;
 pub mod recipes;
+mod rows;
 mod rules;
+mod scale_rule;
 pub mod smooth;
 mod statistics;
 mod stats;
 mod tensor_scale;
 mod tokens;
-mod whole;
 mod zero_block;
 
 pub use arithmetic::{Arithmetic, Quotient, Ties, ZeroSign, round_slice};
@@ -51,7 +52,7 @@ pub use importance::Importance;
 pub use output_error::{Inputs, channel_error, output_error};
 pub use quantizer::{Out, Quantizer};
 pub use recipe::{Activations, Recipe};
-pub use rules::ScaleRule;
+pub use scale_rule::ScaleRule;
 pub use statistics::{ChannelStats, Magnitudes, RangeRule};
 pub use stats::TensorStats;
 pub use tensor_scale::{FOUR_OVER_SIX_SCALE_MAX, TensorScaleRule};

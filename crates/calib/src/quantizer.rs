@@ -1,10 +1,10 @@
 //! A recipe made ready for one tensor: rows in, bytes of codes, scales and zero points out.
 //!
 //! ```text
-//! rows ──► bands of about 8192 values (L1 and L2) ──► widen ──► amax, extremes ──► scales ──► codes
+//! rows ──► chunks of about 8192 values (L1 and L2) ──► widen ──► amax, extremes ──► scales ──► codes
 //! ```
 //!
-//! A band never depends on another, so the bytes depend neither on how rows are divided into calls nor on threads.
+//! A chunk never depends on another, so the bytes depend neither on how rows are divided into calls nor on threads.
 
 use core::ops::Range;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use std::sync::Arc;
 use lowbit_blocks::{Block, Dtype, QTensor, Shape, TensorScale, Values};
 use lowbit_kernels::Kernels;
 
-use crate::codes::Encoder;
+use crate::encoder::Encoder;
 use crate::error::Error;
 use crate::importance::{Importance, Weighting, Weights};
-use crate::pass::Pass;
+use crate::in_memory;
 use crate::recipe::Recipe;
+use crate::rows::Pass;
 use crate::rules::{Chooser, Fixed, SecondLevel};
 use crate::stats::TensorStats;
 use crate::tensor_scale::TensorScaleRule;
-use crate::whole;
 
 /// Buffers for the bytes of some rows: exactly as long as [`Format`](lowbit_blocks::Format)'s `codes_range`, `scales_range` and
 /// `zeros_range` say.
@@ -115,7 +115,7 @@ impl Quantizer {
         Ok(Self { weighting: weighting.map(Arc::new), ..self })
     }
 
-    /// What a search weighs by in a band that begins in this column.
+    /// What a search weighs by in a chunk that begins in this column.
     pub(crate) fn weights(&self, first: usize) -> Weights<'_> {
         self.weighting.as_ref().map_or(Weights::Uniform, |of| Weights::Columns { of, first })
     }
@@ -137,8 +137,8 @@ impl Quantizer {
     /// # Errors
     /// As [`quantize_rows`](Self::quantize_rows); [`Error::Blocks`] where there are not as many values as the shape says.
     pub fn quantize(&self, values: Values<'_>) -> Result<QTensor<'static>, Error> {
-        whole::check_len(&self.recipe, self.shape, values)?;
-        whole::fill(self, values)
+        in_memory::check_len(&self.recipe, self.shape, values)?;
+        in_memory::fill(self, values)
     }
 
     /// The tensor scales, one for each matrix, as they are stored.
@@ -159,7 +159,7 @@ impl Quantizer {
     /// multiple; `out` has exactly their bytes.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] at the first NaN or infinity of the first band that has one (the bytes written so far are then of no use);
+    /// [`Error::NonFinite`] at the first NaN or infinity of the first chunk that has one (the bytes written so far are then of no use);
     /// [`Error::Rows`], [`Error::Length`] and [`Error::Dtype`] where the arguments do not fit.
     ///
     /// # Panics

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::arithmetic::{Arithmetic, Quotient, Ties, ZeroSign};
 use crate::error::Error;
 use crate::quantizer::Quantizer;
-use crate::rules::ScaleRule;
+use crate::scale_rule::ScaleRule;
 use crate::stats::TensorStats;
 use crate::tensor_scale::{FOUR_OVER_SIX_SCALE_MAX, TensorScaleRule};
 use crate::zero_block::ZeroBlock;
@@ -230,6 +230,6 @@ impl Recipe {
     /// # Errors
     /// [`Error::NonFinite`] at the first NaN or infinity; [`Error::Blocks`] where shape, format and values do not fit.
     pub fn quantize(&self, shape: Shape, values: Values<'_>) -> Result<QTensor<'static>, Error> {
-        crate::whole::quantize(self, shape, values, None)
+        crate::in_memory::quantize(self, shape, values, None)
     }
 }

@@ -9,9 +9,9 @@
 use lowbit_blocks::{Block, QTensor, Shape, TensorScale, Values};
 
 use crate::error::Error;
+use crate::in_memory;
 use crate::recipe::Recipe;
 use crate::tensor_scale::TensorScaleRule;
-use crate::whole;
 
 /// Where the second level of scales of activations comes from.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -61,10 +61,10 @@ pub fn quantize_tokens(
             recipe.quantize(Shape { matrices: tokens, rows: 1, cols: width }, values)
         }
         (TensorScaleRule::Multiply { .. }, TokenScale::Given(t)) => {
-            whole::quantize(recipe, matrix, values, Some(&TensorScale::Multiply(vec![t])))
+            in_memory::quantize(recipe, matrix, values, Some(&TensorScale::Multiply(vec![t])))
         }
         (TensorScaleRule::Divide { .. }, TokenScale::Given(t)) => {
-            whole::quantize(recipe, matrix, values, Some(&TensorScale::Divide(vec![t])))
+            in_memory::quantize(recipe, matrix, values, Some(&TensorScale::Divide(vec![t])))
         }
     }
 }

@@ -19,9 +19,9 @@ pub use search::{Awq, Scaled, search};
 use lowbit_blocks::{Shape, Values};
 
 use crate::error::Error;
+use crate::in_memory;
 use crate::recipe::Recipe;
 use crate::stats::TensorStats;
-use crate::whole;
 
 /// What a search needs of a format: the weights that come back from it, of linears that are stored together.
 ///
@@ -58,7 +58,7 @@ impl RoundTrip for Recipe {
                     Some(stats) => {
                         let scale =
                             self.tensor_scale.choose(self.format.element, stats.amax(), values.dtype());
-                        whole::quantize(self, shape, values, Some(&self.tensor_scale.tag(vec![scale])))?
+                        in_memory::quantize(self, shape, values, Some(&self.tensor_scale.tag(vec![scale])))?
                     }
                     None => self.quantize(shape, values)?,
                 };

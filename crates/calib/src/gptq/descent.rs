@@ -8,8 +8,8 @@
 //! The nearest code is the best one, since the change is a parabola around it. A change is made only if it lowers f by more than rounding could
 //! feign (1e-5 d^2 H_jj), so f never rises. Columns are visited as they stand; channels that are always zero stay.
 
+use super::lazy_updates::{LazyUpdates, Reach, add_columns};
 use super::rows::Rows;
-use super::walk::{Reach, Walk, add_columns};
 
 /// What a change has to gain, as a part of `d^2 H_jj`.
 const LEAST_GAIN: f32 = 1e-5;
@@ -23,11 +23,11 @@ pub(super) fn pass(
     step: usize,
 ) -> usize {
     let (n, padded) = (rows.cols, rows.padded());
-    let walk = Walk { matrix: hessian, cols: n, rows: padded, block, step, reach: Reach::All };
+    let updates = LazyUpdates { matrix: hessian, cols: n, rows: padded, block, step, reach: Reach::All };
     let (mut slope, mut target) = (vec![0.0; padded], vec![0.0; padded]);
     let (mut values, mut decoded) = (vec![0.0; padded], vec![0.0; padded]);
     let mut total = 0;
-    walk.run(gradient, |at, local, delta| {
+    updates.run(gradient, |at, local, delta| {
         let within = at.within();
         let (first, own) = (within.start * padded, &mut delta[within.start * padded..within.end * padded]);
         let before = total;
@@ -40,13 +40,13 @@ pub(super) fn pass(
             slope.copy_from_slice(&local[first + k * padded..][..padded]);
             add_columns(&mut slope, done, (at.cols.start..col).map(|j| hessian[j * n + col]));
             let column = rows.column(col);
-            let Rows { grid, values: own_values, decoded: own_decoded, .. } = rows;
+            let Rows { scales, values: own_values, decoded: own_decoded, .. } = rows;
             let (own_values, own_decoded) = (&mut own_values[column.clone()], &mut own_decoded[column]);
             let inverse = 1.0 / curvature;
             for ((target, q), slope) in target.iter_mut().zip(&*own_decoded).zip(&slope) {
                 *target = q + slope * inverse;
             }
-            grid.nearest(col, &target, &mut values, &mut decoded);
+            scales.nearest(col, &target, &mut values, &mut decoded);
             // All of one length, so that this is a loop of vectors.
             let (own_values, own_decoded) = (&mut own_values[..padded], &mut own_decoded[..padded]);
             let (values, decoded) = (&values[..padded], &decoded[..padded]);

@@ -7,14 +7,14 @@
 //! A step is 32 columns, a block 128: within a step sums run over its columns one by one, the rest are products of f32 matrices.
 
 use super::factor::Factor;
+use super::lazy_updates::{LazyUpdates, Reach, Step, add_columns};
 use super::rows::Rows;
-use super::walk::{Reach, Visit, Walk, add_columns};
 use crate::error::Error;
 
 /// Columns of a step.
 pub(super) const STEP: usize = 32;
 
-/// Rounds the rows column by column in the order `perm`. `begin` may change the scales of the grid before the columns of a step are visited.
+/// Rounds the rows column by column in the order `perm`. `begin` may change the scales of the scales before the columns of a step are visited.
 ///
 /// # Errors
 /// The first of `begin`.
@@ -24,16 +24,22 @@ pub(super) fn solve(
     perm: &[usize],
     block: usize,
     step: usize,
-    mut begin: impl FnMut(&mut Rows, &Visit, &[f32]) -> Result<(), Error>,
+    mut begin: impl FnMut(&mut Rows, &Step, &[f32]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let padded = rows.padded();
-    let walk =
-        Walk { matrix: &factor.upper, cols: perm.len(), rows: padded, block, step, reach: Reach::Behind };
+    let updates = LazyUpdates {
+        matrix: &factor.upper,
+        cols: perm.len(),
+        rows: padded,
+        block,
+        step,
+        reach: Reach::Behind,
+    };
     let mut acc = Vec::with_capacity(rows.weights.len());
     perm.iter().for_each(|&col| acc.extend_from_slice(&rows.weights[rows.column(col)]));
     let mut target = vec![0.0; padded];
     let mut failed = None;
-    walk.run(&mut acc, |at, local, delta| {
+    updates.run(&mut acc, |at, local, delta| {
         if failed.is_some() {
             return false;
         }
@@ -47,9 +53,9 @@ pub(super) fn solve(
             let weights = (at.cols.start..place).map(|j| factor.upper[j * perm.len() + place]);
             add_columns(&mut target, done, weights);
             let column = rows.column(col);
-            let Rows { grid, weights, values, decoded, .. } = rows;
+            let Rows { scales, weights, values, decoded, .. } = rows;
             let decoded = &mut decoded[column.clone()];
-            grid.nearest(col, &target, &mut values[column.clone()], decoded);
+            scales.nearest(col, &target, &mut values[column.clone()], decoded);
             let pairs = weights[column].iter().zip(decoded.iter());
             error[..padded].iter_mut().zip(pairs).for_each(|(error, (w, q))| *error = w - q);
         }

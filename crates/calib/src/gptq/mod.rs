@@ -9,20 +9,22 @@
 //! ```
 //!
 //! ```text
-//! file           what
-//! factor.rs      the triangular factor of H
-//! order.rs       the order of columns
-//! grid.rs        numbers that codes decode to
-//! rows.rs        some rows being solved
-//! walk.rs        blocks of columns, and the products between them
-//! feedback.rs    the column loop
-//! live.rs        scales chosen on the way
-//! descent.rs     coordinate descent
-//! rescale.rs     scale and codes of a block together
-//! solver.rs      all of it, in order
+//! file               what
+//! options.rs         options and results
+//! factor.rs          the triangular factor of H
+//! order.rs           the order of columns
+//! scale_columns.rs   scales of blocks of columns, and rounding under them
+//! rows.rs            some rows being solved
+//! lazy_updates.rs    blocks of columns, and the products between them
+//! feedback.rs        the column loop
+//! group_scales.rs    scales of a group chosen when its turn comes
+//! descent.rs         coordinate descent
+//! rescale.rs         scale and codes of a block together
+//! loss.rs            the error of an output, and its gradient
+//! solver.rs          all of it, in order
 //! ```
 //!
-//! Rows are solved 128 at a time, each band on one thread: bits depend neither on threads nor on features. They may differ between
+//! Rows are solved 128 at a time, on one thread each time: bits depend neither on threads nor on features. They may differ between
 //! machines, as faer's products sum in the order that suits the machine.
 //!
 //! Sources: Frantar et al. 2022, "GPTQ", arXiv 2210.17323; GPTQModel for defaults and orders.
@@ -30,15 +32,15 @@
 mod descent;
 mod factor;
 mod feedback;
-mod grid;
-mod live;
+mod group_scales;
+mod lazy_updates;
 mod loss;
+mod options;
 mod order;
 mod rescale;
 mod rows;
-mod settings;
+mod scale_columns;
 mod solver;
-mod walk;
 
+pub use options::{Damping, Gptq, Groups, Loss, Solved, Weighing};
 pub use order::Order;
-pub use settings::{Damping, Gptq, Groups, Loss, Solved, Weighing};

@@ -13,9 +13,9 @@ use core::ops::Range;
 
 use lowbit_blocks::{ScaleKind, TensorScale};
 
-use super::grid::{Coder, Column};
+use super::lazy_updates::{LazyUpdates, Reach, add_columns};
 use super::rows::Rows;
-use super::walk::{Reach, Walk, add_columns};
+use super::scale_columns::{Rounder, ScaleColumn};
 
 /// What a change has to gain, as a part of the square in it.
 const LEAST_GAIN: f32 = 1e-5;
@@ -141,7 +141,14 @@ impl Trial {
     }
 
     /// Feedback towards `target` within the block, and what that changes.
-    fn solve(&mut self, coder: &mut Coder, column: &Column, form: &Form, target: &[f32], now: &Now<'_>) {
+    fn solve(
+        &mut self,
+        rounder: &mut Rounder,
+        column: &ScaleColumn,
+        form: &Form,
+        target: &[f32],
+        now: &Now<'_>,
+    ) {
         let (padded, len) = (self.changes.len(), form.weights.len());
         let mut sum = vec![0.0; padded];
         for k in 0..len {
@@ -150,7 +157,7 @@ impl Trial {
             sum.copy_from_slice(&target[own.clone()]);
             add_columns(&mut sum, done, (0..k).map(|j| form.upper[j * len + k]));
             let (values, decoded) = (&mut self.values[own.clone()], &mut self.decoded[own.clone()]);
-            coder.nearest(column, &sum, values, decoded);
+            rounder.nearest(column, &sum, values, decoded);
             let pairs = target[own].iter().zip(decoded.iter());
             error[..padded].iter_mut().zip(pairs).for_each(|(error, (t, q))| *error = t - q);
         }
@@ -183,8 +190,8 @@ pub(super) fn pass(
     kind: ScaleKind,
     tensor_scale: &TensorScale,
 ) -> usize {
-    let (n, padded, width) = (rows.cols, rows.padded(), rows.grid.width);
-    let walk = Walk {
+    let (n, padded, width) = (rows.cols, rows.padded(), rows.scales.width);
+    let updates = LazyUpdates {
         matrix: hessian,
         cols: n,
         rows: padded,
@@ -193,7 +200,7 @@ pub(super) fn pass(
         reach: Reach::All,
     };
     let mut total = 0;
-    walk.run(gradient, |at, local, delta| {
+    updates.run(gradient, |at, local, delta| {
         let within = at.within();
         let local = &local[within.start * padded..within.end * padded];
         let delta = &mut delta[within.start * padded..within.end * padded];
@@ -201,10 +208,10 @@ pub(super) fn pass(
         let form = &forms.0[index];
         let mut target = local.to_vec();
         form.solve(&mut target, padded);
-        let Rows { grid, values, decoded, count, .. } = rows;
+        let Rows { scales, values, decoded, count, .. } = rows;
         let (values, decoded) = (&mut values[own.clone()], &mut decoded[own]);
         target.iter_mut().zip(&*decoded).for_each(|(x, q)| *x += q);
-        let (before, start) = (decoded.to_vec(), grid.columns[index].clone());
+        let (before, start) = (decoded.to_vec(), scales.columns[index].clone());
         let now = Now { cols: at.cols.clone(), decoded: &before, gradient: local, hessian, n };
         let (mut chosen, mut candidate) = (start.clone(), start.clone());
         let mut best = vec![0.0; *count];
@@ -212,7 +219,7 @@ pub(super) fn pass(
         for &offset in offsets(kind) {
             let stored = start.stored.iter().map(|stored| neighbour(kind, *stored, offset));
             candidate.store(kind, tensor_scale, stored);
-            trial.solve(&mut grid.coder, &candidate, form, &target, &now);
+            trial.solve(&mut scales.rounder, &candidate, form, &target, &now);
             for (row, best) in best.iter_mut().enumerate() {
                 // Not so where it is NaN.
                 if trial.changes[row] < *best && trial.changes[row] < -LEAST_GAIN * trial.squares[row] {
@@ -229,7 +236,7 @@ pub(super) fn pass(
         if changed > 0 {
             let pairs = before.iter().zip(&*decoded);
             delta.iter_mut().zip(pairs).for_each(|(delta, (old, new))| *delta = old - new);
-            grid.columns[index] = chosen;
+            scales.columns[index] = chosen;
             total += changed;
         }
         changed > 0

@@ -7,16 +7,16 @@
 //! errors     w - q
 //! ```
 //!
-//! Column-major, rows padded with zeros; every number here is one that decoding the result gives, or a difference of two.
+//! ScaleColumn-major, rows padded with zeros; every number here is one that decoding the result gives, or a difference of two.
 
-use super::grid::Grid;
-use super::walk::LANES;
+use super::lazy_updates::LANES;
+use super::scale_columns::ScaleColumns;
 
 /// Some rows of a matrix.
 pub(super) struct Rows {
     pub(super) count: usize,
     pub(super) cols: usize,
-    pub(super) grid: Grid,
+    pub(super) scales: ScaleColumns,
     pub(super) weights: Vec<f32>,
     pub(super) values: Vec<f32>,
     pub(super) decoded: Vec<f32>,
@@ -25,26 +25,26 @@ pub(super) struct Rows {
 impl Rows {
     /// Rows padded.
     pub(super) const fn padded(&self) -> usize {
-        self.grid.rows
+        self.scales.rows
     }
 
     /// Rows rounded to nearest: `weight` and `values` are whole rows of the matrix.
-    pub(super) fn new(grid: Grid, cols: usize, weight: &[f32]) -> Self {
+    pub(super) fn new(scales: ScaleColumns, cols: usize, weight: &[f32]) -> Self {
         let count = weight.len() / cols.max(1);
-        let weights = columns(weight, cols, grid.rows);
+        let weights = columns(weight, cols, scales.rows);
         let (values, decoded) = (vec![0.0; weights.len()], vec![0.0; weights.len()]);
-        let mut rows = Self { count, cols, grid, weights, values, decoded };
+        let mut rows = Self { count, cols, scales, weights, values, decoded };
         for col in 0..cols {
             let at = rows.column(col);
-            let Self { grid, weights, values, decoded, .. } = &mut rows;
-            grid.nearest(col, &weights[at.clone()], &mut values[at.clone()], &mut decoded[at]);
+            let Self { scales, weights, values, decoded, .. } = &mut rows;
+            scales.nearest(col, &weights[at.clone()], &mut values[at.clone()], &mut decoded[at]);
         }
         rows
     }
 
     /// Where a column lies.
     pub(super) const fn column(&self, col: usize) -> core::ops::Range<usize> {
-        col * self.grid.rows..(col + 1) * self.grid.rows
+        col * self.scales.rows..(col + 1) * self.scales.rows
     }
 
     /// w - q of all columns, in the order `perm`.
@@ -59,11 +59,11 @@ impl Rows {
 
     /// Takes a row over from other values and scales.
     pub(super) fn take_row(&mut self, row: usize, from: &Rounded) {
-        for at in (row..self.values.len()).step_by(self.grid.rows) {
+        for at in (row..self.values.len()).step_by(self.scales.rows) {
             self.values[at] = from.values[at];
             self.decoded[at] = from.decoded[at];
         }
-        for (own, from) in self.grid.columns.iter_mut().zip(&from.grid.columns) {
+        for (own, from) in self.scales.columns.iter_mut().zip(&from.scales.columns) {
             own.set(row, from.stored[row], from.scales[row]);
             own.zeros.iter_mut().zip(&from.zeros).skip(row).take(1).for_each(|(own, from)| *own = *from);
         }
@@ -71,7 +71,7 @@ impl Rows {
 
     /// The rows as they are now.
     pub(super) fn rounded(&self) -> Rounded {
-        Rounded { grid: self.grid.clone(), values: self.values.clone(), decoded: self.decoded.clone() }
+        Rounded { scales: self.scales.clone(), values: self.values.clone(), decoded: self.decoded.clone() }
     }
 
     /// Zero weights where the input is always zero, as the published algorithm has it.
@@ -93,7 +93,7 @@ impl Rows {
 
 /// What rows were before.
 pub(super) struct Rounded {
-    grid: Grid,
+    scales: ScaleColumns,
     values: Vec<f32>,
     decoded: Vec<f32>,
 }

@@ -1,35 +1,35 @@
-//! From a matrix and its Hessian to codes: scales first, then bands of rows, each for itself.
+//! From a matrix and its Hessian to codes: scales first, then some rows at a time, each for itself.
 
 use lowbit_blocks::{Block, Dtype, QTensor, Shape, Values, Zero};
 use lowbit_kernels::{Blocks, Kernels};
 
 use super::factor::Factor;
-use super::grid::{Grid, Scales, in_rows, width};
-use super::live::Live;
+use super::group_scales::GroupScales;
+use super::options::{Damping, Gptq, Groups, Loss, Solved, Weighing};
 use super::order::Order;
 use super::rescale::{self, Forms};
 use super::rows::Rows;
-use super::settings::{Damping, Gptq, Groups, Loss, Solved, Weighing};
+use super::scale_columns::{EffectiveScales, ScaleColumns, in_rows, width};
 use super::{descent, feedback, loss};
 use crate::error::Error;
 use crate::hessian::Hessian;
 use crate::importance::Importance;
+use crate::in_memory;
 use crate::parallel::map;
 use crate::recipe::Recipe;
 use crate::stats::TensorStats;
-use crate::whole;
 
-/// Rows of a band.
+/// Rows that are solved together.
 const ROWS: usize = 128;
 
-/// What all bands share.
+/// What all rows share.
 struct Problem<'a> {
     gptq: &'a Gptq<'a>,
     recipe: &'a Recipe,
     hessian: &'a Hessian,
     /// Every weight rounded: the scales to start from.
     rounded: QTensor<'static>,
-    scales: Scales,
+    scales: EffectiveScales,
     perm: Vec<usize>,
     factor: Factor,
     /// H over the number of tokens.
@@ -37,15 +37,36 @@ struct Problem<'a> {
     forms: Option<Forms>,
 }
 
-/// What a band of rows became.
-struct Band {
+/// What some rows became.
+struct SolvedRows {
     values: Vec<f32>,
     scales: Vec<u8>,
     zeros: Vec<u8>,
     loss: Loss,
 }
 
-pub(super) fn quantize(
+impl Gptq<'_> {
+    /// Quantizes one matrix, for inputs of which `hessian` is the sum of x x^T.
+    ///
+    /// `stats` as for [`Recipe::quantizer`]; where they are empty, they are taken from the weight. Any format whose scales are chosen works, tiles and whole
+    /// matrices with the scales of rounding. A Hessian without tokens gives rounding. Channels that were always zero are rounded.
+    ///
+    /// # Errors
+    /// [`Error::Channels`] where the Hessian is of another size; [`Error::Sums`] where it is not finite; [`Error::Factor`] where no damping up to 1
+    /// makes it positive definite; [`Error::Solver`] for settings that contradict each other or the format; otherwise as [`Recipe::quantize`].
+    pub fn quantize(
+        &self,
+        recipe: &Recipe,
+        shape: Shape,
+        weight: &[f32],
+        hessian: &Hessian,
+        stats: &[TensorStats],
+    ) -> Result<Solved, Error> {
+        quantize(self, recipe, shape, weight, hessian, stats)
+    }
+}
+
+fn quantize(
     gptq: &Gptq<'_>,
     recipe: &Recipe,
     shape: Shape,
@@ -54,7 +75,7 @@ pub(super) fn quantize(
     stats: &[TensorStats],
 ) -> Result<Solved, Error> {
     recipe.format.check(shape)?;
-    whole::check_len(recipe, shape, Values::F32(weight))?;
+    in_memory::check_len(recipe, shape, Values::F32(weight))?;
     check(gptq, recipe, shape, hessian)?;
     if let Damping::HeldOut { candidates, hessian: held_out } = gptq.damping {
         let mut best = (f64::INFINITY, 0.0);
@@ -80,7 +101,7 @@ pub(super) fn quantize(
     }
     let Damping::Fixed(damping) = gptq.damping else { unreachable!("chosen above") };
     let values = Values::F32(weight);
-    let seen = if stats.is_empty() { whole::observe(recipe, shape, values)? } else { stats.to_vec() };
+    let seen = if stats.is_empty() { in_memory::observe(recipe, shape, values)? } else { stats.to_vec() };
     let mean_square = hessian.mean_square();
     let importance = match gptq.weighing {
         Weighing::Uniform => Importance::Uniform,
@@ -89,7 +110,7 @@ pub(super) fn quantize(
     };
     let quantizer =
         recipe.quantizer(shape, Dtype::F32, &seen, Kernels::best())?.with_importance(importance)?;
-    let rounded = whole::fill(&quantizer, values)?;
+    let rounded = in_memory::fill(&quantizer, values)?;
     let n = shape.cols;
     let tokens = hessian.tokens().max(1) as f64;
     let mut exact = hessian.sums();
@@ -104,7 +125,7 @@ pub(super) fn quantize(
         gptq,
         recipe,
         hessian,
-        scales: Scales::of(&rounded),
+        scales: EffectiveScales::of(&rounded),
         rounded,
         factor: Factor::new(&exact, &perm, damping, dead)?,
         perm,
@@ -112,11 +133,11 @@ pub(super) fn quantize(
         forms: rescaled.then(|| Forms::new(&exact, n, width)),
     };
     drop(exact);
-    let bands = map((0..shape.rows).step_by(ROWS).collect(), |first| {
+    let solved = map((0..shape.rows).step_by(ROWS).collect(), |first| {
         let end = shape.rows.min(first + ROWS);
-        problem.band(first, &weight[first * n..end * n])
+        problem.solve_rows(first, &weight[first * n..end * n])
     })?;
-    problem.assemble(shape, bands)
+    problem.assemble(shape, solved)
 }
 
 fn check(gptq: &Gptq<'_>, recipe: &Recipe, shape: Shape, hessian: &Hessian) -> Result<(), Error> {
@@ -172,10 +193,10 @@ fn check(gptq: &Gptq<'_>, recipe: &Recipe, shape: Shape, hessian: &Hessian) -> R
 
 impl Problem<'_> {
     /// Solves some rows.
-    fn band(&self, first: usize, weight: &[f32]) -> Result<Band, Error> {
+    fn solve_rows(&self, first: usize, weight: &[f32]) -> Result<SolvedRows, Error> {
         let (gptq, n) = (self.gptq, self.rounded.shape().cols);
         let count = weight.len().checked_div(n).unwrap_or(0);
-        let grid = Grid::new(&self.rounded, &self.scales, first, count);
+        let grid = ScaleColumns::new(&self.rounded, &self.scales, first, count);
         let mut rows = Rows::new(grid, n, weight);
         let padded = rows.padded();
         let rounded = rows.rounded();
@@ -213,8 +234,8 @@ impl Problem<'_> {
         }
         let mut values = vec![0.0; rows.count * n];
         rows.values_by_row(&mut values);
-        let (scales, zeros) = rows.grid.stored(0..rows.count, self.recipe.format.scale.kind);
-        Ok(Band { values, scales, zeros, loss: report })
+        let (scales, zeros) = rows.scales.stored(0..rows.count, self.recipe.format.scale.kind);
+        Ok(SolvedRows { values, scales, zeros, loss: report })
     }
 
     fn feed_back(&self, rows: &mut Rows) -> Result<(), Error> {
@@ -227,8 +248,8 @@ impl Problem<'_> {
         if gptq.groups == Groups::Stale {
             rows.clear_dead(&self.curvature);
         }
-        let group = rows.grid.width;
-        let live = Live {
+        let group = rows.scales.width;
+        let live = GroupScales {
             groups: gptq.groups,
             recipe: self.recipe,
             tensor_scale: self.rounded.tensor_scale(),
@@ -272,14 +293,14 @@ impl Problem<'_> {
         }
     }
 
-    fn assemble(self, shape: Shape, bands: Vec<Band>) -> Result<Solved, Error> {
+    fn assemble(self, shape: Shape, solved: Vec<SolvedRows>) -> Result<Solved, Error> {
         let mut loss = Loss { damping: self.factor.damping, ..Loss::default() };
         let (mut values, mut scales, mut zeros) = (Vec::new(), Vec::new(), Vec::new());
-        for band in bands {
-            values.extend_from_slice(&band.values);
-            scales.extend_from_slice(&band.scales);
-            zeros.extend_from_slice(&band.zeros);
-            loss.add(&band.loss);
+        for rows in solved {
+            values.extend_from_slice(&rows.values);
+            scales.extend_from_slice(&rows.scales);
+            zeros.extend_from_slice(&rows.zeros);
+            loss.add(&rows.loss);
         }
         let format = self.recipe.format;
         if !in_rows(format.block, shape.cols) || shape.cols == 0 {

@@ -17,7 +17,7 @@ use lowbit_blocks::{Block, Element, Format, INT8, Outer, ScaleKind, Zero};
 
 use crate::arithmetic::{Quotient, Ties};
 use crate::recipe::Recipe;
-use crate::rules::ScaleRule;
+use crate::scale_rule::ScaleRule;
 use crate::tensor_scale::TensorScaleRule;
 use crate::zero_block::ZeroBlock;
 

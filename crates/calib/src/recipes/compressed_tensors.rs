@@ -25,7 +25,7 @@ use lowbit_blocks::{
 
 use crate::arithmetic::{Arithmetic, ZeroSign};
 use crate::recipe::{Activations, Recipe};
-use crate::rules::ScaleRule;
+use crate::scale_rule::ScaleRule;
 use crate::tensor_scale::TensorScaleRule;
 use crate::zero_block::ZeroBlock;
 

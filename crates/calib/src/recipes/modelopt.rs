@@ -22,7 +22,7 @@ use lowbit_blocks::{
 
 use crate::arithmetic::{Arithmetic, Ties, ZeroSign};
 use crate::recipe::{Activations, Recipe};
-use crate::rules::ScaleRule;
+use crate::scale_rule::ScaleRule;
 use crate::zero_block::ZeroBlock;
 
 /// Calibration keeps the amax of rows and tiles in the weight's type, that of INT4 groups in f32.

@@ -1,14 +1,15 @@
-//! A rule with everything it needs to know, applied to all blocks of a band at once.
+//! A rule with everything it needs to know, applied to all blocks of a chunk at once.
 
 use lowbit_blocks::{Dtype, Element, ScaleKind, Values, Zero};
 use lowbit_kernels::Kernels;
 
 use super::mx::{self, MxElement};
+use super::percentile;
 pub(crate) use super::two_level::SecondLevel;
-use super::{ScaleRule, percentile};
 use crate::arithmetic::{Quotient, all_finite, least_normal, limits};
-use crate::band::Band;
+use crate::chunk::Chunk;
 use crate::recipe::Recipe;
+use crate::scale_rule::ScaleRule;
 use crate::zero_block::ZeroBlock;
 
 /// The scale rule of one matrix: what [`Recipe`] says, with the types and the tensor scale at hand.
@@ -32,7 +33,7 @@ pub(crate) struct Chooser {
     mx: Option<MxElement>,
 }
 
-/// Where the scales of a band go: stored bytes, effective scales, and the same for zero points or biases (empty where there are none).
+/// Where the scales of a chunk go: stored bytes, effective scales, and the same for zero points or biases (empty where there are none).
 pub(crate) struct Chosen<'a> {
     pub(crate) stored: &'a mut [u8],
     pub(crate) scales: &'a mut [f32],
@@ -87,10 +88,10 @@ impl Chooser {
         len: usize,
         buffer: &'b mut [f32],
         seen: &mut Extremes,
-    ) -> (Band<'b>, bool) {
+    ) -> (Chunk<'b>, bool) {
         if matches!(values, Values::F32(_)) || !self.is_symmetric() {
-            let band = Band::stream(values.widened(buffer), len);
-            return (band, self.look(&band, seen));
+            let chunk = Chunk::stream(values.widened(buffer), len);
+            return (chunk, self.look(&chunk, seen));
         }
         let wide = &mut buffer[..values.len()];
         seen.amax.resize(values.len().div_ceil(len), 0.0);
@@ -99,29 +100,29 @@ impl Chooser {
             Values::F16(x) => self.kernels.widen_f16_absmax(x, len, wide, &mut seen.amax),
             Values::Bf16(x) => self.kernels.widen_bf16_absmax(x, len, wide, &mut seen.amax),
         }
-        let band = Band::stream(wide, len);
-        (band, self.look_at_amax(&band, seen))
+        let chunk = Chunk::stream(wide, len);
+        (chunk, self.look_at_amax(&chunk, seen))
     }
 
-    /// Reduces a band to what the rule looks at, and says whether all of its values are finite: the reductions order infinities and
+    /// Reduces a chunk to what the rule looks at, and says whether all of its values are finite: the reductions order infinities and
     /// NaN beyond all numbers, so either would show.
-    pub(crate) fn look(&self, band: &Band<'_>, seen: &mut Extremes) -> bool {
+    pub(crate) fn look(&self, chunk: &Chunk<'_>, seen: &mut Extremes) -> bool {
         if !self.is_symmetric() {
-            band.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
+            chunk.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
             if !matches!(self.zero, Zero::Int | Zero::Bias) {
                 signed_extremes(&seen.lo, &seen.hi, &mut seen.amax);
             }
             return all_finite(self.kernels, &seen.lo) && all_finite(self.kernels, &seen.hi);
         }
-        band.absmax(self.kernels, &mut seen.amax);
-        self.look_at_amax(band, seen)
+        chunk.absmax(self.kernels, &mut seen.amax);
+        self.look_at_amax(chunk, seen)
     }
 
     /// The rest of [`look`](Self::look) where the largest magnitudes are known.
-    fn look_at_amax(&self, band: &Band<'_>, seen: &mut Extremes) -> bool {
+    fn look_at_amax(&self, chunk: &Chunk<'_>, seen: &mut Extremes) -> bool {
         let finite = all_finite(self.kernels, &seen.amax);
         if let ScaleRule::Percentile(percent) = self.rule {
-            percentile::percentiles(band, percent, &mut seen.amax);
+            percentile::percentiles(chunk, percent, &mut seen.amax);
         }
         finite
     }

@@ -11,8 +11,8 @@ use lowbit_blocks::ScaleKind;
 
 use super::{Chooser, Chosen};
 use crate::arithmetic::{least_normal, limits, round_slice, round_to};
-use crate::band::Band;
-use crate::codes::RECIPROCAL_FLOOR;
+use crate::chunk::Chunk;
+use crate::encoder::RECIPROCAL_FLOOR;
 use crate::zero_block::ZeroBlock;
 
 impl Chooser {
@@ -50,8 +50,8 @@ impl Chooser {
     }
 
     /// bitsandbytes raises the amax of a short last block to 1e-38 before it stores it; other blocks store theirs.
-    pub(crate) fn raise_short_block(&self, band: &Band<'_>, chosen: &mut Chosen<'_>) {
-        if self.zero_block == ZeroBlock::Keep && !band.width.is_multiple_of(band.len) {
+    pub(crate) fn raise_short_block(&self, chunk: &Chunk<'_>, chosen: &mut Chosen<'_>) {
+        if self.zero_block == ZeroBlock::Keep && !chunk.width.is_multiple_of(chunk.len) {
             let last = chosen.scales.len() - 1;
             chosen.scales[last] = chosen.scales[last].max(RECIPROCAL_FLOOR);
             self.kind.encode_into(&chosen.scales[last..], &mut chosen.stored[last * self.kind.bytes()..]);

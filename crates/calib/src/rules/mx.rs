@@ -21,7 +21,7 @@ use core::f64::consts::LN_2;
 
 use lowbit_blocks::Element;
 
-use super::ScaleRule;
+use crate::scale_rule::ScaleRule;
 
 /// Bits of an f32's mantissa.
 const MANTISSA_BITS: i32 = 23;

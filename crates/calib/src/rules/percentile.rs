@@ -4,21 +4,17 @@
 //! n values sorted by magnitude, m_1 <= m_2 <= … <= m_n          percentile p -> m_ceil(n p / 100)
 //! ```
 
-use crate::band::Band;
-
-/// The rank of percentile `percent` among `n` numbers, 1 to n.
-pub(crate) fn rank(n: u64, percent: f32) -> u64 {
-    ((n as f64 * f64::from(percent) / 100.0).ceil() as u64).clamp(1, n.max(1))
-}
+use crate::chunk::Chunk;
+use crate::histogram::rank;
 
 /// The percentile of each block, in place of its amax.
-pub(super) fn percentiles(band: &Band<'_>, percent: f32, out: &mut [f32]) {
-    let mut magnitudes = Vec::with_capacity(band.len.min(band.count()));
+pub(super) fn percentiles(chunk: &Chunk<'_>, percent: f32, out: &mut [f32]) {
+    let mut magnitudes = Vec::with_capacity(chunk.len.min(chunk.count()));
     for (block, out) in out.iter_mut().enumerate() {
         magnitudes.clear();
-        for run in band.runs() {
-            let start = block * band.len;
-            let end = run.len().min(start + band.len);
+        for run in chunk.runs() {
+            let start = block * chunk.len;
+            let end = run.len().min(start + chunk.len);
             // Magnitudes of finite numbers compare as their bits do.
             magnitudes.extend(run[start..end].iter().map(|x| x.abs().to_bits()));
         }
@@ -34,12 +30,12 @@ mod tests {
     #[test]
     fn percentile_counts_magnitudes_of_a_block() {
         let values: Vec<f32> = (1..=10).map(|i| if i % 2 == 0 { i as f32 } else { -(i as f32) }).collect();
-        let band = Band::stream(&values, 5);
+        let chunk = Chunk::stream(&values, 5);
         let mut out = [0.0; 2];
         for (percent, want) in
             [(100.0, [5.0, 10.0]), (80.0, [4.0, 9.0]), (79.0, [4.0, 9.0]), (1.0, [1.0, 6.0])]
         {
-            percentiles(&band, percent, &mut out);
+            percentiles(&chunk, percent, &mut out);
             assert_eq!(out, want, "{percent} %");
         }
     }

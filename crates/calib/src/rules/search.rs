@@ -13,11 +13,12 @@ use lowbit_blocks::{Element, ScaleKind, Zero};
 use lowbit_kernels::Blocks;
 
 use super::chooser::{Chooser, Chosen, Extremes};
+use super::mx;
 use super::two_level::OFFSETS;
-use super::{ScaleRule, mx};
-use crate::band::Band;
-use crate::codes::{Encoder, Quotients};
+use crate::chunk::Chunk;
+use crate::encoder::{Encoder, Quotients};
 use crate::importance::Weights;
+use crate::scale_rule::ScaleRule;
 
 /// The grid of float scales: factors of amax in steps of 2 %, from below 1 to 0.40.
 const STEP: f32 = 0.02;
@@ -27,7 +28,7 @@ const GROW_STEPS: usize = 35;
 /// Powers of two tried below `rceil`.
 const POWERS: u8 = 3;
 
-/// Buffers of a search, kept from band to band.
+/// Buffers of a search, kept from chunk to chunk.
 #[derive(Default)]
 pub(crate) struct SearchBuffers {
     stored: Vec<u8>,
@@ -96,17 +97,17 @@ impl Chooser {
     pub(crate) fn search(
         &self,
         encoder: &Encoder,
-        band: &Band<'_>,
+        chunk: &Chunk<'_>,
         weights: Weights<'_>,
         seen: &Extremes,
         chosen: &mut Chosen<'_>,
         buffers: &mut SearchBuffers,
     ) {
-        if (self.rule, self.kind) == (ScaleRule::Mse, ScaleKind::E4m3) && self.sweeps(encoder, band, weights)
+        if (self.rule, self.kind) == (ScaleRule::Mse, ScaleKind::E4m3) && self.sweeps(encoder, chunk, weights)
         {
-            return self.sweep(band, weights, seen, chosen);
+            return self.sweep(chunk, weights, seen, chosen);
         }
-        let blocks = band.blocks();
+        let blocks = chunk.blocks();
         let zeros = if self.zero == Zero::Int { blocks } else { 0 };
         let SearchBuffers {
             stored, scales, zero_codes, zeros: zero_values, base, shrunk, best, errors, ..
@@ -121,7 +122,7 @@ impl Chooser {
         base.extend_from_slice(chosen.stored);
         let mut trial = Trial {
             encoder,
-            band,
+            chunk,
             weights,
             codes: &mut buffers.codes,
             decoded: &mut buffers.decoded,
@@ -154,10 +155,10 @@ impl Chooser {
     }
 }
 
-/// One encoding and decoding of a band.
+/// One encoding and decoding of a chunk.
 struct Trial<'a> {
     encoder: &'a Encoder,
-    band: &'a Band<'a>,
+    chunk: &'a Chunk<'a>,
     weights: Weights<'a>,
     codes: &'a mut Vec<u8>,
     decoded: &'a mut Vec<f32>,
@@ -169,14 +170,14 @@ impl Trial<'_> {
     fn errors(&mut self, scales: &[f32], zeros: &[f32], out: &mut [f64]) {
         let (element, kernels) = (self.encoder.element, self.encoder.kernels);
         let zeros = (!zeros.is_empty()).then_some(zeros);
-        let blocks = Blocks { len: self.band.len, scales, zeros };
-        self.codes.resize(self.band.run_bytes(element), 0);
-        self.decoded.resize(self.band.count(), 0.0);
-        for (run, decoded) in self.band.runs().zip(self.decoded.chunks_exact_mut(self.band.width)) {
+        let blocks = Blocks { len: self.chunk.len, scales, zeros };
+        self.codes.resize(self.chunk.run_bytes(element), 0);
+        self.decoded.resize(self.chunk.count(), 0.0);
+        for (run, decoded) in self.chunk.runs().zip(self.decoded.chunks_exact_mut(self.chunk.width)) {
             self.encoder.encode(run, blocks, self.codes, self.quotients, &[]);
             kernels.decode(element, self.codes, blocks, decoded);
         }
-        self.weights.errors(self.band, self.decoded, out);
+        self.weights.errors(self.chunk, self.decoded, out);
     }
 }
 

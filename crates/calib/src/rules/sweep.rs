@@ -16,53 +16,38 @@ use lowbit_blocks::Element;
 use lowbit_kernels::Blocks;
 
 use super::chooser::{Chooser, Chosen, Extremes};
-use super::sixteen::{LANES, Sixteen};
-use crate::band::Band;
-use crate::codes::Encoder;
+use super::interleaved::{Block, Interleaved, LANES, TOP, Table};
+use crate::chunk::Chunk;
+use crate::encoder::Encoder;
 use crate::importance::{Weighting, Weights};
 
 /// Codes above the start, and the last whose half may not be a code.
 const UP: u8 = 7;
 const LAST_ODD: u8 = 15;
-/// The largest code that is a number.
-const TOP: u8 = Element::E4m3.encode_one(Element::E4m3.max());
 /// Magnitudes whose squares neither vanish nor overflow in f32.
 const SQUARABLE: core::ops::Range<f32> = 1e-15..1e15;
-/// How far an f32 error may be from the exact one, as a part of it, and in steps of a value.
-pub(super) const DOUBT: f32 = 1e-5;
-
-/// Effective scales of all codes.
-/// NaN for the one behind them, so that seven bits are an index.
-pub(super) type Table = [f32; TOP as usize + 2];
-
-/// What the sweep knows of a block.
-pub(super) struct Block<'a> {
-    pub(super) x: &'a [f32],
-    pub(super) weights: Option<&'a [f32]>,
-}
-
 impl Chooser {
     /// Whether the sweep serves these blocks: otherwise candidates are tried one by one.
-    pub(super) fn sweeps(&self, encoder: &Encoder, band: &Band<'_>, weights: Weights<'_>) -> bool {
+    pub(super) fn sweeps(&self, encoder: &Encoder, chunk: &Chunk<'_>, weights: Weights<'_>) -> bool {
         let weighed = match weights {
             Weights::Uniform => true,
             Weights::Columns { of: Weighting::Channels(columns), .. } => {
-                columns.len().is_multiple_of(band.len)
+                columns.len().is_multiple_of(chunk.len)
             }
             _ => false,
         };
-        let plain = encoder.is_exact(Blocks { len: band.len, scales: &[], zeros: None });
+        let plain = encoder.is_exact(Blocks { len: chunk.len, scales: &[], zeros: None });
         weighed
             && plain
             && self.element == Element::E2m1
-            && band.is_stream()
-            && band.width.is_multiple_of(band.len)
+            && chunk.is_stream()
+            && chunk.width.is_multiple_of(chunk.len)
     }
 
     /// Replaces the scales of the start by the best ones.
     pub(super) fn sweep(
         &self,
-        band: &Band<'_>,
+        chunk: &Chunk<'_>,
         weights: Weights<'_>,
         seen: &Extremes,
         chosen: &mut Chosen<'_>,
@@ -70,18 +55,18 @@ impl Chooser {
         let mut table = [0.0; _];
         let codes: [u8; TOP as usize + 2] = from_fn(|code| code as u8);
         self.effective_e4m3(&codes, &mut table);
-        let (len, run) = (band.len, band.runs().next().unwrap_or_default());
+        let (len, run) = (chunk.len, chunk.runs().next().unwrap_or_default());
         let (columns, first) = match weights {
             Weights::Columns { of: Weighting::Channels(columns), first } => (Some(&columns[..]), first),
             _ => (None, 0),
         };
-        let mut sixteen = Sixteen::new(self.kernels, &table);
+        let mut blocks = Interleaved::new(self.kernels, &table);
         let weights_of = |block: usize| columns.map(|of| &of[(first + block * len) % of.len()..][..len]);
         let groups = run.chunks(LANES * len).zip(chosen.stored.chunks_mut(LANES));
         for (group, ((x, stored), amax)) in groups.zip(seen.amax.chunks(LANES)).enumerate() {
             let block_of =
                 |lane: usize| Block { x: &x[lane * len..][..len], weights: weights_of(group * LANES + lane) };
-            sweep(&mut sixteen, &table, block_of, stored, amax);
+            sweep(&mut blocks, &table, block_of, stored, amax);
         }
         for (scale, code) in chosen.scales.iter_mut().zip(&*chosen.stored) {
             *scale = table[usize::from(*code)];
@@ -91,18 +76,18 @@ impl Chooser {
 
 /// The best codes of up to sixteen blocks in place of those of the start.
 fn sweep<'a>(
-    sixteen: &mut Sixteen<'_>,
+    blocks: &mut Interleaved<'_>,
     table: &Table,
     block_of: impl Fn(usize) -> Block<'a>,
     stored: &mut [u8],
     amax: &[f32],
 ) {
-    sixteen.load((0..stored.len()).map(&block_of), amax);
+    blocks.load((0..stored.len()).map(&block_of), amax);
     let last = |start: u8| TOP.min(start.saturating_add(UP).max(LAST_ODD));
     let normal = table[1] >= f32::MIN_POSITIVE;
     let mut ends = [None; LANES];
     for (lane, code) in stored.iter_mut().enumerate() {
-        let (start, heaviest) = (*code, sixteen.heaviest(lane));
+        let (start, heaviest) = (*code, blocks.heaviest(lane));
         if amax[lane] == 0.0 || start == 0 || start > TOP || heaviest == 0.0 {
             continue;
         }
@@ -115,13 +100,13 @@ fn sweep<'a>(
     if ends == [None; LANES] {
         return;
     }
-    sixteen.search(ends);
-    let found = sixteen.close_to_best().into_iter().zip(ends).enumerate();
+    blocks.search(ends);
+    let found = blocks.close_to_best().into_iter().zip(ends).enumerate();
     for ((lane, ((best, count), ends)), code) in found.zip(stored) {
         match (ends, count) {
             (None, _) => {}
             (_, 1) => *code = best,
-            _ => *code = block_of(lane).exact_best(table, *code, sixteen.all_close(lane)),
+            _ => *code = block_of(lane).exact_best(table, *code, blocks.all_close(lane)),
         }
     }
 }
@@ -145,7 +130,7 @@ impl Block<'_> {
             }
             let weights = weighting.as_ref().map_or(Weights::Uniform, |of| Weights::Columns { of, first: 0 });
             let mut error = [0.0];
-            weights.errors(&Band::stream(self.x, self.x.len()), &decoded, &mut error);
+            weights.errors(&Chunk::stream(self.x, self.x.len()), &decoded, &mut error);
             let candidate = (error[0], rank(code), code);
             if (candidate.0, candidate.1) < (best.0, best.1) {
                 best = candidate;

@@ -7,13 +7,13 @@
 
 use lowbit_blocks::Zero;
 
-use super::ScaleRule;
 use super::chooser::{Chooser, Chosen, Extremes};
 use super::search::SearchBuffers;
-use crate::band::Band;
-use crate::codes::Encoder;
+use crate::chunk::Chunk;
+use crate::encoder::Encoder;
 use crate::error::Error;
 use crate::importance::Weights;
+use crate::scale_rule::ScaleRule;
 use crate::stats::TensorStats;
 
 /// The scale and zero point of a matrix, as stored and as numbers.
@@ -54,9 +54,9 @@ impl Fixed {
         if chooser.candidates() > 0 {
             let (values, counts) = histogram()?.values();
             if !values.is_empty() {
-                let band = Band::stream(&values, values.len());
+                let chunk = Chunk::stream(&values, values.len());
                 let mut buffers = SearchBuffers::default();
-                chooser.search(encoder, &band, Weights::Counts(&counts), &seen, &mut chosen, &mut buffers);
+                chooser.search(encoder, &chunk, Weights::Counts(&counts), &seen, &mut chosen, &mut buffers);
             }
         }
         Ok(fixed)

@@ -11,7 +11,7 @@
 use lowbit_kernels::Kernels;
 
 use crate::error::Error;
-use crate::rules::rank;
+use crate::histogram::rank;
 
 /// Bits of an f32 below those that choose the bin.
 const BELOW: u32 = 12;

@@ -1,13 +1,9 @@
-//! What the solver is told, and what it tells.
+//! The options of the GPTQ solver, and its results.
 
-use lowbit_blocks::{QLinear, QTensor, Shape};
+use lowbit_blocks::{QLinear, QTensor};
 
 use super::order::Order;
-use super::solver;
-use crate::error::Error;
 use crate::hessian::Hessian;
-use crate::recipe::Recipe;
-use crate::stats::TensorStats;
 
 /// What is added to the diagonal of H before it is factored, as a part of its mean.
 #[derive(Clone, Copy, Debug)]
@@ -162,27 +158,6 @@ pub struct Loss {
     pub rescaled: Vec<usize>,
     /// What was added to the diagonal, as a part of its mean.
     pub damping: f64,
-}
-
-impl Gptq<'_> {
-    /// Quantizes one matrix, for inputs of which `hessian` is the sum of x x^T.
-    ///
-    /// `stats` as for [`Recipe::quantizer`]; where they are empty, they are taken from the weight. Any format whose scales are chosen works, tiles and whole
-    /// matrices with the scales of rounding. A Hessian without tokens gives rounding. Channels that were always zero are rounded.
-    ///
-    /// # Errors
-    /// [`Error::Channels`] where the Hessian is of another size; [`Error::Sums`] where it is not finite; [`Error::Factor`] where no damping up to 1
-    /// makes it positive definite; [`Error::Solver`] for settings that contradict each other or the format; otherwise as [`Recipe::quantize`].
-    pub fn quantize(
-        &self,
-        recipe: &Recipe,
-        shape: Shape,
-        weight: &[f32],
-        hessian: &Hessian,
-        stats: &[TensorStats],
-    ) -> Result<Solved, Error> {
-        solver::quantize(self, recipe, shape, weight, hessian, stats)
-    }
 }
 
 impl Loss {

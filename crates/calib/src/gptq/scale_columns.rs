@@ -4,55 +4,55 @@
 //! nearest(t) = (v - z) s,   v = the element value nearest to t / s + z        one f32 operation each, as decoding computes it
 //! ```
 //!
-//! Scales of one block of columns lie together, one for each row. A block whose effective scale is 0 decodes to zeros.
+//! EffectiveScales of one block of columns lie together, one for each row. A block whose effective scale is 0 decodes to zeros.
 
 use core::ops::Range;
 
 use lowbit_blocks::{Block, Element, QTensor, ScaleKind, TensorScale};
 use lowbit_kernels::{Blocks, Kernels};
 
-use super::walk::LANES;
+use super::lazy_updates::LANES;
 
-/// Scales and zero points of one block of columns, one for each row.
+/// EffectiveScales and zero points of one block of columns, one for each row.
 #[derive(Clone, Default)]
-pub(super) struct Column {
+pub(super) struct ScaleColumn {
     /// Effective scales.
     pub(super) scales: Vec<f32>,
     /// What quotients are taken with: infinity in place of 0.
     divisors: Vec<f32>,
     /// Empty where there are none.
     pub(super) zeros: Vec<f32>,
-    /// Scales as stored, a byte in the first place or all four.
+    /// EffectiveScales as stored, a byte in the first place or all four.
     pub(super) stored: Vec<[u8; 4]>,
 }
 
-/// Scales and zero points of some rows of one matrix.
+/// EffectiveScales and zero points of some rows of one matrix.
 #[derive(Clone)]
-pub(super) struct Grid {
-    pub(super) coder: Coder,
+pub(super) struct ScaleColumns {
+    pub(super) rounder: Rounder,
     /// Rows, padded.
     pub(super) rows: usize,
     /// Columns that share a scale in every row.
     pub(super) width: usize,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<ScaleColumn>,
 }
 
 /// The element, and room for its codes.
 #[derive(Clone)]
-pub(super) struct Coder {
+pub(super) struct Rounder {
     element: Element,
     kernels: Kernels,
     codes: Vec<u8>,
 }
 
 /// Effective scales and zero points of a whole tensor, one for each block.
-pub(super) struct Scales {
+pub(super) struct EffectiveScales {
     stored: Vec<[u8; 4]>,
     scales: Vec<f32>,
     zeros: Vec<f32>,
 }
 
-impl Scales {
+impl EffectiveScales {
     pub(super) fn of(tensor: &QTensor<'_>) -> Self {
         let kind = tensor.format().scale.kind;
         let mut stored = vec![[0; 4]; tensor.scales().len() / kind.bytes()];
@@ -93,7 +93,7 @@ const fn gcd(mut a: usize, mut b: usize) -> usize {
     a
 }
 
-impl Column {
+impl ScaleColumn {
     /// Of `rows` rows of scale 1.
     fn ones(rows: usize, zeros: bool) -> Self {
         let zeros = vec![0.0; if zeros { rows } else { 0 }];
@@ -140,11 +140,11 @@ impl Column {
     }
 }
 
-impl Coder {
+impl Rounder {
     /// Rounds one number in each row: to element values, and what those decode to.
     pub(super) fn nearest(
         &mut self,
-        column: &Column,
+        column: &ScaleColumn,
         targets: &[f32],
         values: &mut [f32],
         decoded: &mut [f32],
@@ -162,9 +162,9 @@ impl Coder {
     }
 }
 
-impl Grid {
+impl ScaleColumns {
     /// Of rows `first ..` of a matrix that is quantized already, padded with rows of scale 1.
-    pub(super) fn new(tensor: &QTensor<'_>, of: &Scales, first: usize, count: usize) -> Self {
+    pub(super) fn new(tensor: &QTensor<'_>, of: &EffectiveScales, first: usize, count: usize) -> Self {
         let (format, shape) = (tensor.format(), tensor.shape());
         let (rows, width) = (count.next_multiple_of(LANES), width(format.block, shape.cols));
         let blocks = shape.cols.div_ceil(width);
@@ -176,7 +176,7 @@ impl Grid {
             Block::Flat(len) => (row * shape.cols + block * width) / len,
         };
         let column = |block| {
-            let mut column = Column::ones(rows, !of.zeros.is_empty());
+            let mut column = ScaleColumn::ones(rows, !of.zeros.is_empty());
             for row in 0..count {
                 let from = place(first + row, block);
                 column.set(row, of.stored[from], of.scales[from]);
@@ -186,16 +186,16 @@ impl Grid {
             }
             column
         };
-        let coder = Coder { element: format.element, kernels: Kernels::best(), codes: Vec::new() };
-        Self { coder, rows, width, columns: (0..blocks).map(column).collect() }
+        let rounder = Rounder { element: format.element, kernels: Kernels::best(), codes: Vec::new() };
+        Self { rounder, rows, width, columns: (0..blocks).map(column).collect() }
     }
 
     /// Rounds one number in each row of a column.
     pub(super) fn nearest(&mut self, col: usize, targets: &[f32], values: &mut [f32], decoded: &mut [f32]) {
-        self.coder.nearest(&self.columns[col / self.width], targets, values, decoded);
+        self.rounder.nearest(&self.columns[col / self.width], targets, values, decoded);
     }
 
-    /// Scales and zero points of the first rows as a tensor stores them.
+    /// EffectiveScales and zero points of the first rows as a tensor stores them.
     pub(super) fn stored(&self, rows: Range<usize>, kind: ScaleKind) -> (Vec<u8>, Vec<u8>) {
         let (mut scales, mut zeros) = (Vec::new(), Vec::new());
         for row in rows {

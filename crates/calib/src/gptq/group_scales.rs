@@ -1,4 +1,4 @@
-//! Scales of a group chosen when its turn comes, from what the feedback has made of its weights.
+//! EffectiveScales of a group chosen when its turn comes, from what the feedback has made of its weights.
 //!
 //! ```text
 //! updated weights of columns G, after the errors e_S of some columns S before them:     w_G + u (M_GG)^-1,   u = e_S M_SG
@@ -11,9 +11,9 @@ use lowbit_blocks::{Block, Dtype, Shape, TensorScale, Values};
 use lowbit_kernels::Kernels;
 
 use super::factor::Factor;
+use super::lazy_updates::{Step, add_columns};
+use super::options::{Groups, Weighing};
 use super::rows::Rows;
-use super::settings::{Groups, Weighing};
-use super::walk::{Visit, add_columns};
 use crate::error::Error;
 use crate::hessian::Hessian;
 use crate::importance::Importance;
@@ -21,7 +21,7 @@ use crate::quantizer::Out;
 use crate::recipe::Recipe;
 
 /// What the scales of one group are chosen with.
-pub(super) struct Live<'a> {
+pub(super) struct GroupScales<'a> {
     pub(super) groups: Groups,
     pub(super) recipe: &'a Recipe,
     pub(super) tensor_scale: &'a TensorScale,
@@ -32,13 +32,13 @@ pub(super) struct Live<'a> {
     pub(super) group: usize,
 }
 
-impl Live<'_> {
+impl GroupScales<'_> {
     /// Chooses the scales of the group that begins with this step, if one does. `snapshot` holds the updated weights of the block for
     /// [`Groups::Stale`].
     pub(super) fn begin(
         &self,
         rows: &mut Rows,
-        at: &Visit,
+        at: &Step,
         local: &[f32],
         snapshot: &mut Vec<f32>,
     ) -> Result<(), Error> {
@@ -103,7 +103,7 @@ impl Live<'_> {
         let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut zeros };
         quantizer.quantize_rows(0, 0, Values::F32(&weight), out)?;
         let bytes = format.scale.kind.bytes();
-        let column = &mut rows.grid.columns[index];
+        let column = &mut rows.scales.columns[index];
         let padding = column.stored[count..].to_vec();
         let stored = scales.chunks_exact(bytes).map(|from| {
             let mut stored = [0; 4];

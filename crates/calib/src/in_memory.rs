@@ -15,9 +15,9 @@ use lowbit_kernels::Kernels;
 
 use crate::error::Error;
 use crate::parallel::map;
-use crate::pass::take;
 use crate::quantizer::{Out, Quantizer};
 use crate::recipe::Recipe;
+use crate::rows::take;
 use crate::stats::TensorStats;
 
 /// Values of a tile, about, and of the smallest part that is observed apart.

@@ -1,4 +1,4 @@
-//! Walking over columns, a block at a time, while what happens to one column reaches the others.
+//! Lazy updates: columns are visited a block at a time, and what a visit changes reaches the columns behind in one product.
 //!
 //! ```text
 //! acc      rows x n      one number per row and column; changes as columns are visited
@@ -31,20 +31,20 @@ pub(super) enum Reach {
 }
 
 /// The columns of one step, and of its block.
-pub(super) struct Visit {
+pub(super) struct Step {
     pub(super) cols: Range<usize>,
     pub(super) block: Range<usize>,
 }
 
-impl Visit {
+impl Step {
     /// Where the columns of the step lie in matrices of the block.
     pub(super) fn within(&self) -> Range<usize> {
         self.cols.start - self.block.start..self.cols.end - self.block.start
     }
 }
 
-/// A walk over all columns.
-pub(super) struct Walk<'a> {
+/// A updates over all columns.
+pub(super) struct LazyUpdates<'a> {
     /// A, row-major.
     pub(super) matrix: &'a [f32],
     pub(super) cols: usize,
@@ -55,10 +55,10 @@ pub(super) struct Walk<'a> {
     pub(super) reach: Reach,
 }
 
-impl Walk<'_> {
+impl LazyUpdates<'_> {
     /// Visits all columns. `visit` gets the numbers of its block, up to date for its own columns, and writes into `delta` what reaches the others;
     /// it says whether there is anything.
-    pub(super) fn run(&self, acc: &mut [f32], mut visit: impl FnMut(&Visit, &[f32], &mut [f32]) -> bool) {
+    pub(super) fn run(&self, acc: &mut [f32], mut visit: impl FnMut(&Step, &[f32], &mut [f32]) -> bool) {
         let (n, rows) = (self.cols, self.rows);
         let (mut local, mut delta) = (Vec::new(), Vec::new());
         for start in (0..n).step_by(self.block) {
@@ -70,7 +70,7 @@ impl Walk<'_> {
             let mut changed = false;
             for first in block.clone().step_by(self.step) {
                 let cols = first..block.end.min(first + self.step);
-                let at = Visit { cols: cols.clone(), block: block.clone() };
+                let at = Step { cols: cols.clone(), block: block.clone() };
                 if visit(&at, &local, &mut delta) {
                     changed = true;
                     let own = (cols.start - start) * rows..(cols.end - start) * rows;

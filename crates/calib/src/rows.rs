@@ -1,4 +1,4 @@
-//! One call of `quantize_rows`: bands of the rows, their scales, their codes.
+//! One call of `quantize_rows`: chunks of the rows, their scales, their codes.
 //!
 //! ```text
 //! stream   blocks along the rows, or along the flat matrix; rows without padding between them are one stream
@@ -10,14 +10,14 @@ use core::ops::Range;
 use lowbit_blocks::{Block, Values, Zero};
 use lowbit_kernels::Blocks;
 
-use crate::band::Band;
-use crate::codes::Quotients;
+use crate::chunk::Chunk;
+use crate::encoder::Quotients;
 use crate::error::Error;
 use crate::quantizer::{Matrix, Out, Quantizer};
 use crate::rules::{Chosen, Extremes, SearchBuffers};
 
-/// Values of a band: 32 KB of f32, read or widened, which stay in the first- or second-level cache, as does the band after it.
-const BAND: usize = 4096;
+/// Values of a chunk: 32 KB of f32, read or widened, which stay in the first- or second-level cache, as does the chunk after it.
+const CHUNK: usize = 4096;
 /// Values of a cache line.
 const LINE: usize = 16;
 /// Values of a strip of tiles: 4 MB of f32, which stays in the cache that cores share. Whole rows of a layer, one after the other, are
@@ -36,8 +36,8 @@ struct Scratch {
     search: SearchBuffers,
 }
 
-/// Where the bytes of a band go: the codes of each of its runs, and those of its blocks.
-struct BandOut<'a, I> {
+/// Where the bytes of a chunk go: the codes of each of its runs, and those of its blocks.
+struct ChunkOut<'a, I> {
     codes: I,
     scales: &'a mut [u8],
     zeros: &'a mut [u8],
@@ -73,11 +73,11 @@ impl<'a> Pass<'a> {
         let len = match format.block {
             Block::Channel => cols,
             Block::Group(len) | Block::Flat(len) => len,
-            _ => BAND.min(stream),
+            _ => CHUNK.min(stream),
         };
         // A whole number of blocks that ends on a byte; a block of a flat format may be longer than any tensor.
         let bytes = if (len % 8 * bits).is_multiple_of(8) { 1 } else { 8 };
-        let step = len.saturating_mul((BAND / len).max(1).next_multiple_of(bytes)).min(stream);
+        let step = len.saturating_mul((CHUNK / len).max(1).next_multiple_of(bytes)).min(stream);
         let row_bytes = format.row_bytes(cols);
         let fixed = self.of_matrix.fixed.is_some();
         let (mut scales, mut zeros) =
@@ -95,17 +95,17 @@ impl<'a> Pass<'a> {
                 let end = start + chunk.len();
                 let len = if fixed { chunk.len() } else { len };
                 let chooser = &self.of_matrix.chooser;
-                let (band, finite) = chooser.look_widened(chunk, len, buffer, &mut self.scratch.seen);
-                let blocks = if fixed { 0 } else { band.blocks() };
+                let (chunk, finite) = chooser.look_widened(chunk, len, buffer, &mut self.scratch.seen);
+                let blocks = if fixed { 0 } else { chunk.blocks() };
                 let at = index * row_bytes + (start - first) * bits / 8;
-                let codes = &mut out.codes[at..at + band.run_bytes(format.element)];
-                let out = BandOut {
+                let codes = &mut out.codes[at..at + chunk.run_bytes(format.element)];
+                let out = ChunkOut {
                     codes: core::iter::once(codes),
                     scales: take(&mut scales, blocks * format.scale.kind.bytes()),
                     zeros: take(&mut zeros, blocks * format.zero_bytes()),
                 };
                 let next = values.slice(end..(end + step).min(values.len())).as_bytes();
-                self.band(&band, finite, out, |at| ((start + at) / cols, (start + at) % cols), |_| next)?;
+                self.chunk(&chunk, finite, out, |at| ((start + at) / cols, (start + at) % cols), |_| next)?;
             }
         }
         Ok(())
@@ -141,10 +141,10 @@ impl<'a> Pass<'a> {
                 if (wide % 8 * bits).is_multiple_of(8) { wide.saturating_mul(tiles) } else { columns.len() };
             for left in columns.clone().step_by(strip) {
                 let width = strip.min(columns.end - left);
-                let band = match values {
+                let chunk = match values {
                     Values::F32(x) => {
                         let last = (top + height - 1) * cols + left;
-                        Band::tiles(&x[top * cols + left..last + width], width, cols, wide)
+                        Chunk::tiles(&x[top * cols + left..last + width], width, cols, wide)
                     }
                     _ => {
                         buffer.resize(height * width, 0.0);
@@ -152,14 +152,14 @@ impl<'a> Pass<'a> {
                             let start = (top + row) * cols + left;
                             values.widen_into(start..start + width, run);
                         }
-                        Band::tiles(&buffer, width, width, wide)
+                        Chunk::tiles(&buffer, width, width, wide)
                     }
                 };
                 let inside = left - columns.start;
                 let first = tile_row * tiles_across + inside / wide;
-                let bytes = |size: usize| first * size..(first + band.blocks()) * size;
-                let run_bytes = inside * bits / 8..inside * bits / 8 + band.run_bytes(format.element);
-                let out = BandOut {
+                let bytes = |size: usize| first * size..(first + chunk.blocks()) * size;
+                let run_bytes = inside * bits / 8..inside * bits / 8 + chunk.run_bytes(format.element);
+                let out = ChunkOut {
                     codes: codes[top..top + height].iter_mut().map(|row| &mut row[run_bytes.clone()]),
                     scales: &mut scales[bytes(format.scale.kind.bytes())],
                     zeros: &mut zeros[bytes(format.zero_bytes())],
@@ -171,20 +171,20 @@ impl<'a> Pass<'a> {
                     let start = ((row + run) * cols + col).min(values.len());
                     values.slice(start..values.len().min(start + strip.min(columns.end - col))).as_bytes()
                 };
-                let finite = self.of_matrix.chooser.look(&band, &mut self.scratch.seen);
-                self.band(&band, finite, out, |at| (top + at / width, left + at % width), next)?;
+                let finite = self.of_matrix.chooser.look(&chunk, &mut self.scratch.seen);
+                self.chunk(&chunk, finite, out, |at| (top + at / width, left + at % width), next)?;
             }
         }
         Ok(())
     }
 
-    /// Chooses the scales of a band that has been looked at and encodes it. `place` says which row and column of the call a value of the band is.
+    /// Chooses the scales of a chunk that has been looked at and encodes it. `place` says which row and column of the call a value of the chunk is.
     /// `next` says what will be read after a run.
-    fn band<'v, 'o>(
+    fn chunk<'v, 'o>(
         &mut self,
-        band: &Band<'_>,
+        chunk: &Chunk<'_>,
         finite: bool,
-        out: BandOut<'_, impl Iterator<Item = &'o mut [u8]>>,
+        out: ChunkOut<'_, impl Iterator<Item = &'o mut [u8]>>,
         place: impl Fn(usize) -> (usize, usize),
         next: impl Fn(usize) -> &'v [u8],
     ) -> Result<(), Error> {
@@ -193,9 +193,9 @@ impl<'a> Pass<'a> {
         let Scratch { seen, scales, zeros, quotients, search } = &mut self.scratch;
         if !finite {
             let found = |(index, run): (usize, &[f32])| {
-                kernels.first_non_finite(run).map(|at| (index * band.width + at, run[at]))
+                kernels.first_non_finite(run).map(|at| (index * chunk.width + at, run[at]))
             };
-            if let Some((at, value)) = band.runs().enumerate().find_map(found) {
+            if let Some((at, value)) = chunk.runs().enumerate().find_map(found) {
                 let (row, col) = place(at);
                 return Err(Error::NonFinite { matrix: self.matrix, row: self.first_row + row, col, value });
             }
@@ -203,21 +203,21 @@ impl<'a> Pass<'a> {
         let (scales, zeros) = match fixed {
             Some(fixed) => (&fixed.scale[..], &fixed.zero[..]),
             None => {
-                scales.resize(band.blocks(), 0.0);
-                zeros.resize(if out.zeros.is_empty() { 0 } else { band.blocks() }, 0.0);
+                scales.resize(chunk.blocks(), 0.0);
+                zeros.resize(if out.zeros.is_empty() { 0 } else { chunk.blocks() }, 0.0);
                 let mut chosen = Chosen { stored: out.scales, scales, zero_codes: out.zeros, zeros };
                 chooser.choose(seen, &mut chosen);
-                chooser.raise_short_block(band, &mut chosen);
+                chooser.raise_short_block(chunk, &mut chosen);
                 if chooser.candidates() > 0 {
                     let weights = self.quantizer.weights(place(0).1);
-                    chooser.search(encoder, band, weights, seen, &mut chosen, search);
+                    chooser.search(encoder, chunk, weights, seen, &mut chosen, search);
                 }
                 (&scales[..], &zeros[..])
             }
         };
         let zeros = (!zeros.is_empty()).then_some(zeros);
-        for (run, (values, codes)) in band.runs().zip(out.codes).enumerate() {
-            encoder.encode(values, Blocks { len: band.len, scales, zeros }, codes, quotients, next(run));
+        for (run, (values, codes)) in chunk.runs().zip(out.codes).enumerate() {
+            encoder.encode(values, Blocks { len: chunk.len, scales, zeros }, codes, quotients, next(run));
         }
         Ok(())
     }

@@ -9,9 +9,8 @@
 
 use core::array::from_fn;
 
+use lowbit_blocks::Element;
 use lowbit_kernels::Kernels;
-
-use super::sweep::{Block, DOUBT, Table};
 
 /// Blocks side by side.
 pub(super) const LANES: usize = 16;
@@ -19,6 +18,21 @@ pub(super) const LANES: usize = 16;
 const STRIDE: i16 = 4;
 /// From so many codes below the start on, all clipped values are looked at, not only the largest.
 const FAR: i16 = 8;
+
+/// The largest code that is a number.
+pub(super) const TOP: u8 = Element::E4m3.encode_one(Element::E4m3.max());
+/// How far an f32 error may be from the exact one, as a part of it, and in steps of a value.
+const DOUBT: f32 = 1e-5;
+
+/// Effective scales of all codes.
+/// NaN for the one behind them, so that seven bits are an index.
+pub(super) type Table = [f32; TOP as usize + 2];
+
+/// What the sweep knows of a block.
+pub(super) struct Block<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) weights: Option<&'a [f32]>,
+}
 
 /// A number for each block.
 type Lane<T> = [T; LANES];
@@ -36,7 +50,7 @@ struct State {
 }
 
 /// Blocks side by side, and what was found out about them.
-pub(super) struct Sixteen<'a> {
+pub(super) struct Interleaved<'a> {
     kernels: Kernels,
     table: &'a Table,
     x: Vec<Lane<f32>>,
@@ -47,7 +61,7 @@ pub(super) struct Sixteen<'a> {
     state: State,
 }
 
-impl<'a> Sixteen<'a> {
+impl<'a> Interleaved<'a> {
     pub(super) fn new(kernels: Kernels, table: &'a Table) -> Self {
         let ones = [1.0; LANES];
         let (start, open) = ([1; LANES], [false; LANES]);

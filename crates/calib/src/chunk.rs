@@ -9,7 +9,7 @@ use lowbit_kernels::{Element, Kernels};
 
 /// Runs of `width` values that share their blocks, each block `len` values of every run.
 #[derive(Clone, Copy)]
-pub(crate) struct Band<'a> {
+pub(crate) struct Chunk<'a> {
     /// From the first value of the first run to the last of the last one.
     values: &'a [f32],
     /// Values in a run.
@@ -20,7 +20,7 @@ pub(crate) struct Band<'a> {
     pub(crate) len: usize,
 }
 
-impl<'a> Band<'a> {
+impl<'a> Chunk<'a> {
     /// One run.
     pub(crate) fn stream(values: &'a [f32], len: usize) -> Self {
         Self::tiles(values, values.len(), values.len(), len)
@@ -89,7 +89,7 @@ impl<'a> Band<'a> {
         element.packed_len(self.width)
     }
 
-    /// The squared error of each block against `decoded`, values in the order of the band.
+    /// The squared error of each block against `decoded`, values in the order of the chunk.
     pub(crate) fn squared_errors(&self, decoded: &[f32], out: &mut [f64]) {
         out.fill(0.0);
         for (run, decoded) in self.runs().zip(decoded.chunks_exact(self.width)) {

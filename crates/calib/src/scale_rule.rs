@@ -1,0 +1,161 @@
+//! The rules that choose a scale, by name: what they compute, and for which formats.
+
+mod names;
+
+use lowbit_blocks::{Block, Element, Format, ScaleKind, Zero};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// How the scale of a block is chosen.
+///
+/// As text, in files and on the command line: the names in parentheses.
+///
+/// ```
+/// use lowbit_calib::ScaleRule;
+/// assert_eq!("percentile:99.9".parse(), Ok(ScaleRule::Percentile(99.9)));
+/// assert_eq!(ScaleRule::FourOverSix.to_string(), "four-over-six");
+/// ```
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
+pub enum ScaleRule {
+    /// (`amax`) amax / max: the largest magnitude lands on the element's largest value. Symmetric integers divide by half
+    /// their range, 7.5 or 127.5, so that +amax lands half a step above the largest code and both ends lose as much.
+    Amax,
+    /// (`narrow`) amax / 7, amax / 127 …: symmetric integers without their lowest code (ModelOpt, bitsandbytes).
+    Narrow,
+    /// (`full-range`) -m / 2^(bits-1), m the value of largest magnitude: it lands exactly on the lowest code, and the scale is
+    /// negative where m is positive (ggml's Q4_0, AutoRound). Of +m and -m in one block, -m counts.
+    FullRange,
+    /// (`min-max`) (max - min) / (2^bits - 1) and an integer zero point; 0 is inside the range.
+    MinMax,
+    /// (`affine`) (max - min) / (2^bits - 1) and a bias, the end of larger magnitude; negative where that is the upper one (MLX).
+    Affine,
+    /// (`percentile:99.9`) as `amax`, with the smallest magnitude that so many percent of the block do not exceed in place of amax.
+    Percentile(f32),
+    /// (`mse`) the candidate with the least squared error. E4M3 scales: from 6 codes below the amax code to 7 above, which
+    /// contains the optimum of E2M1. E8M0: four powers of two down from `rceil`. Others: the scale of `amax` or `min-max`
+    /// in steps of 2 % down to 40 %, with E2M1 also up to 170 %.
+    Mse,
+    /// (`mse-full-range`) the scale of `full-range` in steps of 2 % down to 40 %: the least squared error.
+    MseFullRange,
+    /// (`four-over-six`) amax / 6 or amax / 4, whichever has the less squared error; needs a tensor scale that leaves room.
+    FourOverSix,
+    /// (`floor`) 2^(floor(log2 amax) - emax): OCP MX. Clips mantissas above that of the element's largest value.
+    Floor,
+    /// (`ceil`) 2^(ceil(log2 amax) - emax): never clips, wastes up to a binade.
+    Ceil,
+    /// (`even`) as `floor`, after rounding amax to the element's mantissa bits, up from halfway (Quark, torchao).
+    Even,
+    /// (`rceil`) 2^ceil(log2(amax / max)), exactly: the least power of two that does not clip (cuBLAS).
+    Rceil,
+    /// (`round-1.75`) as `floor`, but up from mantissa 1.75 on whatever the element (compressed-tensors).
+    Round175,
+    /// (`ceil-log2`) as `rceil`, with the logarithm rounded to f32 before the ceiling, so that amax / max a few ulp above a
+    /// power of two counts as that power (ModelOpt, torchao's RCEIL).
+    CeilLog2,
+}
+
+/// A rule of each name, in the order in which tables list them.
+const RULES: [ScaleRule; 15] = [
+    ScaleRule::Amax,
+    ScaleRule::Narrow,
+    ScaleRule::FullRange,
+    ScaleRule::MinMax,
+    ScaleRule::Affine,
+    ScaleRule::Percentile(99.9),
+    ScaleRule::FourOverSix,
+    ScaleRule::Floor,
+    ScaleRule::Ceil,
+    ScaleRule::Even,
+    ScaleRule::Rceil,
+    ScaleRule::Round175,
+    ScaleRule::CeilLog2,
+    ScaleRule::Mse,
+    ScaleRule::MseFullRange,
+];
+
+impl ScaleRule {
+    /// The rules that compute scales of `format`.
+    ///
+    /// ```
+    /// use lowbit_blocks::NVFP4;
+    /// use lowbit_calib::ScaleRule;
+    /// let names: Vec<String> = ScaleRule::fitting(&NVFP4).map(|rule| rule.to_string()).collect();
+    /// assert_eq!(names, ["amax", "percentile:99.9", "four-over-six", "mse"]);
+    /// ```
+    pub fn fitting(format: &Format) -> impl Iterator<Item = Self> {
+        RULES.into_iter().filter(move |rule| rule.fits(format))
+    }
+
+    /// The rule that searches most of what the scales of `format` can be; `None` where no rule searches.
+    ///
+    /// ```
+    /// use lowbit_blocks::{Format, NVFP4};
+    /// use lowbit_calib::ScaleRule;
+    /// assert_eq!(ScaleRule::searching(&NVFP4), Some(ScaleRule::Mse));
+    /// let int4 = Format::named("int4-g128").unwrap(); // scales may be negative, too
+    /// assert_eq!(ScaleRule::searching(&int4), Some(ScaleRule::MseFullRange));
+    /// ```
+    #[must_use]
+    pub fn searching(format: &Format) -> Option<Self> {
+        [Self::MseFullRange, Self::Mse].into_iter().find(|rule| rule.fits(format))
+    }
+
+    /// Whether this rule computes scales of `format`.
+    #[must_use]
+    pub fn fits(self, format: &Format) -> bool {
+        use ScaleRule::*;
+        let symmetric = matches!(format.element, Element::Int { bits } if bits > 1);
+        match (self, format.zero, format.scale.kind) {
+            (Affine, Zero::Bias, scale) => {
+                let unsigned = matches!(format.element, Element::Uint { .. });
+                unsigned && scale.is_float() && matches!(format.block, Block::Group(_) | Block::Channel)
+            }
+            (Affine, ..) | (_, Zero::Float | Zero::Bias, _) => false,
+            (MinMax | Mse, Zero::Int, scale) => scale.is_float(),
+            (_, Zero::Int, _) | (MinMax, ..) => false,
+            (Floor | Ceil | Even | Rceil | Round175 | CeilLog2 | Mse, Zero::None, ScaleKind::E8m0) => {
+                suits_powers_of_two(format.element)
+            }
+            (_, _, ScaleKind::E8m0) | (Floor | Ceil | Even | Rceil | Round175 | CeilLog2, ..) => false,
+            (Amax | Percentile(_) | Mse, ..) => true,
+            (Narrow, ..) => symmetric,
+            (FullRange | MseFullRange, _, scale) => symmetric && scale.is_float(),
+            (FourOverSix, _, scale) => {
+                scale == ScaleKind::E4m3 && format.element == Element::E2m1 && format.has_tensor_scale()
+            }
+        }
+    }
+
+    /// [`fits`](Self::fits), with the rules that do in the error.
+    pub(crate) fn check(self, format: &Format) -> Result<(), Error> {
+        if self.fits(format) {
+            return Ok(());
+        }
+        let fitting: Vec<String> = Self::fitting(format).map(|rule| rule.to_string()).collect();
+        let fitting = if fitting.is_empty() { "no rule".to_owned() } else { fitting.join(", ") };
+        Err(Error::Rule { rule: self.to_string(), format: format.name(), fitting })
+    }
+
+    /// Whether a whole-tensor scale needs the distribution of magnitudes, not the extremes alone.
+    pub(crate) fn needs_histogram(self, format: &Format) -> bool {
+        format.block == Block::Tensor && matches!(self, Self::Percentile(_) | Self::Mse | Self::MseFullRange)
+    }
+
+    /// What amax is divided by.
+    pub(crate) fn divisor(self, element: Element) -> f32 {
+        match (self, element) {
+            (Self::FullRange | Self::MseFullRange, _) => -element.min(),
+            (Self::Narrow, _) => element.max(),
+            (_, Element::Int { .. }) => (element.max() - element.min()) / 2.0,
+            _ => element.max(),
+        }
+    }
+}
+
+/// Whether scales that are powers of two suit an element: minifloats and integers with a binary point, but no tables.
+fn suits_powers_of_two(element: Element) -> bool {
+    element == Element::MxInt8 || element.float_format().is_some()
+}
