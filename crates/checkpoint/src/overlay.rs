@@ -11,6 +11,7 @@
 //! Whoever chooses codes by looking at more than one linear (a calibration runs the whole model) writes a sheet for each layer as soon as it is
 //! done. So an interruption costs one layer, and the output is planned, sharded and written by the same code as every other.
 
+use crate::container::Container;
 use crate::disk::{Disk, Filesystem};
 use crate::layout::{Holds, Linear, PLAIN, Part, Scheme, columns};
 use crate::safetensors::{Dtype, TensorFile, header_bytes, order};
@@ -118,8 +119,7 @@ impl Sheet {
         let mut tensors: Vec<_> = self.tensors.iter().collect();
         tensors.sort_by(|a, b| order((a.1, &a.0), (b.1, &b.0)));
         for (name, dtype, shape, bytes) in &tensors {
-            let bits = shape.iter().product::<usize>() * dtype.bitsize();
-            if bits != 8 * bytes.len() {
+            if dtype.bytes(shape) != Ok(bytes.len() as u64) {
                 let reason = format!("{} bytes for {dtype} {shape:?}", bytes.len());
                 return Err(Error::tensor(path, name, reason));
             }
@@ -176,7 +176,7 @@ pub fn overlaid<P: AsRef<Path>>(checkpoint: Checkpoint, sheets: &[P]) -> Result<
         let no_sheet =
             || Error::file(file.path(), format!("no sheet of an overlay: its metadata has no {REPLACES}"));
         hidden.extend(names.ok_or_else(no_sheet)?);
-        files.push(file);
+        files.push(Box::new(file) as Box<dyn Container>);
     }
     Ok(checkpoint.with_sheets(files, &hidden, |config| {
         if !hidden.is_empty() {

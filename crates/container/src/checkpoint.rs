@@ -4,14 +4,16 @@
 //! not know wins over the index. Every header is read and checked when the directory is opened; no tensor is.
 
 use crate::index::{INDEX, Index};
-use crate::safetensors::{Entry, TensorFile};
-use crate::{Error, Result};
+use crate::safetensors::TensorFile;
+use crate::{Container, Entry, Error, Result};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Name of the one weight file of a checkpoint that is not sharded.
 pub const SINGLE: &str = "model.safetensors";
+/// Name of the tokenizer's file.
+pub const TOKENIZER: &str = "tokenizer.json";
 /// Name of the configuration file.
 pub const CONFIG: &str = "config.json";
 
@@ -20,7 +22,8 @@ pub const CONFIG: &str = "config.json";
 pub struct Checkpoint {
     dir: PathBuf,
     config: Option<Map<String, Value>>,
-    files: Vec<TensorFile>,
+    files: Vec<Box<dyn Container>>,
+    tokenizer: Option<Vec<u8>>,
     tensors: BTreeMap<String, (usize, usize)>,
     index: bool,
     warnings: Vec<String>,
@@ -32,7 +35,7 @@ pub struct Tensor<'a> {
     /// Name, dtype, shape, byte range.
     pub entry: &'a Entry,
     /// The file.
-    pub file: &'a TensorFile,
+    pub file: &'a dyn Container,
 }
 
 /// What keeps a directory from being a checkpoint, or a part of it from being read.
@@ -67,10 +70,15 @@ fn or_tell<T>(result: Result<T>, flaw: Flaw, tell: &mut Tell<'_>) -> Result<Opti
 }
 
 /// The files that can be opened.
-fn open_files(paths: impl IntoIterator<Item = PathBuf>, tell: &mut Tell<'_>) -> Result<Vec<TensorFile>> {
-    let mut files = Vec::new();
+fn open_files(
+    paths: impl IntoIterator<Item = PathBuf>,
+    tell: &mut Tell<'_>,
+) -> Result<Vec<Box<dyn Container>>> {
+    let mut files: Vec<Box<dyn Container>> = Vec::new();
     for path in paths {
-        files.extend(or_tell(TensorFile::open(path), Flaw::File, tell)?);
+        if let Some(file) = or_tell(TensorFile::open(path), Flaw::File, tell)? {
+            files.push(Box::new(file));
+        }
     }
     Ok(files)
 }
@@ -79,7 +87,7 @@ impl Tensor<'_> {
     /// Fills `buffer` with the tensor's bytes from byte `offset` on.
     ///
     /// # Errors
-    /// As [`TensorFile::read`].
+    /// As [`Container::read`].
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.file.read(self.entry, offset, buffer)
     }
@@ -87,7 +95,7 @@ impl Tensor<'_> {
     /// All of its bytes.
     ///
     /// # Errors
-    /// As [`TensorFile::read`].
+    /// As [`Container::read`].
     pub fn read_all(&self) -> Result<Vec<u8>> {
         let mut bytes = vec![0; self.entry.len() as usize];
         self.read(0, &mut bytes)?;
@@ -163,21 +171,64 @@ impl Checkpoint {
         checkpoint.with_files(open_files(files, tell)?, Some((&index_path, &index)), tell)
     }
 
+    /// A checkpoint of containers that are open already: splits of one model, or memory. `name` stands for the directory in errors, and other files
+    /// are looked for there.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] for a name in two containers.
+    pub fn of_containers(name: impl Into<PathBuf>, containers: Vec<Box<dyn Container>>) -> Result<Self> {
+        let tell: &mut Tell<'_> = &mut |_, error| Err(error);
+        Self { dir: name.into(), ..Self::empty() }.with_files(containers, None, tell)
+    }
+
+    /// The checkpoint with this text as its `config.json`: of containers that have their configuration in themselves.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it is no JSON object.
+    pub fn with_config(mut self, json: &str) -> Result<Self> {
+        let wrong =
+            |e: serde_json::Error| Error::file(&self.dir, format!("configuration is not a JSON object: {e}"));
+        self.config = Some(crate::json::loads(json.as_bytes()).map_err(wrong)?);
+        Ok(self)
+    }
+
+    /// The checkpoint with this text as its `tokenizer.json`: of containers that have their tokenizer in themselves.
+    pub fn with_tokenizer(mut self, json: impl Into<Vec<u8>>) -> Self {
+        self.tokenizer = Some(json.into());
+        self
+    }
+
+    /// The text of `tokenizer.json`: what the checkpoint was given, or the directory's file; `None` if there is neither.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read.
+    pub fn tokenizer(&self) -> Result<Option<Vec<u8>>> {
+        if let Some(text) = &self.tokenizer {
+            return Ok(Some(text.clone()));
+        }
+        let path = self.dir.join(TOKENIZER);
+        match std::fs::read(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("read", &path, e)),
+        }
+    }
+
     fn empty() -> Self {
         let (files, tensors, warnings) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Self { dir: PathBuf::new(), config: None, files, tensors, index: false, warnings }
+        Self { dir: PathBuf::new(), config: None, files, tokenizer: None, tensors, index: false, warnings }
     }
 
     /// Takes in the files and holds their tensors against the index.
     fn with_files(
         mut self,
-        files: Vec<TensorFile>,
+        files: Vec<Box<dyn Container>>,
         index: Option<(&Path, &Index)>,
         tell: &mut Tell<'_>,
     ) -> Result<Self> {
         self.files = files;
         for (f, file) in self.files.iter().enumerate() {
-            for (e, entry) in file.header().entries.iter().enumerate() {
+            for (e, entry) in file.entries().iter().enumerate() {
                 if let Some(&(other, _)) = self.tensors.get(&entry.name) {
                     let [first, second] = [&self.files[other], file].map(|f| f.path().to_owned());
                     tell(Flaw::Twice, Error::Duplicate { tensor: entry.name.clone(), first, second })?;
@@ -215,14 +266,14 @@ impl Checkpoint {
     /// Adds files whose tensors take the place of those of the same names, takes away the tensors in `hidden`, and changes the configuration.
     pub fn with_sheets(
         mut self,
-        sheets: Vec<TensorFile>,
+        sheets: Vec<Box<dyn Container>>,
         hidden: &BTreeSet<String>,
         configure: impl FnOnce(&mut Map<String, Value>),
     ) -> Self {
         self.tensors.retain(|name, _| !hidden.contains(name));
         for sheet in sheets {
             let file = self.files.len();
-            let entries = sheet.header().entries.iter().enumerate();
+            let entries = sheet.entries().iter().enumerate();
             self.tensors.extend(entries.map(|(at, entry)| (entry.name.clone(), (file, at))));
             self.files.push(sheet);
         }
@@ -240,8 +291,8 @@ impl Checkpoint {
         self.config.as_ref()
     }
 
-    /// The safetensors files, in name order.
-    pub fn files(&self) -> &[TensorFile] {
+    /// The containers that hold the tensors, in name order.
+    pub fn files(&self) -> &[Box<dyn Container>] {
         &self.files
     }
 
@@ -280,8 +331,8 @@ impl Checkpoint {
     }
 
     fn at(&self, (file, entry): (usize, usize)) -> Tensor<'_> {
-        let file = &self.files[file];
-        Tensor { entry: &file.header().entries[entry], file }
+        let file = self.files[file].as_ref();
+        Tensor { entry: &file.entries()[entry], file }
     }
 }
 

@@ -67,7 +67,7 @@ pub use decode::Whole;
 pub use detect::{FOREIGN, Foreign, Reading, Survey, read, survey};
 pub use error::{Error, Mismatch, Result};
 pub use formula::Formula;
-pub use mapped::Mapped;
+pub use mapped::{Access, Mapped, MappedLinear};
 pub use packing::Packing;
 pub use part::together;
 pub use part::{Holds, Linear, Make, Part, quantum};

@@ -6,11 +6,42 @@
 use crate::{Checkpoint, Error, Result};
 use crate::{Holds, Part, Reading, Stored, read};
 use lowbit_blocks::{QLinear, QTensor};
-use lowbit_container::safetensors::Entry;
+use lowbit_container::{Container, Entry};
 use memmap2::Mmap;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Whether a linear's codes, scales and zero points are views of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// They are as in memory: views, which cost nothing.
+    Borrowed,
+    /// The file arranges them differently: copies, which take as much memory again.
+    Repacked,
+}
+
+/// One quantized linear of a mapped checkpoint.
+#[derive(Clone, Debug)]
+pub struct MappedLinear<'a> {
+    /// Its names, its tensors, and what the configuration says of it.
+    pub stored: &'a Stored,
+    /// The linear.
+    pub linear: QLinear<'a>,
+    /// Whether it is a view of the file.
+    pub access: Access,
+}
+
+impl Stored {
+    /// Whether a mapped file needs no copy of this linear.
+    pub fn access(&self) -> Access {
+        let as_in_memory = self.parts.iter().all(|part| part.packing().is_none());
+        match as_in_memory && self.assemble.is_none() && self.groups.is_none() {
+            true => Access::Borrowed,
+            false => Access::Repacked,
+        }
+    }
+}
 
 /// A mapped checkpoint.
 #[derive(Debug)]
@@ -18,7 +49,7 @@ pub struct Mapped {
     checkpoint: Checkpoint,
     reading: Option<Reading>,
     by_name: BTreeMap<String, usize>,
-    maps: Vec<Mmap>,
+    maps: Vec<Option<Mmap>>,
 }
 
 impl Mapped {
@@ -34,12 +65,30 @@ impl Mapped {
     #[allow(unsafe_code)]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;
+        // SAFETY: the caller promises the same.
+        unsafe { Self::of(checkpoint) }
+    }
+
+    /// Maps the files of an open checkpoint. Containers that are in memory stay where they are.
+    ///
+    /// # Safety
+    /// As [`open`](Self::open).
+    ///
+    /// # Errors
+    /// As [`read`]; [`Error::Container`] if a file cannot be mapped.
+    #[allow(unsafe_code)]
+    pub unsafe fn of(checkpoint: Checkpoint) -> Result<Self> {
         let reading = read(&checkpoint)?;
         let mut maps = Vec::new();
         for file in checkpoint.files() {
+            let Some(open) = file.file() else {
+                // In memory already, or neither there nor in a file of its own.
+                maps.push(None);
+                continue;
+            };
             // SAFETY: a mapping is sound while nobody changes the file, which is what the caller promises. It is private to this value and only read;
             // the file is open for reading, and its length is compared below with the one that the header was checked against.
-            let map = unsafe { Mmap::map(file.file()) }.map_err(|e| Error::io("map", file.path(), e))?;
+            let map = unsafe { Mmap::map(open) }.map_err(|e| Error::io("map", file.path(), e))?;
             if map.len() as u64 != file.file_len() {
                 let (now, then) = (map.len(), file.file_len());
                 return Err(Error::file(
@@ -47,7 +96,7 @@ impl Mapped {
                     format!("is {now} bytes long and was {then} a moment ago"),
                 ));
             }
-            maps.push(map);
+            maps.push(Some(map));
         }
         let mut by_name = BTreeMap::new();
         for (at, stored) in reading.iter().flat_map(|r| &r.linears).enumerate() {
@@ -73,9 +122,21 @@ impl Mapped {
     /// [`Error::File`] if there is no such tensor.
     pub fn bytes(&self, name: &str) -> Result<(&Entry, &[u8])> {
         let tensor = self.checkpoint.require(name)?;
-        let at = self.checkpoint.files().iter().position(|file| std::ptr::eq(file, tensor.file)).unwrap_or(0);
+        let is_own = |file: &dyn Container| std::ptr::addr_eq(file, tensor.file);
+        let at = self.checkpoint.files().iter().position(|file| is_own(file.as_ref())).unwrap_or(0);
+        let bytes = self.maps[at].as_deref().or(tensor.file.bytes());
+        let bytes =
+            bytes.ok_or_else(|| tensor.error("is in a container that can be neither mapped nor borrowed"))?;
         // The header was checked against the length of the file, and the map has that length.
-        Ok((tensor.entry, &self.maps[at][tensor.entry.begin as usize..tensor.entry.end as usize]))
+        Ok((tensor.entry, &bytes[tensor.entry.begin as usize..tensor.entry.end as usize]))
+    }
+
+    /// All quantized linears, in name order, each with whether it is a view of the file.
+    pub fn iter(&self) -> impl Iterator<Item = Result<MappedLinear<'_>>> {
+        self.linears().iter().map(|stored| {
+            let linear = self.linear(&stored.linear.module)?;
+            Ok(MappedLinear { stored, linear, access: stored.access() })
+        })
     }
 
     /// A quantized linear by module or weight name. Its codes, scales and zero points are borrowed from the map where the file has them as they are in

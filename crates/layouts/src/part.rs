@@ -214,11 +214,9 @@ impl Part {
         }
     }
 
-    /// Length in bytes; `u64::MAX` where it does not fit.
+    /// Length in bytes; `u64::MAX` where there is no such tensor.
     pub fn len(&self) -> u64 {
-        let bits =
-            self.shape.iter().try_fold(self.dtype.bitsize() as u128, |bits, &n| bits.checked_mul(n as u128));
-        bits.and_then(|bits| u64::try_from(bits / 8).ok()).unwrap_or(u64::MAX)
+        self.dtype.bytes(&self.shape).unwrap_or(u64::MAX)
     }
 
     /// Whether the part has no bytes.

@@ -23,11 +23,12 @@ use crate::{CONFIG, Checkpoint, Error, Result, json};
 use lowbit_arch::Orientation;
 use lowbit_blocks::{Block, Format, Shape, Zero};
 use lowbit_calib::{Activations, recipes::Producer};
-use lowbit_container::safetensors::{Dtype, TensorFile};
+use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -162,9 +163,9 @@ impl Layout for Plain {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         let mut found = BTreeMap::new();
         for file in checkpoint.files() {
-            for (key, text) in &file.header().metadata {
+            for (key, text) in file.metadata().texts() {
                 let Some(weight) = key.strip_prefix(KEY) else { continue };
-                found.insert(weight.to_owned(), self.stored(checkpoint, file, weight, text));
+                found.insert(weight.to_owned(), self.stored(checkpoint, file.path(), weight, text));
             }
         }
         Ok((!found.is_empty()).then(|| found.into_values().collect()))
@@ -173,8 +174,8 @@ impl Layout for Plain {
 
 impl Plain {
     /// The linear that a note in the header of `file` speaks of.
-    fn stored(&self, checkpoint: &Checkpoint, file: &TensorFile, weight: &str, text: &str) -> Result<Stored> {
-        let wrong = |reason: String| Error::tensor(file.path(), weight, reason);
+    fn stored(&self, checkpoint: &Checkpoint, file: &Path, weight: &str, text: &str) -> Result<Stored> {
+        let wrong = |reason: String| Error::tensor(file, weight, reason);
         let note: Note =
             serde_json::from_str(text).map_err(|e| wrong(format!("its metadata is not read: {e}")))?;
         let [matrices, rows, cols] = note.shape;

@@ -69,12 +69,12 @@ impl Layout for Torchao {
 fn described(checkpoint: &Checkpoint) -> Result<BTreeMap<&str, (&Path, &str)>> {
     let mut described: BTreeMap<&str, (&Path, &str)> = BTreeMap::new();
     for file in checkpoint.files() {
-        let metadata = &file.header().metadata;
-        let Some(names) = metadata.get(NAMES) else { continue };
+        let metadata = file.metadata();
+        let Some(names) = metadata.text(NAMES) else { continue };
         let names: Vec<String> =
             serde_json::from_str(names).map_err(|e| Error::file(file.path(), format!("{NAMES}: {e}")))?;
         for name in &names {
-            let Some((name, text)) = metadata.get_key_value(name) else {
+            let Some((name, text)) = metadata.texts().find(|(key, _)| key == name) else {
                 return Err(Error::tensor(
                     file.path(),
                     name,
@@ -82,7 +82,7 @@ fn described(checkpoint: &Checkpoint) -> Result<BTreeMap<&str, (&Path, &str)>> {
                 ));
             };
             let earlier = described.insert(name, (file.path(), text));
-            if let Some((other, _)) = earlier.filter(|(_, other)| other != text) {
+            if let Some((other, _)) = earlier.filter(|(_, other)| *other != text) {
                 let reason = format!("the header of {} says something else of it", other.display());
                 return Err(Error::tensor(file.path(), name, reason));
             }

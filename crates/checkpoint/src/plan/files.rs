@@ -4,7 +4,8 @@
 //! in one file. Within a file tensors stand in the format's own order.
 
 use super::{Placed, Settings, Unit};
-use crate::safetensors::{self, Dtype, Entry, HEADER_LIMIT};
+use crate::container::{Entry, HeaderWriter, Metadata, NewTensor};
+use crate::safetensors::{Dtype, Safetensors};
 use crate::{Error, Result, SINGLE};
 use std::collections::BTreeMap;
 
@@ -40,10 +41,7 @@ impl OutputFile {
 struct Output {
     unit: usize,
     part: usize,
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    len: u64,
+    tensor: NewTensor,
 }
 
 /// Deals the units out to files and places their tensors.
@@ -69,6 +67,7 @@ pub(super) fn assign(
         }
     }
     let count = shards.len();
+    let format: &dyn HeaderWriter = &Safetensors;
     let mut names = BTreeMap::new();
     let mut files = Vec::new();
     for (number, shard) in shards.into_iter().enumerate() {
@@ -77,14 +76,11 @@ pub(super) fn assign(
             _ => format!("model-{:05}-of-{count:05}.safetensors", number + 1),
         };
         let mut outputs: Vec<Output> = shard.iter().flat_map(|&unit| outputs(unit, &units[unit])).collect();
-        outputs.sort_by(|a, b| safetensors::order((a.dtype, &a.name), (b.dtype, &b.name)));
+        outputs.sort_by(|a, b| format.order(&a.tensor, &b.tensor));
         for output in &outputs {
-            if let Some(other) = names.insert(output.name.clone(), units[output.unit].source().to_owned()) {
-                let source = units[output.unit].source();
-                return Err(Error::Job(format!(
-                    "{other} and {source} would both be written as {}",
-                    output.name
-                )));
+            let (name, source) = (&output.tensor.name, units[output.unit].source());
+            if let Some(other) = names.insert(name.clone(), source.to_owned()) {
+                return Err(Error::Job(format!("{other} and {source} would both be written as {name}")));
             }
         }
         let mut metadata = BTreeMap::from([(metadata.0.to_owned(), metadata.1.to_owned())]);
@@ -92,12 +88,15 @@ pub(super) fn assign(
             Unit::Quantized(unit) => unit.note.clone(),
             _ => None,
         }));
-        let tensors = outputs.iter().map(|o| (o.name.clone(), o.dtype, o.shape.clone(), o.len));
-        let (header, entries) = safetensors::header_bytes(&metadata, tensors);
-        if header.len() as u64 - 8 > HEADER_LIMIT {
-            let (len, tensors) = (header.len() - 8, outputs.len());
+        let metadata: Metadata = metadata.into_iter().collect();
+        let tensors: Vec<_> = outputs.iter().map(|output| output.tensor.clone()).collect();
+        let header = format.header(&metadata, &tensors);
+        let (header, entries) = header.map_err(|reason| Error::Job(format!("{name}: {reason}")))?;
+        let (len, limit) = (header.len() as u64, format.header_limit());
+        if len > limit {
             return Err(Error::Job(format!(
-                "{name} would have a header of {len} bytes for {tensors} tensors, the limit is {HEADER_LIMIT}; lower --max-shard-size"
+                "{name} would have a header of {len} bytes for {} tensors, the limit is {limit}; lower --max-shard-size",
+                outputs.len()
             )));
         }
         for (output, entry) in outputs.iter().zip(&entries) {
@@ -115,31 +114,20 @@ pub(super) fn assign(
 }
 
 fn outputs(at: usize, unit: &Unit) -> Vec<Output> {
-    let one = |name: &str, dtype, shape| Output {
-        unit: at,
-        part: 0,
-        name: name.to_owned(),
-        dtype,
-        shape,
-        len: unit.output_len(),
+    let one = |name: &str, dtype, shape| {
+        vec![Output { unit: at, part: 0, tensor: NewTensor { name: name.to_owned(), dtype, shape } }]
     };
     match unit {
         Unit::Quantized(unit) => {
-            let output = |(part, (p, _)): (usize, &(crate::layout::Part, Placed))| Output {
-                unit: at,
-                part,
-                name: p.name.clone(),
-                dtype: p.dtype,
-                shape: p.shape.clone(),
-                len: p.len(),
+            let output = |(part, (p, _)): (usize, &(crate::layout::Part, Placed))| {
+                let tensor = NewTensor { name: p.name.clone(), dtype: p.dtype, shape: p.shape.clone() };
+                Output { unit: at, part, tensor }
             };
             unit.parts.iter().enumerate().map(output).collect()
         }
-        Unit::Decoded(unit) => {
-            vec![one(&unit.linear.weight, dtype_of(unit.linear.dtype), unit.shape())]
-        }
-        Unit::Copied(unit) => vec![one(&unit.name, unit.dtype, unit.shape.clone())],
-        Unit::Constant(unit) => vec![one(&unit.name, unit.dtype, unit.shape.clone())],
+        Unit::Decoded(unit) => one(&unit.linear.weight, dtype_of(unit.linear.dtype), unit.shape()),
+        Unit::Copied(unit) => one(&unit.name, unit.dtype, unit.shape.clone()),
+        Unit::Constant(unit) => one(&unit.name, unit.dtype, unit.shape.clone()),
     }
 }
 

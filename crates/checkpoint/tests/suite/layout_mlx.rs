@@ -72,7 +72,7 @@ fn files_say_that_they_are_of_mlx() {
     let out = tempfile::tempdir().unwrap();
     plan(&austen(), out.path(), |job| (job.format, job.layout) = (MXFP8, layout::MLX)).run(&()).unwrap();
     let written = Checkpoint::open(out.path()).unwrap();
-    assert_eq!(written.files()[0].header().metadata["format"], "mlx");
+    assert_eq!(written.files()[0].metadata().text("format"), Some("mlx"));
     let config =
         String::from_utf8(contents(out.path())[std::path::Path::new("config.json")].clone()).unwrap();
     assert!(

@@ -144,9 +144,9 @@ fn shards_hold_at_most_what_was_asked_and_keep_linears_together() {
         .collect();
     assert_eq!(names, (1..=3).map(|n| format!("model-0000{n}-of-00003.safetensors")).collect::<Vec<_>>());
     for file in sharded.files() {
-        let entries = &file.header().entries;
+        let entries = file.entries();
         assert!(entries.iter().map(|e| e.len()).sum::<u64>() <= limit, "{}", file.path().display());
-        assert_eq!(file.header().metadata.get("format").map(String::as_str), Some("pt"));
+        assert_eq!(file.metadata().text("format"), Some("pt"));
         let modules: BTreeSet<_> =
             entries.iter().filter_map(|e| e.name.strip_suffix(".weight_packed")).collect();
         let scales: BTreeSet<_> =

@@ -3,8 +3,7 @@
 //! Rules (those of safetensors 0.8): at most 100,000,000 bytes of JSON; no name twice; tensors cover the data without holes or overlaps, from its
 //! first byte to the end of the file; a tensor's byte range is as long as dtype and shape say, in whole bytes.
 
-use super::Dtype;
-use crate::{Error, Result};
+use crate::{Dtype, Entry, Error, Result};
 use ::safetensors::tensor::{Metadata, TensorInfo};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use std::collections::{BTreeMap, HashSet};
@@ -12,38 +11,6 @@ use std::path::Path;
 
 /// Longest header that any reader of the format accepts, in bytes.
 pub const HEADER_LIMIT: u64 = 100_000_000;
-
-/// One tensor of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The tensor's name.
-    pub name: String,
-    /// Type of its elements.
-    pub dtype: Dtype,
-    /// Its shape; for types below a byte these are elements, not packed bytes.
-    pub shape: Vec<usize>,
-    /// First byte, counted from the start of the file.
-    pub begin: u64,
-    /// One past the last byte, counted from the start of the file.
-    pub end: u64,
-}
-
-impl Entry {
-    /// Length in bytes.
-    pub fn len(&self) -> u64 {
-        self.end - self.begin
-    }
-
-    /// Whether the tensor has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.begin == self.end
-    }
-
-    /// Number of elements.
-    pub fn elements(&self) -> u64 {
-        self.shape.iter().map(|&n| n as u64).product()
-    }
-}
 
 /// A checked header: every entry's byte range lies in the file and none overlap.
 #[derive(Clone, Debug, Default)]
@@ -73,16 +40,17 @@ impl Header {
         let Parsed { metadata, mut tensors } = parsed;
         tensors.sort_by(|a, b| a.1.data_offsets.cmp(&b.1.data_offsets).then_with(|| a.0.cmp(&b.0)));
         check(file, &tensors, file_len.saturating_sub(start))?;
-        let entries = tensors
-            .iter()
-            .map(|(name, info)| Entry {
+        let entry = |(name, info): &(String, TensorInfo)| {
+            let unknown = || Error::tensor(file, name, format!("{} is a type that is not read", info.dtype));
+            Ok(Entry {
                 name: name.clone(),
-                dtype: info.dtype,
+                dtype: Dtype::from_safetensors(info.dtype).ok_or_else(unknown)?,
                 shape: info.shape.clone(),
                 begin: start + info.data_offsets.0 as u64,
                 end: start + info.data_offsets.1 as u64,
             })
-            .collect();
+        };
+        let entries = tensors.iter().map(entry).collect::<Result<_>>()?;
         // The last word is the format's own crate: nothing is accepted here that it refuses.
         Metadata::new(None, tensors).map_err(|e| Error::file(file, e.to_string()))?;
         Ok(Self { entries, metadata })

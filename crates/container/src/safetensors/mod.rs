@@ -1,4 +1,4 @@
-//! The container: one safetensors file, read and written by byte ranges.
+//! safetensors: one file, read and written by byte ranges.
 //!
 //! ```text
 //! 0        8               8+N
@@ -13,7 +13,7 @@ mod header;
 mod read;
 mod write;
 
-pub use ::safetensors::Dtype;
-pub use header::{Entry, HEADER_LIMIT, Header};
+pub use crate::{Dtype, Entry};
+pub use header::{HEADER_LIMIT, Header};
 pub use read::TensorFile;
-pub use write::{header_bytes, order};
+pub use write::{Safetensors, header_bytes, order};

@@ -1,8 +1,9 @@
 //! One open safetensors file, read by byte ranges of its tensors.
 
-use super::{Entry, HEADER_LIMIT, Header};
-use crate::{Error, Result, positioned};
+use super::{HEADER_LIMIT, Header};
+use crate::{Container, Entry, Error, Metadata, Result, positioned};
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// An open safetensors file with its checked header.
@@ -14,6 +15,7 @@ pub struct TensorFile {
     file: File,
     len: u64,
     header: Header,
+    metadata: Metadata,
 }
 
 impl TensorFile {
@@ -44,22 +46,13 @@ impl TensorFile {
         let mut json = vec![0; n as usize];
         positioned::read_exact_at(&file, &mut json, 8).map_err(|e| io("read", e))?;
         let header = Header::parse(&path, &json, len)?;
-        Ok(Self { path, file, len, header })
+        let metadata = header.metadata.clone().into_iter().collect();
+        Ok(Self { path, file, len, header, metadata })
     }
 
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Length of the file in bytes.
-    pub fn file_len(&self) -> u64 {
-        self.len
-    }
-
-    /// The open file.
-    pub fn file(&self) -> &File {
-        &self.file
     }
 
     /// The checked header.
@@ -70,19 +63,34 @@ impl TensorFile {
     /// Fills `buffer` with the bytes of one tensor from byte `offset` of that tensor on.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if that range is not inside the tensor, [`Error::Io`] if it cannot be read (the file was cut since it was opened).
+    /// As [`Container::read`].
     pub fn read(&self, entry: &Entry, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let len = buffer.len() as u64;
-        if offset.checked_add(len).is_none_or(|end| end > entry.len()) {
-            let reason = format!("{len} bytes at byte {offset} are not inside its {} bytes", entry.len());
-            return Err(Error::tensor(&self.path, &entry.name, reason));
-        }
-        positioned::read_exact_at(&self.file, buffer, entry.begin + offset).map_err(|e| {
-            Error::io(
-                format!("read {len} bytes at byte {} (tensor `{}`) of", entry.begin + offset, entry.name),
-                &self.path,
-                e,
-            )
-        })
+        Container::read(self, entry, offset, buffer)
+    }
+}
+
+impl Container for TensorFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn entries(&self) -> &[Entry] {
+        &self.header.entries
+    }
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn file_len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        positioned::read_exact_at(&self.file, buffer, offset)
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(&self.file)
     }
 }

@@ -4,7 +4,8 @@
 //! every tensor naturally aligned, because the header is padded to 8 bytes. The JSON is written here rather than by the `safetensors` crate, whose
 //! `__metadata__` is a hash map with another order on each run; the bytes are otherwise the same.
 
-use super::{Dtype, Entry};
+use super::HEADER_LIMIT;
+use crate::{Dtype, Entry, HeaderWriter, Metadata, MetadataValue, NewTensor};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -55,4 +56,36 @@ pub fn header_bytes(
         entry.end += bytes.len() as u64;
     }
     (bytes, entries)
+}
+
+/// The format as one to write.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Safetensors;
+
+impl HeaderWriter for Safetensors {
+    fn order(&self, a: &NewTensor, b: &NewTensor) -> Ordering {
+        order((a.dtype, &a.name), (b.dtype, &b.name))
+    }
+
+    fn header(&self, metadata: &Metadata, tensors: &[NewTensor]) -> Result<(Vec<u8>, Vec<Entry>), String> {
+        let text = |(key, value): (&str, &MetadataValue)| match value {
+            MetadataValue::String(text) => Ok((key.to_owned(), text.clone())),
+            other => Err(format!("metadata `{key}` is {other:?}; safetensors has texts only")),
+        };
+        let metadata = metadata.iter().map(text).collect::<Result<BTreeMap<_, _>, _>>()?;
+        let sized = |tensor: &NewTensor| {
+            if tensor.dtype.to_safetensors().is_none() {
+                return Err(format!("tensor `{}`: safetensors has no type {}", tensor.name, tensor.dtype));
+            }
+            let len =
+                tensor.dtype.bytes(&tensor.shape).map_err(|e| format!("tensor `{}`: {e}", tensor.name))?;
+            Ok((tensor.name.clone(), tensor.dtype, tensor.shape.clone(), len))
+        };
+        let tensors = tensors.iter().map(sized).collect::<Result<Vec<_>, _>>()?;
+        Ok(header_bytes(&metadata, tensors))
+    }
+
+    fn header_limit(&self) -> u64 {
+        8 + HEADER_LIMIT
+    }
 }
