@@ -3,6 +3,10 @@
 //! What all instruction sets do alike is here, in portable vector operations. What one does in fewer instructions is its
 //! implementation of [`Instructions`], in its folder.
 
+mod product;
+
+pub(crate) use product::{ByteDecoder, SumInstructions};
+
 use crate::codecs::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
 use crate::codes::{CLOSING, Closing};
 use crate::lanes::{self, CHUNK, LANES, Lanes};

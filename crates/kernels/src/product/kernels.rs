@@ -1,8 +1,14 @@
 //! The products of [`Kernels`]; lengths are checked here and nowhere below.
 
-use super::prepared::check_expand;
-use super::{AllScales, Prepared, Rows, Scales, StoredScales, float};
+use super::plan::{Loop, Plan, are_exact};
+use super::prefetch::prefetch;
+use super::prepared::{Prepared, Values, check_expand};
+use super::rows::Rows;
+use super::scales::stored::StoredScales;
+use super::scales::{AllScales, Scales};
+use super::{block_registers, block_tiles, float, float_tiles, integer};
 use crate::kernels::check_blocks;
+use crate::level::Level;
 use crate::{Blocks, Element, Kernels, reference};
 
 /// # Products
@@ -69,7 +75,7 @@ impl Kernels {
             count * columns
         );
         match self.0 {
-            Some(level) if !out.is_empty() => float::dot_f32(level, rows, x, len, out),
+            Some(level) if !out.is_empty() => float_tiles::dot_f32(level, rows, x, len, out),
             _ => reference::dot_f32(rows, x, len, out),
         }
     }
@@ -142,7 +148,7 @@ impl Kernels {
                 rows.count
             );
         }
-        assert!(zeros.is_none() || super::are_exact(&rows, &x), "zero points of {} are f32", rows.element);
+        assert!(zeros.is_none() || are_exact(&rows, &x), "zero points of {} are f32", rows.element);
         let scales = AllScales { scales: Scales::Stored(scales), zeros: zeros.map(Scales::Stored) };
         self.dot_in_blocks(rows, scales, x, out);
     }
@@ -154,9 +160,7 @@ impl Kernels {
             x.check(rows.len, rows.blocks.len, columns);
         }
         match self.0 {
-            Some(level) if rows.len > 0 && !out.is_empty() => {
-                super::dot_prepared(level, rows, scales, x, out)
-            }
+            Some(level) if rows.len > 0 && !out.is_empty() => dot_in_blocks(level, rows, scales, x, out),
             _ => reference::dot_prepared(rows, scales, x, out),
         }
     }
@@ -191,10 +195,10 @@ impl Kernels {
         }
     }
 
-    /// Asks for what is read soon: its cache lines come while something else is computed. It changes nothing but the time.
-    pub fn prefetch(self, later: &[u8]) {
+    /// Prefetches what is read soon: its cache lines come while something else is computed. It changes nothing but the time.
+    pub fn prefetch(self, next: &[u8]) {
         if let Some(level) = self.0 {
-            level.prefetch(later);
+            prefetch(level, next);
         }
     }
 
@@ -209,5 +213,23 @@ impl Kernels {
             None => reference::expand(e, codes, len, out, sums),
             Some(_) => super::expand::expand(e, codes, len, out, sums),
         }
+    }
+}
+
+/// Rows, columns and values being there, the loop of the plan. Scales and zero points are not those of `rows`, but where sums are not exact, which has zero
+/// points in f32.
+fn dot_in_blocks(level: Level, rows: Rows<'_>, scales: AllScales<'_>, x: Prepared<'_>, out: &mut [f32]) {
+    let Some(plan) = Plan::new(level, &rows, &scales, &x) else {
+        return reference::dot_prepared(rows, scales, x, out);
+    };
+    match (plan.kernel, x.values) {
+        (Loop::IntegerGroups { .. } | Loop::IntegerVectors, _) => {
+            integer::dot(level, rows, scales, x, plan, out)
+        }
+        (Loop::WholeRows, Values::Float(values)) => {
+            float::whole_rows(level, rows, scales.scales, values, x, out);
+        }
+        (Loop::BlockRegisters, _) => block_registers::dot(level, rows, scales.scales, x, plan, out),
+        (Loop::WholeRows | Loop::BlockTiles, _) => block_tiles::dot(level, rows, scales.scales, x, plan, out),
     }
 }

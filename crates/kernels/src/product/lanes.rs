@@ -1,64 +1,34 @@
-//! The operations of [`Lanes`] that products add: sums of products of bytes, and sums of neighbours.
+//! The operations that products add to [`Lanes`]: sums of products of bytes, sums of neighbours, stored scales.
 //!
-//! Weights are unsigned bytes, a value less the least one or so, since that is what instruction sets multiply with signed
-//! ones; what the offset adds is taken away from the sums.
+//! Weights are unsigned bytes, a value plus an offset, because that is what instruction sets multiply with signed bytes. What
+//! the offset adds is subtracted from the sums.
 
-#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
-mod bytes;
-#[cfg(all(
-    feature = "std",
-    any(
-        target_arch = "x86",
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        all(target_arch = "wasm32", target_feature = "simd128")
-    )
-))]
-mod simd;
-mod wide;
-#[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
-mod x86;
-
-use super::digits::DIGITS;
-use super::exact::{Exact, LOW};
-use super::fine::Tables;
+use super::tables::E4m3Tables;
 use crate::Element;
 use crate::codecs::Decoder;
 use crate::codecs::table::NibbleDecoder;
 use crate::lanes::{CHUNK, LANES, Lanes};
 use core::ops::Add;
-use lowbit_scalar::Specials;
 
-/// What is done with a decoder of chunks of `BYTES` bytes, whichever it is.
+/// Bits of the low part of [`SumLanes::parts_to_f32`].
+pub(crate) const LOW_BITS: u32 = 14;
+
+/// The work that [`SumLanes::with_decoder`] does with the decoder it chose, whose chunks have `BYTES` bytes.
 pub(crate) trait WithDecoder<L: Lanes> {
-    /// Whether it is done with elements whose NaN is a negative zero, too, which can take code of their own.
-    #[allow(dead_code, reason = "only AVX-512 has code of their own")]
+    /// Whether elements whose NaN is a negative zero are among the work, which may need a decoder of their own.
     const FNUZ: bool;
 
     fn with<const BYTES: usize>(self, l: L, decoder: impl Decoder<L>);
 }
 
-/// Whether the only NaN of an element is its negative zero.
-pub(super) fn is_fnuz(e: Element) -> bool {
-    e.float_format().is_some_and(|format| matches!(format.specials, Specials::NanNegativeZero))
-}
-
-/// Whether [`SumLanes::with_decoder`] has a decoder for an element.
-#[inline(always)]
-pub(super) fn takes_element<L: SumLanes>(_: L, e: Element) -> bool {
-    match e.bits() {
-        4 => true,
-        8 => L::UNROLLED && e != Element::MxInt8,
-        _ => false,
-    }
-}
-
 /// Sums of sixteen blocks at a time.
 pub(crate) trait SumLanes: Lanes {
-    /// Whether short blocks and several columns at once are worth loops of their own.
+    /// Whether short blocks and several columns at once have loops of their own.
     const UNROLLED: bool;
+    /// Whether the scales of sixteen blocks, as stored, become f32 in a few operations, and E4M3 is summed by lookups.
+    const NATIVE: bool;
     /// Sixteen i32, which wrap.
-    type I: Copy + Add<Output = Self::I> + Exact<Self>;
+    type I: Copy + Add<Output = Self::I>;
     /// Sixteen bytes to look up by nibble.
     type Bytes: Copy;
 
@@ -70,13 +40,12 @@ pub(crate) trait SumLanes: Lanes {
     fn byte_table(self, values: &[u8; 16]) -> Self::Bytes;
     /// The bytes of the low nibbles of 64 bytes, and of the high ones.
     fn halves(self, table: Self::Bytes, codes: &[u8; CHUNK]) -> [Self::B; 2];
+    /// Sixteen sums of 4 neighbouring products.
+    fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I;
     /// Sixteen sums of 8 products: of 4 neighbours of one half and 4 of the other, no weight above 24.
     fn dot_halves(self, weights: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I;
-    /// What 64 codes of [`digits`](super::digits) are.
-    type DigitWeights: Copy;
-    fn digits(self, tables: [Self::Bytes; DIGITS], codes: &[u8; CHUNK]) -> Self::DigitWeights;
-    /// `high` and `low` of sixteen sums of 8 products, of 4 neighbours of the low nibbles of bytes and 4 of the high ones.
-    fn dot_digits(self, weights: Self::DigitWeights, x: &[i8; 2 * CHUNK]) -> [Self::I; 2];
+    /// The same of weights of two digits below 2^7 each (or 2^7 in the last value of a table): `2^7 * above + below`.
+    fn dot_digits(self, above: [Self::B; 2], below: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I;
     /// `high * 2^14 + low`, rounded once.
     #[inline(always)]
     fn parts_to_f32(self, high: Self::I, low: Self::I) -> Self::F {
@@ -85,30 +54,23 @@ pub(crate) trait SumLanes: Lanes {
     /// The f32 at each index below 8.
     #[inline(always)]
     fn pick(self, from: &[f32; LANES / 2], index: Self::U) -> Self::F {
-        let (mut indices, mut picked) = ([0.0; LANES], [0.0; LANES]);
-        self.store(self.float(index), &mut indices);
-        for (picked, index) in picked.iter_mut().zip(indices) {
-            *picked = from[index.to_bits() as usize % from.len()];
-        }
-        self.load(&picked)
+        pick(self, from, index)
     }
-    /// Whether E4M3 is summed by lookups.
-    const FINE: bool;
-    /// What is looked up.
-    type Fine: Copy;
-    /// What 64 codes are.
-    type FineWeights: Copy;
-    fn fine_tables(self, tables: &Tables) -> Self::Fine;
-    fn fine_weights(self, tables: Self::Fine, codes: &[u8; CHUNK]) -> Self::FineWeights;
+
+    /// Tables of E4M3 in registers.
+    type E4m3Tables: Copy;
+    /// 64 codes of E4M3, looked up.
+    type E4m3Weights: Copy;
+    fn e4m3_tables(self, tables: &E4m3Tables) -> Self::E4m3Tables;
+    fn e4m3_weights(self, tables: Self::E4m3Tables, codes: &[u8; CHUNK]) -> Self::E4m3Weights;
     /// A byte above 0x7e for each OCP code that is NaN, none for others.
-    fn fine_nan(self, weights: Self::FineWeights) -> Self::B;
+    fn e4m3_nan(self, weights: Self::E4m3Weights) -> Self::B;
     /// Sixteen sums of 4 neighbouring products with activations above -128.
-    fn fine_dot(self, weights: Self::FineWeights, x: &[i8; CHUNK]) -> Self::I;
+    fn e4m3_dot(self, weights: Self::E4m3Weights, x: &[i8; CHUNK]) -> Self::I;
+
     /// The larger bytes, unsigned.
     fn max_bytes(self, a: Self::B, b: Self::B) -> Self::B;
     fn any_byte_above(self, x: Self::B, limit: u8) -> bool;
-    /// Sixteen sums of 4 neighbouring products.
-    fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I;
 
     /// The sums of each `N` neighbours, of all vectors one after the other: `N` is 2, 4, 8 or 16.
     fn sum_neighbours<const N: usize>(self, x: [Self::I; N]) -> Self::I;
@@ -121,8 +83,7 @@ pub(crate) trait SumLanes: Lanes {
         }
         self.ints(&sum_each(&numbers, x.len()))
     }
-    /// Whether stored scales of sixteen blocks become f32 in a few operations.
-    const WIDENS: bool;
+
     /// 2^-8 of sixteen values of E4M3 that are neither negative nor NaN.
     #[inline(always)]
     fn scales_e4m3(self, codes: &[u8; LANES]) -> Self::F {
@@ -143,6 +104,7 @@ pub(crate) trait SumLanes: Lanes {
     fn scales_f16(self, bytes: &[u8; 2 * LANES]) -> Self::F {
         self.widen_f16(words(self, &pairs(bytes)))
     }
+
     /// The sums of sixteen neighbours each, of f32 of sixteen vectors: neighbours are added, then neighbours of the sums, and so on.
     #[inline(always)]
     fn add_neighbours(self, x: [Self::F; LANES]) -> Self::F {
@@ -157,15 +119,35 @@ pub(crate) trait SumLanes: Lanes {
     /// The last two rounds.
     fn add_quarters(self, x: [Self::F; 4]) -> Self::F;
 
-    /// Hands over the fastest decoder of an element that [`takes_element`] names.
+    /// Does the work with the fastest decoder of an element that [`decodes_in_registers`] names.
     #[inline(always)]
-    fn with_decoder<T: WithDecoder<Self>>(self, e: Element, then: T) {
-        then.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e));
+    fn with_decoder<T: WithDecoder<Self>>(self, e: Element, work: T) {
+        work.with::<{ CHUNK / 2 }>(self, NibbleDecoder::new(self, e));
     }
 }
 
+/// Whether [`SumLanes::with_decoder`] has a decoder for an element.
 #[inline(always)]
-fn words<L: Lanes, T: Copy + Into<u32>>(l: L, numbers: &[T; LANES]) -> L::U {
+pub(super) fn decodes_in_registers<L: SumLanes>(_: L, e: Element) -> bool {
+    match e.bits() {
+        4 => true,
+        8 => L::UNROLLED && e != Element::MxInt8,
+        _ => false,
+    }
+}
+
+/// The first `count` lanes, and zeros after them.
+#[inline(always)]
+pub(super) fn first_lanes<L: Lanes>(l: L, lanes: L::F, count: usize) -> L::F {
+    const INDEX: [f32; LANES] =
+        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
+    let inside = l.gt_f32(l.splat(count as f32), l.load(&INDEX));
+    l.float(l.select(inside, l.bits(lanes), l.splat_bits(0)))
+}
+
+/// Sixteen numbers as lanes of 32 bits.
+#[inline(always)]
+pub(crate) fn words<L: Lanes, T: Copy + Into<u32>>(l: L, numbers: &[T; LANES]) -> L::U {
     let mut words = [0.0; LANES];
     for (word, &number) in words.iter_mut().zip(numbers) {
         *word = f32::from_bits(number.into());
@@ -173,8 +155,9 @@ fn words<L: Lanes, T: Copy + Into<u32>>(l: L, numbers: &[T; LANES]) -> L::U {
     l.bits(l.load(&words))
 }
 
+/// Bytes as numbers of 16 bits.
 #[inline(always)]
-fn pairs(bytes: &[u8; 2 * LANES]) -> [u16; LANES] {
+pub(crate) fn pairs(bytes: &[u8; 2 * LANES]) -> [u16; LANES] {
     let mut pairs = [0; LANES];
     for (pair, bytes) in pairs.iter_mut().zip(bytes.as_chunks().0) {
         *pair = u16::from_le_bytes(*bytes);
@@ -182,14 +165,25 @@ fn pairs(bytes: &[u8; 2 * LANES]) -> [u16; LANES] {
     pairs
 }
 
-/// One after the other, or as the compiler vectorises it for the level. No sum is rounded but at the end.
+/// [`SumLanes::pick`] in portable operations.
 #[inline(always)]
-fn parts_to_f32<L: SumLanes>(l: L, high: L::I, low: L::I) -> L::F {
+pub(crate) fn pick<L: Lanes>(l: L, from: &[f32; LANES / 2], index: L::U) -> L::F {
+    let (mut indices, mut picked) = ([0.0; LANES], [0.0; LANES]);
+    l.store(l.float(index), &mut indices);
+    for (picked, index) in picked.iter_mut().zip(indices) {
+        *picked = from[index.to_bits() as usize % from.len()];
+    }
+    l.load(&picked)
+}
+
+/// [`SumLanes::parts_to_f32`] in operations that the compiler vectorises for the level. No sum is rounded but at the end.
+#[inline(always)]
+pub(crate) fn parts_to_f32<L: SumLanes>(l: L, high: L::I, low: L::I) -> L::F {
     let (mut highs, mut lows, mut sums) = ([0; LANES], [0; LANES], [0.0; LANES]);
     l.store_ints(high, &mut highs);
     l.store_ints(low, &mut lows);
     for (sum, (high, low)) in sums.iter_mut().zip(highs.into_iter().zip(lows)) {
-        *sum = (f64::from(high) * f64::from(1 << LOW) + f64::from(low)) as f32;
+        *sum = (f64::from(high) * f64::from(1 << LOW_BITS) + f64::from(low)) as f32;
     }
     l.load(&sums)
 }

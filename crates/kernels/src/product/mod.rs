@@ -11,57 +11,49 @@
 //! neighbours, `2i` and `2i + 1`, until one number is left. Every product and every sum is rounded on its own.
 //!
 //! A result depends on its row and its column alone: not on the level, on other rows and columns, on threads.
+//!
+//! # Loops
+//!
+//! A product has one loop, chosen once from the element, the block length, the activations and the level. *Unrolled* levels are
+//! AVX2, AVX-512 and NEON. Blocks are the shorter of those of the two sides.
+//!
+//! ```text
+//! activations      weights                                        blocks                       levels      loop
+//! f32              4 bits (unrolled: 8, but MXINT8)               16 (4 bits), 32, 64n, a row  all         float_registers
+//! f32              other                                          any                          all         float_tiles
+//! integers, exact  E2M1, INT4, UINT4; zero points: not in 16      16, 32                       unrolled    integer::groups
+//! integers, exact  INT8, UINT8, MXINT8; E4M3 and NF4: no zeros    32                           unrolled    integer::groups (E4M3: AVX2, AVX-512)
+//! integers, exact  other                                          16, 32, 64, 128n, a row      all         integer::vectors
+//! decoded to f32   any                                            a row                        all         float, sums are scaled
+//! any, not exact   4 and 8 bits, but FNUZ; no zero points         32, 64n                      unrolled    block_registers
+//! any, not exact   other                                          16, 32, 64, 128n, a row      all         block_tiles
+//! any              any                                            other                        all         the reference
+//! ```
+//!
+//! Sums are exact where both sides are whole numbers of steps ([`Element::exact_step`](crate::Element::exact_step)). Scales are laid out as f32 for a row at a
+//! time, but for one column of `integer::groups` on AVX2 and AVX-512, where these become f32 in registers: E4M3 (E2M1, INT4, UINT4 in 16), E8M0 without a
+//! factor (4 bits and E4M3 in 32), BF16 and F16 without a factor (4 bits and integers of 8 bits in 32).
 
+mod block_registers;
+mod block_tiles;
 mod columns;
-mod digits;
-mod exact;
 mod expand;
-mod fine;
 mod float;
-mod groups;
+mod float_registers;
+mod float_tiles;
 mod integer;
 mod kernels;
-mod lanes;
-mod later;
-mod level;
+pub(crate) mod lanes;
 mod plan;
-mod prepared;
-mod products;
-mod registers;
-mod rest;
-mod rows;
-mod scales;
-mod sums;
-mod terms;
+mod prefetch;
+pub(crate) mod prepared;
+pub(crate) mod rows;
+pub(crate) mod scales;
+pub(crate) mod tables;
 mod tile;
-mod values;
 mod weights;
 
-use plan::Plan;
+pub(crate) use plan::LONGEST_BLOCK;
 pub use prepared::{Prepared, Values};
 pub use rows::Rows;
-pub(crate) use scales::{AllScales, Scales};
-pub use scales::{Factor, ScaleType, StoredScales};
-
-/// Values per block of prepared activations at most; longer blocks are summed in parts, so that sums fit 32 bits:
-/// `65536 * 255 * 128 < 2^31`.
-pub(crate) const LONGEST_BLOCK: usize = 65536;
-
-use crate::level::Level;
-use crate::reference;
-
-/// [`Kernels::dot_prepared`](crate::Kernels::dot_prepared) at a level, rows, columns and values being there. Scales and zero points are not those of
-/// `rows`, but where sums are not exact, which has f32.
-fn dot_prepared(level: Level, rows: Rows<'_>, scales: AllScales<'_>, x: Prepared<'_>, out: &mut [f32]) {
-    match Plan::new(&rows, &x) {
-        Some(plan) if are_exact(&rows, &x) => integer::dot(level, rows, scales, x, plan, out),
-        Some(plan) => values::dot(level, rows, scales.scales, x, plan, out),
-        None => reference::dot_prepared(rows, scales, x, out),
-    }
-}
-
-/// Whether the sums of blocks are exact.
-fn are_exact(rows: &Rows<'_>, x: &Prepared<'_>) -> bool {
-    let block = rows.blocks.len.min(x.block);
-    rows.element.exact_step(block).is_some() && matches!(x.values, Values::Int { .. })
-}
+pub use scales::stored::{Factor, ScaleType, StoredScales};

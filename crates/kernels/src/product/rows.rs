@@ -26,7 +26,7 @@ pub struct Rows<'a> {
     pub count: usize,
     /// Values per row.
     pub len: usize,
-    /// `count * element.packed_len(len)` bytes. What follows them, if more are given, is what the next call reads: it is asked for in time, and
+    /// `count * element.packed_len(len)` bytes. What follows them, if more are given, is what the next call reads: it is prefetched, and
     /// changes no result.
     pub codes: &'a [u8],
     /// The blocks of a row, and the scales (and zero points) of all rows, `len.div_ceil(blocks.len)` for each.

@@ -1,8 +1,8 @@
 //! Decoded weights on their way to a product: a tile that stays in the first cache.
 
 use crate::decode::{AsF32, Chunks};
-use crate::lanes::CHUNK;
-use crate::level::Level;
+use crate::lanes::{CHUNK, Lanes};
+use crate::level::{Level, on};
 use crate::{Blocks, Element};
 
 /// Values of a tile.
@@ -26,13 +26,13 @@ impl Tile {
         at: usize,
         len: usize,
     ) -> &[[f32; CHUNK]] {
-        let (whole, rest) = (len / CHUNK, len % CHUNK);
+        let (whole, tail) = (len / CHUNK, len % CHUNK);
         let output = AsF32;
         if whole > 0 {
             let out = &mut self.0[..whole];
             level.decode(e, Chunks { codes, blocks, at, out, output });
         }
-        if rest > 0 {
+        if tail > 0 {
             let codes = &codes[e.packed_len(CHUNK * whole)..];
             let used = codes.len().min(CHUNK);
             let mut last = [0; CHUNK];
@@ -40,7 +40,7 @@ impl Tile {
             let out = &mut self.0[whole..=whole];
             level.decode(e, Chunks { codes: &last, blocks, at: at + CHUNK * whole, out, output });
             // What padding decodes to is not a number if its scale is not.
-            self.0[whole][rest..].fill(0.0);
+            self.0[whole][tail..].fill(0.0);
         }
         &self.0[..len.div_ceil(CHUNK)]
     }
@@ -60,7 +60,18 @@ impl Tile {
 
     /// Integers times their step.
     pub(super) fn widen(&mut self, level: Level, codes: &[[i8; CHUNK]], step: f32) -> &[[f32; CHUNK]] {
-        level.widen_steps(codes, step, &mut self.0);
+        on!(level, l => widen_steps(l, codes, step, &mut self.0));
         &self.0[..codes.len()]
+    }
+}
+
+/// Integers times their step.
+#[inline(always)]
+fn widen_steps<L: Lanes>(_: L, codes: &[[i8; CHUNK]], step: f32, out: &mut [[f32; CHUNK]]) {
+    // The compiler vectorises this for the level.
+    for (out, codes) in out.iter_mut().zip(codes) {
+        for (out, code) in out.iter_mut().zip(codes) {
+            *out = f32::from(*code) * step;
+        }
     }
 }

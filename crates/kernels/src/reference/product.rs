@@ -1,7 +1,8 @@
 //! Products, one value after the other, in the lanes that the definition names.
 
 use super::codec::{decode_at, value_at};
-use crate::product::{AllScales, Factor, LONGEST_BLOCK, Prepared, Rows, ScaleType, Scales, Values};
+use crate::product::scales::{AllScales, Scales};
+use crate::product::{Factor, LONGEST_BLOCK, Prepared, Rows, ScaleType, Values};
 use crate::{Blocks, Element};
 use half::{bf16, f16};
 use lowbit_scalar::{E4M3, E8M0, pack};

@@ -3,5 +3,4 @@
 mod decode;
 mod encode;
 mod lanes;
-
-pub(crate) use decode::HalfDecoder;
+mod product;

@@ -4,6 +4,4 @@ mod decode;
 mod encode;
 mod lanes;
 mod planes;
-
-pub(crate) use decode::{FNUZ, PlaneDecoder, SIGNED};
-pub(crate) use planes::Planes;
+mod product;

@@ -2,10 +2,11 @@
 
 mod lanes;
 
-use super::simd::Simd;
+use super::simd::{Simd, SumInstructions};
 use crate::decode::Decode;
 use crate::encode::Encode;
 use fearless_simd::x86::Sse4_2;
 
 impl Encode for Simd<Sse4_2> {}
 impl Decode for Simd<Sse4_2> {}
+impl SumInstructions for Sse4_2 {}

@@ -2,10 +2,11 @@
 
 mod lanes;
 
-use super::simd::Simd;
+use super::simd::{Simd, SumInstructions};
 use crate::decode::Decode;
 use crate::encode::Encode;
 use fearless_simd::wasm32::WasmSimd128;
 
 impl Encode for Simd<WasmSimd128> {}
 impl Decode for Simd<WasmSimd128> {}
+impl SumInstructions for WasmSimd128 {}

@@ -1,6 +1,7 @@
 //! The `wide` crate: the instructions that the target is known to have when this is compiled.
 
 mod lanes;
+mod product;
 
 pub(crate) use lanes::Wide;
 

@@ -1,9 +1,9 @@
 //! Scales as files store them.
 
-use crate::lanes::CHUNK;
-use crate::level::Level;
-use crate::product::groups::AHEAD;
-use crate::product::integer::SEGMENT;
+use crate::lanes::LANES;
+
+/// Blocks of a row whose scales are laid out at once, at most.
+pub(crate) const SEGMENT: usize = 64 * LANES;
 
 /// The type of a stored scale of fewer bits than an f32.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +46,7 @@ pub enum Factor {
 pub struct StoredScales<'a> {
     /// Their type.
     pub kind: ScaleType,
-    /// `kind.bytes()` for each scale, of all rows. What follows them, if more are given, is asked for as what is read next.
+    /// `kind.bytes()` for each scale, of all rows. What follows them, if more are given, is prefetched as what is read next.
     pub bytes: &'a [u8],
     /// The second level.
     pub factor: Factor,
@@ -58,39 +58,4 @@ impl<'a> StoredScales<'a> {
     pub(crate) fn from(&self, index: usize) -> &'a [u8] {
         &self.bytes[index * self.kind.bytes()..]
     }
-
-    /// The scales from `first` on, as many whole chunks as there are, up to `most`; returns how many.
-    #[inline(always)]
-    pub(super) fn widen_many(&self, level: Level, first: usize, most: usize, out: &mut [f32]) -> usize {
-        let (bytes, each) = (self.from(first), self.kind.bytes());
-        let count = (bytes.len() / each).min(most) / CHUNK * CHUNK;
-        let later = bytes.get(AHEAD..).unwrap_or(&[]);
-        level.widen_stored(self.kind, self.factor, &bytes[..count * each], later, out.as_chunks_mut().0);
-        count
-    }
-
-    /// The scales from `first` on to the beginning of `out`, with a call, wherever they are; other numbers after them.
-    #[inline(always)]
-    pub(super) fn widen(self, level: Level, first: usize, count: usize, out: &mut [f32]) {
-        let (bytes, whole) = (self.from(first), count.next_multiple_of(CHUNK));
-        let (each, out) = (self.kind.bytes(), out[..whole].as_chunks_mut().0);
-        match bytes.get(..whole * each) {
-            Some(some) => {
-                level.widen_stored(self.kind, self.factor, some, bytes.get(AHEAD..).unwrap_or(&[]), out);
-            }
-            None => {
-                let some = &padded(&bytes[..count * each])[..whole * each];
-                level.widen_stored(self.kind, self.factor, some, &[], out);
-            }
-        }
-    }
-}
-
-/// For the last row, and kept apart, so that no other row stores zeros.
-#[cold]
-#[inline(never)]
-fn padded(some: &[u8]) -> [u8; 2 * SEGMENT] {
-    let mut all = [0; 2 * SEGMENT];
-    all[..some.len()].copy_from_slice(some);
-    all
 }

@@ -1,21 +1,65 @@
-//! The kernel that makes f32 of stored scales.
+//! Stored scales to f32.
 
-use super::{Factor, ScaleType};
+use super::stored::{Factor, SEGMENT, ScaleType, StoredScales};
 use crate::decode::Decode;
 use crate::lanes::{CHUNK, LANES, LINE, Lanes, apart};
+use crate::level::{Level, on};
+use crate::product::prefetch::STORED_AHEAD;
 use crate::widen;
 
-/// Whole chunks of stored scales to f32. What is read `later` is asked for.
+impl StoredScales<'_> {
+    /// The scales from `first` on, as many whole chunks as there are, up to `most`; returns how many.
+    #[inline(always)]
+    pub(super) fn widen_many(&self, level: Level, first: usize, most: usize, out: &mut [f32]) -> usize {
+        let (bytes, each) = (self.from(first), self.kind.bytes());
+        let count = (bytes.len() / each).min(most) / CHUNK * CHUNK;
+        let next = bytes.get(STORED_AHEAD..).unwrap_or(&[]);
+        widen_chunks(level, self.kind, self.factor, &bytes[..count * each], next, out);
+        count
+    }
+
+    /// The scales from `first` on to the beginning of `out`, with a call, wherever they are; other numbers after them.
+    #[inline(always)]
+    pub(super) fn widen(&self, level: Level, first: usize, count: usize, out: &mut [f32]) {
+        let (bytes, whole) = (self.from(first), count.next_multiple_of(CHUNK));
+        let (each, out) = (self.kind.bytes(), &mut out[..whole]);
+        match bytes.get(..whole * each) {
+            Some(some) => {
+                let next = bytes.get(STORED_AHEAD..).unwrap_or(&[]);
+                widen_chunks(level, self.kind, self.factor, some, next, out);
+            }
+            None => {
+                let some = &padded(&bytes[..count * each])[..whole * each];
+                widen_chunks(level, self.kind, self.factor, some, &[], out);
+            }
+        }
+    }
+}
+
+/// Fewer bytes than whole chunks, then zeros. The last row needs it: it is kept apart, so that no other row stores zeros.
+#[cold]
+#[inline(never)]
+fn padded(some: &[u8]) -> [u8; 2 * SEGMENT] {
+    let mut all = [0; 2 * SEGMENT];
+    all[..some.len()].copy_from_slice(some);
+    all
+}
+
+/// Whole chunks of stored scales to f32. Prefetches some of what is read `next`.
+fn widen_chunks(level: Level, kind: ScaleType, factor: Factor, bytes: &[u8], next: &[u8], out: &mut [f32]) {
+    on!(level, l => widen(l, kind, factor, bytes, next, out.as_chunks_mut().0));
+}
+
 #[inline(always)]
-pub(crate) fn widen_stored<L: Decode>(
+fn widen<L: Decode>(
     l: L,
     kind: ScaleType,
     factor: Factor,
     bytes: &[u8],
-    later: &[u8],
+    next: &[u8],
     out: &mut [[f32; CHUNK]],
 ) {
-    for line in later.iter().step_by(LINE).take(bytes.len() / LINE) {
+    for line in next.iter().step_by(LINE).take(bytes.len() / LINE) {
         l.prefetch(line);
     }
     let factor = Apply::new(l, factor);

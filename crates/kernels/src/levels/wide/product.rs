@@ -1,20 +1,16 @@
-//! Sums by plain loops over arrays, which the compiler vectorises for the target.
+//! Sums of products by plain loops over arrays, which the compiler vectorises for the target.
 
-use super::SumLanes;
+use super::Wide;
 use crate::lanes::{CHUNK, LANES};
-use crate::levels::wide::Wide;
-use crate::product::digits::{self, DIGITS};
-use crate::product::exact::one;
-use crate::product::fine::{Tables, by_table};
+use crate::product::lanes::SumLanes;
+use crate::product::tables::{DIGIT_BITS, E4m3Tables, dot_e4m3};
 use core::array::from_fn;
 
 impl SumLanes for Wide {
     const UNROLLED: bool = false;
-    const WIDENS: bool = false;
-    const FINE: bool = false;
-    type Fine = ();
-    type FineWeights = [u8; CHUNK];
-    type DigitWeights = [u8; CHUNK];
+    const NATIVE: bool = false;
+    type E4m3Tables = ();
+    type E4m3Weights = [u8; CHUNK];
     type I = wide::i32x16;
     type Bytes = [u8; 16];
 
@@ -45,27 +41,23 @@ impl SumLanes for Wide {
         self.dot(low, x_low) + self.dot(high, x_high)
     }
     #[inline(always)]
-    fn digits(self, _: [Self::Bytes; DIGITS], codes: &[u8; CHUNK]) -> Self::DigitWeights {
+    fn dot_digits(self, above: [Self::B; 2], below: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I {
+        let (above, below) = (self.dot_halves(above, x).to_array(), self.dot_halves(below, x).to_array());
+        wide::i32x16::new(from_fn(|i| (above[i] << DIGIT_BITS) + below[i]))
+    }
+    #[inline(always)]
+    fn e4m3_tables(self, _: &E4m3Tables) -> Self::E4m3Tables {}
+    #[inline(always)]
+    fn e4m3_weights(self, (): Self::E4m3Tables, codes: &[u8; CHUNK]) -> Self::E4m3Weights {
         *codes
     }
     #[inline(always)]
-    fn dot_digits(self, codes: Self::DigitWeights, x: &[i8; 2 * CHUNK]) -> [Self::I; 2] {
-        let [high, low] = digits::by_table(&codes, x);
-        [self.ints(&high), self.ints(&low)]
-    }
-    #[inline(always)]
-    fn fine_tables(self, _: &Tables) -> Self::Fine {}
-    #[inline(always)]
-    fn fine_weights(self, (): Self::Fine, codes: &[u8; CHUNK]) -> Self::FineWeights {
-        *codes
-    }
-    #[inline(always)]
-    fn fine_nan(self, codes: Self::FineWeights) -> Self::B {
+    fn e4m3_nan(self, codes: Self::E4m3Weights) -> Self::B {
         codes.map(|code| code & 0x7f)
     }
     #[inline(always)]
-    fn fine_dot(self, codes: Self::FineWeights, x: &[i8; CHUNK]) -> Self::I {
-        self.ints(&by_table(&codes, x))
+    fn e4m3_dot(self, codes: Self::E4m3Weights, x: &[i8; CHUNK]) -> Self::I {
+        self.ints(&dot_e4m3(&codes, x))
     }
     #[inline(always)]
     fn max_bytes(self, a: Self::B, b: Self::B) -> Self::B {
@@ -99,8 +91,6 @@ impl SumLanes for Wide {
         self.add_four(x)
     }
 }
-
-one!([] Wide, wide::i32x16);
 
 impl Wide {
     /// Sums of neighbours of two vectors.

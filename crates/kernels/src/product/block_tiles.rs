@@ -1,29 +1,20 @@
-//! Rows times quantized activations that are not whole numbers of steps on both sides: values are decoded without their
-//! scales and summed block by block, sixteen blocks at a time.
-//!
-//! ```text
-//! one block a row                     f32 products, whose sums are scaled                 here, and float.rs
-//! where a level has a loop for them   from register to register                           columns.rs, terms.rs
-//! what is left                        a tile of decoded values, lanes of blocks in memory here
-//! ```
+//! Products of blocks by way of tiles, sixteen blocks at a time, whose lanes are in memory: what no other loop takes, and levels that have no others.
 
-use super::columns;
-use super::float::{self, fold_neighbours};
-use super::plan::{Plan, spread};
-use super::scales::Which;
+use super::columns::{COLUMNS, fold_row};
+use super::lanes::SumLanes;
+use super::plan::{HALF_CHUNK, Plan};
+use super::prepared::{Prepared, Values};
+use super::rows::Rows;
+use super::scales::{ScaleRange, Scales, spread};
 use super::tile::{TILE, Tile};
-use super::{Prepared, Rows, Scales, Values};
 use crate::Blocks;
 use crate::lanes::{CHUNK, LANES};
-use crate::level::Level;
+use crate::level::{Level, on};
 
-/// Values of blocks that have a loop of their own: those of int8 activations.
-const SHORT: usize = 2 * LANES;
-/// Columns that share a decoded tile.
-const COLUMNS: usize = 4;
 /// Blocks of weights that a tile has at most, the first and the last one in part.
 const SCALES: usize = TILE / LANES + 1;
 
+/// Rows times columns.
 pub(super) fn dot(
     level: Level,
     rows: Rows<'_>,
@@ -32,42 +23,6 @@ pub(super) fn dot(
     plan: Plan,
     out: &mut [f32],
 ) {
-    match x.values {
-        Values::Float(values) if plan.blocks == 1 => whole_rows(level, rows, scales, values, x.scales, out),
-        _ if columns::takes(level, &rows, &x, plan) => columns::dot(level, rows, scales, x, plan, out),
-        _ => tiles(level, rows, scales, x, plan, out),
-    }
-}
-
-/// One block a row: f32 products whose sums are scaled.
-fn whole_rows(
-    level: Level,
-    rows: Rows<'_>,
-    scales: Scales<'_>,
-    x: &[f32],
-    x_scales: &[f32],
-    out: &mut [f32],
-) {
-    let columns = out.len() / rows.count;
-    let bytes = rows.element.packed_len(rows.len);
-    for (first, out) in (0..).step_by(LANES).zip(out.chunks_mut(LANES * columns)) {
-        let count = out.len() / columns;
-        let zeros = rows.blocks.zeros.map(|zeros| &zeros[first..][..count]);
-        let blocks = Blocks { len: rows.len, scales: &[1.0; LANES][..count], zeros };
-        let some = Rows { count, codes: &rows.codes[first * bytes..], blocks, ..rows };
-        float::dot(level, some, x, out);
-        let scales = scales.sixteen(level, Which { start: first, run: 1, first: 0, blocks: count });
-        for (out, scale) in out.chunks_mut(columns).zip(scales) {
-            for (out, x_scale) in out.iter_mut().zip(x_scales) {
-                // The first of sixteen lanes, and no other block.
-                *out = 0.0 + (*out * scale) * x_scale;
-            }
-        }
-    }
-}
-
-/// Any blocks that a [`Plan`] has, by way of tiles of decoded values.
-fn tiles(level: Level, rows: Rows<'_>, scales: Scales<'_>, x: Prepared<'_>, plan: Plan, out: &mut [f32]) {
     let columns = out.len() / rows.count;
     let mut buffers = Buffers { weights: Tile::new(), x: Tile::new(), sums: [EMPTY; COLUMNS] };
     for (row, ((codes, blocks), out)) in rows.iter().zip(out.chunks_mut(columns)).enumerate() {
@@ -114,7 +69,7 @@ impl Row<'_> {
             let tile_end = len.min(tile + TILE);
             let weights = self.decode(weights, tile, tile_end - tile);
             let mut done = tile;
-            if block == SHORT {
+            if block == HALF_CHUNK {
                 // Tiles begin with groups: whole ones are summed in registers.
                 while done + group <= tile_end {
                     let weights = weights[(done - tile) / CHUNK..][..group / CHUNK].try_into().unwrap();
@@ -124,7 +79,7 @@ impl Row<'_> {
                         let x = x.column(first + c);
                         spread(x.scales, self.plan.x_run, done / block, LANES, &mut x_scales);
                         let x = values(self.level, x, done, done + group, x_tile).try_into().unwrap();
-                        self.level.add_short_blocks(weights, x, &scales, &x_scales, lanes);
+                        add_short_blocks(self.level, weights, x, &scales, &x_scales, lanes);
                     }
                     done += group;
                 }
@@ -135,7 +90,7 @@ impl Row<'_> {
                 for (c, sums) in sums.iter_mut().enumerate() {
                     let x = values(self.level, x.column(first + c), at, end, x_tile);
                     let (before, inside) = ((at - start) / block, (at - start) % block);
-                    self.level.add_to_blocks(weights, x, block, inside, &mut sums[before..]);
+                    add_to_blocks(self.level, weights, x, block, inside, &mut sums[before..]);
                 }
                 if end == len || end - start == group {
                     self.add_terms(x, first, start / block, (end - start).div_ceil(block), sums, &mut lanes);
@@ -144,7 +99,7 @@ impl Row<'_> {
             }
         }
         for (out, lanes) in out.iter_mut().zip(lanes) {
-            *out = fold_neighbours(lanes);
+            *out = fold_row(lanes);
         }
     }
 
@@ -162,13 +117,16 @@ impl Row<'_> {
         let scales = self.scales_from(first_block, blocks);
         for (c, (sums, lanes)) in sums.iter().zip(lanes).enumerate() {
             spread(x.column(first + c).scales, self.plan.x_run, first_block, blocks, &mut x_scales);
-            self.level.add_block_terms(sums, &scales, &x_scales, lanes);
+            add_block_terms(self.level, sums, &scales, &x_scales, lanes);
         }
     }
 
     /// Scales of up to sixteen blocks.
     fn scales_from(&self, first: usize, blocks: usize) -> [f32; LANES] {
-        self.scales.sixteen(self.level, Which { start: self.start, run: self.plan.run, first, blocks })
+        self.scales.of_sixteen_blocks(
+            self.level,
+            ScaleRange { start: self.start, run: self.plan.run, first, blocks },
+        )
     }
 
     /// `len` values from `at` on, without their scale.
@@ -199,4 +157,107 @@ fn values<'a>(
             tile.widen(level, codes[at..][..(end - at).next_multiple_of(CHUNK)].as_chunks().0, step)
         }
     }
+}
+
+/// Adds the products of a tile to the 32 lanes of each of its blocks: `block` values each, of which the first has had `had` before.
+fn add_to_blocks(
+    level: Level,
+    weights: &[[f32; CHUNK]],
+    x: &[[f32; CHUNK]],
+    block: usize,
+    had: usize,
+    lanes: &mut [[f32; 2 * LANES]],
+) {
+    on!(level, l => add_to_blocks_in(l, weights, x, block, had, lanes));
+}
+
+#[inline(always)]
+fn add_to_blocks_in<L: SumLanes>(
+    l: L,
+    weights: &[[f32; CHUNK]],
+    x: &[[f32; CHUNK]],
+    block: usize,
+    had: usize,
+    lanes: &mut [[f32; 2 * LANES]],
+) {
+    let (weights, x) = (weights.as_flattened(), x.as_flattened());
+    let weights = weights.as_chunks::<LANES>().0;
+    let x = &x.as_chunks::<LANES>().0[..weights.len()];
+    let (mut vector, mut end) = (0, (block - had) / LANES);
+    for lanes in lanes {
+        let [low, high] = lanes.as_chunks_mut().0 else { unreachable!() };
+        let (mut a, mut b) = (l.load(low), l.load(high));
+        let end_here = end.min(weights.len());
+        while vector < end_here {
+            a = a + l.load(&weights[vector]) * l.load(&x[vector]);
+            vector += 1;
+            if vector < end_here {
+                b = b + l.load(&weights[vector]) * l.load(&x[vector]);
+                vector += 1;
+            }
+        }
+        l.store(a, low);
+        l.store(b, high);
+        end = end.saturating_add(block / LANES);
+    }
+}
+
+/// The lanes of sixteen blocks to their sums, times both scales, added to sixteen lanes.
+fn add_block_terms(
+    level: Level,
+    blocks: &[[f32; 2 * LANES]; LANES],
+    scales: &[f32; LANES],
+    x_scales: &[f32; LANES],
+    lanes: &mut [f32; LANES],
+) {
+    on!(level, l => add_block_terms_in(l, blocks, scales, x_scales, lanes));
+}
+
+#[inline(always)]
+fn add_block_terms_in<L: SumLanes>(
+    l: L,
+    blocks: &[[f32; 2 * LANES]; LANES],
+    scales: &[f32; LANES],
+    x_scales: &[f32; LANES],
+    lanes: &mut [f32; LANES],
+) {
+    let mut sums = [l.splat(0.0); LANES];
+    for (sum, block) in sums.iter_mut().zip(blocks) {
+        let [a, b] = block.as_chunks().0 else { unreachable!() };
+        *sum = l.load(a) + l.load(b);
+    }
+    let terms = (l.add_neighbours(sums) * l.load(scales)) * l.load(x_scales);
+    l.store(l.load(lanes) + terms, lanes);
+}
+
+/// Adds the terms of sixteen blocks of 32 values: one product in each of the 32 lanes of a block.
+fn add_short_blocks(
+    level: Level,
+    weights: &[[f32; CHUNK]; LANES / 2],
+    x: &[[f32; CHUNK]; LANES / 2],
+    scales: &[f32; LANES],
+    x_scales: &[f32; LANES],
+    lanes: &mut [f32; LANES],
+) {
+    on!(level, l => add_short_blocks_in(l, weights, x, scales, x_scales, lanes));
+}
+
+#[inline(always)]
+fn add_short_blocks_in<L: SumLanes>(
+    l: L,
+    weights: &[[f32; CHUNK]; LANES / 2],
+    x: &[[f32; CHUNK]; LANES / 2],
+    scales: &[f32; LANES],
+    x_scales: &[f32; LANES],
+    lanes: &mut [f32; LANES],
+) {
+    let mut sums = [l.splat(0.0); LANES];
+    let weights = weights.as_flattened().as_chunks::<LANES>().0.as_chunks::<2>().0;
+    let x = x.as_flattened().as_chunks::<LANES>().0.as_chunks::<2>().0;
+    for ((sum, [w_low, w_high]), [x_low, x_high]) in sums.iter_mut().zip(weights).zip(x) {
+        // Lanes start at +0.0, adding which would make +0.0 of -0.0. The lanes of the row, which this is added to, make no difference of that.
+        *sum = l.load(w_low) * l.load(x_low) + l.load(w_high) * l.load(x_high);
+    }
+    let terms = (l.add_neighbours(sums) * l.load(scales)) * l.load(x_scales);
+    l.store(l.load(lanes) + terms, lanes);
 }

@@ -4,28 +4,35 @@
 //! 4 bits             a table of sixteen bytes                    E2M1: 2 * value + 12; INT4: value + 8; UINT4: value
 //! 8 bits             code ^ flip                                 INT8, MXINT8: flip and offset 128; UINT8: 0
 //! any width          unpacked to bytes, then the same            E2M3: a table of 64
-//! E4M3               three bytes of a magnitude, see [`fine`](super::fine)
-//! NF4                four digits, see [`digits`](super::digits)
+//! E4M3               three bytes of a magnitude              e4m3.rs
+//! NF4                four digits                             nf4.rs
 //! ```
 
-use super::digits;
-use super::exact::Exact;
-use super::lanes::SumLanes;
+pub(super) mod e4m3;
+pub(super) mod exact;
+pub(super) mod nf4;
+
+use super::lanes::{LOW_BITS, SumLanes};
+use super::tables::NF4_BITS;
 use crate::Element;
 use crate::codes::unpack;
 use crate::lanes::CHUNK;
+use exact::{Exact, One};
 
-/// How the codes of one vector become bytes, and meet the activations.
+/// The exact sums of a kind of weights.
+pub(super) type Sums<L, W> = <<W as Weights<L>>::Exact as Exact<L>>::Sums;
+
+/// How the codes of one vector become bytes, and are multiplied with activations.
 pub(super) trait Weights<L: SumLanes>: Copy {
-    /// Activations that one vector of codes meets.
+    /// Activations that one vector of codes is multiplied with.
     type X: Copy;
     /// A vector of codes as bytes.
     type Loaded: Copy;
-    /// Sums of neighbouring products.
-    type Sums: Exact<L>;
+    /// How sums of neighbouring products are held.
+    type Exact: Exact<L>;
     /// Values in a vector of codes.
     const VALUES: usize;
-    /// Bytes of codes to look ahead.
+    /// Bytes of codes to prefetch ahead.
     const AHEAD: usize = 8192;
     /// Activations that add nothing.
     const ZEROS: Self::X;
@@ -35,27 +42,27 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     fn bytes(self) -> usize {
         CHUNK
     }
-    /// The one of the two orders of a column that these weights meet.
+    /// The one of the two orders of a column that these weights are multiplied with.
     fn column(x: &[i8]) -> &[Self::X];
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded;
-    /// Sixteen of them.
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums;
+    /// Sixteen sums of neighbouring products.
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> <Self::Exact as Exact<L>>::Sums;
 
     /// Whether codes can be NaN. Then so are all products of their row.
     const NAN: bool = false;
-    /// What has been seen of weights so far, which begins with zeros, and of some more: NaN leaves a byte above 0x7e.
+    /// The largest bytes so far, zeros at first, and of more weights: NaN leaves a byte above 0x7e.
     #[inline(always)]
-    fn see(self, _: L, seen: L::B, _: Self::Loaded) -> L::B {
-        seen
+    fn track_nan(self, _: L, largest: L::B, _: Self::Loaded) -> L::B {
+        largest
     }
-    /// Whether [`see`](Self::see) sees all that are NaN.
+    /// Whether [`track_nan`](Self::track_nan) finds every NaN.
     #[inline(always)]
-    fn sees_nan(self) -> bool {
+    fn tracks_nan(self) -> bool {
         true
     }
     /// Whether one of the codes is NaN.
     #[inline(always)]
-    fn is_nan(self, _: &[u8]) -> bool {
+    fn has_nan(self, _: &[u8]) -> bool {
         false
     }
 }
@@ -66,13 +73,13 @@ pub(super) fn in_order(x: &[i8]) -> &[[i8; CHUNK]] {
     x[..x.len() / 2].as_chunks().0
 }
 
-/// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit. Of NF4, in high parts of [`Two`](super::exact::Two).
+/// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit. Of NF4, in high parts of its sums.
 pub(super) const fn offset(e: Element) -> i32 {
     match e {
         Element::E2m1 => const { least(Element::E2m1) },
         Element::E2m3 => const { least(Element::E2m3) },
         Element::Int { .. } | Element::MxInt8 => 1 << (e.bits() - 1),
-        Element::Nf4 => digits::OFFSET,
+        Element::Nf4 => 1 << (NF4_BITS - LOW_BITS),
         _ => 0,
     }
 }
@@ -116,7 +123,7 @@ impl<L: SumLanes> Nibbles<L> {
 impl<L: SumLanes> Weights<L> for Nibbles<L> {
     type X = [i8; 2 * CHUNK];
     type Loaded = [L::B; 2];
-    type Sums = L::I;
+    type Exact = One;
     const VALUES: usize = 2 * CHUNK;
     const AHEAD: usize = 12288;
     const ZEROS: Self::X = [0; 2 * CHUNK];
@@ -130,7 +137,7 @@ impl<L: SumLanes> Weights<L> for Nibbles<L> {
         l.halves(self.0, codes.try_into().unwrap())
     }
     #[inline(always)]
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
         l.dot_halves(weights, x)
     }
 }
@@ -150,7 +157,7 @@ impl Bytes {
 impl<L: SumLanes> Weights<L> for Bytes {
     type X = [i8; CHUNK];
     type Loaded = L::B;
-    type Sums = L::I;
+    type Exact = One;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
 
@@ -163,7 +170,7 @@ impl<L: SumLanes> Weights<L> for Bytes {
         l.xor_bytes(l.load_bytes(codes.try_into().unwrap()), l.splat_byte(self.flip))
     }
     #[inline(always)]
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
         l.dot(weights, x)
     }
 }
@@ -184,7 +191,7 @@ impl Packed {
 impl<L: SumLanes> Weights<L> for Packed {
     type X = [i8; CHUNK];
     type Loaded = L::B;
-    type Sums = L::I;
+    type Exact = One;
     const VALUES: usize = CHUNK;
     const ZEROS: Self::X = [0; CHUNK];
 
@@ -209,7 +216,7 @@ impl<L: SumLanes> Weights<L> for Packed {
         l.load_bytes(&look_up(table, &bytes))
     }
     #[inline(always)]
-    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> Self::Sums {
+    fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> L::I {
         l.dot(weights, x)
     }
 }

@@ -8,19 +8,18 @@
 //!
 //! Rows with other codes, which no encoder writes but a file may hold, are laid out. That takes a pass over the scales, and a buffer.
 
-use super::lanes::SumLanes;
-use super::scales::Factor;
+use super::stored::Factor;
 use crate::lanes::{CHUNK, LANES, LINE};
+use crate::product::lanes::SumLanes;
+use crate::product::prefetch::STORED_AHEAD;
 
-/// Bytes of stored scales to look ahead.
-pub(super) const AHEAD: usize = 2048;
 /// What f16 makes of the bits of E4M3.
 const E4M3_AS_F16: f32 = 1.0 / 256.0;
 /// Factors between this and its inverse can be multiplied with a unit and [`E4M3_AS_F16`] exactly, and so can all scales be.
 const MODEST: f32 = (1_u64 << 60) as f32;
 
 /// The scales of a row's blocks, in groups of sixteen.
-pub(super) trait Groups<L: SumLanes>: Copy {
+pub(crate) trait ScaleGroups<L: SumLanes>: Copy {
     /// Whether they are times the unit of the products already.
     const WITH_UNIT: bool;
 
@@ -31,20 +30,20 @@ pub(super) trait Groups<L: SumLanes>: Copy {
 
 /// As f32 in memory.
 #[derive(Clone, Copy)]
-pub(super) struct LaidOut<'a> {
+pub(crate) struct LaidOut<'a> {
     groups: &'a [[f32; LANES]],
     last: &'a [f32],
 }
 
 impl<'a> LaidOut<'a> {
     #[inline(always)]
-    pub(super) fn new(scales: &'a [f32], whole: usize) -> Self {
+    pub(crate) fn new(scales: &'a [f32], whole: usize) -> Self {
         let (groups, last) = scales.split_at(whole * LANES);
         Self { groups: &groups.as_chunks().0[..whole], last }
     }
 }
 
-impl<L: SumLanes> Groups<L> for LaidOut<'_> {
+impl<L: SumLanes> ScaleGroups<L> for LaidOut<'_> {
     const WITH_UNIT: bool = false;
 
     #[inline(always)]
@@ -64,7 +63,7 @@ impl<L: SumLanes> Groups<L> for LaidOut<'_> {
     }
 }
 
-/// Fewer than sixteen numbers, then zeros. It is for the last row, and kept apart, so that no other row stores zeros.
+/// Fewer than sixteen numbers, then zeros. The last row needs it: it is kept apart, so that no other row stores zeros.
 #[cold]
 #[inline(never)]
 fn padded(some: &[f32]) -> [f32; LANES] {
@@ -75,7 +74,7 @@ fn padded(some: &[f32]) -> [f32; LANES] {
 
 /// As f32 in memory, each for `2^shift` blocks.
 #[derive(Clone, Copy)]
-pub(super) struct Shared<'a, L: SumLanes> {
+pub(crate) struct Shared<'a, L: SumLanes> {
     some: &'a [f32],
     /// From one group to the next.
     step: usize,
@@ -86,7 +85,7 @@ pub(super) struct Shared<'a, L: SumLanes> {
 impl<'a, L: SumLanes> Shared<'a, L> {
     /// Eight can be read for each group.
     #[inline(always)]
-    pub(super) fn new(l: L, (some, shift): (&'a [f32], u32), whole: usize) -> Self {
+    pub(crate) fn new(l: L, (some, shift): (&'a [f32], u32), whole: usize) -> Self {
         let index = match shift {
             1 => const { &shared_by(2) },
             2 => const { &shared_by(4) },
@@ -106,7 +105,7 @@ const fn shared_by(run: usize) -> [f32; LANES] {
     index
 }
 
-impl<L: SumLanes> Groups<L> for Shared<'_, L> {
+impl<L: SumLanes> ScaleGroups<L> for Shared<'_, L> {
     const WITH_UNIT: bool = false;
 
     #[inline(always)]
@@ -120,9 +119,9 @@ impl<L: SumLanes> Groups<L> for Shared<'_, L> {
 }
 
 /// A type of stored scales, and what all rows have in common.
-pub(super) trait InPlace<L: SumLanes>: Copy {
+pub(crate) trait InRegisters<L: SumLanes>: Copy {
     /// The scales of a row.
-    type Of<'a>: Groups<L>;
+    type Of<'a>: ScaleGroups<L>;
     /// Bytes of a scale.
     const BYTES: usize;
 
@@ -131,11 +130,11 @@ pub(super) trait InPlace<L: SumLanes>: Copy {
     /// Those of a row that has `whole` groups and perhaps one more; there are bytes for that.
     fn of(self, bytes: &[u8], whole: usize) -> Self::Of<'_>;
 
-    /// Those of a row of so many blocks, if they are plain and there are as many bytes as it takes to tell. Asks for the scales of later rows.
+    /// Those of a row of so many blocks, if they are plain and there are as many bytes as it takes to tell. Prefetches the scales of later rows.
     #[inline(always)]
     fn of_row(self, l: L, bytes: &[u8], blocks: usize, whole: usize) -> Option<Self::Of<'_>> {
         let own = bytes.get(..blocks.next_multiple_of(CHUNK) * Self::BYTES)?;
-        for line in bytes.get(AHEAD..).unwrap_or(&[]).iter().step_by(LINE).take(own.len() / LINE) {
+        for line in bytes.get(STORED_AHEAD..).unwrap_or(&[]).iter().step_by(LINE).take(own.len() / LINE) {
             l.prefetch(line);
         }
         if self.takes(l, own) { Some(self.of(bytes, whole)) } else { None }
@@ -144,42 +143,49 @@ pub(super) trait InPlace<L: SumLanes>: Copy {
 
 /// A row's scales as stored, in groups of `B` bytes.
 #[derive(Clone, Copy)]
-struct Rows<'a, const B: usize> {
+struct Stored<'a, const B: usize> {
     groups: &'a [[u8; B]],
     last: &'a [u8; B],
 }
 
-impl<'a, const B: usize> Rows<'a, B> {
+impl<'a, const B: usize> Stored<'a, B> {
     #[inline(always)]
     fn new(bytes: &'a [u8], whole: usize) -> Self {
-        let (groups, rest) = bytes.split_at(whole * B);
-        Self { groups: &groups.as_chunks().0[..whole], last: rest.first_chunk().unwrap_or(&[0; B]) }
+        let (groups, tail) = bytes.split_at(whole * B);
+        Self { groups: &groups.as_chunks().0[..whole], last: tail.first_chunk().unwrap_or(&[0; B]) }
+    }
+}
+
+/// Whether the unit of the products can be a part of the factor.
+pub(crate) fn is_modest(factor: Factor) -> bool {
+    match factor {
+        Factor::None => true,
+        Factor::Multiply(by) | Factor::Divide(by) => (1.0 / MODEST..=MODEST).contains(&by.abs()),
     }
 }
 
 /// Scales that are `f16 * factor` or `f16 / factor`.
 #[derive(Clone, Copy)]
-pub(super) struct E4m3<L: SumLanes> {
+pub(crate) struct E4m3Scales<L: SumLanes> {
     factor: L::F,
     divide: bool,
 }
 
-impl<L: SumLanes> E4m3<L> {
-    /// `None` where the unit cannot be a part of the factor.
+impl<L: SumLanes> E4m3Scales<L> {
+    /// If the factor [`is_modest`].
     #[inline(always)]
-    pub(super) fn new(l: L, factor: Factor, unit: f32) -> Option<Self> {
+    pub(crate) fn new(l: L, factor: Factor, unit: f32) -> Self {
         let unit = unit / E4M3_AS_F16;
-        let (by, factor, divide) = match factor {
-            Factor::None => (1.0, unit, false),
-            Factor::Multiply(by) => (by, by * unit, false),
-            Factor::Divide(by) => (by, by / unit, true),
+        let (factor, divide) = match factor {
+            Factor::None => (unit, false),
+            Factor::Multiply(by) => (by * unit, false),
+            Factor::Divide(by) => (by / unit, true),
         };
-        let modest = (1.0 / MODEST..=MODEST).contains(&by.abs());
-        if modest { Some(Self { factor: l.splat(factor), divide }) } else { None }
+        Self { factor: l.splat(factor), divide }
     }
 }
 
-impl<L: SumLanes> InPlace<L> for E4m3<L> {
+impl<L: SumLanes> InRegisters<L> for E4m3Scales<L> {
     type Of<'a> = RowOfE4m3<'a, L>;
     const BYTES: usize = 1;
 
@@ -189,14 +195,14 @@ impl<L: SumLanes> InPlace<L> for E4m3<L> {
     }
     #[inline(always)]
     fn of(self, bytes: &[u8], whole: usize) -> Self::Of<'_> {
-        RowOfE4m3 { rows: Rows::new(bytes, whole), kind: self }
+        RowOfE4m3 { rows: Stored::new(bytes, whole), kind: self }
     }
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct RowOfE4m3<'a, L: SumLanes> {
-    rows: Rows<'a, LANES>,
-    kind: E4m3<L>,
+pub(crate) struct RowOfE4m3<'a, L: SumLanes> {
+    rows: Stored<'a, LANES>,
+    kind: E4m3Scales<L>,
 }
 
 impl<L: SumLanes> RowOfE4m3<'_, L> {
@@ -207,7 +213,7 @@ impl<L: SumLanes> RowOfE4m3<'_, L> {
     }
 }
 
-impl<L: SumLanes> Groups<L> for RowOfE4m3<'_, L> {
+impl<L: SumLanes> ScaleGroups<L> for RowOfE4m3<'_, L> {
     const WITH_UNIT: bool = true;
 
     #[inline(always)]
@@ -224,9 +230,9 @@ impl<L: SumLanes> Groups<L> for RowOfE4m3<'_, L> {
 macro_rules! alone {
     ($($name:ident, $row:ident: $bytes:expr, $widen:ident, $takes:expr;)*) => { $(
         #[derive(Clone, Copy)]
-        pub(super) struct $name;
+        pub(crate) struct $name;
 
-        impl<L: SumLanes> InPlace<L> for $name {
+        impl<L: SumLanes> InRegisters<L> for $name {
             type Of<'a> = $row<'a>;
             const BYTES: usize = $bytes;
 
@@ -236,14 +242,14 @@ macro_rules! alone {
             }
             #[inline(always)]
             fn of(self, bytes: &[u8], whole: usize) -> Self::Of<'_> {
-                $row(Rows::new(bytes, whole))
+                $row(Stored::new(bytes, whole))
             }
         }
 
         #[derive(Clone, Copy)]
-        pub(super) struct $row<'a>(Rows<'a, { $bytes * LANES }>);
+        pub(crate) struct $row<'a>(Stored<'a, { $bytes * LANES }>);
 
-        impl<L: SumLanes> Groups<L> for $row<'_> {
+        impl<L: SumLanes> ScaleGroups<L> for $row<'_> {
             const WITH_UNIT: bool = false;
 
             #[inline(always)]
@@ -259,9 +265,9 @@ macro_rules! alone {
 }
 
 alone! {
-    E8m0, RowOfE8m0: 1, scales_e8m0, powers;
-    Bf16, RowOfBf16: 2, scales_bf16, any;
-    F16, RowOfF16: 2, scales_f16, any;
+    E8m0Scales, RowOfE8m0: 1, scales_e8m0, powers;
+    Bf16Scales, RowOfBf16: 2, scales_bf16, any;
+    F16Scales, RowOfF16: 2, scales_f16, any;
 }
 
 #[inline(always)]
