@@ -14,6 +14,7 @@ mod element;
 mod fp8;
 mod int;
 mod json;
+mod k_quants;
 mod mx;
 mod name;
 mod nvfp4;
@@ -26,10 +27,12 @@ use serde::{Deserialize, Serialize};
 pub use bitsandbytes::{FP4, NF4};
 pub use fp8::{FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, FP8_E5M2_BLOCK, FP8_E5M2_CHANNEL};
 pub use int::{INT8, INT8_TENSOR, UINT8, UINT8_TENSOR};
+pub use k_quants::{Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
 pub use mx::{MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8, MXFP8_E5M2, MXINT8};
 pub use nvfp4::NVFP4;
 
 use crate::error::Error;
+use crate::levels::{Outer, Scale};
 use crate::scale::ScaleKind;
 
 /// How numbers are stored: one row of the table of formats.
@@ -53,7 +56,7 @@ use crate::scale::ScaleKind;
 /// assert_eq!(IN_32, built);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(from = "json::Row", into = "json::Row")]
+#[serde(try_from = "json::Row", into = "json::Row")]
 #[non_exhaustive]
 pub struct Format {
     /// What one code means.
@@ -64,41 +67,6 @@ pub struct Format {
     pub scale: Scale,
     /// Whether each block has a zero point, and of what kind.
     pub zero: Zero,
-}
-
-/// How scales are stored: a type, and an outer level or none.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Scale {
-    /// The type of the scale of a block.
-    pub kind: ScaleKind,
-    /// The second level of scales.
-    pub outer: Outer,
-}
-
-/// The second level of scales: numbers that several blocks share, by which their scales are multiplied.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Outer {
-    /// There is none.
-    #[default]
-    None,
-    /// One f32 per matrix: the tensor scale, in the direction of [`TensorScale`](crate::TensorScale) (NVFP4).
-    Matrix,
-}
-
-impl Scale {
-    /// Scales of that type, without an outer level.
-    #[must_use]
-    pub const fn new(kind: ScaleKind) -> Self {
-        Self { kind, outer: Outer::None }
-    }
-}
-
-impl Outer {
-    /// [`Outer::Matrix`] if there is a tensor scale, and [`Outer::None`] if not.
-    #[must_use]
-    pub const fn matrix(tensor_scale: bool) -> Self {
-        if tensor_scale { Self::Matrix } else { Self::None }
-    }
 }
 
 /// Which values of a matrix share a scale.
@@ -125,6 +93,7 @@ pub enum Block {
 /// What is subtracted from a code, or added to the product.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Zero {
     /// Nothing: symmetric.
     #[default]
@@ -135,6 +104,23 @@ pub enum Zero {
     Float,
     /// One number per scale, in the scale's type: `code * scale + bias`, rounded after each operation (MLX).
     Bias,
+    /// One number per scale, stored as scales are, with both levels: `code * scale - min`, rounded after each operation (GGUF's
+    /// K-quants). For scales with super-blocks.
+    Min,
+}
+
+impl Zero {
+    /// Whether the number is added to the product or taken off it, and not subtracted from the code.
+    #[must_use]
+    pub const fn is_added(self) -> bool {
+        matches!(self, Self::Bias | Self::Min)
+    }
+
+    /// Whether the number is subtracted from the code.
+    #[must_use]
+    pub const fn is_subtracted(self) -> bool {
+        matches!(self, Self::Int | Self::Float)
+    }
 }
 
 /// The row that others are written as differences from.
@@ -180,6 +166,11 @@ pub const FORMATS: &[(&str, Format)] = &[
     ("int2-g64", Format::int(2, Block::Group(64))),
     ("nf4", NF4),
     ("fp4", FP4),
+    ("q2_k", Q2_K),
+    ("q3_k", Q3_K),
+    ("q4_k", Q4_K),
+    ("q5_k", Q5_K),
+    ("q6_k", Q6_K),
 ];
 
 impl Format {
@@ -261,10 +252,43 @@ impl Format {
             Zero::Int if !matches!(self.element, Element::Uint { .. }) => {
                 refuse("integer zero points are for unsigned integers")
             }
-            Zero::Float | Zero::Bias if self.scale.kind == ScaleKind::E8m0 => {
+            Zero::Float | Zero::Bias if !self.scale.kind.has_zero() => {
                 refuse("e8m0 cannot store a zero point or bias")
             }
+            Zero::Min if self.scale.outer.count().is_none() => {
+                refuse("minima are stored as scales with super-blocks are")
+            }
+            _ => self.check_scale(),
+        }
+    }
+
+    /// Whether the levels of scales make sense together.
+    fn check_scale(&self) -> Result<(), Error> {
+        let refuse = |reason| Err(Error::BadFormat { format: self.name(), reason });
+        let integer = matches!(self.scale.kind, ScaleKind::Int { .. });
+        if matches!(self.scale.kind, ScaleKind::Int { bits, .. } if !(1..=8).contains(&bits)) {
+            return refuse("integer scales have 1 to 8 bits");
+        }
+        match self.scale.outer {
+            Outer::Blocks { count: 0, .. } => refuse("a super-block holds at least one block"),
+            Outer::Blocks { kind, .. } if !kind.is_float() => {
+                refuse("the outer number of a super-block is f32, f16 or bf16")
+            }
+            Outer::Blocks { .. } if !matches!(self.block, Block::Group(_) | Block::Flat(_)) => {
+                refuse("super-blocks are made of groups or of flat blocks")
+            }
+            Outer::None | Outer::Matrix if integer => refuse("integer scales go with super-blocks"),
             _ => Ok(()),
+        }
+    }
+
+    /// Values that share an outer number: those of a super-block; without super-blocks, those of a block. `None` where a block is not
+    /// so many consecutive values.
+    #[must_use]
+    pub const fn values_per_run(&self) -> Option<usize> {
+        match self.block {
+            Block::Group(len) | Block::Flat(len) => Some(len.saturating_mul(self.scale.run())),
+            Block::Tensor | Block::Channel | Block::Tile { .. } => None,
         }
     }
 
@@ -273,11 +297,12 @@ impl Format {
     /// Names are those of [`FORMATS`], and the ones built from parts:
     ///
     /// ```text
-    /// ELEMENT-BLOCK[-SCALE][-2level][-ZERO]
+    /// ELEMENT-BLOCK[-SCALE][-2level|-OUTER][-ZERO]
     /// ELEMENT  int1 … int8, uint1 … uint8, e2m1, e4m3, …      see Element::name
     /// BLOCK    tensor, channel, g128, 128x128, flat64
-    /// SCALE    e4m3, e8m0; left out for f32, f16 and bf16, which are the file's choice and not part of the name
-    /// ZERO     asym (int4-…-asym is unsigned codes with integer zero points), float, bias; nozero for unsigned without any
+    /// SCALE    e4m3, ue5m3, e8m0, uint6, int8 …; left out for f32, f16 and bf16, which are the file's choice and not part of the name
+    /// OUTER    2level: one f32 per matrix; f16x8: one f16 for 8 blocks
+    /// ZERO     asym (int4-…-asym is unsigned codes with integer zero points), float, bias, min; nozero for unsigned without any
     /// ```
     ///
     /// Where the name does not say it, groups have bf16 scales and everything else has f32 scales, the types that most files

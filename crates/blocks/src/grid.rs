@@ -105,8 +105,9 @@ impl Format {
     /// As [`codes_range`](Self::codes_range).
     #[must_use]
     pub fn scales_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
-        let blocks = self.blocks_range(shape, matrix, rows);
-        blocks.start * self.scale.kind.bytes()..blocks.end * self.scale.kind.bytes()
+        let (first, blocks) = self.blocks_of(shape, matrix, rows);
+        let start = matrix * self.scale_bytes(first / matrix.max(1));
+        start + self.scale_bytes(blocks.start - first)..start + self.scale_bytes(blocks.end - first)
     }
 
     /// Where the zero points of some rows of one matrix lie, in bytes; `rows` as in [`codes_range`](Self::codes_range).
@@ -115,8 +116,14 @@ impl Format {
     /// As [`codes_range`](Self::codes_range).
     #[must_use]
     pub fn zeros_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
-        let blocks = self.blocks_range(shape, matrix, rows);
-        blocks.start * self.zero_bytes()..blocks.end * self.zero_bytes()
+        let (first, blocks) = self.blocks_of(shape, matrix, rows);
+        let start = matrix * self.zero_bytes(first / matrix.max(1));
+        start + self.zero_bytes(blocks.start - first)..start + self.zero_bytes(blocks.end - first)
+    }
+
+    /// The first block of a matrix, and the blocks of some of its rows.
+    fn blocks_of(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> (usize, Range<usize>) {
+        (matrix * self.scales_per_matrix(shape), self.blocks_range(shape, matrix, rows))
     }
 
     /// Which blocks, counted over all matrices, some rows of one matrix have; `rows` as in [`codes_range`](Self::codes_range).

@@ -10,6 +10,7 @@ mod error;
 mod error_stats;
 mod format;
 pub mod grid;
+mod levels;
 mod linear;
 mod obstacle;
 mod parallel;
@@ -26,6 +27,7 @@ pub use error_stats::{ErrorReport, ErrorStats};
 pub use format::*;
 /// The crate of `f16` and `bf16`, for those who would rather not depend on the same version themselves.
 pub use half;
+pub use levels::{Outer, Scale};
 pub use linear::QLinear;
 pub use lowbit_kernels::{Element, Kernels};
 pub use product::Activations;

@@ -70,6 +70,9 @@ pub enum Obstacle {
         /// As stored in the source.
         value: f32,
     },
+    /// Scales with super-blocks stay as they are or have no image.
+    #[error("scales and minima of super-blocks have to stay as they are")]
+    SuperBlocks,
     /// A tensor scale and another scale of blocks or zero points at once: the product is rounded, and its parts are not the same.
     #[error("tensor scales have to stay as they are where zero points change")]
     TwoLevels,

@@ -6,23 +6,27 @@
 //! f16    2       little endian IEEE half                   GPTQ, AWQ
 //! bf16   2       little endian upper half of an f32        compressed-tensors INT and FP8
 //! e4m3   1       OCP FP8 E4M3 (a sign it seldom uses)      NVFP4, with a tensor scale beside it
+//! ue5m3  1       5 exponent bits, bias 15, no sign         E2M1 in 16 without a tensor scale
 //! e8m0   1       2^(byte - 127), 255 is NaN                OCP MX
+//! int    bits/8  an integer, packed                        GGUF's K-quants, under an outer scale
 //! ```
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use half::slice::HalfBitsSliceExt;
 use half::{bf16, f16};
 use lowbit_kernels::{Blocks, Element, Kernels};
-use lowbit_scalar::{E4M3, E8M0};
-use serde::{Deserialize, Serialize};
+use lowbit_scalar::{E4M3, E8M0, UE5M3};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::values::Dtype;
 
-/// The type in which block scales are stored.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// The type in which block scales are stored. As text: [`name`](Self::name).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum ScaleKind {
     /// IEEE single precision.
     F32,
@@ -34,6 +38,15 @@ pub enum ScaleKind {
     E4m3,
     /// A power of two: OCP MX.
     E8m0,
+    /// Unsigned, 5 exponent bits, 3 mantissa bits, bias 15; largest value 114688, 0xFF alone is NaN.
+    Ue5m3,
+    /// An integer of 1 to 8 bits, to be multiplied by an outer scale.
+    Int {
+        /// Width, 1 to 8.
+        bits: u8,
+        /// Two's complement, or from 0 on.
+        signed: bool,
+    },
 }
 
 impl ScaleKind {
@@ -47,17 +60,122 @@ impl ScaleKind {
         }
     }
 
-    /// Bytes of one stored scale.
+    /// The float type that such scales are; `None` for scales of 8 bits and fewer.
     #[must_use]
-    pub const fn bytes(self) -> usize {
+    pub const fn dtype(self) -> Option<Dtype> {
         match self {
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-            Self::E4m3 | Self::E8m0 => 1,
+            Self::F32 => Some(Dtype::F32),
+            Self::F16 => Some(Dtype::F16),
+            Self::Bf16 => Some(Dtype::Bf16),
+            Self::E4m3 | Self::E8m0 | Self::Ue5m3 | Self::Int { .. } => None,
         }
     }
 
-    /// `f32`, `f16`, `bf16`, `e4m3` or `e8m0`.
+    /// Bits of one stored scale.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::F32 => 32,
+            Self::F16 | Self::Bf16 => 16,
+            Self::E4m3 | Self::E8m0 | Self::Ue5m3 => 8,
+            Self::Int { bits, .. } => bits as u32,
+        }
+    }
+
+    /// Bytes of one stored scale that stands alone.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.bits().div_ceil(8) as usize
+    }
+
+    /// Bytes of `n` stored scales: integers of fewer than 8 bits lie packed.
+    #[must_use]
+    pub const fn packed_len(self, n: usize) -> usize {
+        match self.checked_len(n) {
+            Some(bytes) => bytes,
+            None => usize::MAX,
+        }
+    }
+
+    pub(crate) const fn checked_len(self, n: usize) -> Option<usize> {
+        let bits = self.bits() as usize;
+        match (n / 8).checked_mul(bits) {
+            Some(whole) => whole.checked_add((n % 8 * bits).div_ceil(8)),
+            None => None,
+        }
+    }
+
+    /// Whether scales are powers of two and nothing else.
+    #[must_use]
+    pub const fn is_power_of_two(self) -> bool {
+        matches!(self, Self::E8m0)
+    }
+
+    /// Whether scales are floats of 8 bits, with a mantissa.
+    #[must_use]
+    pub const fn is_small_float(self) -> bool {
+        matches!(self, Self::E4m3 | Self::Ue5m3)
+    }
+
+    /// Whether a scale can be zero.
+    #[must_use]
+    pub const fn has_zero(self) -> bool {
+        !matches!(self, Self::E8m0)
+    }
+
+    /// Whether a scale can be negative.
+    #[must_use]
+    pub const fn has_sign(self) -> bool {
+        match self {
+            Self::F32 | Self::F16 | Self::Bf16 | Self::E4m3 => true,
+            Self::E8m0 | Self::Ue5m3 => false,
+            Self::Int { signed, .. } => signed,
+        }
+    }
+
+    /// The element whose codes integer scales are.
+    #[must_use]
+    pub const fn integer(self) -> Option<Element> {
+        match self {
+            Self::Int { bits, signed: true } => Some(Element::Int { bits }),
+            Self::Int { bits, signed: false } => Some(Element::Uint { bits }),
+            _ => None,
+        }
+    }
+
+    /// The largest finite scale.
+    #[must_use]
+    pub const fn largest(self) -> f32 {
+        match self {
+            Self::F32 => f32::MAX,
+            Self::F16 => 65504.0,
+            Self::Bf16 => f32::from_bits(0x7f7f_0000),
+            Self::E4m3 => E4M3::MAX_F32,
+            Self::E8m0 => E8M0::MAX_F32,
+            Self::Ue5m3 => UE5M3::MAX_F32,
+            Self::Int { bits, signed: true } => Element::Int { bits }.max(),
+            Self::Int { bits, signed: false } => Element::Uint { bits }.max(),
+        }
+    }
+
+    /// The nearest number that can be stored.
+    #[must_use]
+    pub fn rounded(self, scale: f32) -> f32 {
+        let mut read = [0.0];
+        self.decode_into(&self.encode(scale)[..self.bytes()], &mut read);
+        read[0]
+    }
+
+    /// The scale type of that [`name`](Self::name), or `None`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let [int, uint] =
+            [true, false].map(|signed| [1, 2, 3, 4, 5, 6, 7, 8].map(|bits| Self::Int { bits, signed }));
+        let floats = [Self::F32, Self::F16, Self::Bf16, Self::E4m3, Self::E8m0, Self::Ue5m3];
+        floats.into_iter().chain(int).chain(uint).find(|kind| kind.name() == name)
+    }
+
+    /// `f32`, `f16`, `bf16`, `e4m3`, `e8m0`, `ue5m3`, `int6`, `uint6` …
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -66,6 +184,9 @@ impl ScaleKind {
             Self::Bf16 => "bf16",
             Self::E4m3 => "e4m3",
             Self::E8m0 => "e8m0",
+            Self::Ue5m3 => "ue5m3",
+            Self::Int { bits, signed: true } => Element::Int { bits }.name(),
+            Self::Int { bits, signed: false } => Element::Uint { bits }.name(),
         }
     }
 
@@ -95,6 +216,9 @@ impl ScaleKind {
             Self::Bf16 => stored[..2].copy_from_slice(&bf16::from_f32(scale).to_le_bytes()),
             Self::E4m3 => stored[0] = E4M3::from_f32(scale).to_bits(),
             Self::E8m0 => stored[0] = E8M0::from_f32(scale).to_bits(),
+            Self::Ue5m3 => stored[0] = UE5M3::from_f32(scale).to_bits(),
+            Self::Int { bits, signed: true } => stored[0] = Element::Int { bits }.encode_one(scale),
+            Self::Int { bits, signed: false } => stored[0] = Element::Uint { bits }.encode_one(scale),
         }
         stored
     }
@@ -102,9 +226,12 @@ impl ScaleKind {
     /// [`encode`](Self::encode) for each of `scales`.
     ///
     /// # Panics
-    /// If `out` is not `scales.len() * self.bytes()` bytes long.
+    /// If `out` is not [`packed_len`](Self::packed_len)`(scales.len())` bytes long.
     pub fn encode_into(self, scales: &[f32], out: &mut [u8]) {
-        assert_eq!(out.len(), scales.len() * self.bytes(), "bytes for {} {self} scales", scales.len());
+        assert_eq!(out.len(), self.packed_len(scales.len()), "bytes for {} {self} scales", scales.len());
+        if let Some(element) = self.integer().filter(|_| !scales.is_empty()) {
+            return Kernels::best().encode(element, scales, Blocks::whole(&1.0), out);
+        }
         if self == Self::F32 {
             let stored = out.as_chunks_mut().0.iter_mut();
             return stored.zip(scales).for_each(|(stored, scale)| *stored = scale.to_le_bytes());
@@ -137,7 +264,7 @@ impl ScaleKind {
     /// Reads stored scales; exact.
     ///
     /// # Panics
-    /// If `stored` is not `out.len() * self.bytes()` bytes long.
+    /// If `stored` is not [`packed_len`](Self::packed_len)`(out.len())` bytes long.
     ///
     /// ```
     /// use lowbit_blocks::ScaleKind;
@@ -146,7 +273,7 @@ impl ScaleKind {
     /// assert_eq!(scales, [1.0, 8.0, f32::MIN_POSITIVE / 2.0]);
     /// ```
     pub fn decode_into(self, stored: &[u8], out: &mut [f32]) {
-        assert_eq!(stored.len(), out.len() * self.bytes(), "bytes for {} {self} scales", out.len());
+        assert_eq!(stored.len(), self.packed_len(out.len()), "bytes for {} {self} scales", out.len());
         match self {
             Self::F32 => {
                 for (scale, bytes) in out.iter_mut().zip(stored.as_chunks().0) {
@@ -166,7 +293,30 @@ impl ScaleKind {
             }
             Self::E4m3 => {}
             Self::E8m0 => Kernels::best().widen_e8m0(stored, out),
+            Self::Ue5m3 => {
+                out.iter_mut().zip(stored).for_each(|(scale, code)| *scale = UE5M3::from_bits(*code).to_f32());
+            }
+            Self::Int { bits, signed } if !out.is_empty() => {
+                let element = if signed { Element::Int { bits } } else { Element::Uint { bits } };
+                Kernels::best().decode(element, stored, Blocks::whole(&1.0), out);
+            }
+            Self::Int { .. } => {}
         }
+    }
+}
+
+impl Serialize for ScaleKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.name().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ScaleKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const NAMES: &[&str] =
+            &["f32", "f16", "bf16", "e4m3", "e8m0", "ue5m3", "int1 to int8", "uint1 to uint8"];
+        let name = String::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| D::Error::unknown_variant(&name, NAMES))
     }
 }
 

@@ -205,6 +205,7 @@ impl<'a> QTensor<'a> {
     pub(crate) fn stored(&self) -> Stored<'_> {
         Stored {
             format: self.format,
+            shape: self.shape,
             scales: &self.scales,
             zeros: self.zeros.as_deref().unwrap_or_default(),
             tensor_scale: &self.tensor_scale,

@@ -85,7 +85,7 @@ pub(crate) fn fill(quantizer: &Quantizer, values: Values<'_>) -> Result<QTensor<
             }
         }
     })?;
-    let zeros = (format.zero_bytes() > 0).then(|| zeros.into());
+    let zeros = format.has_zeros().then(|| zeros.into());
     Ok(QTensor::new(format, shape, codes, scales, zeros, quantizer.tensor_scale())?)
 }
 

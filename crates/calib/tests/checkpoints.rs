@@ -68,7 +68,7 @@ fn quantize(
         let values = values.slice(rows.start * shape.cols..rows.end * shape.cols);
         quantizer.quantize_rows(0, rows.start, values, out).unwrap();
     }
-    let zeros = (format.zero_bytes() > 0).then(|| zeros.into());
+    let zeros = format.has_zeros().then(|| zeros.into());
     lowbit_blocks::QTensor::new(format, shape, codes, scales, zeros, quantizer.tensor_scale()).unwrap()
 }
 

@@ -55,7 +55,7 @@ fn in_pieces(
                 .unwrap();
         }
     }
-    let zeros = (format.zero_bytes() > 0).then(|| zeros.into());
+    let zeros = format.has_zeros().then(|| zeros.into());
     QTensor::new(format, shape, codes, scales, zeros, quantizer.tensor_scale()).unwrap()
 }
 

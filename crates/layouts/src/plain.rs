@@ -121,7 +121,7 @@ impl Layout for Plain {
             part("codes", dtype, stack(codes), Holds::Codes(None)),
             part("scales", scale, stack(scales.clone()), Holds::Scales(None)),
         ];
-        if format.zero_bytes() > 0 {
+        if format.has_zeros() {
             let dtype = if format.zero == Zero::Int { Dtype::U8 } else { scale };
             parts.push(part("zeros", dtype, stack(scales), Holds::Zeros(None)));
         }

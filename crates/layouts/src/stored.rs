@@ -192,7 +192,7 @@ impl Stored {
         if let Some(perm) = self.perm(checkpoint)? {
             columns::gather(format.element.bits(), shape.cols, &perm, &mut codes);
         }
-        let zeros = (format.zero_bytes() > 0).then_some(Cow::Owned(zeros));
+        let zeros = format.has_zeros().then_some(Cow::Owned(zeros));
         let scale = match self.tensor_scale(checkpoint)? {
             TensorScale::None => TensorScale::None,
             scale => scale.matrix(matrix),
@@ -264,7 +264,7 @@ impl Stored {
             scales.extend_from_slice(part.scales());
             zeros.extend_from_slice(part.zeros().unwrap_or_default());
         }
-        let zeros = (format.zero_bytes() > 0).then_some(Cow::Owned(zeros));
+        let zeros = format.has_zeros().then_some(Cow::Owned(zeros));
         let tensor_scale = self.tensor_scale(checkpoint)?;
         let weight = QTensor::new(*format, shape, codes, scales, zeros, tensor_scale);
         self.dress(checkpoint, weight.map_err(|e| self.wrong(checkpoint, &e))?)

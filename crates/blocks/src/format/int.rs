@@ -13,7 +13,8 @@
 
 use lowbit_kernels::Element;
 
-use super::{Block, Format, PLAIN, Scale, Zero};
+use super::{Block, Format, PLAIN, Zero};
+use crate::levels::Scale;
 use crate::scale::ScaleKind;
 
 /// INT8, one f32 scale per row.

@@ -14,7 +14,8 @@
 
 use lowbit_kernels::Element;
 
-use super::{Block, Format, PLAIN, Scale};
+use super::{Block, Format, PLAIN};
+use crate::levels::Scale;
 use crate::scale::ScaleKind;
 
 /// Values that share a scale in every MX format (specification, section 5.1).

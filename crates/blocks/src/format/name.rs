@@ -1,7 +1,7 @@
 //! Names of formats: those of the table, and names built from parts.
 //!
 //! ```text
-//! ELEMENT-BLOCK[-SCALE][-2level][-ZERO]      int4-g128-asym, e4m3-64x64, e2m1-g16-e4m3-2level
+//! ELEMENT-BLOCK[-SCALE][-2level|-OUTER][-ZERO]      int4-g128-asym, e4m3-64x64, e2m1-g16-e4m3-2level, uint5-g32-uint6-f16x8-min
 //! ```
 //!
 //! `uint8` and `uint8-tensor` of the table have zero points, so unsigned integers without say so: `uint4-g64-nozero`.
@@ -15,7 +15,8 @@ use alloc::string::String;
 use lowbit_kernels::Element;
 
 use super::int::default_scale;
-use super::{Block, FORMATS, Format, Outer, Scale, Zero};
+use super::{Block, FORMATS, Format, Zero};
+use crate::levels::{Outer, Scale};
 use crate::scale::ScaleKind;
 
 pub(super) fn parse(name: &str) -> Option<Format> {
@@ -27,12 +28,14 @@ fn parse_parts(name: &str) -> Option<Format> {
     let mut parts = name.split('-').peekable();
     let mut element = Element::named(parts.next()?)?;
     let block = parse_block(parts.next()?)?;
-    let kind = match parts.next_if(|part| matches!(*part, "e4m3" | "e8m0")) {
-        Some("e4m3") => ScaleKind::E4m3,
-        Some(_) => ScaleKind::E8m0,
-        None => default_scale(block),
+    let named = |part: &str| ScaleKind::named(part).filter(|kind| !kind.is_float());
+    let kind = parts.next_if(|part| named(part).is_some()).and_then(named).unwrap_or(default_scale(block));
+    let outer = match parts.next_if(|part| *part == "2level" || parse_outer(part).is_some()) {
+        Some("2level") => Outer::Matrix,
+        Some(part) => parse_outer(part)?,
+        None => Outer::None,
     };
-    let scale = Scale { kind, outer: Outer::matrix(parts.next_if_eq(&"2level").is_some()) };
+    let scale = Scale { kind, outer };
     let zero = match (parts.next(), element) {
         (Some("nozero"), Element::Uint { .. }) => Zero::None,
         (None, Element::Uint { .. }) => return None,
@@ -43,15 +46,26 @@ fn parse_parts(name: &str) -> Option<Format> {
         }
         (Some("float"), _) => Zero::Float,
         (Some("bias"), _) => Zero::Bias,
+        (Some("min"), _) => Zero::Min,
         _ => return None,
     };
     let format = Format { element, block, scale, zero };
     (parts.next().is_none() && format.check_row().is_ok()).then_some(format)
 }
 
+/// `parse` would take "+16" and "016"; a name is spelled one way only.
+fn number(digits: &str) -> Option<usize> {
+    digits.parse().ok().filter(|n: &usize| *n > 0 && format!("{n}") == digits)
+}
+
+/// `f16x8`.
+fn parse_outer(text: &str) -> Option<Outer> {
+    let (kind, count) = text.split_once('x')?;
+    let kind = ScaleKind::named(kind).filter(|kind| kind.is_float())?;
+    Some(Outer::Blocks { count: number(count)?, kind })
+}
+
 fn parse_block(text: &str) -> Option<Block> {
-    // `parse` would take "+16" and "016"; a name is spelled one way only.
-    let number = |digits: &str| digits.parse().ok().filter(|n: &usize| *n > 0 && format!("{n}") == digits);
     match text {
         "tensor" => Some(Block::Tensor),
         "channel" => Some(Block::Channel),
@@ -90,8 +104,10 @@ pub(super) fn compose(format: &Format) -> String {
     if !format.scale.kind.is_float() {
         name = name + "-" + format.scale.kind.name();
     }
-    if format.has_tensor_scale() {
-        name += "-2level";
+    match format.scale.outer {
+        Outer::None => {}
+        Outer::Matrix => name += "-2level",
+        Outer::Blocks { count, kind } => name += &format!("-{kind}x{count}"),
     }
     name + match (format.zero, format.element) {
         (Zero::None, Element::Uint { .. }) => "-nozero",
@@ -99,5 +115,6 @@ pub(super) fn compose(format: &Format) -> String {
         (Zero::Int, _) => "-asym",
         (Zero::Float, _) => "-float",
         (Zero::Bias, _) => "-bias",
+        (Zero::Min, _) => "-min",
     }
 }

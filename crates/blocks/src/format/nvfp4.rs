@@ -13,7 +13,8 @@
 
 use lowbit_kernels::Element;
 
-use super::{Block, Format, Outer, PLAIN, Scale};
+use super::{Block, Format, PLAIN};
+use crate::levels::{Outer, Scale};
 use crate::scale::ScaleKind;
 
 /// NVFP4: E2M1, E4M3 scales per 16 values, one f32 per matrix.

@@ -23,7 +23,7 @@ impl Format {
     /// groups, [`Error::TooLarge`] where its bytes could not be addressed.
     pub fn check(&self, shape: Shape) -> Result<(), Error> {
         self.check_row()?;
-        if let Block::Group(block) = self.block
+        if let (Block::Group(_), Some(block)) = (self.block, self.values_per_run())
             && !shape.cols.is_multiple_of(block)
         {
             return Err(Error::RaggedRow { cols: shape.cols, block });
@@ -88,22 +88,39 @@ impl Format {
     /// Bytes of all scales.
     #[must_use]
     pub fn scales_len(&self, shape: Shape) -> usize {
-        self.checked_scales(shape, self.scale.kind.bytes()).unwrap_or(usize::MAX)
+        self.checked_scales(shape).unwrap_or(usize::MAX)
     }
 
     /// Bytes of all zero points; 0 for a format without.
     #[must_use]
     pub fn zeros_len(&self, shape: Shape) -> usize {
-        self.checked_scales(shape, self.zero_bytes()).unwrap_or(usize::MAX)
+        self.checked_zeros(shape).unwrap_or(usize::MAX)
     }
 
-    /// Bytes of one zero point; 0 for a format without.
+    /// Whether blocks have zero points, biases or minima.
     #[must_use]
-    pub const fn zero_bytes(&self) -> usize {
+    pub const fn has_zeros(&self) -> bool {
+        !matches!(self.zero, Zero::None)
+    }
+
+    /// Bytes of the scales of so many consecutive blocks of a matrix, the first of which begins a super-block if there are any.
+    ///
+    /// ```
+    /// use lowbit_blocks::{NVFP4, Q4_K};
+    /// assert_eq!((NVFP4.scale_bytes(8), Q4_K.scale_bytes(8)), (8, 2 + 6));
+    /// ```
+    #[must_use]
+    pub const fn scale_bytes(&self, blocks: usize) -> usize {
+        self.scale.len(blocks)
+    }
+
+    /// Bytes of the zero points of so many consecutive blocks; 0 for a format without. As [`scale_bytes`](Self::scale_bytes).
+    #[must_use]
+    pub const fn zero_bytes(&self, blocks: usize) -> usize {
         match self.zero {
             Zero::None => 0,
-            Zero::Int => 1,
-            Zero::Float | Zero::Bias => self.scale.kind.bytes(),
+            Zero::Int => blocks,
+            Zero::Float | Zero::Bias | Zero::Min => self.scale.len(blocks),
         }
     }
 
@@ -141,7 +158,8 @@ impl Format {
             Block::Tensor | Block::Channel | Block::Group(_) => 1,
             Block::Tile { rows, .. } => rows.max(1),
             Block::Flat(block) => {
-                let blocks = block.max(1) / gcd(block.max(1), cols);
+                let run = block.max(1).saturating_mul(self.scale.run());
+                let blocks = run / gcd(run, cols);
                 let bits = (self.element.bits() as usize).saturating_mul(cols % 8);
                 let bytes = 8 / gcd(8, bits);
                 lcm(blocks, bytes)
@@ -158,21 +176,27 @@ impl Format {
         matrix.checked_mul(shape.matrices)
     }
 
-    /// Bytes of one thing of `bytes` bytes for each block. Nothing at all is 0, however many the blocks.
-    fn checked_scales(&self, shape: Shape, bytes: usize) -> Option<usize> {
-        if bytes == 0 {
-            return Some(0);
-        }
+    fn checked_scales(&self, shape: Shape) -> Option<usize> {
         let (rows, cols) = self.scale_grid(shape);
-        rows.checked_mul(cols)?.checked_mul(shape.matrices)?.checked_mul(bytes)
+        self.scale.checked_len(rows.checked_mul(cols)?)?.checked_mul(shape.matrices)
+    }
+
+    /// Nothing at all is 0, however many the blocks.
+    fn checked_zeros(&self, shape: Shape) -> Option<usize> {
+        let (rows, cols) = self.scale_grid(shape);
+        match self.zero {
+            Zero::None => Some(0),
+            Zero::Int => rows.checked_mul(cols)?.checked_mul(shape.matrices),
+            Zero::Float | Zero::Bias | Zero::Min => self.checked_scales(shape),
+        }
     }
 
     fn checked_bytes(&self, shape: Shape) -> Option<usize> {
         let tensor_scales =
             if self.has_tensor_scale() { shape.matrices.checked_mul(size_of::<f32>())? } else { 0 };
         self.checked_codes(shape)?
-            .checked_add(self.checked_scales(shape, self.scale.kind.bytes())?)?
-            .checked_add(self.checked_scales(shape, self.zero_bytes())?)?
+            .checked_add(self.checked_scales(shape)?)?
+            .checked_add(self.checked_zeros(shape)?)?
             .checked_add(tensor_scales)
     }
 }

@@ -38,7 +38,7 @@ impl RowGrid {
     /// `None` for other tensors, and where a bias is added after scaling, which is not the kernels' zero point.
     pub(super) fn of(tensor: &QTensor<'_>) -> Option<Self> {
         let grid = tensor.grid();
-        if tensor.shape().cols == 0 || tensor.format().zero == Zero::Bias {
+        if tensor.shape().cols == 0 || tensor.format().zero.is_added() {
             return None;
         }
         let Rectangles { rows: high, cols: block, across } = grid.rectangles()?;
@@ -69,7 +69,8 @@ pub(super) fn stored_rows<'s>(
 ) -> Option<StoredRows<'s>> {
     let (shape, format) = (tensor.shape(), tensor.format());
     let kind = match format.scale.kind {
-        ScaleKind::F32 => return None,
+        _ if format.scale.outer.count().is_some() => return None,
+        ScaleKind::F32 | ScaleKind::Ue5m3 | ScaleKind::Int { .. } => return None,
         ScaleKind::F16 => ScaleType::F16,
         ScaleKind::Bf16 => ScaleType::Bf16,
         ScaleKind::E4m3 => ScaleType::E4m3,
@@ -115,7 +116,7 @@ impl RowScales {
         let blocks = grid.grid.blocks(matrix, rows.clone());
         let next = blocks.end..blocks.end + blocks.len();
         stored.scales_of(matrix, blocks.clone(), &mut self.scales);
-        stored.zeros_of(blocks, &mut self.zeros);
+        stored.zeros_of(matrix, blocks, &mut self.zeros);
         stored.prefetch(next);
         if grid.high > 1 {
             for list in [&mut self.scales, &mut self.zeros] {

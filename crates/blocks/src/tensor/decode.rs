@@ -17,7 +17,6 @@ use lowbit_kernels::{Blocks, Element, Kernels};
 
 use super::QTensor;
 use super::runs::{DECODED, RunScales, rows_per_chunk};
-use crate::format::Zero;
 use crate::parallel::for_chunks;
 use crate::shape::Shape;
 
@@ -146,9 +145,9 @@ impl QTensor<'_> {
         let (stored, format) = (self.stored(), self.format);
         let (mut scales, mut wide, mut spare) = (RunScales::default(), Vec::new(), Vec::new());
         let mut write = |codes: &[u8], of: &RunScales, out: &mut [T]| {
-            let zeros = matches!(format.zero, Zero::Int | Zero::Float).then_some(&of.zeros[..]);
+            let zeros = format.zero.is_subtracted().then_some(&of.zeros[..]);
             let blocks = Blocks { len: of.len, scales: &of.scales, zeros };
-            if format.zero != Zero::Bias {
+            if !format.zero.is_added() {
                 return decode(kernels, format.element, codes, blocks, out);
             }
             wide.resize(out.len(), 0.0);

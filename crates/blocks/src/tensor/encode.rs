@@ -19,10 +19,10 @@ use lowbit_kernels::{Blocks, Kernels};
 use super::QTensor;
 use super::runs::{ENCODED, RunScales, rows_per_chunk};
 use crate::error::Error;
-use crate::format::{Format, Zero};
+use crate::format::Format;
 use crate::grid::Grid;
 use crate::parallel::map_chunks;
-use crate::scale::{ScaleKind, TensorScale};
+use crate::scale::TensorScale;
 use crate::shape::Shape;
 use crate::values::Values;
 
@@ -75,7 +75,7 @@ impl QTensor<'static> {
         let count = |part, got, want| format.check_len(shape, part, "numbers", got, want);
         count("values", values.len(), shape.len().unwrap_or(usize::MAX))?;
         count("scales", scales.len(), format.scales_per_matrix(shape) * shape.matrices)?;
-        let scales = store_scales(format.scale.kind, scales)?;
+        let scales = store_scales(&format, scales, shape.matrices)?;
         check_tensor_scale(&tensor_scale)?;
         let zeros = zeros.map(|zeros| Cow::Owned(zeros.to_vec()));
         let codes = vec![0; format.codes_len(shape)];
@@ -139,9 +139,9 @@ impl QTensor<'static> {
 fn encode_run(kernels: Kernels, format: &Format, x: &[f32], of: &mut RunScales, codes: &mut [u8]) {
     // x / infinity is a zero of x's sign: a block whose scale is zero decodes to zeros whatever its codes, so let them say so.
     of.scales.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = f32::INFINITY);
-    let zeros = matches!(format.zero, Zero::Int | Zero::Float).then_some(&of.zeros[..]);
+    let zeros = format.zero.is_subtracted().then_some(&of.zeros[..]);
     let blocks = Blocks { len: of.len, scales: &of.scales, zeros };
-    if format.zero == Zero::Bias {
+    if format.zero.is_added() {
         let blocks_of_x = x.chunks(of.len).zip(&of.zeros);
         let shifted: Vec<f32> = blocks_of_x.flat_map(|(x, bias)| x.iter().map(move |x| x - bias)).collect();
         kernels.encode(format.element, &shifted, blocks, codes);
@@ -151,16 +151,24 @@ fn encode_run(kernels: Kernels, format: &Format, x: &[f32], of: &mut RunScales, 
 }
 
 /// Rounds scales to their stored type, refusing those that are not numbers there.
-fn store_scales(kind: ScaleKind, scales: &[f32]) -> Result<Vec<u8>, Error> {
-    let mut stored = vec![0; scales.len() * kind.bytes()];
-    kind.encode_into(scales, &mut stored);
+fn store_scales(format: &Format, scales: &[f32], matrices: usize) -> Result<Vec<u8>, Error> {
+    let (scale, per_matrix) = (format.scale, scales.len() / matrices.max(1));
+    let mut stored = vec![0; matrices * scale.len(per_matrix)];
     let mut read = vec![0.0; scales.len()];
-    kind.decode_into(&stored, &mut read);
-    let fits = |scale: f32, read: f32| {
-        scale.is_finite() && read.is_finite() && (kind != ScaleKind::E8m0 || scale >= 0.0)
+    if per_matrix > 0 {
+        let bytes = stored.chunks_exact_mut(scale.len(per_matrix));
+        for ((scales, bytes), read) in
+            scales.chunks_exact(per_matrix).zip(bytes).zip(read.chunks_exact_mut(per_matrix))
+        {
+            scale.encode_into(scales, bytes);
+            scale.decode(bytes, 0..per_matrix, read);
+        }
+    }
+    let fits = |value: f32, read: f32| {
+        value.is_finite() && read.is_finite() && (scale.kind.has_sign() || value >= 0.0)
     };
-    match scales.iter().zip(&read).position(|(&scale, &read)| !fits(scale, read)) {
-        Some(index) => Err(Error::Scale { index, value: scales[index], scale: kind.name() }),
+    match scales.iter().zip(&read).position(|(&value, &read)| !fits(value, read)) {
+        Some(index) => Err(Error::Scale { index, value: scales[index], scale: scale.kind.name() }),
         None => Ok(stored),
     }
 }

@@ -36,7 +36,7 @@ impl RunScales {
             return;
         }
         stored.scales_of(matrix, run.blocks.clone(), &mut self.scales);
-        stored.zeros_of(run.blocks.clone(), &mut self.zeros);
+        stored.zeros_of(matrix, run.blocks.clone(), &mut self.zeros);
         self.of = if inside { 0..0 } else { run.blocks.clone() };
         if !inside {
             return;

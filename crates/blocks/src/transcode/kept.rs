@@ -17,11 +17,17 @@ use crate::scale::ScaleKind;
 impl Tile<'_> {
     /// The target's scales, if each is the source's divided by `2^exponent`, and no code has to be shifted.
     pub(super) fn kept_scales(&self, exponent: i32) -> Option<Vec<u8>> {
-        let (from, to) = (self.route.from.scale.kind, self.route.to.scale.kind);
+        let levels = (self.route.from.scale, self.route.to.scale);
+        let (from, to) = (levels.0.kind, levels.1.kind);
         if !self.straight {
             return None;
         }
-        let bytes = if from.bytes() == 1 && self.route.level != Level::Folded {
+        if levels.1.outer.count().is_some() {
+            // `Route::new` refused those without the same levels in the source.
+            return Some(self.part.scales.to_vec());
+        }
+        let one_level = levels.0.outer.count().is_none();
+        let bytes = if from.bytes() == 1 && one_level && self.route.level != Level::Folded {
             let table = table(from, to, exponent);
             let mut bytes = Vec::with_capacity(self.scales.len() * to.bytes());
             for &byte in self.part.scales {

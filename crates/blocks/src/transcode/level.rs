@@ -61,7 +61,7 @@ fn alike(route: &Route, facts: &Facts, matrix: usize, t: f32, r: f32) -> bool {
     let (multiplied, divided) = if route.divide { (t, r) } else { (r, t) };
     let same = |scale: f32| same(scale * multiplied, scale / divided);
     match route.from.scale.kind {
-        ScaleKind::E4m3 | ScaleKind::E8m0 => {
+        ScaleKind::E4m3 | ScaleKind::E8m0 | ScaleKind::Ue5m3 => {
             let seen = facts.seen(matrix);
             (0..=u8::MAX).filter(|&byte| seen.is_none_or(|seen| seen.has(byte))).all(|byte| {
                 let mut scale = [0.0];

@@ -125,7 +125,7 @@ impl QTensor<'_> {
                 zeros.get_or_insert_with(Vec::new).extend_from_slice(of_rows);
             }
         }
-        if to.zero_bytes() > 0 {
+        if to.has_zeros() {
             zeros.get_or_insert_default();
         }
         let tensor_scale = transcoder.tensor_scale().clone();

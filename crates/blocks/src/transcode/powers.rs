@@ -9,6 +9,7 @@
 use half::{bf16, f16};
 use lowbit_scalar::E4M3;
 
+use crate::levels::Scale;
 use crate::scale::ScaleKind;
 
 /// Sign and mantissa of a number in [1, 2), and the exponent that is missing. `None` for zeros, infinities and NaN.
@@ -52,8 +53,17 @@ pub(super) const fn same(a: f32, b: f32) -> bool {
 
 /// Whether every number of `from` is one of `to`.
 pub(super) fn contains(to: ScaleKind, from: ScaleKind) -> bool {
-    use ScaleKind::{Bf16, E4m3, E8m0, F16, F32};
-    to == from || matches!((to, from), (F32, _) | (Bf16, E4m3 | E8m0) | (F16, E4m3))
+    use ScaleKind::{Bf16, E4m3, E8m0, F16, F32, Ue5m3};
+    to == from || matches!((to, from), (F32, _) | (Bf16, E4m3 | E8m0 | Ue5m3) | (F16, E4m3))
+}
+
+/// Whether every scale of `from` is one of `to`. With super-blocks scales are products, which f32 holds, or they have to stay as they are.
+pub(super) fn scales_fit(to: &Scale, from: &Scale) -> bool {
+    match (to.outer.count(), from.outer.count()) {
+        (None, None) => contains(to.kind, from.kind),
+        (None, Some(_)) => to.kind == ScaleKind::F32,
+        (Some(_), _) => to == from,
+    }
 }
 
 /// Largest number, exponent of the lowest bit, binary digits.
@@ -72,6 +82,8 @@ const fn limits(kind: ScaleKind) -> (f32, i32, u32) {
             (E4M3::MAX.to_f32(), 1 - E4M3::FORMAT.bias - E4M3::FORMAT.mantissa_bits as i32, digits)
         }
         ScaleKind::E8m0 => (f32::from_bits(0xfe << 23), -127, 1),
+        ScaleKind::Ue5m3 => (kind.largest(), 1 - 15 - 3, 4),
+        ScaleKind::Int { .. } => (kind.largest(), 0, 8),
     }
 }
 
@@ -122,8 +134,8 @@ impl Reach {
     /// it and its reciprocal are normal f32 numbers.
     pub(super) fn exponent_into(&self, kind: ScaleKind) -> Option<i32> {
         let (max, lowest, digits) = limits(kind);
-        let signs = kind != ScaleKind::E8m0 || !self.negative;
-        let infinities = !matches!(kind, ScaleKind::E4m3 | ScaleKind::E8m0) || !self.infinite;
+        let signs = kind.has_sign() || !self.negative;
+        let infinities = kind.is_float() || !self.infinite;
         if !signs || !infinities || self.digits > digits {
             return None;
         }

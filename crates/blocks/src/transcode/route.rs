@@ -8,7 +8,7 @@ use super::exactness::Exactness;
 use super::extent::Choice;
 use super::facts::Facts;
 use super::packed::Packed;
-use super::powers::{Reach, contains, holds, stored};
+use super::powers::{Reach, holds, scales_fit, stored};
 use super::rows::Transcoder;
 use super::{level, zeros};
 use crate::error::Error;
@@ -94,7 +94,7 @@ impl Route {
             refined: grid::refines(from.block, to.block, shape.cols),
             certain: false,
         };
-        let biased = |format: &Format| format.zero == Zero::Bias;
+        let biased = |format: &Format| format.zero.is_added();
         let two_levels = matches!(level, Level::Kept | Level::Turned);
         if two_levels && from.zero != Zero::None && biased(&from) != biased(&to) {
             return Err(route.error(Obstacle::TwoLevels));
@@ -105,12 +105,20 @@ impl Route {
         {
             return Err(route.error(Obstacle::TensorScale { value }));
         }
+        // Two levels that say a given scale are not unique, and finding one is choosing; so they stay, or there is no image.
+        let same = from.scale == to.scale && from.block == to.block && from.zero == to.zero;
+        if to.scale.outer.count().is_some() && !same {
+            return Err(route.error(Obstacle::SuperBlocks));
+        }
         if !rule.subtracts {
             let shifts = route.maps().shifts(0).map_err(|obstacle| route.error(obstacle))?;
+            if to.scale.outer.count().is_some() && !shifts.contains(0) {
+                return Err(route.error(Obstacle::SuperBlocks));
+            }
             route.shifts = Some(shifts);
             let scales = match level {
                 Level::Folded => to.scale.kind == ScaleKind::F32,
-                _ => contains(to.scale.kind, from.scale.kind),
+                _ => scales_fit(&to.scale, &from.scale),
             };
             route.certain = shifts.contains(0) && scales && route.refined && zeros::always(&from, &to);
         }

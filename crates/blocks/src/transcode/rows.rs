@@ -14,7 +14,7 @@ use super::powers::{holds, shifted};
 use super::route::{Level, Route};
 use super::source::{Judge, Tile};
 use crate::error::Error;
-use crate::format::Zero;
+use crate::format::{Format, Zero};
 use crate::grid::{Grid, Overlap};
 use crate::obstacle::Obstacle;
 use crate::scale::{ScaleKind, TensorScale};
@@ -84,7 +84,10 @@ impl Transcoder {
         let Route { from, to, rule, level, .. } = &self.route;
         let mut maps = self.route.maps();
         let one_map = !rule.subtracts && maps.shifts(0)?.contains(0);
-        let same_grid = from.block == to.block && from.scale.kind == to.scale.kind;
+        let super_blocks = |format: &Format| format.scale.outer.count();
+        let same_grid = from.block == to.block
+            && from.scale.kind == to.scale.kind
+            && super_blocks(from) == super_blocks(to);
         let scales_stay = match level {
             Level::Absent | Level::Kept | Level::Turned => true,
             Level::Added => self.exponents.get(matrix).is_none_or(|&m| m == 0),
@@ -125,11 +128,16 @@ impl Transcoder {
         let zeros = match to.zero {
             Zero::None => None,
             Zero::Int => Some(zeros.iter().map(|&zero| zero as u8).collect()),
+            Zero::Float | Zero::Bias if to.scale.outer.count().is_some() => {
+                Some(tile.zeros().unwrap_or_default().to_vec().into())
+            }
             Zero::Float | Zero::Bias => {
                 let mut bytes = vec![0; to.zeros_len(tile.shape())];
                 to.scale.kind.encode_into(&zeros, &mut bytes);
                 Some(bytes.into())
             }
+            // `Route::new` refused those without the same minima in the source.
+            Zero::Min => Some(tile.zeros().unwrap_or_default().to_vec().into()),
         };
         Ok((codes, scales.into(), zeros))
     }

@@ -51,7 +51,7 @@ impl<'a> Tile<'a> {
         let (from, shape) = (&route.from, Shape::matrix(part.rows, route.shape.cols));
         let blocks = from.scales_per_matrix(shape);
         let mut scales = vec![0.0; blocks];
-        from.scale.kind.decode_into(part.scales, &mut scales);
+        from.scale.decode(part.scales, 0..blocks, &mut scales);
         if route.level == Level::Folded {
             route.tensor_scale.apply(matrix, &mut scales);
         }
@@ -59,9 +59,12 @@ impl<'a> Tile<'a> {
         match from.zero {
             Zero::None => {}
             Zero::Int => zeros.extend(part.zeros.iter().map(|&zero| f32::from(zero))),
-            Zero::Float | Zero::Bias => {
+            Zero::Float | Zero::Bias | Zero::Min => {
                 zeros.resize(blocks, 0.0);
-                from.scale.kind.decode_into(part.zeros, &mut zeros);
+                from.scale.decode(part.zeros, 0..blocks, &mut zeros);
+                if from.zero == Zero::Min {
+                    zeros.iter_mut().for_each(|min| *min = -*min);
+                }
             }
         }
         let mut offsets = Vec::new();

@@ -15,15 +15,16 @@ use lowbit_kernels::Element;
 use super::powers::{holds, same};
 use crate::format::{Format, Zero};
 use crate::obstacle::Obstacle;
-use crate::scale::ScaleKind;
 
 /// Whether zero points of all blocks have images, whatever they are.
 pub(super) fn always(from: &Format, to: &Format) -> bool {
-    use super::powers::contains;
+    use super::powers::scales_fit;
     match (from.zero, to.zero) {
         (Zero::None, _) | (Zero::Int, Zero::Int) => true,
-        (Zero::Int, Zero::Float) => to.scale.kind != ScaleKind::E4m3, // of 8 bits all others hold every one
-        (Zero::Float, Zero::Float) | (Zero::Bias, Zero::Bias) => contains(to.scale.kind, from.scale.kind),
+        (Zero::Int, Zero::Float) => !to.scale.kind.is_small_float(), // of 8 bits all others hold every one
+        (Zero::Float, Zero::Float) | (Zero::Bias, Zero::Bias) | (Zero::Min, Zero::Bias | Zero::Min) => {
+            scales_fit(&to.scale, &from.scale)
+        }
         _ => false,
     }
 }
@@ -31,9 +32,9 @@ pub(super) fn always(from: &Format, to: &Format) -> bool {
 /// The zero point that the code map subtracts, where the target has none.
 pub(super) fn subtracted(from: &Format, zero: f32, scale: f32) -> Result<u8, Obstacle> {
     let obstacle = Obstacle::Zero { value: zero };
-    let number = if from.zero == Zero::Bias { quotient(zero, scale) } else { zero };
+    let number = if from.zero.is_added() { quotient(zero, scale) } else { zero };
     let integer = integer(number).ok_or(obstacle)?;
-    let agree = from.zero != Zero::Bias
+    let agree = !from.zero.is_added()
         || agree(from.element, scale, (Zero::Bias, zero), (Zero::Int, f32::from(integer)));
     if agree { Ok(integer) } else { Err(obstacle) }
 }
@@ -46,14 +47,14 @@ pub(super) fn image(from: &Format, to: &Format, added: u8, zero: f32, scale: f32
         (Zero::None, Zero::Bias) => -0.0,
         (Zero::None, _) => 0.0,
         (Zero::Int | Zero::Float, Zero::Bias) => -(zero * scale),
-        (Zero::Bias, Zero::Int | Zero::Float) => quotient(zero, scale),
+        (Zero::Bias | Zero::Min, Zero::Int | Zero::Float) => quotient(zero, scale),
         _ => zero,
     };
     let stored = match to.zero {
         Zero::Int => from.zero == Zero::Int || integer(number).is_some(),
         _ => holds(to.scale.kind, number),
     };
-    let crosses = from.zero != Zero::None && (from.zero == Zero::Bias) != (to.zero == Zero::Bias);
+    let crosses = from.zero != Zero::None && from.zero.is_added() != to.zero.is_added();
     let agree = !crosses || agree(from.element, scale, (from.zero, zero), (to.zero, number));
     if stored && agree { Ok(number) } else { Err(obstacle) }
 }
@@ -71,7 +72,7 @@ fn integer(zero: f32) -> Option<u8> {
 /// Whether two zero points mean the same for every code.
 fn agree(element: Element, scale: f32, a: (Zero, f32), b: (Zero, f32)) -> bool {
     let value = |code: f32, (kind, zero): (Zero, f32)| match kind {
-        Zero::Bias => code * scale + zero,
+        Zero::Bias | Zero::Min => code * scale + zero,
         _ => (code - zero) * scale,
     };
     (0..=u8::MAX >> (8 - element.bits())).all(|code| {

@@ -1,6 +1,6 @@
 //! Formats, shapes and contents to try: proptest strategies, and a fixed list of tensors larger than a tile.
 
-use lowbit_blocks::{Block, Element, FORMATS, Format, Outer, ScaleKind, Shape, TensorScale, Zero};
+use lowbit_blocks::{Block, Element, FORMATS, Format, Outer, Scale, ScaleKind, Shape, TensorScale, Zero};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -27,12 +27,12 @@ fn block() -> impl Strategy<Value = Block> {
 
 /// Any format that makes sense, named or not.
 pub(crate) fn format() -> impl Strategy<Value = Format> {
-    use ScaleKind::{Bf16, E4m3, E8m0, F16, F32};
+    use ScaleKind::{Bf16, E4m3, E8m0, F16, F32, Ue5m3};
     let named = select(FORMATS).prop_map(|(_, format)| format);
     let built = (
         select(&Element::ALL[..]),
         block(),
-        select(&[F32, F16, Bf16, E4m3, E8m0][..]),
+        select(&[F32, F16, Bf16, E4m3, E8m0, Ue5m3][..]),
         any::<bool>(),
         select(&[Zero::None, Zero::Int, Zero::Float, Zero::Bias][..]),
     )
@@ -45,14 +45,37 @@ pub(crate) fn format() -> impl Strategy<Value = Format> {
             };
             Format::new(element, block, scale).with_outer(Outer::matrix(tensor_scale)).with_zero(zero)
         });
-    prop_oneof![named, built]
+    prop_oneof![named, built, super_blocks()]
+}
+
+/// Scales of two levels: integers and small floats under a number for a few blocks.
+fn super_blocks() -> impl Strategy<Value = Format> {
+    use ScaleKind::{Bf16, E4m3, F16, F32};
+    let integer = (1u8..=8, any::<bool>()).prop_map(|(bits, signed)| ScaleKind::Int { bits, signed });
+    let block = prop_oneof![(1usize..9).prop_map(Block::Group), (1usize..30).prop_map(Block::Flat)];
+    (
+        select(&Element::ALL[..]),
+        block,
+        prop_oneof![integer, Just(E4m3)],
+        (1usize..12, select(&[F32, F16, Bf16][..])),
+        select(&[Zero::None, Zero::Int, Zero::Float, Zero::Bias, Zero::Min][..]),
+    )
+        .prop_map(|(element, block, scale, (count, kind), zero)| {
+            let zero = match (zero, element) {
+                (Zero::Int, Element::Uint { .. }) => zero,
+                (Zero::Int, _) => Zero::None,
+                _ => zero,
+            };
+            let outer = Outer::Blocks { count, kind };
+            Format::new(element, block, scale).with_outer(outer).with_zero(zero)
+        })
 }
 
 /// A shape of up to three small matrices that `format` can hold.
 pub(crate) fn shape(format: Format) -> impl Strategy<Value = Shape> {
     (0usize..4, 0usize..9, 0usize..100).prop_map(move |(matrices, rows, cols)| {
-        let cols = match format.block {
-            Block::Group(group) => cols.div_ceil(group) * group,
+        let cols = match (format.block, format.values_per_run()) {
+            (Block::Group(_), Some(run)) => cols.div_ceil(run) * run,
             _ => cols,
         };
         Shape { matrices, rows, cols }
@@ -65,27 +88,31 @@ fn scale(kind: ScaleKind) -> impl Strategy<Value = f32> {
         let scale = mantissa * 2f32.powi(exponent);
         match special {
             0 => 0.0,
-            1 | 2 if kind != ScaleKind::E8m0 => -scale,
+            1 | 2 if kind.has_sign() => -scale,
             _ => scale,
         }
     })
 }
 
 /// Bytes of zero points.
-fn zeros(format: Format, count: usize) -> BoxedStrategy<Option<Vec<u8>>> {
+fn zeros(format: Format, matrices: usize, count: usize) -> BoxedStrategy<Option<Vec<u8>>> {
     match format.zero {
         Zero::None => Just(None).boxed(),
         Zero::Int => vec(any::<u8>(), count).prop_map(Some).boxed(),
-        Zero::Float | Zero::Bias => vec(scale(format.scale.kind), count)
-            .prop_map(move |zeros| {
-                Some(zeros.iter().flat_map(|&zero| bytes_of(format.scale.kind, zero)).collect())
-            })
+        _ => vec(scale(format.scale.kind), count)
+            .prop_map(move |zeros| Some(stored(format.scale, matrices, &zeros)))
             .boxed(),
     }
 }
 
-fn bytes_of(kind: ScaleKind, scale: f32) -> Vec<u8> {
-    kind.encode(scale)[..kind.bytes()].to_vec()
+/// Scales of all matrices as bytes.
+pub(crate) fn stored(scale: Scale, matrices: usize, scales: &[f32]) -> Vec<u8> {
+    let of_matrix = |scales: &[f32]| {
+        let mut bytes = vec![0; scale.len(scales.len())];
+        scale.encode_into(scales, &mut bytes);
+        bytes
+    };
+    scales.chunks((scales.len() / matrices.max(1)).max(1)).flat_map(of_matrix).collect()
 }
 
 /// Ends of float ranges here are powers of two or opposite: proptest 1.12 fails an assertion of its own once in ten million samples
@@ -105,7 +132,11 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
     format().prop_flat_map(|format| shape(format).prop_map(move |shape| (format, shape))).prop_flat_map(
         |(format, shape)| {
             let count = format.scales_per_matrix(shape) * shape.matrices;
-            (vec(scale(format.scale.kind), count), zeros(format, count), tensor_scale(format, shape.matrices))
+            (
+                vec(scale(format.scale.kind), count),
+                zeros(format, shape.matrices, count),
+                tensor_scale(format, shape.matrices),
+            )
                 .prop_map(move |(scales, zeros, tensor_scale)| Case {
                     format,
                     shape,
@@ -151,6 +182,11 @@ pub(crate) fn large() -> Vec<Case> {
         (Format::named("uint8").unwrap(), Shape { matrices: 3, rows: 5, cols: 5000 }),
         (Format::named("nf4").unwrap(), one(333, 411)),
         (Format::named("int4-g128-asym").unwrap(), one(80, 1280)),
+        (Format::named("int4-g48").unwrap(), one(37, 48 * 41)),
+        (Format::named("e2m1-g16-ue5m3").unwrap(), one(40, 1040)),
+        (Format::named("q4_k").unwrap(), Shape { matrices: 2, rows: 33, cols: 1280 }),
+        (Format::named("q3_k").unwrap(), one(21, 2304)),
+        (Format::named("nf4-flat64-uint8-f32x5").unwrap(), one(111, 407)),
     ];
     for name in [
         "int3-channel-asym",
@@ -172,7 +208,11 @@ pub(crate) fn large() -> Vec<Case> {
         let zeros = match format.zero {
             Zero::None => None,
             Zero::Int => Some((0..count).map(|i| (i * 7 % 13) as u8).collect()),
-            _ => Some(scales.iter().flat_map(|&scale| bytes_of(format.scale.kind, scale - 2.0)).collect()),
+            Zero::Min => Some(stored(format.scale, shape.matrices, &scales)),
+            _ => {
+                let zeros: Vec<f32> = scales.iter().map(|scale| scale - 2.0).collect();
+                Some(stored(format.scale, shape.matrices, &zeros))
+            }
         };
         let per_matrix = (0..shape.matrices).map(|m| 0.75 + m as f32).collect();
         let tensor_scale =

@@ -86,8 +86,23 @@ fn sizes(format: &Format, shape: Shape) -> [u128; 3] {
     } else {
         r * (c * bits).div_ceil(8)
     };
-    let scales = m * rows * cols;
-    [m * codes, scales * format.scale.kind.bytes() as u128, scales * format.zero_bytes() as u128]
+    let bits = u128::from(format.scale.kind.bits());
+    let packed = |n: u128| (n * bits).div_ceil(8);
+    let blocks = rows * cols;
+    let scales = match format.scale.outer {
+        Outer::Blocks { count, kind } => {
+            let (count, outer) = (count as u128, kind.bytes() as u128);
+            let last = if blocks.is_multiple_of(count) { 0 } else { outer + packed(blocks % count) };
+            blocks / count * (outer + packed(count)) + last
+        }
+        _ => packed(blocks),
+    };
+    let zeros = match format.zero {
+        Zero::None => 0,
+        Zero::Int => blocks,
+        _ => scales,
+    };
+    [m * codes, m * scales, m * zeros]
 }
 
 proptest! {

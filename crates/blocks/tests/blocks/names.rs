@@ -107,6 +107,21 @@ fn json_is_this_text() {
         assert_eq!(serde_json::to_string(&format).unwrap(), text);
         assert_eq!(serde_json::from_str::<Format>(text).unwrap(), format);
     }
+    // What the first form cannot say.
+    let super_blocks = [
+        (
+            Q4_K,
+            r#"{"element":"uint4","block":{"group":32},"scale":{"kind":"uint6","outer":{"blocks":8,"kind":"f16"}},"zero":"min"}"#,
+        ),
+        (
+            Q6_K,
+            r#"{"element":"int6","block":{"group":16},"scale":{"kind":"int8","outer":{"blocks":16,"kind":"f16"}},"zero":"none"}"#,
+        ),
+    ];
+    for (format, text) in super_blocks {
+        assert_eq!(serde_json::to_string(&format).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Format>(text).unwrap(), format);
+    }
     let short = r#"{"element":"mxint8","block":{"group":32},"scale":"e8m0"}"#;
     assert_eq!(serde_json::from_str::<Format>(short).unwrap(), MXINT8);
     let refused = [
@@ -115,6 +130,15 @@ fn json_is_this_text() {
         (r#"{"element":"e4m3","block":"tensor","scale":"f32","nested":true}"#, "unknown field `nested`"),
         (r#"{"element":"e4m3","block":"tensor","scale":"f64"}"#, "unknown variant `f64`"),
         (r#"{"element":"e4m3","block":{"group":-1},"scale":"f32"}"#, "invalid value"),
+        (r#"{"element":"int6","block":{"group":16},"scale":{"kind":"int8"}}"#, "missing field `outer`"),
+        (
+            r#"{"element":"int6","block":{"group":16},"scale":{"kind":"int8","outer":{"blocks":2,"kind":"f16","mean":1}}}"#,
+            "unknown field `mean`",
+        ),
+        (
+            r#"{"element":"int6","block":{"group":16},"scale":{"kind":"int8","outer":{"blocks":2,"kind":"f16"}},"tensor_scale":false}"#,
+            "`tensor_scale` beside",
+        ),
     ];
     for (text, message) in refused {
         let error = serde_json::from_str::<Format>(text).unwrap_err().to_string();

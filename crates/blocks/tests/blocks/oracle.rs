@@ -3,7 +3,7 @@
 //! Uses the scalar codecs only, none of the geometry or kernels of the crates under test.
 
 use half::{bf16, f16};
-use lowbit_blocks::{Block, Element, Format, ScaleKind, Shape, TensorScale, Zero};
+use lowbit_blocks::{Block, Element, Format, Outer, ScaleKind, Shape, TensorScale, Zero};
 use lowbit_scalar::{
     E2M1, E2M3, E3M2, E3M4, E4M3, E4M3B11FNUZ, E4M3FNUZ, E4M3Ieee, E5M2, E5M2FNUZ, E8M0, Fp4, MxInt8, Nf4,
 };
@@ -79,6 +79,23 @@ fn stored(kind: ScaleKind, bytes: &[u8], index: usize) -> f32 {
         ScaleKind::Bf16 => bf16::from_le_bytes(bytes[2 * index..2 * index + 2].try_into().unwrap()).to_f32(),
         ScaleKind::E4m3 => E4M3::from_bits(bytes[index]).to_f32(),
         ScaleKind::E8m0 => E8M0::from_bits(bytes[index]).to_f32(),
+        ScaleKind::Ue5m3 if bytes[index] == 0xff => f32::NAN,
+        ScaleKind::Ue5m3 => {
+            let (field, mantissa) = (i32::from(bytes[index] >> 3), f32::from(bytes[index] & 7));
+            if field == 0 {
+                mantissa * 2f32.powi(-17)
+            } else {
+                (1.0 + mantissa / 8.0) * 2f32.powi(field - 15)
+            }
+        }
+        ScaleKind::Int { bits, signed } => {
+            let (bits, first) = (usize::from(bits), index * usize::from(bits));
+            let code =
+                (0..bits).fold(0u8, |code, i| code | (bytes[(first + i) / 8] >> ((first + i) % 8) & 1) << i);
+            let top = 1i32 << bits;
+            (if signed && i32::from(code) >= top / 2 { i32::from(code) - top } else { code.into() }) as f32
+        }
+        _ => unreachable!("a type of scales that this oracle does not know: {kind}"),
     }
 }
 
@@ -127,7 +144,7 @@ impl Oracle<'_> {
     }
 
     fn scale(&self, matrix: usize, block: usize) -> f32 {
-        let scale = stored(self.format.scale.kind, self.scales, block);
+        let scale = self.stored(self.scales, block);
         match self.tensor_scale {
             TensorScale::None => scale,
             TensorScale::Multiply(t) => scale * t[matrix],
@@ -139,8 +156,23 @@ impl Oracle<'_> {
         match self.format.zero {
             Zero::None => 0.0,
             Zero::Int => f32::from(self.zeros[block]),
-            Zero::Float | Zero::Bias => stored(self.format.scale.kind, self.zeros, block),
+            Zero::Float | Zero::Bias | Zero::Min => self.stored(self.zeros, block),
+            _ => unreachable!("a kind of zero points that this oracle does not know"),
         }
+    }
+
+    /// The number of a block, counted over all matrices, in a list of scales; with the outer number of its super-block.
+    fn stored(&self, list: &[u8], block: usize) -> f32 {
+        let kind = self.format.scale.kind;
+        let Outer::Blocks { count, kind: outer } = self.format.scale.outer else {
+            return stored(kind, list, block);
+        };
+        let per_matrix = list.len() / self.shape.matrices;
+        let list = &list[block / self.blocks() * per_matrix..];
+        let (index, inside) = (block % self.blocks() / count, block % self.blocks() % count);
+        let size = outer.bytes() + (count * kind.bits() as usize).div_ceil(8);
+        let super_block = &list[index * size..];
+        stored(outer, super_block, 0) * stored(kind, &super_block[outer.bytes()..], inside)
     }
 
     fn positions(&self) -> impl Iterator<Item = (usize, usize, usize)> {
@@ -155,6 +187,8 @@ impl Oracle<'_> {
                 Zero::None => value * scale,
                 Zero::Int | Zero::Float => (value - zero) * scale,
                 Zero::Bias => value * scale + zero,
+                Zero::Min => value * scale - zero,
+                _ => unreachable!("a kind of zero points that this oracle does not know"),
             }
         };
         self.positions().map(value).collect()
@@ -180,6 +214,8 @@ impl Oracle<'_> {
                     Zero::None => quotient(x),
                     Zero::Int | Zero::Float => quotient(x) + zero,
                     Zero::Bias => quotient(x - zero),
+                    Zero::Min => quotient(x + zero),
+                    _ => unreachable!("a kind of zero points that this oracle does not know"),
                 },
             );
             let first = self.bit(m, r, c);

@@ -3,7 +3,7 @@
 use lowbit_blocks::*;
 use proptest::prelude::*;
 
-use crate::cases::{Case, case, large, noise};
+use crate::cases::{Case, case, large, noise, stored};
 use crate::oracle::Oracle;
 use crate::round_trip::{bits, encode, oracle};
 
@@ -63,7 +63,7 @@ fn fine_unit(element: Element) -> Option<(f32, usize)> {
 fn row_block(format: &Format, shape: Shape) -> Option<usize> {
     let cols = shape.cols;
     let block = match format.block {
-        _ if format.zero == Zero::Bias => None,
+        _ if format.zero.is_added() => None,
         Block::Tensor | Block::Channel => Some(cols),
         Block::Group(block) | Block::Tile { cols: block, .. } => Some(block),
         Block::Flat(_) if !(cols * format.element.bits() as usize).is_multiple_of(8) => None,
@@ -210,9 +210,10 @@ pub(crate) fn named(name: &str, shape: Shape) -> QTensor<'static> {
     let zeros = match format.zero {
         Zero::None => None,
         Zero::Int => Some((0..count).map(|i| (i * 7 % 13) as u8).collect::<Vec<u8>>()),
+        Zero::Min => Some(stored(format.scale, shape.matrices, &scales)),
         _ => {
-            let kind = format.scale.kind;
-            Some(scales.iter().flat_map(|scale| kind.encode(scale - 2.0)[..kind.bytes()].to_vec()).collect())
+            let zeros: Vec<f32> = scales.iter().map(|scale| scale - 2.0).collect();
+            Some(stored(format.scale, shape.matrices, &zeros))
         }
     };
     let per_matrix: Vec<f32> = (0..shape.matrices).map(|m| 0.7 + m as f32).collect();
@@ -230,6 +231,11 @@ pub(crate) const WEIGHTS: &[(&str, usize)] = &[
     ("nvfp4", 16),
     ("nvfp4", 176),
     ("nvfp4", 1040),
+    ("q4_k", 512),
+    ("q6_k", 256),
+    ("int4-g48", 144),
+    ("int4-g48-asym", 96),
+    ("e2m1-g16-ue5m3", 176),
     ("mxfp4", 32),
     ("mxfp4", 224),
     ("mxfp8", 96),
@@ -343,11 +349,10 @@ proptest! {
         prop_assume!(tokens.format.check(tokens_shape).is_ok());
         let count = tokens.format.scales_per_matrix(tokens_shape) * tokens_shape.matrices;
         let refill = |n: usize| noise(n).iter().map(|x| 0.25 + x.abs()).collect::<Vec<f32>>();
-        let kind = tokens.format.scale.kind;
         let zeros = match tokens.format.zero {
             Zero::None => None,
             Zero::Int => Some(vec![3; count]),
-            _ => Some(refill(count).iter().flat_map(|&z| kind.encode(z)[..kind.bytes()].to_vec()).collect()),
+            _ => Some(stored(tokens.format.scale, tokens_shape.matrices, &refill(count))),
         };
         let tokens = Case { shape: tokens_shape, scales: refill(count), zeros, ..tokens };
         let encoded = |case: &Case| encode(case, Values::F32(&noise(case.shape.len().unwrap())));

@@ -65,7 +65,7 @@ proptest! {
                     proptest::collection::vec(any::<f32>(), shape.matrices),
                 );
                 parts.prop_map(move |(codes, scales, zeros, tensor_scale)| {
-                    let zeros = (format.zero_bytes() > 0).then_some(zeros.into());
+                    let zeros = format.has_zeros().then_some(zeros.into());
                     let tensor_scale =
                         if format.has_tensor_scale() { TensorScale::Multiply(tensor_scale) } else { TensorScale::None };
                     (QTensor::new(format, shape, codes, scales, zeros, tensor_scale).unwrap(), ())
@@ -89,7 +89,7 @@ fn every_named_format_is_the_oracle_on_two_matrices() {
         let shape = lowbit_blocks::Shape { matrices: 2, rows: 130, cols: 256 };
         let scales: Vec<f32> =
             noise(2 * format.scales_per_matrix(shape)).iter().map(|x| x.abs() + 0.5).collect();
-        let zeros = (format.zero_bytes() > 0).then(|| vec![7; scales.len()]);
+        let zeros = format.has_zeros().then(|| vec![7; format.zeros_len(shape)]);
         let tensor_scale =
             if format.has_tensor_scale() { TensorScale::Multiply(vec![0.5, 3.0]) } else { TensorScale::None };
         let case = Case { format: *format, shape, scales, zeros, tensor_scale };

@@ -308,7 +308,7 @@ impl Problem<'_> {
             zeros = self.rounded.zeros().unwrap_or_default().to_vec();
         }
         let codes = encode(self.recipe, shape, &values);
-        let zeros = (format.zero_bytes() > 0).then(|| zeros.into());
+        let zeros = format.has_zeros().then(|| zeros.into());
         let tensor_scale = self.rounded.tensor_scale().clone();
         let weight = QTensor::new(format, shape, codes, scales, zeros, tensor_scale)?;
         Ok(Solved { weight, perm: None, loss })

@@ -145,7 +145,7 @@ impl Linears {
             }
             tensor_scale = read.tensor_scale().clone();
         }
-        let zeros = (format.zero_bytes() > 0).then_some(zeros.into());
+        let zeros = format.has_zeros().then_some(zeros.into());
         QTensor::new(format, shape, codes, scales, zeros, tensor_scale)
             .map_err(|e| crate::Error::tensor(checkpoint.dir(), "", e.to_string()))
     }

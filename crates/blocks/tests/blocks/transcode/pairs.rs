@@ -114,7 +114,7 @@ fn zeros(format: Format, scales: Vec<f32>) -> BoxedStrategy<Option<Vec<u8>>> {
                 Some(stored(format.scale.kind, &points))
             })
             .boxed(),
-        Zero::Bias => points
+        _ => points
             .prop_map(move |points| {
                 let biases = points.iter().zip(&scales).map(|(&zero, scale)| -f32::from(zero) * scale);
                 Some(stored(format.scale.kind, &biases.collect::<Vec<f32>>()))

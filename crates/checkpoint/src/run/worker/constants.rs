@@ -56,7 +56,7 @@ impl Worker {
 
     /// The buffers as a linear.
     fn linear<'a>(&'a self, q: &'a QuantizedUnit, tensor_scale: TensorScale) -> Result<QLinear<'a>> {
-        let zeros = (q.format.zero_bytes() > 0).then_some(Cow::Borrowed(&self.zeros[..]));
+        let zeros = q.format.has_zeros().then_some(Cow::Borrowed(&self.zeros[..]));
         let weight =
             QTensor::new(q.format, q.linear.shape, &self.codes[..], &self.scales[..], zeros, tensor_scale);
         let weight = weight.map_err(|e| Error::tensor(Path::new(""), &q.linear.weight, e.to_string()))?;

@@ -70,7 +70,7 @@ impl Worker {
             None | Some(TensorScale::None) => TensorScale::None,
             Some(scale) => scale.matrix(matrix),
         };
-        let zeros = (q.format.zero_bytes() > 0).then_some(Cow::Borrowed(&self.zeros[..]));
+        let zeros = q.format.has_zeros().then_some(Cow::Borrowed(&self.zeros[..]));
         let tile = QTensor::new(q.format, shape, &self.codes[..], &self.scales[..], zeros, scale);
         let tile = tile.map_err(|e| Error::tensor(std::path::Path::new(""), q.from(), e.to_string()))?;
         let mut stats = ErrorStats::default();

@@ -1,0 +1,210 @@
+//! Scales of one level or of two: how they lie in bytes, and what they are worth.
+//!
+//! ```text
+//! outer level   bytes of the scales of a matrix                                                effective scale
+//! None          kind kind kind ...                                                             stored
+//! Matrix        kind kind kind ...                        one f32 beside them per matrix       stored [* or /] tensor scale
+//! Blocks        outer [kind * count, packed]  outer [kind * count, packed]  ...                outer * stored
+//! ```
+//!
+//! A *super-block* is `count` consecutive blocks under one outer number. Its bytes stand together, the outer number first, then
+//! the scales of its blocks as one dense stream, least significant bit first, filled up to a byte. So whatever cuts scales into
+//! rows or tiles cuts both levels at once. Groups fill whole super-blocks in every row; the last super-block of a flat matrix may be
+//! short.
+//!
+//! `outer * stored` is one f32 multiplication: `d * sc` of GGUF's K-quants. Minima (`dmin * m`) are stored the same way.
+
+use core::ops::Range;
+
+use lowbit_kernels::{Blocks, Kernels};
+
+use crate::scale::ScaleKind;
+
+/// How scales are stored: a type, and an outer level or none.
+///
+/// ```
+/// use lowbit_blocks::{Outer, Scale, ScaleKind};
+/// // Q4_K: an f16 over the 6-bit scales of 8 blocks.
+/// let kind = ScaleKind::Int { bits: 6, signed: false };
+/// let scale = Scale { kind, outer: Outer::Blocks { count: 8, kind: ScaleKind::F16 } };
+/// assert_eq!(scale.len(16), 2 * (2 + 6));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Scale {
+    /// The type of the scale of a block.
+    pub kind: ScaleKind,
+    /// The second level of scales.
+    pub outer: Outer,
+}
+
+/// The second level of scales: numbers that several blocks share, by which their scales are multiplied.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum Outer {
+    /// There is none.
+    #[default]
+    None,
+    /// One f32 per matrix: the tensor scale, in the direction of [`TensorScale`](crate::TensorScale) (NVFP4).
+    Matrix,
+    /// One number for so many consecutive blocks: a super-block (GGUF's K-quants).
+    Blocks {
+        /// Blocks in a super-block.
+        count: usize,
+        /// The type of the number: f32, f16 or bf16.
+        kind: ScaleKind,
+    },
+}
+
+impl Outer {
+    /// [`Outer::Matrix`] if there is a tensor scale, and [`Outer::None`] if not.
+    #[must_use]
+    pub const fn matrix(tensor_scale: bool) -> Self {
+        if tensor_scale { Self::Matrix } else { Self::None }
+    }
+
+    /// Blocks in a super-block; `None` where there are no super-blocks.
+    #[must_use]
+    pub const fn count(self) -> Option<usize> {
+        match self {
+            Self::Blocks { count, .. } => Some(count),
+            Self::None | Self::Matrix => None,
+        }
+    }
+}
+
+impl Scale {
+    /// Scales of that type, without an outer level.
+    #[must_use]
+    pub const fn new(kind: ScaleKind) -> Self {
+        Self { kind, outer: Outer::None }
+    }
+
+    /// Blocks that cannot be told apart in bytes: those of a super-block, or one.
+    #[must_use]
+    pub const fn run(&self) -> usize {
+        match self.outer {
+            Outer::Blocks { count, .. } => count,
+            Outer::None | Outer::Matrix => 1,
+        }
+    }
+
+    /// Bytes of the scales of the first `blocks` blocks of a matrix; the tensor scale is not among them.
+    #[must_use]
+    pub const fn len(&self, blocks: usize) -> usize {
+        match self.checked_len(blocks) {
+            Some(bytes) => bytes,
+            None => usize::MAX,
+        }
+    }
+
+    /// Whether so many blocks have no bytes of scales, because there are none.
+    #[must_use]
+    pub const fn is_empty(&self, blocks: usize) -> bool {
+        blocks == 0
+    }
+
+    pub(crate) const fn checked_len(&self, blocks: usize) -> Option<usize> {
+        let Outer::Blocks { count: count @ 1.., kind } = self.outer else {
+            return self.kind.checked_len(blocks);
+        };
+        let (Some(inner), Some(last)) = (self.kind.checked_len(count), self.kind.checked_len(blocks % count))
+        else {
+            return None;
+        };
+        let last = if blocks.is_multiple_of(count) { 0 } else { kind.bytes() + last };
+        match (blocks / count).checked_mul(kind.bytes() + inner) {
+            Some(whole) => whole.checked_add(last),
+            None => None,
+        }
+    }
+
+    /// What the stored scales of some blocks of one matrix are worth, without the tensor scale; `stored` are those of all its blocks,
+    /// or of those from some super-block on.
+    pub(crate) fn decode(&self, stored: &[u8], blocks: Range<usize>, out: &mut [f32]) {
+        let Outer::Blocks { count, kind } = self.outer else {
+            return self.kind.decode_into(&stored[self.len(blocks.start)..self.len(blocks.end)], out);
+        };
+        let size = self.len(count);
+        let mut at = blocks.start;
+        while at < blocks.end {
+            let (index, first) = (at / count, at % count);
+            let last = count.min(first + (blocks.end - at));
+            let bytes = &stored[index * size..];
+            let mut outer = [0.0];
+            kind.decode_into(&bytes[..kind.bytes()], &mut outer);
+            let inner = &bytes[kind.bytes()..bytes.len().min(size)];
+            let out = &mut out[at - blocks.start..][..last - first];
+            self.decode_super_block(inner, first, outer[0], out);
+            at += last - first;
+        }
+    }
+
+    /// Scales of a super-block, from the block `first` on.
+    fn decode_super_block(&self, inner: &[u8], first: usize, outer: f32, out: &mut [f32]) {
+        let bits = self.kind.bits() as usize;
+        match self.kind.integer() {
+            // Integers are codes like any other, and the product with the outer number is what decoding them is.
+            Some(element) if (first * bits).is_multiple_of(8) => {
+                let codes = &inner[first * bits / 8..][..element.packed_len(out.len())];
+                Kernels::best().decode(element, codes, Blocks::whole(&outer), out);
+            }
+            Some(element) => {
+                for (out, block) in out.iter_mut().zip(first..) {
+                    *out = element.decode_one(packed_code(inner, bits, block)) * outer;
+                }
+            }
+            None => {
+                let bytes = self.kind.bytes();
+                self.kind.decode_into(&inner[first * bytes..(first + out.len()) * bytes], out);
+                out.iter_mut().for_each(|scale| *scale *= outer);
+            }
+        }
+    }
+
+    /// Stores scales, from the first block of a matrix on.
+    ///
+    /// With super-blocks the outer number is the one of largest magnitude over the largest number of the inner type, rounded to its
+    /// type (for signed integers that magnitude keeps its sign and lands on the lowest integer, which reaches one further), and each
+    /// scale is the nearest multiple of it; ties to even.
+    ///
+    /// # Panics
+    /// If `out` is not [`len`](Self::len)`(scales.len())` bytes long.
+    ///
+    /// ```
+    /// use lowbit_blocks::{Q4_K, ScaleKind};
+    /// let mut stored = [0; 8];
+    /// Q4_K.scale.encode_into(&[63.0, 31.4, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], &mut stored);
+    /// // 63 / 63 = 1 in f16; then 63, 31, 0, 0 | 0, 0, 0, 1 in 6 bits each.
+    /// assert_eq!(stored, [0x00, 0x3c, 0b11_111111, 0b0000_0111, 0, 0, 0, 0b0000_0100]);
+    /// ```
+    pub fn encode_into(&self, scales: &[f32], out: &mut [u8]) {
+        let Outer::Blocks { count, kind } = self.outer else { return self.kind.encode_into(scales, out) };
+        assert_eq!(out.len(), self.len(scales.len()), "bytes for {} scales of two levels", scales.len());
+        let mut quotients = alloc::vec![0.0; count.min(scales.len())];
+        for (scales, out) in scales.chunks(count).zip(out.chunks_mut(self.len(count))) {
+            let (stored, inner) = out.split_at_mut(kind.bytes());
+            let outer = kind.rounded(self.outer_number(scales));
+            kind.encode_into(&[outer], stored);
+            let divisor = if outer == 0.0 { f32::INFINITY } else { outer };
+            let quotients = &mut quotients[..scales.len()];
+            quotients.iter_mut().zip(scales).for_each(|(quotient, scale)| *quotient = scale / divisor);
+            self.kind.encode_into(quotients, inner);
+        }
+    }
+
+    /// The outer number under which the scale of largest magnitude is the integer of largest magnitude.
+    fn outer_number(&self, scales: &[f32]) -> f32 {
+        let largest = scales.iter().fold(0.0f32, |a, &b| if b.abs() > a.abs() { b } else { a });
+        match self.kind.integer() {
+            Some(element) if element.min() < 0.0 => largest / element.min(),
+            _ => largest.abs() / self.kind.largest(),
+        }
+    }
+}
+
+/// Code `index` of a dense stream of codes of `bits` bits.
+fn packed_code(stream: &[u8], bits: usize, index: usize) -> u8 {
+    let (byte, shift) = (index * bits / 8, index * bits % 8);
+    let wide = u16::from(stream[byte]) | u16::from(stream.get(byte + 1).copied().unwrap_or(0)) << 8;
+    (wide >> shift) as u8 & (u8::MAX >> (8 - bits))
+}
