@@ -166,12 +166,11 @@ pub const FORMATS: &[(&str, Format)] = &[
     ("int2-g64", Format::int(2, Block::Group(64))),
     ("nf4", NF4),
     ("fp4", FP4),
-    ("q2_k", Q2_K),
-    ("q3_k", Q3_K),
-    ("q4_k", Q4_K),
-    ("q5_k", Q5_K),
-    ("q6_k", Q6_K),
 ];
+
+/// Names of super-blocks.
+const K_QUANTS: &[(&str, Format)] =
+    &[("q2_k", Q2_K), ("q3_k", Q3_K), ("q4_k", Q4_K), ("q5_k", Q5_K), ("q6_k", Q6_K)];
 
 impl Format {
     /// A format with one level of scales and no zero point.

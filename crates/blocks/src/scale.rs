@@ -294,7 +294,9 @@ impl ScaleKind {
             Self::E4m3 => {}
             Self::E8m0 => Kernels::best().widen_e8m0(stored, out),
             Self::Ue5m3 => {
-                out.iter_mut().zip(stored).for_each(|(scale, code)| *scale = UE5M3::from_bits(*code).to_f32());
+                out.iter_mut()
+                    .zip(stored)
+                    .for_each(|(scale, code)| *scale = UE5M3::from_bits(*code).to_f32());
             }
             Self::Int { bits, signed } if !out.is_empty() => {
                 let element = if signed { Element::Int { bits } } else { Element::Uint { bits } };

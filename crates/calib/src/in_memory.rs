@@ -147,8 +147,8 @@ fn tiles<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Vec
                 let bytes = format.row_bytes(columns.len());
                 let codes = codes.iter_mut().map(|row| take(row, bytes)).collect();
                 let blocks = columns.len().div_ceil(wide);
-                let scales = take(&mut out.scales, blocks * format.scale.kind.bytes());
-                let zeros = take(&mut out.zeros, blocks * format.zero_bytes());
+                let scales = take(&mut out.scales, format.scale_bytes(blocks));
+                let zeros = take(&mut out.zeros, format.zero_bytes(blocks));
                 tile(Part::Columns(columns, codes, (scales, zeros)));
             }
         }

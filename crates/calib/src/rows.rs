@@ -101,8 +101,8 @@ impl<'a> Pass<'a> {
                 let codes = &mut out.codes[at..at + chunk.run_bytes(format.element)];
                 let out = ChunkOut {
                     codes: core::iter::once(codes),
-                    scales: take(&mut scales, blocks * format.scale.kind.bytes()),
-                    zeros: take(&mut zeros, blocks * format.zero_bytes()),
+                    scales: take(&mut scales, format.scale_bytes(blocks)),
+                    zeros: take(&mut zeros, format.zero_bytes(blocks)),
                 };
                 let next = values.slice(end..(end + step).min(values.len())).as_bytes();
                 self.chunk(&chunk, finite, out, |at| ((start + at) / cols, (start + at) % cols), |_| next)?;
@@ -157,12 +157,12 @@ impl<'a> Pass<'a> {
                 };
                 let inside = left - columns.start;
                 let first = tile_row * tiles_across + inside / wide;
-                let bytes = |size: usize| first * size..(first + chunk.blocks()) * size;
+                let last = first + chunk.blocks();
                 let run_bytes = inside * bits / 8..inside * bits / 8 + chunk.run_bytes(format.element);
                 let out = ChunkOut {
                     codes: codes[top..top + height].iter_mut().map(|row| &mut row[run_bytes.clone()]),
-                    scales: &mut scales[bytes(format.scale.kind.bytes())],
-                    zeros: &mut zeros[bytes(format.zero_bytes())],
+                    scales: &mut scales[format.scale_bytes(first)..format.scale_bytes(last)],
+                    zeros: &mut zeros[format.zero_bytes(first)..format.zero_bytes(last)],
                 };
                 // The same row of the strip after it: memory would stand idle while codes are made of what lies in a cache.
                 let next = |run: usize| {

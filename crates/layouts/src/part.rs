@@ -261,15 +261,18 @@ fn lcm(a: usize, b: usize) -> usize {
     (a / gcd(a, b)).saturating_mul(b)
 }
 
-/// The file's dtype for block scales.
-pub(super) const fn scale_dtype(scale: ScaleKind) -> Dtype {
-    match scale {
-        ScaleKind::F32 => Dtype::F32,
-        ScaleKind::F16 => Dtype::F16,
-        ScaleKind::Bf16 => Dtype::BF16,
-        ScaleKind::E4m3 => Dtype::F8_E4M3,
-        ScaleKind::E8m0 => Dtype::F8_E8M0,
-    }
+/// Types of scales that safetensors has.
+const SCALES: [(ScaleKind, Dtype); 5] = [
+    (ScaleKind::F32, Dtype::F32),
+    (ScaleKind::F16, Dtype::F16),
+    (ScaleKind::Bf16, Dtype::BF16),
+    (ScaleKind::E4m3, Dtype::F8_E4M3),
+    (ScaleKind::E8m0, Dtype::F8_E8M0),
+];
+
+/// The file's dtype for block scales; bytes for those that have none.
+pub(super) fn scale_dtype(scale: ScaleKind) -> Dtype {
+    SCALES.iter().find(|(kind, _)| *kind == scale).map_or(Dtype::U8, |(_, dtype)| *dtype)
 }
 
 /// The block scale that a file's dtype is; U8 is E8M0, as compressed-tensors and ModelOpt store it.

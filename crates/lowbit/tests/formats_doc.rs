@@ -70,6 +70,8 @@ fn formats() -> String {
             Zero::Int => "integer",
             Zero::Float => "float",
             Zero::Bias => "bias",
+            Zero::Min => "min",
+            _ => unreachable!("a kind of zero points without a word"),
         };
         let scale = format.scale.kind.name().to_owned()
             + if format.has_tensor_scale() { ", f32 per matrix" } else { "" };

@@ -114,6 +114,42 @@ impl QTensor<'_> {
         scales
     }
 
+    /// The scales of the blocks of one matrix, without the tensor scale, row-major over [`Format::scale_grid`](crate::Format::scale_grid).
+    ///
+    /// # Panics
+    /// If there is no such matrix.
+    ///
+    /// ```
+    /// use lowbit_blocks::{NVFP4, QTensor, Shape, TensorScale};
+    /// let tensor_scale = TensorScale::Multiply(vec![0.25]);
+    /// let tensor = QTensor::new(NVFP4, Shape::matrix(1, 32), vec![0; 16], vec![0x38, 0x40], None, tensor_scale)?;
+    /// assert_eq!(tensor.block_scales(0), [1.0, 2.0]); // E4M3 0x38 and 0x40
+    /// # Ok::<(), lowbit_blocks::Error>(())
+    /// ```
+    #[must_use]
+    pub fn block_scales(&self, matrix: usize) -> Vec<f32> {
+        assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape.matrices);
+        let blocks = self.format.scales_per_matrix(self.shape);
+        let bytes = self.format.scale_bytes(blocks);
+        let mut scales = vec![0.0; blocks];
+        self.format.scale.decode(&self.scales[matrix * bytes..(matrix + 1) * bytes], 0..blocks, &mut scales);
+        scales
+    }
+
+    /// The zero points of the blocks of one matrix as numbers: what is subtracted from codes, or added to products (minima with their
+    /// sign changed); empty for a format without.
+    ///
+    /// # Panics
+    /// If there is no such matrix.
+    #[must_use]
+    pub fn block_zeros(&self, matrix: usize) -> Vec<f32> {
+        assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape.matrices);
+        let count = self.format.scales_per_matrix(self.shape);
+        let mut zeros = Vec::new();
+        self.stored().zeros_of(matrix, matrix * count..(matrix + 1) * count, &mut zeros);
+        zeros
+    }
+
     fn dequantize_as<T: Value>(&self, kernels: Kernels, out: &mut [T]) {
         assert_eq!(out.len(), self.len(), "values in {}", self.shape);
         if out.is_empty() {

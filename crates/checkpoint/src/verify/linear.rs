@@ -3,7 +3,7 @@
 use super::seen::{Count, Linear, Numbers, bad_codes, count_codes, count_outside};
 use crate::layout::Stored;
 use crate::{Checkpoint, Result};
-use lowbit_blocks::{Block, Outer, QTensor, Shape, TensorScale, Zero};
+use lowbit_blocks::{Block, Outer, QTensor, ScaleKind, Shape, TensorScale, Zero};
 use lowbit_kernels::Element;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -33,9 +33,8 @@ pub(super) fn scan(
     let tile = stored.rows(checkpoint, matrix, rows.clone())?;
     let (format, shape) = (stored.format, stored.shape());
     let mut seen = Linear::default();
-    let mut scales = vec![0f32; tile.scales().len() / format.scale.kind.bytes()];
-    format.scale.kind.decode_into(tile.scales(), &mut scales);
-    let first = (format.scales_range(shape, matrix, rows.clone()).start / format.scale.kind.bytes()) as u64;
+    let scales = tile.block_scales(0);
+    let first = format.blocks_range(shape, matrix, rows.clone()).start as u64;
     scales.iter().zip(first..).for_each(|(&scale, at)| seen.scales.observe(at, scale.into()));
     seen.scales.zero = Count::default();
     lost_blocks(&tile, &scales).for_each(|block| seen.scales.zero.saw(first + block as u64, 0.0));
@@ -51,18 +50,16 @@ pub(super) fn scan(
         seen.bad_codes = count_codes(&bad, tile.codes(), codes);
     }
     let zeros = tile.zeros().unwrap_or_default();
-    let first = (format.zeros_range(shape, matrix, rows.clone()).start / format.zero_bytes().max(1)) as u64;
     match format.zero {
         Zero::Int => seen.bad_zeros = count_outside(largest(format.element) as u8, zeros, first),
-        Zero::Float | Zero::Bias => {
-            let mut numbers = vec![0f32; zeros.len() / format.zero_bytes()];
-            format.scale.kind.decode_into(zeros, &mut numbers);
+        Zero::None => {}
+        _ => {
+            let numbers = tile.block_zeros(0);
             let mut all = Numbers::default();
             numbers.iter().zip(first..).for_each(|(n, at)| all.observe(at, (*n).into()));
             seen.bad_zeros = all.nan;
             seen.bad_zeros.merge(&all.infinite);
         }
-        Zero::None => {}
     }
     seen.alive = dead && decoded(&tile).any(|v| v != 0.0);
     Ok(seen)
@@ -94,10 +91,16 @@ fn decoded(tile: &QTensor<'_>) -> impl Iterator<Item = f32> {
 
 /// The tile with all scales one: its codes, less their zero points, as numbers.
 fn unscaled(tile: &QTensor<'_>) -> Option<QTensor<'static>> {
-    let format = tile.format().with_outer(Outer::None);
+    let mut format = tile.format().with_outer(Outer::None);
+    if tile.format().scale.outer.count().is_some() {
+        // What stands beside the scales of super-blocks is no number of codes, but for integers.
+        let zero = if format.zero == Zero::Int { Zero::Int } else { Zero::None };
+        format = format.with_scale(ScaleKind::F32).with_zero(zero);
+    }
     let one = format.scale.kind.encode(1.0);
-    let scales = one[..format.scale.kind.bytes()].repeat(tile.scales().len() / format.scale.kind.bytes());
-    let zeros = tile.zeros().map(|z| Cow::Owned(z.to_vec()));
+    let blocks = format.scales_per_matrix(tile.shape());
+    let scales = one[..format.scale.kind.bytes()].repeat(blocks);
+    let zeros = tile.zeros().filter(|_| format.has_zeros()).map(|z| Cow::Owned(z.to_vec()));
     QTensor::new(format, tile.shape(), tile.codes().to_vec(), scales, zeros, TensorScale::None).ok()
 }
 
@@ -109,7 +112,7 @@ fn any_code(tile: &QTensor<'_>) -> bool {
 /// bias is the weight where the scale is zero.
 fn lost_blocks(tile: &QTensor<'_>, scales: &[f32]) -> impl Iterator<Item = usize> {
     let format = tile.format();
-    let means_it = matches!(format.block, Block::Flat(_)) || format.zero == Zero::Bias;
+    let means_it = matches!(format.block, Block::Flat(_)) || format.zero.is_added();
     let Shape { rows, cols, .. } = tile.shape();
     let (_, wide) = format.scale_grid(tile.shape());
     let block_of = |row: usize, col: usize| match format.block {

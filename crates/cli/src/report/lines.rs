@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use lowbit_blocks::{Block, ScaleKind, Shape};
+use lowbit_blocks::{Block, Shape};
 use lowbit_calib::Recipe;
 
 use super::svg::{element, escape, number};
@@ -88,14 +88,16 @@ impl NumberLine {
 }
 
 /// The type of the scale, in words.
-fn scale_words(recipe: &Recipe) -> &'static str {
-    match (recipe.format.scale.kind, recipe.format.has_tensor_scale()) {
-        (ScaleKind::E8m0, _) => "E8M0, a power of two",
-        (ScaleKind::E4m3, true) => "E4M3 and the matrix's own",
-        (ScaleKind::E4m3, false) => "E4M3",
-        (ScaleKind::F32, _) => "F32",
-        (ScaleKind::F16, _) => "F16",
-        (ScaleKind::Bf16, _) => "BF16",
+fn scale_words(recipe: &Recipe) -> String {
+    let scale = recipe.format.scale;
+    let name = scale.kind.name().to_uppercase();
+    match scale.outer.count() {
+        _ if scale.kind.is_power_of_two() => format!("{name}, a power of two"),
+        Some(blocks) => format!("{name} under one number for {blocks} blocks"),
+        None if scale.kind.is_small_float() && recipe.format.has_tensor_scale() => {
+            format!("{name} and the matrix's own")
+        }
+        None => name,
     }
 }
 
