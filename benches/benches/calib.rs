@@ -53,7 +53,7 @@ fn sweeps(c: &mut Criterion) {
             group.bench_function(format!("{name} {rule}"), |b| {
                 b.iter(|| {
                     let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut [] };
-                    quantizer.quantize_rows(0, 0, (&weight[..]).into(), out).expect("finite");
+                    quantizer.quantize_rows(0, 0, &weight[..], out).expect("finite");
                 });
             });
         }

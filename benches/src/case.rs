@@ -67,7 +67,7 @@ impl Case {
             shape,
             recipe,
             quantizer: quantizer(&recipe, shape, &stats, &x, Dtype::F32, Kernels::best()),
-            tensor: recipe.quantize(shape, (&x[..]).into()).expect("finite values"),
+            tensor: recipe.quantize(shape, &x[..]).expect("finite values"),
             stats,
             x,
             x_bf16,
@@ -171,6 +171,6 @@ fn quantizer(
     kernels: Kernels,
 ) -> Quantizer {
     let mut stats = stats.to_vec();
-    stats.iter_mut().for_each(|stats| stats.observe(x.into()).expect("finite values"));
+    stats.iter_mut().for_each(|stats| stats.observe(x).expect("finite values"));
     recipe.quantizer(shape, dtype, &stats, kernels).expect("a shape that fits")
 }

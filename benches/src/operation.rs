@@ -82,7 +82,7 @@ pub const OPERATIONS: &[Operation] = &[
         ..operation("quantize-f16", Only::Hot, |case, _| quantize(case, Dtype::F16))
     },
     operation("tensor", Only::Hot, |case, _| {
-        black_box(case.recipe.quantize(case.shape, (&case.x[..]).into()).expect("finite values"));
+        black_box(case.recipe.quantize(case.shape, &case.x[..]).expect("finite values"));
     }),
     operation("decode", Only::Stream, Case::kernel_decode),
     operation("dequantize", Only::All, |case, kernels| {
@@ -96,7 +96,7 @@ pub const OPERATIONS: &[Operation] = &[
     }),
     operation("observe", Only::Observed, |case, _| {
         let mut stats = case.stats.clone();
-        let stats = stats.iter_mut().map(|stats| stats.observe(black_box(&case.x[..]).into()));
+        let stats = stats.iter_mut().map(|stats| stats.observe(black_box(&case.x[..])));
         stats.for_each(|seen| seen.expect("finite values"));
     }),
 ];

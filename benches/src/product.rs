@@ -83,17 +83,17 @@ impl ProductCase {
     pub fn new(subject: &Subject, rows: usize, cols: usize) -> Self {
         let recipe = Recipe::new(subject.format).expect("a format of the table has a recipe");
         let w: Vec<f32> = values(DISTINCT * cols).collect();
-        let some = recipe.quantize(Shape::matrix(DISTINCT, cols), (&w[..]).into()).expect("finite values");
+        let some = recipe.quantize(Shape::matrix(DISTINCT, cols), &w[..]).expect("finite values");
         let weight = repeat(&some, rows);
         let mut x = Aligned::new(BATCH * cols);
         x.iter_mut().zip(values(BATCH * cols)).for_each(|(to, from)| *to = from);
         let int8 = [1, 4, BATCH].map(|columns| {
             let mut activations = Activations::new();
-            activations.set_int8((&x[..columns * cols]).into(), columns).expect("whole columns");
+            activations.set_int8(&x[..columns * cols], columns).expect("whole columns");
             activations
         });
         let same = weight.zeros().is_none().then(|| {
-            let token = recipe.quantize(Shape::matrix(1, cols), (&x[..cols]).into());
+            let token = recipe.quantize(Shape::matrix(1, cols), &x[..cols]);
             let mut activations = Activations::new();
             activations.set_quantized(&token.expect("finite values")).expect("a row");
             activations
@@ -174,7 +174,7 @@ impl ProductCase {
     fn f32(&mut self, kernels: Kernels, columns: usize) {
         let y = &mut self.y[..columns * self.weight.shape().rows];
         let x = black_box(&self.x[..columns * self.cols]);
-        self.weight.matmul_with(kernels, x.into(), columns, y).expect("lengths that fit");
+        self.weight.matmul_with(kernels, x, columns, y).expect("lengths that fit");
     }
 
     fn int8(&mut self, kernels: Kernels, which: usize) {

@@ -92,10 +92,10 @@ pub fn check(data: &[u8]) {
             }
             assert_eq!(bits(y), bits(want), "{}", about(what));
         };
-        weight.matmul_with(kernels, (&x).into(), columns, &mut y).expect("as many values as asked for");
+        weight.matmul_with(kernels, &x, columns, &mut y).expect("as many values as asked for");
         check(&y, &mut want, "f32");
         assert_eq!(bits(&y), bits(&restored), "{}", about("the restored weight"));
-        activations.set_int8_with(kernels, (&x).into(), columns).expect("whole columns");
+        activations.set_int8_with(kernels, &x, columns).expect("whole columns");
         if columns > 0 {
             weight.matmul_quantized_with(kernels, &activations, &mut y).expect("as many values as asked for");
             check(&y, &mut want_int8, "int8");

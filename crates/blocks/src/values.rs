@@ -2,6 +2,9 @@
 //!
 //! f16 -> f32 and bf16 -> f32 are exact, so everything behind this type computes in f32 without losing a bit.
 
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
@@ -51,6 +54,8 @@ impl fmt::Display for Dtype {
 }
 
 /// A borrowed slice of unquantized numbers.
+///
+/// Functions take `impl Into<Values<'_>>`: a reference to a slice, an array, a `Vec`, a boxed slice or a `Cow` of f32, f16 or bf16.
 ///
 /// ```
 /// use half::bf16;
@@ -144,6 +149,20 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// The numbers as f32, in a vector of their own; exact.
+    ///
+    /// ```
+    /// use half::f16;
+    /// use lowbit_blocks::Values;
+    /// assert_eq!(Values::from(&[f16::from_f32(0.5), f16::from_f32(-2.0)]).to_f32_vec(), [0.5, -2.0]);
+    /// ```
+    #[must_use]
+    pub fn to_f32_vec(&self) -> Vec<f32> {
+        let mut wide = vec![0.0; self.len()];
+        self.widen_into(0..self.len(), &mut wide);
+        wide
+    }
+
     /// The numbers as f32: the slice itself where it is f32 already, `buffer` filled with them where not.
     ///
     /// # Panics
@@ -163,7 +182,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// From a slice, an array or a `Vec` of one type.
+/// From a slice, an array, a `Vec`, a boxed slice or a `Cow` of one type.
 macro_rules! from_slices {
     ($($type:ty => $variant:ident)*) => {$(
         impl<'a> From<&'a [$type]> for Values<'a> {
@@ -181,6 +200,30 @@ macro_rules! from_slices {
         impl<'a> From<&'a Vec<$type>> for Values<'a> {
             fn from(values: &'a Vec<$type>) -> Self {
                 Self::$variant(values)
+            }
+        }
+
+        impl<'a> From<&'a Box<[$type]>> for Values<'a> {
+            fn from(values: &'a Box<[$type]>) -> Self {
+                Self::$variant(values)
+            }
+        }
+
+        impl<'a> From<&'a Cow<'_, [$type]>> for Values<'a> {
+            fn from(values: &'a Cow<'_, [$type]>) -> Self {
+                Self::$variant(values)
+            }
+        }
+
+        impl<'a> TryFrom<Values<'a>> for &'a [$type] {
+            type Error = Values<'a>;
+
+            /// The slice itself, if it is of this type; the values again if not.
+            fn try_from(values: Values<'a>) -> Result<Self, Values<'a>> {
+                match values {
+                    Values::$variant(x) => Ok(x),
+                    other => Err(other),
+                }
             }
         }
     )*};

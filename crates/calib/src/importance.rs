@@ -35,7 +35,7 @@ const LONGEST: usize = 128;
 ///     let quantizer = recipe.quantizer(Shape::matrix(1, 16), Dtype::F32, &stats, Kernels::best())?;
 ///     let (mut codes, mut scales) = ([0; 8], [0; 1]);
 ///     let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut [] };
-///     quantizer.with_importance(importance)?.quantize_rows(0, 0, (&row[..]).into(), out)?;
+///     quantizer.with_importance(importance)?.quantize_rows(0, 0, &row, out)?;
 ///     Ok(scales[0])
 /// };
 /// // Fifteen fives are worth more than one six: the largest code becomes 5. If only the six counts, it stays 6.

@@ -45,7 +45,7 @@ pub struct Out<'a> {
 /// let second_row = [6.0f32; 32];
 /// let (mut codes, mut scales) = ([0; 16], [0; 1]);
 /// let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut [] };
-/// quantizer.quantize_rows(0, 1, (&second_row[..]).into(), out)?;
+/// quantizer.quantize_rows(0, 1, &second_row, out)?;
 /// assert_eq!((codes, scales), ([0x77; 16], [127])); // 6 * 2^(127 - 127)
 /// # Ok::<(), lowbit_calib::Error>(())
 /// ```
@@ -136,7 +136,8 @@ impl Quantizer {
     ///
     /// # Errors
     /// As [`quantize_rows`](Self::quantize_rows); [`Error::Blocks`] where there are not as many values as the shape says.
-    pub fn quantize(&self, values: Values<'_>) -> Result<QTensor<'static>, Error> {
+    pub fn quantize<'x>(&self, values: impl Into<Values<'x>>) -> Result<QTensor<'static>, Error> {
+        let values = values.into();
         in_memory::check_len(&self.recipe, self.shape, values)?;
         in_memory::fill(self, values)
     }
@@ -164,13 +165,14 @@ impl Quantizer {
     ///
     /// # Panics
     /// If there is no such matrix.
-    pub fn quantize_rows(
+    pub fn quantize_rows<'x>(
         &self,
         matrix: usize,
         first_row: usize,
-        values: Values<'_>,
+        values: impl Into<Values<'x>>,
         out: Out<'_>,
     ) -> Result<(), Error> {
+        let values = values.into();
         assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape.matrices);
         let rows = self.check_rows(matrix, first_row, values, &out)?;
         let of_matrix = self.of_matrix(matrix);

@@ -41,7 +41,7 @@ pub enum Activations {
 /// use lowbit_calib::{Recipe, ScaleRule};
 ///
 /// let weights = [6.0f32, 3.0, -1.5, 0.6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
-/// let q = Recipe::new(NVFP4)?.quantize(Shape::matrix(1, 16), (&weights[..]).into())?;
+/// let q = Recipe::new(NVFP4)?.quantize(Shape::matrix(1, 16), &weights)?;
 /// // The tensor scale is 6 / 2688, the block scale 448: their product is 1, so codes are the nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6.
 /// assert_eq!(q.to_f32_vec()[..4], [6.0, 3.0, -1.5, 0.5]);
 /// # Ok::<(), lowbit_calib::Error>(())
@@ -229,7 +229,11 @@ impl Recipe {
     ///
     /// # Errors
     /// [`Error::NonFinite`] at the first NaN or infinity; [`Error::Blocks`] where shape, format and values do not fit.
-    pub fn quantize(&self, shape: Shape, values: Values<'_>) -> Result<QTensor<'static>, Error> {
-        crate::in_memory::quantize(self, shape, values, None)
+    pub fn quantize<'x>(
+        &self,
+        shape: Shape,
+        values: impl Into<Values<'x>>,
+    ) -> Result<QTensor<'static>, Error> {
+        crate::in_memory::quantize(self, shape, values.into(), None)
     }
 }

@@ -25,8 +25,8 @@ const CHUNK: usize = 8192;
 /// let recipe = Recipe::new(NVFP4)?;
 /// let mut first = recipe.stats().expect("NVFP4 has a tensor scale");
 /// let mut second = first.clone();
-/// first.observe((&[1.0f32, -3.0][..]).into())?;
-/// second.observe((&[2.5f32][..]).into())?;
+/// first.observe(&[1.0f32, -3.0])?;
+/// second.observe(&[2.5f32])?;
 /// second.merge(&first);
 /// assert_eq!((second.amax(), second.range()), (3.0, (-3.0, 2.5)));
 /// # Ok::<(), lowbit_calib::Error>(())
@@ -60,7 +60,8 @@ impl TensorStats {
     ///
     /// # Errors
     /// [`Error::Observed`] at the first value that is NaN or infinite; the statistics are then of no use.
-    pub fn observe(&mut self, values: Values<'_>) -> Result<(), Error> {
+    pub fn observe<'x>(&mut self, values: impl Into<Values<'x>>) -> Result<(), Error> {
+        let values = values.into();
         let kernels = Kernels::best();
         let mut buffer = match values {
             Values::F32(_) => Vec::new(),

@@ -31,11 +31,11 @@ pub enum TokenScale {
 /// use lowbit_calib::{Recipe, TokenScale, quantize_tokens};
 ///
 /// let x = [448.0f32, 1.0, -0.5, 2.0]; // two tokens of two values
-/// let q = quantize_tokens(&Recipe::new(FP8_CHANNEL)?, 2, 2, (&x[..]).into(), TokenScale::PerToken)?;
+/// let q = quantize_tokens(&Recipe::new(FP8_CHANNEL)?, 2, 2, &x, TokenScale::PerToken)?;
 /// assert_eq!(q.to_f32_vec(), x); // scales 1 and 2/448: both tokens are exact
 ///
 /// let x = [6.0f32; 16];
-/// let q = quantize_tokens(&Recipe::new(NVFP4)?, 1, 16, (&x[..]).into(), TokenScale::Given(0.5))?;
+/// let q = quantize_tokens(&Recipe::new(NVFP4)?, 1, 16, &x, TokenScale::Given(0.5))?;
 /// assert_eq!((q.shape(), q.scales()), (Shape::matrix(1, 16), &[0x40][..])); // 6 / (6 * 0.5) = 2, E4M3 0x40
 /// # Ok::<(), lowbit_calib::Error>(())
 /// ```
@@ -43,13 +43,14 @@ pub enum TokenScale {
 /// # Errors
 /// [`Error::Recipe`] where blocks reach over several tokens; [`Error::TensorScale`] where the given scale is not a positive
 /// finite number; otherwise as [`Recipe::quantize`].
-pub fn quantize_tokens(
+pub fn quantize_tokens<'x>(
     recipe: &Recipe,
     tokens: usize,
     width: usize,
-    values: Values<'_>,
+    values: impl Into<Values<'x>>,
     scale: TokenScale,
 ) -> Result<QTensor<'static>, Error> {
+    let values = values.into();
     if !matches!(recipe.format.block, Block::Channel | Block::Group(_)) {
         let reason = "blocks of more than one token would make a token depend on its batch";
         return Err(Error::Recipe { format: recipe.format.name(), reason });

@@ -122,7 +122,7 @@ fn power_of_two_rules_give_the_bytes_of_torchao() {
                 let want = byte.as_u64().unwrap().min(254) as u8;
                 if amax.is_finite() {
                     let block = [&[*amax][..], &[0.0; 31]].concat();
-                    let q = recipe.quantize(Shape::matrix(1, 32), (&block[..]).into()).unwrap();
+                    let q = recipe.quantize(Shape::matrix(1, 32), &block[..]).unwrap();
                     assert_eq!(q.scales(), [want], "{element} {rule} {amax:e}");
                     compared += 1;
                 }

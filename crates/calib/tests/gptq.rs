@@ -67,7 +67,7 @@ fn no_row_is_worse_than_rounded() {
     let weight = normal(4, 64 * 64);
     for recipe in [Recipe::new(NVFP4), Recipe::new(MXFP4), Recipe::new(Format::int(2, Block::Group(64)))] {
         let recipe = recipe.unwrap();
-        let rounded = recipe.quantize(shape, (&weight[..]).into()).unwrap().to_f32_vec();
+        let rounded = recipe.quantize(shape, &weight[..]).unwrap().to_f32_vec();
         let gptq = Gptq { damping: Damping::Fixed(1e-4), rescales: 1, ..Gptq::default() };
         let solved = solve(&gptq, &recipe, shape, &weight, &hessian).weight.to_f32_vec();
         for row in 0..64 {
@@ -110,7 +110,7 @@ fn inputs_that_do_not_go_together_give_rounding() {
     for format in formats().into_iter().filter(|format| format.check(Shape::matrix(8, 32)).is_ok()) {
         let recipe = Recipe::new(format).unwrap();
         let shape = Shape::matrix(8, 32);
-        let rounded = recipe.quantize(shape, (&weight[..]).into()).unwrap();
+        let rounded = recipe.quantize(shape, &weight[..]).unwrap();
         let solved = solve(&Gptq { rescales: 0, ..Gptq::default() }, &recipe, shape, &weight, &hessian);
         assert_eq!(solved.weight.to_f32_vec(), rounded.to_f32_vec(), "{format}");
     }
@@ -122,10 +122,7 @@ fn no_tokens_give_rounding_and_no_loss() {
     let recipe = Recipe::new(NVFP4).unwrap();
     let shape = Shape::matrix(4, 32);
     let solved = solve(&Gptq::default(), &recipe, shape, &weight, &Hessian::new(32));
-    assert_eq!(
-        solved.weight.to_f32_vec(),
-        recipe.quantize(shape, (&weight[..]).into()).unwrap().to_f32_vec()
-    );
+    assert_eq!(solved.weight.to_f32_vec(), recipe.quantize(shape, &weight[..]).unwrap().to_f32_vec());
     assert_eq!((solved.loss.rtn, solved.loss.solved), (0.0, 0.0));
 }
 
@@ -148,7 +145,7 @@ fn dead_channels_are_rounded() {
     hessian.observe(&x).unwrap();
     let weight = normal(13, 4 * 32);
     let (recipe, shape) = (Recipe::new(NVFP4).unwrap(), Shape::matrix(4, 32));
-    let rounded = recipe.quantize(shape, (&weight[..]).into()).unwrap().to_f32_vec();
+    let rounded = recipe.quantize(shape, &weight[..]).unwrap().to_f32_vec();
     let gptq = Gptq { rescales: 0, ..Gptq::default() };
     let solved = solve(&gptq, &recipe, shape, &weight, &hessian).weight.to_f32_vec();
     for row in 0..4 {
@@ -242,7 +239,7 @@ fn the_ladder_rises() {
         let (mut codes, mut scales) = (vec![0; rows * n / 2], vec![0; rows * n / 16]);
         let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut [] };
         let quantizer = quantizer.unwrap().with_importance(importance).unwrap();
-        quantizer.quantize_rows(0, 0, (&weight[..]).into(), out).unwrap();
+        quantizer.quantize_rows(0, 0, &weight[..], out).unwrap();
         let tensor = QTensor::new(NVFP4, shape, codes, scales, None, quantizer.tensor_scale()).unwrap();
         sqnr(&tensor.to_f32_vec())
     };

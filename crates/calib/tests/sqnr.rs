@@ -18,7 +18,7 @@ const SIDE: usize = 1024;
 static NORMAL: LazyLock<Vec<f32>> = LazyLock::new(|| normal(0, SIDE * SIDE));
 
 fn sqnr(recipe: &Recipe) -> f64 {
-    let values = (&NORMAL[..]).into();
+    let values = &NORMAL[..];
     let q = recipe.quantize(Shape::matrix(SIDE, SIDE), values).unwrap();
     q.compare(values).unwrap().sqnr_db
 }

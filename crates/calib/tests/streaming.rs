@@ -76,7 +76,7 @@ fn every_recipe_gives_the_same_bytes_however_rows_are_divided() {
         let shape = shape_for(&entry.recipe.format);
         let values: Vec<bf16> =
             normal(index as u64, shape.len().unwrap()).into_iter().map(bf16::from_f32).collect();
-        let whole = entry.recipe.quantize(shape, (&values[..]).into()).unwrap();
+        let whole = entry.recipe.quantize(shape, &values[..]).unwrap();
         for (pieces, kernels) in [1, 2, 7].into_iter().zip(levels.iter().rev().cycle()) {
             let parts = in_pieces(&entry.recipe, shape, (&values[..]).into(), pieces, *kernels);
             assert_eq!(whole, parts, "{} {} by {pieces} on {kernels:?}", entry.producer, entry.format);
@@ -111,9 +111,9 @@ fn matrices_of_a_stack_are_quantized_on_their_own() {
         let mut values = normal(3, shape.len().unwrap());
         let half = values.len() / 2;
         values[..half].iter_mut().for_each(|x| *x *= 100.0);
-        let stack = recipe.quantize(shape, (&values[..]).into()).unwrap().to_f32_vec();
+        let stack = recipe.quantize(shape, &values[..]).unwrap().to_f32_vec();
         for (values, got) in values.chunks(half).zip(stack.chunks(half)) {
-            let alone = recipe.quantize(Shape { matrices: 1, ..shape }, values.into()).unwrap();
+            let alone = recipe.quantize(Shape { matrices: 1, ..shape }, values).unwrap();
             assert_eq!(alone.to_f32_vec(), got, "{format}");
         }
     }
@@ -133,11 +133,11 @@ fn columns_of_tiles_give_the_bytes_of_whole_rows() {
         let values: Vec<bf16> = normal(7, rows * cols).into_iter().map(bf16::from_f32).collect();
         let mut wide: Vec<f32> = values.iter().map(|x| x.to_f32()).collect();
         let whole = in_pieces(&recipe, shape, (&wide[..]).into(), rows, Kernels::best());
-        assert_eq!(recipe.quantize(shape, (&wide[..]).into()).unwrap(), whole, "{name} {shape}");
-        assert_eq!(recipe.quantize(shape, (&values[..]).into()).unwrap(), whole, "{name} {shape}, bf16");
+        assert_eq!(recipe.quantize(shape, &wide[..]).unwrap(), whole, "{name} {shape}");
+        assert_eq!(recipe.quantize(shape, &values[..]).unwrap(), whole, "{name} {shape}, bf16");
         let (row, col) = (rows - 2, cols - 3);
         wide[row * cols + col] = f32::INFINITY;
-        let error = recipe.quantize(shape, (&wide[..]).into()).unwrap_err();
+        let error = recipe.quantize(shape, &wide[..]).unwrap_err();
         assert_eq!(error, Error::NonFinite { matrix: 0, row, col, value: f32::INFINITY }, "{name}");
     }
 }
@@ -159,19 +159,18 @@ fn a_token_does_not_depend_on_its_batch() {
     ] {
         let recipe = Recipe::new(Format::named(name).unwrap()).unwrap();
         for scale in [TokenScale::PerToken, TokenScale::Given(0.01)] {
-            let batch = quantize_tokens(&recipe, tokens, width, (&x[..]).into(), scale).unwrap().to_f32_vec();
+            let batch = quantize_tokens(&recipe, tokens, width, &x[..], scale).unwrap().to_f32_vec();
             for (token, got) in x.chunks(width).zip(batch.chunks(width)) {
-                let alone = quantize_tokens(&recipe, 1, width, token.into(), scale).unwrap().to_f32_vec();
+                let alone = quantize_tokens(&recipe, 1, width, token, scale).unwrap().to_f32_vec();
                 assert_eq!(alone, got, "{name} {scale:?}");
             }
         }
     }
     for format in [FP8, FP8_BLOCK, NF4] {
-        let error =
-            quantize_tokens(&Recipe::new(format).unwrap(), 5, 96, (&x[..]).into(), TokenScale::PerToken);
+        let error = quantize_tokens(&Recipe::new(format).unwrap(), 5, 96, &x[..], TokenScale::PerToken);
         assert!(error.unwrap_err().to_string().contains("would make a token depend on its batch"));
     }
-    let error = quantize_tokens(&Recipe::new(NVFP4).unwrap(), 5, 96, (&x[..]).into(), TokenScale::Given(0.0));
+    let error = quantize_tokens(&Recipe::new(NVFP4).unwrap(), 5, 96, &x[..], TokenScale::Given(0.0));
     assert_eq!(error.unwrap_err(), Error::TensorScale { value: 0.0 });
 }
 
@@ -185,7 +184,7 @@ fn a_value_that_is_not_finite_is_named() {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let mut values = normal(1, shape.len().unwrap());
                 values[(matrix * shape.rows + row) * shape.cols + col] = bad;
-                let error = recipe.quantize(shape, (&values[..]).into()).unwrap_err();
+                let error = recipe.quantize(shape, &values[..]).unwrap_err();
                 let Error::NonFinite { matrix: m, row: r, col: c, value } = error else {
                     panic!("{format}: {error}")
                 };
@@ -203,7 +202,7 @@ fn a_value_that_is_not_finite_is_named() {
         Kernels::best(),
     );
     let out = Out { codes: &mut [0; 4], scales: &mut [0; 4], zeros: &mut [] };
-    let error = quantizer.unwrap().quantize_rows(0, 0, (&values[..]).into(), out).unwrap_err();
+    let error = quantizer.unwrap().quantize_rows(0, 0, &values[..], out).unwrap_err();
     assert_eq!(error.to_string(), "value NaN at matrix 0, row 0, column 1 is not finite");
 }
 
@@ -219,12 +218,12 @@ fn parts_of_a_matrix_have_the_scale_and_the_first_error_of_the_whole() {
         Recipe { scale_rule: ScaleRule::Percentile(99.9), ..Recipe::new(FP8).unwrap() },
         Recipe::new(UINT8_TENSOR).unwrap(),
     ] {
-        let whole = recipe.quantize(shape, (&x[..]).into()).unwrap();
+        let whole = recipe.quantize(shape, &x[..]).unwrap();
         assert!(whole == in_pieces(&recipe, shape, (&x[..]).into(), 4, Kernels::best()), "{recipe:?}");
         let mut wrong = x.clone();
         (wrong[1_126_400 + 900 * 1024 + 7], wrong[2_000_000]) = (f32::NEG_INFINITY, f32::NAN);
         let want = Error::NonFinite { matrix: 1, row: 853, col: 128, value: f32::NAN };
-        let got = recipe.quantize(shape, (&wrong[..]).into()).unwrap_err();
+        let got = recipe.quantize(shape, &wrong[..]).unwrap_err();
         assert_eq!(format!("{got:?}"), format!("{want:?}"));
     }
 }
@@ -232,9 +231,9 @@ fn parts_of_a_matrix_have_the_scale_and_the_first_error_of_the_whole() {
 #[test]
 fn what_does_not_fit_is_an_error() {
     let best = Kernels::best();
-    let ragged = Recipe::new(NVFP4).unwrap().quantize(Shape::matrix(1, 17), (&[1.0f32; 17][..]).into());
+    let ragged = Recipe::new(NVFP4).unwrap().quantize(Shape::matrix(1, 17), &[1.0f32; 17][..]);
     assert_eq!(ragged.unwrap_err().to_string(), "row of 17 values does not divide into blocks of 16");
-    let short = Recipe::new(INT8).unwrap().quantize(Shape::matrix(2, 16), (&[1.0f32; 31][..]).into());
+    let short = Recipe::new(INT8).unwrap().quantize(Shape::matrix(2, 16), &[1.0f32; 31][..]);
     assert_eq!(short.unwrap_err().to_string(), "values: 31 numbers, but 2x16 in int8 has 32");
 
     let missing =
@@ -275,7 +274,7 @@ fn what_does_not_fit_is_an_error() {
     let tiles =
         Recipe::new(FP8_BLOCK).unwrap().quantizer(Shape::matrix(300, 2), Dtype::F32, &[], best).unwrap();
     let out = Out { codes: &mut [0; 128], scales: &mut [0; 4], zeros: &mut [] };
-    let error = tiles.quantize_rows(0, 64, (&[1.0f32; 128][..]).into(), out).unwrap_err();
+    let error = tiles.quantize_rows(0, 64, &[1.0f32; 128][..], out).unwrap_err();
     let want = "128 values from row 64 on are not whole tiles of 128 rows of a matrix of 300 rows of 2";
     assert_eq!(error.to_string(), want);
 }
@@ -285,7 +284,7 @@ fn empty_tensors_have_scales_or_nothing() {
     for (_, format) in FORMATS {
         for (rows, cols) in [(0, 0), (0, 384), (3, 0)] {
             let shape = Shape { matrices: 2, rows, cols };
-            let q = Recipe::new(*format).unwrap().quantize(shape, (&[0.0f32; 0][..]).into()).unwrap();
+            let q = Recipe::new(*format).unwrap().quantize(shape, &[0.0f32; 0][..]).unwrap();
             assert_eq!(
                 (q.codes().len(), q.scales().len()),
                 (0, format.scales_len(shape)),
@@ -374,8 +373,8 @@ fn blocks_longer_than_the_tensor() {
     for element in [Element::Int { bits: 3 }, Element::Int { bits: 8 }, Element::Nf4, Element::E4m3] {
         for (long, fitting) in pairs {
             let of = |block| Recipe::new(FP8.with_element(element).with_block(block)).unwrap();
-            let long = of(long).quantize(shape, (&values[..]).into()).unwrap();
-            let fitting = of(fitting).quantize(shape, (&values[..]).into()).unwrap();
+            let long = of(long).quantize(shape, &values[..]).unwrap();
+            let fitting = of(fitting).quantize(shape, &values[..]).unwrap();
             assert_eq!((long.codes(), long.scales()), (fitting.codes(), fitting.scales()), "{element}");
             assert_eq!(long.to_f32_vec(), fitting.to_f32_vec());
         }
@@ -392,7 +391,7 @@ fn effective_scales_that_underflow_give_zeros() {
         for rule in ["amax", "mse"] {
             let recipe = Recipe::new(NVFP4.with_element(element)).unwrap();
             let recipe = recipe.with_scale_rule(rule.parse().unwrap()).unwrap();
-            let q = recipe.quantize(Shape::matrix(1, 32), (&values[..]).into()).unwrap();
+            let q = recipe.quantize(Shape::matrix(1, 32), &values[..]).unwrap();
             let restored = q.to_f32_vec();
             assert!(restored.iter().zip(&values).all(|(y, x)| (y - x).abs() <= tiny), "{element} {rule}");
         }

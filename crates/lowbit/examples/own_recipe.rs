@@ -17,18 +17,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{format}:");
         for rule in ScaleRule::fitting(&format) {
             let recipe = Recipe::new(format)?.with_scale_rule(rule)?;
-            let q = recipe.quantize(shape, (&weights[..]).into())?;
-            println!("  {:<14} {:>6.2} dB", rule.to_string(), q.compare((&weights[..]).into())?.sqnr_db);
+            let q = recipe.quantize(shape, &weights[..])?;
+            println!("  {:<14} {:>6.2} dB", rule.to_string(), q.compare(&weights[..])?.sqnr_db);
         }
     }
 
     // Every choice is a field. A recipe is data: compare it, store it as JSON, hand it to another machine, and get the same bytes.
     let mine = Recipe { quotient: lowbit::calib::Quotient::Reciprocal, ..Recipe::new(NVFP4)? };
     mine.check()?;
-    let (divided, multiplied) = (
-        Recipe::new(NVFP4)?.quantize(shape, (&weights[..]).into())?,
-        mine.quantize(shape, (&weights[..]).into())?,
-    );
+    let (divided, multiplied) =
+        (Recipe::new(NVFP4)?.quantize(shape, &weights[..])?, mine.quantize(shape, &weights[..])?);
     let differ = divided.codes().iter().zip(multiplied.codes()).filter(|(a, b)| a != b).count();
     println!(
         "dividing by the scale or multiplying by its reciprocal: {differ} of {} bytes differ",

@@ -16,8 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{:<12} {:>10} {:>9} {:>12}", "format", "bits/w", "SQNR dB", "largest error");
     for name in ["fp8-channel", "mxfp8", "mxfp6-e2m3", "nvfp4", "mxfp4", "int4-g128", "nf4"] {
         let format = Format::named(name).expect("a name from `lowbit formats`");
-        let q = Recipe::new(format)?.quantize(shape, (&weights).into())?;
-        let report = q.compare((&weights).into())?;
+        let q = Recipe::new(format)?.quantize(shape, &weights)?;
+        let report = q.compare(&weights)?;
         println!(
             "{name:<12} {:>10.3} {:>9.2} {:>12.6}",
             q.bits_per_weight(),

@@ -101,7 +101,7 @@ impl Input {
             }
             Self::Static { format, scale } => {
                 let shape = Shape::matrix(tokens, cols);
-                let q = QTensor::encode(*format, shape, (&*x).into(), &[*scale], None, TensorScale::None)?;
+                let q = QTensor::encode(*format, shape, &*x, &[*scale], None, TensorScale::None)?;
                 q.dequantize_rows(0, 0..tokens, x);
             }
             Self::Tokens { recipe, scale } => {
@@ -115,7 +115,7 @@ impl Input {
                 for (row, x) in rows.chunks_exact_mut(wide.max(1)).zip(x.chunks_exact(cols.max(1))) {
                     row[..cols].copy_from_slice(x);
                 }
-                let q = quantize_tokens(recipe, tokens, wide, (&rows[..]).into(), *scale)
+                let q = quantize_tokens(recipe, tokens, wide, &rows[..], *scale)
                     .map_err(|e| Error::Activations { linear: linear.to_owned(), reason: e.to_string() })?;
                 let rows = q.to_f32_vec();
                 for (row, x) in rows.chunks_exact(wide.max(1)).zip(x.chunks_exact_mut(cols.max(1))) {

@@ -16,7 +16,7 @@ impl SharedStats {
         let mut by_scale: HashMap<usize, TensorStats> = HashMap::new();
         for (choice, weight) in members {
             let Some(mut stats) = choice.recipe.stats() else { continue };
-            stats.observe(weight.into()).map_err(|e| Error::method(&choice.linear.module, e))?;
+            stats.observe(weight).map_err(|e| Error::method(&choice.linear.module, e))?;
             by_scale.entry(choice.shares).and_modify(|all| all.merge(&stats)).or_insert(stats);
         }
         Ok(Self(by_scale))

@@ -27,7 +27,7 @@ const INT8_BLOCK: usize = 32;
 /// let weight = QTensor::new(INT8, Shape::matrix(1, 3), vec![10, 20, 254], scale, None, TensorScale::None)?;
 /// let mut activations = Activations::new();
 /// // One column. The largest magnitude is 254: scale 254 / 127 = 2, and codes 127, -2 (a tie, to even) and 5.
-/// activations.set_int8((&[254.0f32, -5.0, 10.0]).into(), 1)?;
+/// activations.set_int8(&[254.0f32, -5.0, 10.0], 1)?;
 /// let mut y = [0.0];
 /// weight.matmul_quantized(&activations, &mut y)?;
 /// assert_eq!(y, [1220.0]); // 10 * 127 + 20 * -2 + -2 * 5 = 1220, times 0.5, times 2
@@ -117,7 +117,7 @@ impl Activations {
     ///
     /// # Errors
     /// [`Error::Columns`] where `x` does not divide into `columns`.
-    pub fn set_int8(&mut self, x: Values<'_>, columns: usize) -> Result<(), Error> {
+    pub fn set_int8<'x>(&mut self, x: impl Into<Values<'x>>, columns: usize) -> Result<(), Error> {
         self.set_int8_with(Kernels::best(), x, columns)
     }
 
@@ -125,7 +125,13 @@ impl Activations {
     ///
     /// # Errors
     /// As [`set_int8`](Self::set_int8).
-    pub fn set_int8_with(&mut self, kernels: Kernels, x: Values<'_>, columns: usize) -> Result<(), Error> {
+    pub fn set_int8_with<'x>(
+        &mut self,
+        kernels: Kernels,
+        x: impl Into<Values<'x>>,
+        columns: usize,
+    ) -> Result<(), Error> {
+        let x = x.into();
         let got = x.len();
         let cols = got.checked_div(columns).unwrap_or(0);
         if cols * columns != got {

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use lowbit_kernels::Kernels;
 
@@ -46,9 +47,9 @@ impl QLinear<'_> {
     ///     ..QLinear::from(weight)
     /// };
     /// let x = [10.0f32, 20.0, 30.0];
-    /// assert_eq!(linear.input((&x).into(), 1)?[..], [60.0, 10.0, 10.0]);
+    /// assert_eq!(linear.input(&x, 1)?[..], [60.0, 10.0, 10.0]);
     /// let mut y = [0.0];
-    /// linear.matvec((&x).into(), &mut y)?;
+    /// linear.matvec(&x, &mut y)?;
     /// assert_eq!(y, [109.0]); // 1 * 60 + 2 * 10 + 3 * 10 - 1
     /// # Ok::<(), lowbit_blocks::Error>(())
     /// ```
@@ -56,10 +57,10 @@ impl QLinear<'_> {
     /// # Errors
     /// [`Error::Input`] where `x` has another number of values, [`Error::Linear`] and [`Error::Permutation`] where the parts do not fit the
     /// weight. Whether a permutation names a column twice is for [`check`](Self::check) to see.
-    pub fn input<'x>(&self, x: Values<'x>, columns: usize) -> Result<Cow<'x, [f32]>, Error> {
+    pub fn input<'x>(&self, x: impl Into<Values<'x>>, columns: usize) -> Result<Cow<'x, [f32]>, Error> {
         self.check_lengths()?;
         let cols = self.weight.shape().cols;
-        let mut x = wide(x, columns, cols)?;
+        let mut x = wide(x.into(), columns, cols)?;
         if cols == 0 {
             return Ok(x);
         }
@@ -87,8 +88,35 @@ impl QLinear<'_> {
     ///
     /// # Panics
     /// If `y` has another length than there are rows.
-    pub fn matvec(&self, x: Values<'_>, y: &mut [f32]) -> Result<(), Error> {
+    pub fn matvec<'x>(&self, x: impl Into<Values<'x>>, y: &mut [f32]) -> Result<(), Error> {
         self.matmul(x, 1, y)
+    }
+
+    /// [`matvec`](Self::matvec) with the result in a vector of its own.
+    ///
+    /// ```
+    /// use lowbit_blocks::{MXFP4, QLinear, QTensor, Shape, TensorScale};
+    /// let weight = QTensor::new(MXFP4, Shape::matrix(1, 32), vec![0x22; 16], vec![127], None, TensorScale::None)?;
+    /// let layer = QLinear { bias: Some(vec![1.0].into()), ..QLinear::from(weight) };
+    /// assert_eq!(layer.matvec_vec(&[0.25f32; 32])?, [9.0]); // 32 * 1 / 4 + 1
+    /// # Ok::<(), lowbit_blocks::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`input`](Self::input).
+    pub fn matvec_vec<'x>(&self, x: impl Into<Values<'x>>) -> Result<Vec<f32>, Error> {
+        self.matmul_vec(x, 1)
+    }
+
+    /// [`matmul`](Self::matmul) with the results in a vector of their own, columns x rows.
+    ///
+    /// # Errors
+    /// As [`input`](Self::input).
+    pub fn matmul_vec<'x>(&self, x: impl Into<Values<'x>>, columns: usize) -> Result<Vec<f32>, Error> {
+        let x = self.input(x, columns)?;
+        let mut y = self.weight.matmul_vec(&*x, columns)?;
+        self.add_bias(&mut y);
+        Ok(y)
     }
 
     /// Every row times every column: `x` is columns x cols and `y` columns x rows, both row-major, so that each token has a row.
@@ -98,7 +126,7 @@ impl QLinear<'_> {
     ///
     /// # Panics
     /// If `y` does not have `columns` numbers for each row.
-    pub fn matmul(&self, x: Values<'_>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
+    pub fn matmul<'x>(&self, x: impl Into<Values<'x>>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
         let x = self.input(x, columns)?;
         self.weight.matmul_with(Kernels::best(), Values::F32(&x), columns, y)?;
         self.add_bias(y);
@@ -112,7 +140,7 @@ impl QLinear<'_> {
     ///
     /// # Panics
     /// As [`matvec`](Self::matvec).
-    pub fn matvec_int8(&self, x: Values<'_>, y: &mut [f32]) -> Result<(), Error> {
+    pub fn matvec_int8<'x>(&self, x: impl Into<Values<'x>>, y: &mut [f32]) -> Result<(), Error> {
         self.matmul_int8(x, 1, y)
     }
 
@@ -123,7 +151,12 @@ impl QLinear<'_> {
     ///
     /// # Panics
     /// As [`matmul`](Self::matmul).
-    pub fn matmul_int8(&self, x: Values<'_>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
+    pub fn matmul_int8<'x>(
+        &self,
+        x: impl Into<Values<'x>>,
+        columns: usize,
+        y: &mut [f32],
+    ) -> Result<(), Error> {
         let x = self.input(x, columns)?;
         self.weight.matmul_int8(Values::F32(&x), columns, y)?;
         self.add_bias(y);

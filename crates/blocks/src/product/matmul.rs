@@ -39,11 +39,11 @@ impl QTensor<'_> {
     ///
     /// # Panics
     /// If there is no such matrix or row.
-    pub fn dot(&self, matrix: usize, row: usize, x: Values<'_>) -> Result<f32, Error> {
+    pub fn dot<'x>(&self, matrix: usize, row: usize, x: impl Into<Values<'x>>) -> Result<f32, Error> {
         let Shape { matrices, rows, cols } = self.shape();
         assert!(matrix < matrices, "matrix {matrix} of {matrices}");
         assert!(row < rows, "row {row} of {rows}");
-        let x = wide(x, 1, cols)?;
+        let x = wide(x.into(), 1, cols)?;
         let mut y = [0.0];
         if cols > 0 {
             let work = Work { tensor: self, kernels: Kernels::best(), operand: Operand::F32(&x), columns: 1 };
@@ -60,7 +60,7 @@ impl QTensor<'_> {
     /// let codes = [[0x22; 16], [0x77; 16]].concat();
     /// let tensor = QTensor::new(MXFP4, Shape::matrix(2, 32), codes, vec![127, 126], None, TensorScale::None)?;
     /// let mut y = [0.0; 2];
-    /// tensor.matvec((&[0.25f32; 32]).into(), &mut y)?;
+    /// tensor.matvec(&[0.25f32; 32], &mut y)?;
     /// assert_eq!(y, [8.0, 24.0]); // 32 * 1 / 4, 32 * 3 / 4
     /// # Ok::<(), lowbit_blocks::Error>(())
     /// ```
@@ -70,8 +70,35 @@ impl QTensor<'_> {
     ///
     /// # Panics
     /// If `y` has another length than there are rows.
-    pub fn matvec(&self, x: Values<'_>, y: &mut [f32]) -> Result<(), Error> {
+    pub fn matvec<'x>(&self, x: impl Into<Values<'x>>, y: &mut [f32]) -> Result<(), Error> {
         self.matmul(x, 1, y)
+    }
+
+    /// [`matvec`](Self::matvec) with the result in a vector of its own.
+    ///
+    /// ```
+    /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
+    /// let tensor = QTensor::new(MXFP4, Shape::matrix(1, 32), vec![0x22; 16], vec![127], None, TensorScale::None)?;
+    /// assert_eq!(tensor.matvec_vec(&[0.25f32; 32])?, [8.0]); // 32 * 1 / 4
+    /// # Ok::<(), lowbit_blocks::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`matvec`](Self::matvec).
+    pub fn matvec_vec<'x>(&self, x: impl Into<Values<'x>>) -> Result<Vec<f32>, Error> {
+        self.matmul_vec(x, 1)
+    }
+
+    /// [`matmul`](Self::matmul) with the results in a vector of their own, columns x rows.
+    ///
+    /// # Errors
+    /// As [`matmul`](Self::matmul).
+    pub fn matmul_vec<'x>(&self, x: impl Into<Values<'x>>, columns: usize) -> Result<Vec<f32>, Error> {
+        let (x, Shape { matrices, rows, cols }) = (x.into(), self.shape());
+        fits(x.len(), columns, cols)?;
+        let mut y = vec![0.0; columns * matrices * rows];
+        self.matmul(x, columns, &mut y)?;
+        Ok(y)
     }
 
     /// Every row times every column: `x` is columns x cols and `y` columns x rows, both row-major, so that each token has a row.
@@ -81,7 +108,7 @@ impl QTensor<'_> {
     ///
     /// # Panics
     /// If `y` does not have `columns` numbers for each row.
-    pub fn matmul(&self, x: Values<'_>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
+    pub fn matmul<'x>(&self, x: impl Into<Values<'x>>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
         self.matmul_with(Kernels::best(), x, columns, y)
     }
 
@@ -92,14 +119,14 @@ impl QTensor<'_> {
     ///
     /// # Panics
     /// As [`matmul`](Self::matmul).
-    pub fn matmul_with(
+    pub fn matmul_with<'x>(
         &self,
         kernels: Kernels,
-        x: Values<'_>,
+        x: impl Into<Values<'x>>,
         columns: usize,
         y: &mut [f32],
     ) -> Result<(), Error> {
-        let x = wide(x, columns, self.shape().cols)?;
+        let x = wide(x.into(), columns, self.shape().cols)?;
         self.multiply(kernels, &Operand::F32(&x), columns, y);
         Ok(())
     }
@@ -111,7 +138,7 @@ impl QTensor<'_> {
     ///
     /// # Panics
     /// As [`matvec`](Self::matvec).
-    pub fn matvec_int8(&self, x: Values<'_>, y: &mut [f32]) -> Result<(), Error> {
+    pub fn matvec_int8<'x>(&self, x: impl Into<Values<'x>>, y: &mut [f32]) -> Result<(), Error> {
         self.matmul_int8(x, 1, y)
     }
 
@@ -122,7 +149,13 @@ impl QTensor<'_> {
     ///
     /// # Panics
     /// As [`matmul`](Self::matmul).
-    pub fn matmul_int8(&self, x: Values<'_>, columns: usize, y: &mut [f32]) -> Result<(), Error> {
+    pub fn matmul_int8<'x>(
+        &self,
+        x: impl Into<Values<'x>>,
+        columns: usize,
+        y: &mut [f32],
+    ) -> Result<(), Error> {
+        let x = x.into();
         fits(x.len(), columns, self.shape().cols)?;
         let mut activations = Activations::new();
         activations.set_int8(x, columns)?;

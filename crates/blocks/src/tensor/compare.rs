@@ -21,15 +21,15 @@ impl QTensor<'_> {
     /// [`Error::Length`] where `original` has another number of values.
     ///
     /// ```
-    /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale, Values};
+    /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
     /// let tensor = QTensor::new(MXFP4, Shape::matrix(1, 32), vec![0x22; 16], vec![127], None, TensorScale::None)?;
     /// let mut original = [1.0f32; 32]; // what the codes say
     /// original[3] = 3.0; // except here: one error of 2
-    /// let report = tensor.compare(Values::F32(&original))?;
+    /// let report = tensor.compare(&original)?;
     /// assert_eq!((report.mse, report.max_error), (4.0 / 32.0, 2.0));
     /// # Ok::<(), lowbit_blocks::Error>(())
     /// ```
-    pub fn compare(&self, original: Values<'_>) -> Result<ErrorReport, Error> {
+    pub fn compare<'x>(&self, original: impl Into<Values<'x>>) -> Result<ErrorReport, Error> {
         Ok(self.error_stats(original)?.report())
     }
 
@@ -37,7 +37,8 @@ impl QTensor<'_> {
     ///
     /// # Errors
     /// As [`compare`](Self::compare).
-    pub fn error_stats(&self, original: Values<'_>) -> Result<ErrorStats, Error> {
+    pub fn error_stats<'x>(&self, original: impl Into<Values<'x>>) -> Result<ErrorStats, Error> {
+        let original = original.into();
         self.format.check_len(self.shape, "values", "numbers", original.len(), self.len())?;
         let mut total = ErrorStats::default();
         if self.is_empty() {

@@ -38,19 +38,19 @@ impl QTensor<'static> {
     /// a scale that cannot be stored ([`Error::Scale`]) and a tensor scale that is no number ([`Error::TensorScale`]).
     ///
     /// ```
-    /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale, Values};
+    /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
     /// let mut weights = [0.0f32; 32];
     /// weights[0] = 5.0; // halfway between 4 and 6: to even, 4
     /// weights[1] = -0.5;
     /// let tensor =
-    ///     QTensor::encode(MXFP4, Shape::matrix(1, 32), Values::F32(&weights), &[1.0], None, TensorScale::None)?;
+    ///     QTensor::encode(MXFP4, Shape::matrix(1, 32), &weights, &[1.0], None, TensorScale::None)?;
     /// assert_eq!((tensor.codes()[0], tensor.scales()), (0x96, &[127][..]));
     /// # Ok::<(), lowbit_blocks::Error>(())
     /// ```
-    pub fn encode(
+    pub fn encode<'x>(
         format: Format,
         shape: Shape,
-        values: Values<'_>,
+        values: impl Into<Values<'x>>,
         scales: &[f32],
         zeros: Option<&[u8]>,
         tensor_scale: TensorScale,
@@ -62,15 +62,16 @@ impl QTensor<'static> {
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub fn encode_with(
+    pub fn encode_with<'x>(
         kernels: Kernels,
         format: Format,
         shape: Shape,
-        values: Values<'_>,
+        values: impl Into<Values<'x>>,
         scales: &[f32],
         zeros: Option<&[u8]>,
         tensor_scale: TensorScale,
     ) -> Result<Self, Error> {
+        let values = values.into();
         format.check(shape)?;
         let count = |part, got, want| format.check_len(shape, part, "numbers", got, want);
         count("values", values.len(), shape.len().unwrap_or(usize::MAX))?;

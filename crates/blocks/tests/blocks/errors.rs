@@ -116,7 +116,7 @@ fn scales_that_cannot_be_stored() {
 fn tensor_scales_that_scale_nothing() {
     let encode = |tensor_scale| {
         let (shape, values) = (Shape { matrices: 2, rows: 1, cols: 16 }, [1.0f32; 32]);
-        QTensor::encode(NVFP4, shape, (&values).into(), &[1.0, 1.0], None, tensor_scale)
+        QTensor::encode(NVFP4, shape, &values, &[1.0, 1.0], None, tensor_scale)
     };
     let said = "tensor scale NaN of matrix 1 is not a number that scales";
     assert_eq!(refusal(encode(TensorScale::Multiply(vec![1.0, f32::NAN]))), said);

@@ -170,19 +170,19 @@ fn check(tensor: &QTensor<'_>, x: &[f32], columns: usize) {
     let mut y = vec![f32::NAN; rows * columns];
     for kernels in Kernels::available() {
         let about = format!("{}: {format} {shape}, {columns} columns", kernels.name());
-        tensor.matmul_with(kernels, x.into(), columns, &mut y).unwrap();
+        tensor.matmul_with(kernels, x, columns, &mut y).unwrap();
         assert_eq!(bits(&y), bits(&want), "f32, {about}");
         let mut activations = Activations::new();
-        activations.set_int8_with(kernels, x.into(), columns).unwrap();
+        activations.set_int8_with(kernels, x, columns).unwrap();
         tensor.matmul_quantized_with(kernels, &activations, &mut y).unwrap();
         assert_eq!(bits(&y), bits(&want_int8), "int8, {about}");
     }
-    tensor.matmul_int8(x.into(), columns, &mut y).unwrap();
+    tensor.matmul_int8(x, columns, &mut y).unwrap();
     assert_eq!(bits(&y), bits(&want_int8));
     if columns == 1 {
-        tensor.matvec(x.into(), &mut y).unwrap();
+        tensor.matvec(x, &mut y).unwrap();
         assert_eq!(bits(&y), bits(&want));
-        tensor.matvec_int8(x.into(), &mut y).unwrap();
+        tensor.matvec_int8(x, &mut y).unwrap();
         assert_eq!(bits(&y), bits(&want_int8));
     }
 }
@@ -223,7 +223,7 @@ pub(crate) fn named(name: &str, shape: Shape) -> QTensor<'static> {
         (true, _) => TensorScale::Multiply(per_matrix),
     };
     let values = noise(shape.len().unwrap());
-    QTensor::encode(format, shape, (&values).into(), &scales, zeros.as_deref(), tensor_scale).unwrap()
+    QTensor::encode(format, shape, &values, &scales, zeros.as_deref(), tensor_scale).unwrap()
 }
 
 /// Weights: names, and columns of which they take as many as a row.
@@ -301,7 +301,7 @@ fn empty_products() {
             let tokens = QTensor::encode(
                 MXINT8,
                 Shape::matrix(columns, cols),
-                (&noise(columns * cols)).into(),
+                &noise(columns * cols),
                 &vec![1.0; columns * cols / 32],
                 None,
                 TensorScale::None,

@@ -51,18 +51,18 @@ fn a_layer_permutes_scales_and_adds() {
     );
     let form: Vec<f32> =
         x.chunks(96).flat_map(|x| perm.iter().map(|&p| x[p as usize] * scale[p as usize])).collect();
-    assert_eq!(bits(&layer.input((&x).into(), 3).unwrap()), bits(&form));
+    assert_eq!(bits(&layer.input(&x, 3).unwrap()), bits(&form));
     let add = |mut y: Vec<f32>| {
         y.chunks_mut(10).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias));
         y
     };
     let mut want = vec![0.0; 30];
-    layer.weight.matmul((&form).into(), 3, &mut want).unwrap();
+    layer.weight.matmul(&form, 3, &mut want).unwrap();
     let want = add(want);
     let mut y = vec![0.0; 30];
-    layer.matmul((&x).into(), 3, &mut y).unwrap();
+    layer.matmul(&x, 3, &mut y).unwrap();
     assert_eq!(bits(&y), bits(&want));
-    layer.matvec(x[96..192].into(), &mut y[..10]).unwrap();
+    layer.matvec(&x[96..192], &mut y[..10]).unwrap();
     assert_eq!(bits(&y[..10]), bits(&want[10..20]));
 
     let mut want = vec![0.0; 30];
@@ -96,13 +96,9 @@ fn dot_is_a_row_of_the_product() {
         let tensor = named(name, Shape { matrices: 2, rows: 3, cols });
         let x = noise(cols);
         let mut y = [0.0; 6];
-        tensor.matvec((&x).into(), &mut y).unwrap();
+        tensor.matvec(&x, &mut y).unwrap();
         for (at, y) in y.iter().enumerate() {
-            assert_eq!(
-                tensor.dot(at / 3, at % 3, (&x).into()).unwrap().to_bits(),
-                y.to_bits(),
-                "{name} row {at}"
-            );
+            assert_eq!(tensor.dot(at / 3, at % 3, &x).unwrap().to_bits(), y.to_bits(), "{name} row {at}");
         }
     }
 }
@@ -124,8 +120,8 @@ fn activations_are_used_again() {
         tensor.matmul_quantized(&used, &mut y[..6 * count]).unwrap();
         tensor.matmul_quantized(&fresh, &mut want[..6 * count]).unwrap();
         assert_eq!(bits(&y), bits(&want));
-        used.set_int8((&noise(count * 96)).into(), count).unwrap();
-        fresh.set_int8((&noise(count * 96)).into(), count).unwrap();
+        used.set_int8(&noise(count * 96), count).unwrap();
+        fresh.set_int8(&noise(count * 96), count).unwrap();
         tensor.matmul_quantized(&used, &mut y[..6 * count]).unwrap();
         tensor.matmul_quantized(&fresh, &mut want[..6 * count]).unwrap();
         assert_eq!(bits(&y), bits(&want));
@@ -138,35 +134,35 @@ fn inputs_that_do_not_fit_are_errors() {
     let refusal = |result: Result<(), Error>| result.unwrap_err().to_string();
     let mut y = [0.0; 8];
     assert_eq!(
-        refusal(tensor.matvec((&[0.0f32; 31]).into(), &mut y[..4])),
+        refusal(tensor.matvec(&[0.0f32; 31], &mut y[..4])),
         "activations: 31 values, but 1 column of 32 has 32"
     );
     assert_eq!(
-        refusal(tensor.matmul((&[0.0f32; 32]).into(), 2, &mut y)),
+        refusal(tensor.matmul(&[0.0f32; 32], 2, &mut y)),
         "activations: 32 values, but 2 columns of 32 have 64"
     );
     assert_eq!(
-        refusal(tensor.matmul_int8((&[0.0f32; 32]).into(), 2, &mut y)),
+        refusal(tensor.matmul_int8(&[0.0f32; 32], 2, &mut y)),
         "activations: 32 values, but 2 columns of 32 have 64"
     );
     let mut activations = Activations::new();
-    activations.set_int8((&[0.0f32; 96]).into(), 2).unwrap();
+    activations.set_int8(&[0.0f32; 96], 2).unwrap();
     assert_eq!(
         refusal(tensor.matmul_quantized(&activations, &mut y)),
         "activations: 96 values, but 2 columns of 32 have 64"
     );
     assert_eq!(
-        refusal(activations.set_int8((&[0.0f32; 33]).into(), 2)),
+        refusal(activations.set_int8(&[0.0f32; 33], 2)),
         "activations: 33 values do not divide into 2 columns"
     );
     let short = QLinear { perm: Some(Cow::Borrowed(&[0, 1])), ..QLinear::from(tensor.borrow()) };
     assert_eq!(
-        refusal(short.matvec((&[0.0f32; 32]).into(), &mut y[..4])),
+        refusal(short.matvec(&[0.0f32; 32], &mut y[..4])),
         "perm: 2 entries, but the weight has 32 columns"
     );
     let past = QLinear { perm: Some(Cow::Owned(vec![32; 32])), ..QLinear::from(tensor.borrow()) };
     assert_eq!(
-        refusal(past.matvec((&[0.0f32; 32]).into(), &mut y[..4])),
+        refusal(past.matvec(&[0.0f32; 32], &mut y[..4])),
         "perm: entry 0 is 32, which is past the last column"
     );
     let biased = QLinear { bias: Some(Cow::Borrowed(&[1.0; 3])), ..QLinear::from(tensor.borrow()) };
@@ -180,5 +176,5 @@ fn inputs_that_do_not_fit_are_errors() {
 #[should_panic(expected = "2 columns of 4 results")]
 fn an_output_of_the_wrong_length_panics() {
     let tensor = named("nvfp4", Shape::matrix(4, 32));
-    let _ = tensor.matmul((&[0.0f32; 64]).into(), 2, &mut [0.0; 7]);
+    let _ = tensor.matmul(&[0.0f32; 64], 2, &mut [0.0; 7]);
 }

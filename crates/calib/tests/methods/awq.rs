@@ -138,7 +138,7 @@ fn clipping_gains_on_every_group_or_leaves_it() {
     let options = Clip { group: 32, ..Clip::default() };
     let recipe = int4(32);
     let restore = |w: &[f32]| {
-        let q = recipe.quantize(lowbit_blocks::Shape::matrix(w.len() / n, n), w.into()).unwrap();
+        let q = recipe.quantize(lowbit_blocks::Shape::matrix(w.len() / n, n), w).unwrap();
         q.to_f32_vec()
     };
     let by_rows = clip(&options, &recipe, &weight, Inputs::Rows { rows: &rows, channels: n }).unwrap();

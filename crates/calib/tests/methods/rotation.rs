@@ -62,8 +62,8 @@ fn a_block_of_mxfp4_with_an_outlier_gains_decibels() {
     weight.iter_mut().step_by(32).for_each(|w| *w *= 20.0);
     let recipe = Recipe::new(MXFP4).unwrap().with_scale_rule(ScaleRule::Mse).unwrap();
     let mse = |w: &[f32]| {
-        let q = recipe.quantize(Shape::matrix(64, 128), w.into()).unwrap();
-        q.compare(w.into()).unwrap().mse
+        let q = recipe.quantize(Shape::matrix(64, 128), w).unwrap();
+        q.compare(w).unwrap().mse
     };
     let before = mse(&weight);
     Rotation::new(32).unwrap().with_signs(1).rows(&mut weight).unwrap();

@@ -26,7 +26,7 @@ fn sheets(job: &Job, dir: &Path, change: impl Fn(&mut QLinear<'static>)) -> Vec<
         let mut stats = choice.recipe.stats();
         for one in sharing {
             if let Some(stats) = &mut stats {
-                stats.observe((&weight(&checkpoint, &one.linear.weight)[..]).into()).unwrap();
+                stats.observe(&weight(&checkpoint, &one.linear.weight)[..]).unwrap();
             }
         }
         let values = weight(&checkpoint, &choice.linear.weight);

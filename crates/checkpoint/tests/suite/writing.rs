@@ -75,7 +75,7 @@ fn tiles_are_the_whole_tensor_cut() {
         let recipe =
             lowbit_calib::recipes::recipe(layout.producer(), &format, lowbit_blocks::Dtype::Bf16, false)
                 .unwrap();
-        let want = recipe.quantize(whole.shape(), values.as_slice().into()).unwrap();
+        let want = recipe.quantize(whole.shape(), values.as_slice()).unwrap();
         assert!(whole == want, "{format}");
         // Any rows can be read on their own.
         let quantum = stored.quantum();
@@ -113,14 +113,14 @@ fn weights_of_every_float_type_are_quantized() {
         let values: Vec<f32> = f32s.3.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect();
         assert_eq!(
             got(&f32s.0),
-            recipe(lowbit_blocks::Dtype::F32).quantize(shape, values.as_slice().into()).unwrap(),
+            recipe(lowbit_blocks::Dtype::F32).quantize(shape, values.as_slice()).unwrap(),
             "{format}"
         );
         let values: Vec<half::f16> =
             f16s.3.as_chunks().0.iter().copied().map(half::f16::from_le_bytes).collect();
         assert_eq!(
             got(&f16s.0),
-            recipe(lowbit_blocks::Dtype::F16).quantize(shape, values.as_slice().into()).unwrap(),
+            recipe(lowbit_blocks::Dtype::F16).quantize(shape, values.as_slice()).unwrap(),
             "{format}"
         );
     }

@@ -241,7 +241,7 @@ impl Collected {
                 if !own || rule == with.scale_rule {
                     let label = if own { (*name).to_owned() } else { format!("{name} {rule}") };
                     self.candidates.extend(candidate(&label, sample, |s| {
-                        let q = with.quantize(s.shape, (&s.values[..]).into()).ok()?;
+                        let q = with.quantize(s.shape, &s.values[..]).ok()?;
                         Some((q.to_f32_vec(), q.bits_per_weight()))
                     }));
                 }

@@ -35,7 +35,7 @@ impl NumberLine {
         let mut blocks = row.get(..len)?.to_vec();
         blocks.resize(2 * len, 0.0);
         *blocks.last_mut()? = amax;
-        let quantized = recipe.quantize(Shape::matrix(1, 2 * len), (&blocks[..]).into()).ok()?;
+        let quantized = recipe.quantize(Shape::matrix(1, 2 * len), &blocks[..]).ok()?;
         let scale = *quantized.effective_scales(0).first()?;
         let zero = quantized.zeros().and_then(|zeros| zeros.first()).map_or(0.0, |zero| f32::from(*zero));
         let codes = 0..=u8::try_from((1u32 << format.element.bits()) - 1).ok()?;

@@ -65,7 +65,7 @@ pub(crate) fn judge(step: &Step, layer: &Layer) -> Result<(f64, f64), lowbit_cal
         rounding => {
             let mut stats = recipe.stats();
             if let Some(stats) = &mut stats {
-                stats.observe((&layer.weight[..]).into())?;
+                stats.observe(&layer.weight[..])?;
             }
             let stats: Vec<_> = stats.into_iter().collect();
             let quantizer = recipe.quantizer(shape, Dtype::F32, &stats, Kernels::best())?;
@@ -79,7 +79,7 @@ pub(crate) fn judge(step: &Step, layer: &Layer) -> Result<(f64, f64), lowbit_cal
                 Importance::Uniform => quantizer,
                 weighted => quantizer.with_importance(weighted)?,
             };
-            quantizer.quantize((&layer.weight[..]).into())?
+            quantizer.quantize(&layer.weight[..])?
         }
     };
     let errors: Vec<f32> = layer.weight.iter().zip(&codes.to_f32_vec()).map(|(w, q)| w - q).collect();

@@ -112,7 +112,7 @@ impl<'a> CostCollector<'a> {
                     if hessian.tokens() > 0 {
                         quantizer = quantizer.with_importance(Importance::Channels(&squares)).map_err(at)?;
                     }
-                    QLinear::from(quantizer.quantize((&linear.weight[..]).into()).map_err(at)?)
+                    QLinear::from(quantizer.quantize(&linear.weight[..]).map_err(at)?)
                 };
                 bits += 8 * codes.weight.size_bytes() as u64;
                 let values = codes.effective_weight();

@@ -103,7 +103,7 @@ impl<'a> Solver<'a> {
             quantizer = quantizer.with_importance(Importance::Channels(&inputs.squares))?;
         }
         let codes = match dtype {
-            Dtype::F32 => quantizer.quantize(weight.into())?,
+            Dtype::F32 => quantizer.quantize(weight)?,
             Dtype::F16 => quantizer
                 .quantize(Values::F16(&weight.iter().map(|w| f16::from_f32(*w)).collect::<Vec<_>>()))?,
             Dtype::Bf16 => quantizer
