@@ -146,10 +146,10 @@ fn token(linears: &[QLinear<'_>], int8: bool) -> Result<BTreeMap<String, Rate>, 
             let begin = Instant::now();
             if int8 {
                 // Layers that share their input could share this, too.
-                activations.set_int8((&*linear.input(x.into(), 1)?).into(), 1)?;
+                activations.set_int8(&*linear.input(x, 1)?, 1)?;
                 linear.matmul_quantized(&activations, y)?;
             } else {
-                linear.matvec(x.into(), y)?;
+                linear.matvec(x, y)?;
             }
             black_box(y);
             let (bytes, values, time) = (linear.weight.size_bytes(), linear.weight.len(), begin.elapsed());

@@ -66,14 +66,14 @@ fn a_layer_permutes_scales_and_adds() {
     assert_eq!(bits(&y[..10]), bits(&want[10..20]));
 
     let mut want = vec![0.0; 30];
-    layer.weight.matmul_int8((&form).into(), 3, &mut want).unwrap();
+    layer.weight.matmul_int8(&form, 3, &mut want).unwrap();
     let want = add(want);
-    layer.matmul_int8((&x).into(), 3, &mut y).unwrap();
+    layer.matmul_int8(&x, 3, &mut y).unwrap();
     assert_eq!(bits(&y), bits(&want));
-    layer.matvec_int8(x[..96].into(), &mut y[..10]).unwrap();
+    layer.matvec_int8(&x[..96], &mut y[..10]).unwrap();
     assert_eq!(bits(&y[..10]), bits(&want[..10]));
     let mut activations = Activations::new();
-    activations.set_int8((&form).into(), 3).unwrap();
+    activations.set_int8(&form, 3).unwrap();
     layer.matmul_quantized(&activations, &mut y).unwrap();
     assert_eq!(bits(&y), bits(&want));
 
@@ -167,7 +167,7 @@ fn inputs_that_do_not_fit_are_errors() {
     );
     let biased = QLinear { bias: Some(Cow::Borrowed(&[1.0; 3])), ..QLinear::from(tensor.borrow()) };
     assert_eq!(
-        refusal(biased.matvec_int8((&[0.0f32; 32]).into(), &mut y[..4])),
+        refusal(biased.matvec_int8(&[0.0f32; 32], &mut y[..4])),
         "bias: 3 entries, but the weight has 4 rows"
     );
 }
