@@ -224,7 +224,7 @@ impl Format {
     /// Whether codes are integers, with or without a zero point.
     #[must_use]
     pub const fn is_integer(&self) -> bool {
-        matches!(self.element, Element::Int { .. } | Element::Uint { .. })
+        self.element.int_bits().is_some()
     }
 
     /// Whether every block lies in one row.
@@ -236,9 +236,7 @@ impl Format {
     /// Whether the fields make sense together, whatever the shape.
     pub(crate) fn check_row(&self) -> Result<(), Error> {
         let refuse = |reason| Err(Error::BadFormat { format: self.name(), reason });
-        if let Element::Int { bits } | Element::Uint { bits } = self.element
-            && !(1..=8).contains(&bits)
-        {
+        if self.element.int_bits().is_some_and(|bits| !(1..=8).contains(&bits)) {
             return refuse("integers have 1 to 8 bits");
         }
         if matches!(
@@ -248,9 +246,7 @@ impl Format {
             return refuse("a block holds at least one value");
         }
         match self.zero {
-            Zero::Int if !matches!(self.element, Element::Uint { .. }) => {
-                refuse("integer zero points are for unsigned integers")
-            }
+            Zero::Int if !self.element.is_uint() => refuse("integer zero points are for unsigned integers"),
             Zero::Float | Zero::Bias if !self.scale.kind.has_zero() => {
                 refuse("e8m0 cannot store a zero point or bias")
             }

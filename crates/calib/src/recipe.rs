@@ -80,11 +80,11 @@ impl Recipe {
     /// # Errors
     /// [`Error::Blocks`] or [`Error::Recipe`] where the format makes no sense or nobody has defined scales for it.
     pub fn new(format: Format) -> Result<Self, Error> {
-        let scale_rule = match (format.scale.kind, format.element, format.zero) {
-            (ScaleKind::E8m0, Element::E2m1, _) => ScaleRule::Even,
-            (ScaleKind::E8m0, ..) => ScaleRule::Rceil,
-            (_, _, Zero::Int) => ScaleRule::MinMax,
-            (_, _, Zero::Bias) => ScaleRule::Affine,
+        let scale_rule = match (format.scale.kind, format.zero) {
+            (ScaleKind::E8m0, _) if format.element == Element::E2m1 => ScaleRule::Even,
+            (ScaleKind::E8m0, _) => ScaleRule::Rceil,
+            (_, Zero::Int) => ScaleRule::MinMax,
+            (_, Zero::Bias) => ScaleRule::Affine,
             _ => ScaleRule::Amax,
         };
         let tensor_scale = match format.has_tensor_scale() {

@@ -107,10 +107,10 @@ impl ScaleRule {
     #[must_use]
     pub fn fits(self, format: &Format) -> bool {
         use ScaleRule::*;
-        let symmetric = matches!(format.element, Element::Int { bits } if bits > 1);
+        let symmetric = format.element.is_int() && format.element.int_bits() > Some(1);
         match (self, format.zero, format.scale.kind) {
             (Affine, Zero::Bias, scale) => {
-                let unsigned = matches!(format.element, Element::Uint { .. });
+                let unsigned = format.element.is_uint();
                 unsigned && scale.is_float() && matches!(format.block, Block::Group(_) | Block::Channel)
             }
             (Affine, ..) | (_, Zero::Float | Zero::Bias, _) => false,
@@ -146,10 +146,10 @@ impl ScaleRule {
 
     /// What amax is divided by.
     pub(crate) fn divisor(self, element: Element) -> f32 {
-        match (self, element) {
-            (Self::FullRange | Self::MseFullRange, _) => -element.min(),
-            (Self::Narrow, _) => element.max(),
-            (_, Element::Int { .. }) => (element.max() - element.min()) / 2.0,
+        match self {
+            Self::FullRange | Self::MseFullRange => -element.min(),
+            Self::Narrow => element.max(),
+            _ if element.is_int() => (element.max() - element.min()) / 2.0,
             _ => element.max(),
         }
     }

@@ -1,8 +1,11 @@
 //! What one code stands for: the numbers of `lowbit-scalar`, named at run time.
+//!
+//! Whatever differs from element to element is matched exhaustively here, or follows from the [`Codec`]: a new element is a variant,
+//! its place in [`ALL`](Element::ALL), and what the compiler then asks for.
 
 use lowbit_scalar::{
-    E2M1, E2M3, E3M2, E3M4, E4M3, E4M3B11FNUZ, E4M3FNUZ, E4M3Ieee, E5M2, E5M2FNUZ, FloatFormat, Fp4, Int,
-    MxInt8, Nf4, Overflow, Rounding, Uint, pack,
+    E2M1, E2M3, E3M0, E3M2, E3M4, E4M3, E4M3B11FNUZ, E4M3FNUZ, E4M3Ieee, E5M2, E5M2FNUZ, FloatFormat, Fp4,
+    Int, MxInt8, Nf4, Overflow, Rounding, UE5M3, Uint, pack,
 };
 
 /// The kind of number that a code is. One value per type of `lowbit-scalar` that has a sign or counts from zero.
@@ -15,9 +18,12 @@ use lowbit_scalar::{
 /// assert_eq!(Element::E3m2.packed_len(5), 4); // 5 * 6 bits = 30 bits
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Element {
     /// OCP MX FP4: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and a sign.
     E2m1,
+    /// FP4 of powers of two: 0, 0.25, 0.5, 1, 2, 4, 8, 16 and a sign.
+    E3m0,
     /// OCP MX FP6 with 3 exponent bits, up to 28.
     E3m2,
     /// OCP MX FP6 with 3 mantissa bits, up to 7.5.
@@ -36,6 +42,8 @@ pub enum Element {
     E4m3Ieee,
     /// E3M4 with infinities and NaNs as in IEEE 754, up to 15.5.
     E3m4,
+    /// FP8 without a sign: 5 exponent bits, 3 mantissa bits, up to 114688, one NaN. Negative numbers become 0.
+    Ue5m3,
     /// Two's complement integer of 1 to 8 bits.
     Int {
         /// Width, 1 to 8.
@@ -54,6 +62,17 @@ pub enum Element {
     Fp4,
 }
 
+/// The type of `lowbit-scalar` that encodes and decodes an element.
+#[derive(Clone, Copy)]
+pub(crate) enum Codec {
+    Float(FloatFormat),
+    Int(u8),
+    Uint(u8),
+    MxInt8,
+    Nf4,
+    Fp4,
+}
+
 /// Calls `$body` with `$type` naming the integer type of `$bits` bits.
 macro_rules! integer {
     ($bits:expr, $family:ident as $type:ident => $body:expr) => {
@@ -69,14 +88,29 @@ macro_rules! integer {
 
 impl Element {
     /// Every element, integers of every width.
-    pub const ALL: [Element; 29] = {
+    pub const ALL: [Element; 31] = {
         use Element::*;
-        let mut all = [E2m1; 29];
-        let floats =
-            [E2m1, E3m2, E2m3, E4m3, E5m2, E4m3Fnuz, E5m2Fnuz, E4m3B11Fnuz, E4m3Ieee, E3m4, MxInt8, Nf4, Fp4];
+        let mut all = [E2m1; 31];
+        let others = [
+            E2m1,
+            E3m0,
+            E3m2,
+            E2m3,
+            E4m3,
+            E5m2,
+            E4m3Fnuz,
+            E5m2Fnuz,
+            E4m3B11Fnuz,
+            E4m3Ieee,
+            E3m4,
+            Ue5m3,
+            MxInt8,
+            Nf4,
+            Fp4,
+        ];
         let mut at = 0;
-        while at < floats.len() {
-            all[at] = floats[at];
+        while at < others.len() {
+            all[at] = others[at];
             at += 1;
         }
         let mut bits = 1;
@@ -88,43 +122,120 @@ impl Element {
         all
     };
 
+    pub(crate) const fn codec(self) -> Codec {
+        match self {
+            Element::E2m1 => Codec::Float(E2M1::FORMAT),
+            Element::E3m0 => Codec::Float(E3M0::FORMAT),
+            Element::E3m2 => Codec::Float(E3M2::FORMAT),
+            Element::E2m3 => Codec::Float(E2M3::FORMAT),
+            Element::E4m3 => Codec::Float(E4M3::FORMAT),
+            Element::E5m2 => Codec::Float(E5M2::FORMAT),
+            Element::E4m3Fnuz => Codec::Float(E4M3FNUZ::FORMAT),
+            Element::E5m2Fnuz => Codec::Float(E5M2FNUZ::FORMAT),
+            Element::E4m3B11Fnuz => Codec::Float(E4M3B11FNUZ::FORMAT),
+            Element::E4m3Ieee => Codec::Float(E4M3Ieee::FORMAT),
+            Element::E3m4 => Codec::Float(E3M4::FORMAT),
+            Element::Ue5m3 => Codec::Float(UE5M3::FORMAT),
+            Element::Int { bits } => Codec::Int(bits),
+            Element::Uint { bits } => Codec::Uint(bits),
+            Element::MxInt8 => Codec::MxInt8,
+            Element::Nf4 => Codec::Nf4,
+            Element::Fp4 => Codec::Fp4,
+        }
+    }
+
     /// Width of a code.
     ///
     /// # Panics
     /// If an integer's width is not 1 to 8.
     pub const fn bits(self) -> u32 {
         match self {
-            Element::E2m1 | Element::Nf4 | Element::Fp4 => 4,
+            Element::E2m1 | Element::E3m0 | Element::Nf4 | Element::Fp4 => 4,
             Element::E3m2 | Element::E2m3 => 6,
+            Element::E4m3
+            | Element::E5m2
+            | Element::E4m3Fnuz
+            | Element::E5m2Fnuz
+            | Element::E4m3B11Fnuz
+            | Element::E4m3Ieee
+            | Element::E3m4
+            | Element::Ue5m3
+            | Element::MxInt8 => 8,
             Element::Int { bits } | Element::Uint { bits } => {
                 assert!(1 <= bits && bits <= 8, "integers have 1 to 8 bits");
                 bits as u32
             }
-            _ => 8,
         }
     }
 
     /// The largest finite value: 6 for E2M1, 448 for E4M3, 127 for INT8, 255 for UINT8, 127/64 for MXINT8, 1 for NF4.
     pub const fn max(self) -> f32 {
-        match self {
-            Element::Int { .. } => ((1 << (self.bits() - 1)) - 1) as f32,
-            Element::Uint { .. } => ((1 << self.bits()) - 1) as f32,
-            Element::MxInt8 => MxInt8::MAX.to_f32(),
-            Element::Nf4 => Nf4::MAX.to_f32(),
-            Element::Fp4 => Fp4::MAX.to_f32(),
-            _ => self.minifloat().max(),
+        match self.codec() {
+            Codec::Float(format) => format.max(),
+            Codec::Int(bits) => ((1 << (bits - 1)) - 1) as f32,
+            Codec::Uint(bits) => ((1 << bits) - 1) as f32,
+            Codec::MxInt8 => MxInt8::MAX.to_f32(),
+            Codec::Nf4 => Nf4::MAX.to_f32(),
+            Codec::Fp4 => Fp4::MAX.to_f32(),
         }
     }
 
-    /// The lowest finite value: -6 for E2M1, -128 for INT8, 0 for UINT8, -127/64 for MXINT8 (which decodes -2, too), -1 for NF4.
+    /// The lowest finite value: -6 for E2M1, -128 for INT8, 0 for UINT8 and UE5M3, -127/64 for MXINT8 (which decodes -2, too), -1 for NF4.
     pub const fn min(self) -> f32 {
-        match self {
-            Element::Int { .. } => -self.max() - 1.0,
-            Element::Uint { .. } => 0.0,
-            Element::MxInt8 => MxInt8::MIN.to_f32(),
-            Element::Nf4 => Nf4::MIN.to_f32(),
-            Element::Fp4 => Fp4::MIN.to_f32(),
-            _ => self.minifloat().min(),
+        match self.codec() {
+            Codec::Float(format) => format.min(),
+            Codec::Int(_) => -self.max() - 1.0,
+            Codec::Uint(_) => 0.0,
+            Codec::MxInt8 => MxInt8::MIN.to_f32(),
+            Codec::Nf4 => Nf4::MIN.to_f32(),
+            Codec::Fp4 => Fp4::MIN.to_f32(),
+        }
+    }
+
+    /// Whether some value is negative.
+    ///
+    /// ```
+    /// use lowbit_kernels::Element;
+    /// assert!(Element::Int { bits: 4 }.is_signed() && !Element::Uint { bits: 4 }.is_signed());
+    /// assert!(!Element::Ue5m3.is_signed());
+    /// ```
+    pub const fn is_signed(self) -> bool {
+        match self.codec() {
+            Codec::Float(format) => format.signed,
+            Codec::Int(_) | Codec::MxInt8 | Codec::Nf4 | Codec::Fp4 => true,
+            Codec::Uint(_) => false,
+        }
+    }
+
+    /// The width of an integer, signed or not; `None` for all that is not a whole number.
+    ///
+    /// ```
+    /// use lowbit_kernels::Element;
+    /// assert_eq!(Element::Uint { bits: 4 }.int_bits(), Some(4));
+    /// assert_eq!(Element::MxInt8.int_bits(), None); // a step is 1/64
+    /// ```
+    pub const fn int_bits(self) -> Option<u8> {
+        match self.codec() {
+            Codec::Int(bits) | Codec::Uint(bits) => Some(bits),
+            Codec::Float(_) | Codec::MxInt8 | Codec::Nf4 | Codec::Fp4 => None,
+        }
+    }
+
+    /// Whether this is a two's complement integer.
+    pub const fn is_int(self) -> bool {
+        self.int_bits().is_some() && self.is_signed()
+    }
+
+    /// Whether this is an unsigned integer.
+    pub const fn is_uint(self) -> bool {
+        self.int_bits().is_some() && !self.is_signed()
+    }
+
+    /// Whether the values are a table with its own values, neither evenly spaced nor powers of two: NF4 and FP4.
+    pub const fn is_codebook(self) -> bool {
+        match self.codec() {
+            Codec::Nf4 | Codec::Fp4 => true,
+            Codec::Float(_) | Codec::Int(_) | Codec::Uint(_) | Codec::MxInt8 => false,
         }
     }
 
@@ -134,6 +245,7 @@ impl Element {
         const UINT: [&str; 8] = ["uint1", "uint2", "uint3", "uint4", "uint5", "uint6", "uint7", "uint8"];
         match self {
             Element::E2m1 => "e2m1",
+            Element::E3m0 => "e3m0",
             Element::E3m2 => "e3m2",
             Element::E2m3 => "e2m3",
             Element::E4m3 => "e4m3",
@@ -143,6 +255,7 @@ impl Element {
             Element::E4m3B11Fnuz => "e4m3b11fnuz",
             Element::E4m3Ieee => "e4m3ieee",
             Element::E3m4 => "e3m4",
+            Element::Ue5m3 => "ue5m3",
             Element::Int { .. } => INT[self.bits() as usize - 1],
             Element::Uint { .. } => UINT[self.bits() as usize - 1],
             Element::MxInt8 => "mxint8",
@@ -169,19 +282,19 @@ impl Element {
 
     /// The value of a code, exactly. Bits above the code's width are ignored.
     pub const fn decode_one(self, code: u8) -> f32 {
-        match self {
-            Element::Int { bits } => integer!(bits, Int as T => T::from_bits(code).to_f32()),
-            Element::Uint { bits } => integer!(bits, Uint as T => T::from_bits(code).to_f32()),
-            Element::MxInt8 => MxInt8::from_bits(code).to_f32(),
-            Element::Nf4 => Nf4::from_bits(code).to_f32(),
-            Element::Fp4 => Fp4::from_bits(code).to_f32(),
-            _ => self.minifloat().decode_f32(code),
+        match self.codec() {
+            Codec::Float(format) => format.decode_f32(code),
+            Codec::Int(bits) => integer!(bits, Int as T => T::from_bits(code).to_f32()),
+            Codec::Uint(bits) => integer!(bits, Uint as T => T::from_bits(code).to_f32()),
+            Codec::MxInt8 => MxInt8::from_bits(code).to_f32(),
+            Codec::Nf4 => Nf4::from_bits(code).to_f32(),
+            Codec::Fp4 => Fp4::from_bits(code).to_f32(),
         }
     }
 
     /// The step that every value of an element of evenly spaced codes is a whole number of: 1/2 for E2M1, 1/8 for E2M3, 1/64 for
     /// MXINT8, 1 for integers. Products of two of them are summed exactly, as integers. `None` for what spans too many
-    /// binades (FP8, E3M2) or has no step to speak of (NF4, FP4).
+    /// binades (FP8, E3M0, E3M2) or has no step to speak of (NF4, FP4).
     ///
     /// ```
     /// use lowbit_kernels::Element;
@@ -189,13 +302,24 @@ impl Element {
     /// assert_eq!(Element::E4m3.step(), None);
     /// ```
     pub const fn step(self) -> Option<f32> {
-        Some(match self {
-            Element::E2m1 => 1.0 / 2.0,
-            Element::E2m3 => 1.0 / 8.0,
-            Element::MxInt8 => 1.0 / 64.0,
-            Element::Int { .. } | Element::Uint { .. } => 1.0,
-            _ => return None,
-        })
+        match self {
+            Element::E2m1 => Some(1.0 / 2.0),
+            Element::E2m3 => Some(1.0 / 8.0),
+            Element::MxInt8 => Some(1.0 / 64.0),
+            Element::Int { .. } | Element::Uint { .. } => Some(1.0),
+            Element::E3m0
+            | Element::E3m2
+            | Element::E4m3
+            | Element::E5m2
+            | Element::E4m3Fnuz
+            | Element::E5m2Fnuz
+            | Element::E4m3B11Fnuz
+            | Element::E4m3Ieee
+            | Element::E3m4
+            | Element::Ue5m3
+            | Element::Nf4
+            | Element::Fp4 => None,
+        }
     }
 
     /// The step in which products with signed bytes are summed exactly in blocks of `block` values: [`step`](Self::step), and
@@ -223,37 +347,21 @@ impl Element {
 
     /// The code of `x`, rounded to nearest even and saturating; `from_f32` of the type in `lowbit-scalar`.
     pub const fn encode_one(self, x: f32) -> u8 {
-        match self {
-            Element::Int { bits } => integer!(bits, Int as T => T::from_f32(x).to_bits()),
-            Element::Uint { bits } => integer!(bits, Uint as T => T::from_f32(x).to_bits()),
-            Element::MxInt8 => MxInt8::from_f32(x).to_bits(),
-            Element::Nf4 => Nf4::from_f32(x).to_bits(),
-            Element::Fp4 => Fp4::from_f32(x).to_bits(),
-            _ => self.minifloat().encode_f32(x, Rounding::NearestEven, Overflow::Saturate),
+        match self.codec() {
+            Codec::Float(format) => format.encode_f32(x, Rounding::NearestEven, Overflow::Saturate),
+            Codec::Int(bits) => integer!(bits, Int as T => T::from_f32(x).to_bits()),
+            Codec::Uint(bits) => integer!(bits, Uint as T => T::from_f32(x).to_bits()),
+            Codec::MxInt8 => MxInt8::from_f32(x).to_bits(),
+            Codec::Nf4 => Nf4::from_f32(x).to_bits(),
+            Codec::Fp4 => Fp4::from_f32(x).to_bits(),
         }
     }
 
     /// The descriptor of an element with exponent and mantissa.
     pub const fn float_format(self) -> Option<FloatFormat> {
-        Some(match self {
-            Element::E2m1 => E2M1::FORMAT,
-            Element::E3m2 => E3M2::FORMAT,
-            Element::E2m3 => E2M3::FORMAT,
-            Element::E4m3 => E4M3::FORMAT,
-            Element::E5m2 => E5M2::FORMAT,
-            Element::E4m3Fnuz => E4M3FNUZ::FORMAT,
-            Element::E5m2Fnuz => E5M2FNUZ::FORMAT,
-            Element::E4m3B11Fnuz => E4M3B11FNUZ::FORMAT,
-            Element::E4m3Ieee => E4M3Ieee::FORMAT,
-            Element::E3m4 => E3M4::FORMAT,
-            _ => return None,
-        })
-    }
-
-    const fn minifloat(self) -> FloatFormat {
-        match self.float_format() {
-            Some(format) => format,
-            None => panic!("not a minifloat"),
+        match self.codec() {
+            Codec::Float(format) => Some(format),
+            Codec::Int(_) | Codec::Uint(_) | Codec::MxInt8 | Codec::Nf4 | Codec::Fp4 => None,
         }
     }
 }

@@ -45,7 +45,7 @@ const BLOCKSIZES: [usize; 8] = [32, 64, 128, 256, 512, 1024, 2048, 4096];
 fn is_four_bits(format: &Format) -> bool {
     let Block::Flat(blocksize) = format.block else { return false };
     let row = NF4.with_element(format.element).with_block(format.block);
-    matches!(format.element, Element::Nf4 | Element::Fp4)
+    format.element.is_codebook()
         && BLOCKSIZES.contains(&blocksize)
         && format.scale.kind.is_float()
         && format.with_scale(row.scale.kind) == row

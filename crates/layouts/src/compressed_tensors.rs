@@ -66,7 +66,7 @@ impl Layout for CompressedTensors {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         // FP8 and INT8 presets quantize activations; the others leave them alone.
         let dynamic_first =
-            matches!(format.element, Element::E4m3) && format.scale.kind.is_float() || is_int8(format);
+            format.element == Element::E4m3 && format.scale.kind.is_float() || is_int8(format);
         let mut ways = [Activations::None, Activations::Dynamic, Activations::Static];
         if dynamic_first {
             ways.swap(0, 1);
@@ -137,19 +137,24 @@ fn is_int8(format: &Format) -> bool {
 fn preset(format: &Format, activations: Activations) -> String {
     let quiet = activations == Activations::None;
     let fixed = if activations == Activations::Static && !format.has_tensor_scale() { "_STATIC" } else { "" };
-    let name = match (format.element, format.block) {
-        (Element::E2m1, _) if format.has_tensor_scale() => "NVFP4",
-        (Element::E2m1, _) => "MXFP4",
-        (Element::E4m3, _) if format.scale.kind == ScaleKind::E8m0 => "MXFP8",
-        (Element::E4m3, Block::Tensor) if activations == Activations::Dynamic => "FP8_TENSOR_DYNAMIC",
-        (Element::E4m3, Block::Tensor) => "FP8",
-        (Element::E4m3, Block::Channel) if activations == Activations::Static => "FP8_CHANNEL_STATIC",
-        (Element::E4m3, Block::Channel) => return if quiet { "FP8A16" } else { "FP8_DYNAMIC" }.into(),
-        (Element::E4m3, _) => "FP8_BLOCK",
-        (element, _) => {
-            let (bits, asym) = (element.bits(), if format.zero == Zero::Int { "_ASYM" } else { "" });
+    let name = match format.block {
+        _ if format.element == Element::E2m1 => {
+            if format.has_tensor_scale() {
+                "NVFP4"
+            } else {
+                "MXFP4"
+            }
+        }
+        _ if format.element != Element::E4m3 => {
+            let (bits, asym) = (format.element.bits(), if format.zero == Zero::Int { "_ASYM" } else { "" });
             return format!("W{bits}A{}{asym}{fixed}", if quiet { 16 } else { 8 });
         }
+        _ if format.scale.kind == ScaleKind::E8m0 => "MXFP8",
+        Block::Tensor if activations == Activations::Dynamic => "FP8_TENSOR_DYNAMIC",
+        Block::Tensor => "FP8",
+        Block::Channel if activations == Activations::Static => "FP8_CHANNEL_STATIC",
+        Block::Channel => return if quiet { "FP8A16" } else { "FP8_DYNAMIC" }.into(),
+        _ => "FP8_BLOCK",
     };
     if quiet { format!("{name}A16") } else { name.into() }
 }

@@ -207,18 +207,21 @@ impl Plain {
     }
 }
 
+/// The dtypes of safetensors that elements are.
+const DTYPES: [(Element, Dtype); 10] = [
+    (Element::E2m1, Dtype::F4),
+    (Element::E3m2, Dtype::F6_E3M2),
+    (Element::E2m3, Dtype::F6_E2M3),
+    (Element::E4m3, Dtype::F8_E4M3),
+    (Element::E5m2, Dtype::F8_E5M2),
+    (Element::E4m3Fnuz, Dtype::F8_E4M3FNUZ),
+    (Element::E5m2Fnuz, Dtype::F8_E5M2FNUZ),
+    (Element::Int { bits: 8 }, Dtype::I8),
+    (Element::MxInt8, Dtype::I8),
+    (Element::Uint { bits: 8 }, Dtype::U8),
+];
+
 /// The dtype of safetensors that an element is, if there is one.
-const fn dtype_of(element: Element) -> Option<Dtype> {
-    Some(match element {
-        Element::E2m1 => Dtype::F4,
-        Element::E3m2 => Dtype::F6_E3M2,
-        Element::E2m3 => Dtype::F6_E2M3,
-        Element::E4m3 => Dtype::F8_E4M3,
-        Element::E5m2 => Dtype::F8_E5M2,
-        Element::E4m3Fnuz => Dtype::F8_E4M3FNUZ,
-        Element::E5m2Fnuz => Dtype::F8_E5M2FNUZ,
-        Element::Int { bits: 8 } | Element::MxInt8 => Dtype::I8,
-        Element::Uint { bits: 8 } => Dtype::U8,
-        _ => return None,
-    })
+fn dtype_of(element: Element) -> Option<Dtype> {
+    DTYPES.iter().find(|(of, _)| *of == element).map(|(_, dtype)| *dtype)
 }

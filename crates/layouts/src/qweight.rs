@@ -13,7 +13,6 @@ use super::stored;
 use crate::{Checkpoint, Result, Tensor};
 use lowbit_blocks::{Block, Format, ScaleKind, Shape, Zero};
 use lowbit_calib::Activations;
-use lowbit_kernels::Element;
 
 use super::{Carried, Found};
 
@@ -74,8 +73,8 @@ pub(super) fn stores(format: &Format) -> Format {
 pub(super) fn carries(format: &Format, widths: &[u32]) -> Vec<Carried> {
     let bits = format.element.bits();
     let element = match format.zero {
-        Zero::None => matches!(format.element, Element::Int { .. }),
-        Zero::Int => matches!(format.element, Element::Uint { .. }),
+        Zero::None => format.element.is_int(),
+        Zero::Int => format.element.is_uint(),
         _ => false,
     };
     let block = matches!(format.block, Block::Channel | Block::Group(_));

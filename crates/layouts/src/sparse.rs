@@ -151,7 +151,7 @@ impl Sparse {
     pub(super) fn into_codes_of(self, stored: &mut Stored, checkpoint: &Checkpoint) -> Result<()> {
         let entry = checkpoint.require(&self.compressed)?.entry;
         let element = stored.format.element;
-        if !matches!(element, Element::E4m3 | Element::Int { bits: 8 }) {
+        if element != Element::E4m3 && element != (Element::Int { bits: 8 }) {
             let reason = format!("sparse codes of {} are not read", stored.format);
             return Err(Error::tensor(checkpoint.dir(), &self.compressed, reason));
         }

@@ -188,14 +188,15 @@ impl Activations {
 
 /// The format of activations beside weights of this one, with scales of f32 where they are floats.
 fn format_of(weights: &Format) -> Option<Format> {
-    let float8 = matches!(weights.element, Element::E4m3 | Element::E5m2);
-    Some(match (weights.element, weights.scale.kind, weights.block) {
-        (Element::E2m1, ScaleKind::E4m3, _) => NVFP4,
-        (Element::E2m1, ScaleKind::E8m0, _) => MXFP4,
-        (Element::E4m3, ScaleKind::E8m0, _) => MXFP8,
-        (_, _, Block::Tile { cols, .. }) if float8 => FP8.with_block(Block::Group(cols)),
+    let (e2m1, e4m3) = (weights.element == Element::E2m1, weights.element == Element::E4m3);
+    let float8 = e4m3 || weights.element == Element::E5m2;
+    Some(match (weights.scale.kind, weights.block) {
+        (ScaleKind::E4m3, _) if e2m1 => NVFP4,
+        (ScaleKind::E8m0, _) if e2m1 => MXFP4,
+        (ScaleKind::E8m0, _) if e4m3 => MXFP8,
+        (_, Block::Tile { cols, .. }) if float8 => FP8.with_block(Block::Group(cols)),
         _ if float8 => FP8_CHANNEL,
-        (Element::Int { bits: 8 }, ..) => INT8,
+        _ if weights.element == (Element::Int { bits: 8 }) => INT8,
         _ => return None,
     })
 }

@@ -36,17 +36,17 @@ fn parse_parts(name: &str) -> Option<Format> {
         None => Outer::None,
     };
     let scale = Scale { kind, outer };
-    let zero = match (parts.next(), element) {
-        (Some("nozero"), Element::Uint { .. }) => Zero::None,
-        (None, Element::Uint { .. }) => return None,
-        (None, _) => Zero::None,
-        (Some("asym"), Element::Int { bits }) => {
-            element = Element::Uint { bits };
+    let zero = match parts.next() {
+        Some("nozero") if element.is_uint() => Zero::None,
+        None if element.is_uint() => return None,
+        None => Zero::None,
+        Some("asym") if element.is_int() => {
+            element = Element::Uint { bits: element.int_bits()? };
             Zero::Int
         }
-        (Some("float"), _) => Zero::Float,
-        (Some("bias"), _) => Zero::Bias,
-        (Some("min"), _) => Zero::Min,
+        Some("float") => Zero::Float,
+        Some("bias") => Zero::Bias,
+        Some("min") => Zero::Min,
         _ => return None,
     };
     let format = Format { element, block, scale, zero };
@@ -89,11 +89,11 @@ pub(super) fn compose(format: &Format) -> String {
     {
         return (*name).to_owned();
     }
-    let mut name = match (format.element, format.zero) {
-        (Element::Uint { bits }, Zero::Int) => format!("int{bits}"),
-        (Element::Int { bits }, _) => format!("int{bits}"),
-        (Element::Uint { bits }, _) => format!("uint{bits}"),
-        (element, _) => element.name().to_owned(),
+    let mut name = match format.element.int_bits() {
+        // Of a format that makes no sense, too: its error names it.
+        Some(bits) if format.element.is_int() || format.zero == Zero::Int => format!("int{bits}"),
+        Some(bits) => format!("uint{bits}"),
+        None => format.element.name().to_owned(),
     };
     match format.block {
         Block::Tensor => name += "-tensor",
@@ -110,12 +110,12 @@ pub(super) fn compose(format: &Format) -> String {
         Outer::Matrix => name += "-2level",
         Outer::Blocks { count, kind } => name += &format!("-{kind}x{count}"),
     }
-    name + match (format.zero, format.element) {
-        (Zero::None, Element::Uint { .. }) => "-nozero",
-        (Zero::None, _) => "",
-        (Zero::Int, _) => "-asym",
-        (Zero::Float, _) => "-float",
-        (Zero::Bias, _) => "-bias",
-        (Zero::Min, _) => "-min",
+    name + match format.zero {
+        Zero::None if format.element.is_uint() => "-nozero",
+        Zero::None => "",
+        Zero::Int => "-asym",
+        Zero::Float => "-float",
+        Zero::Bias => "-bias",
+        Zero::Min => "-min",
     }
 }

@@ -70,10 +70,10 @@ pub(super) struct CodeRule {
 
 impl CodeRule {
     pub(super) fn new(from: &Format, to: &Format) -> Self {
-        let added = match (from.zero, to.zero, from.element, to.element) {
-            (Zero::None, Zero::Int, Element::Int { .. } | Element::MxInt8, Element::Uint { bits }) => {
-                1 << (bits - 1)
-            }
+        // From two's complement to no sign.
+        let shifts = from.element.is_int() || from.element == Element::MxInt8;
+        let added = match (from.zero, to.zero, to.element.int_bits()) {
+            (Zero::None, Zero::Int, Some(bits)) if shifts && to.element.is_uint() => 1 << (bits - 1),
             _ => 0,
         };
         Self {

@@ -5,7 +5,8 @@
 use half::{bf16, f16};
 use lowbit_blocks::{Block, Element, Format, Outer, ScaleKind, Shape, TensorScale, Zero};
 use lowbit_scalar::{
-    E2M1, E2M3, E3M2, E3M4, E4M3, E4M3B11FNUZ, E4M3FNUZ, E4M3Ieee, E5M2, E5M2FNUZ, E8M0, Fp4, MxInt8, Nf4,
+    E2M1, E2M3, E3M0, E3M2, E3M4, E4M3, E4M3B11FNUZ, E4M3FNUZ, E4M3Ieee, E5M2, E5M2FNUZ, E8M0, Fp4, MxInt8,
+    Nf4, UE5M3,
 };
 
 /// A tensor as plain parts, with scales read by the definition.
@@ -21,7 +22,7 @@ pub(crate) struct Oracle<'a> {
 pub(crate) fn bits(element: Element) -> usize {
     match element {
         Element::Int { bits } | Element::Uint { bits } => bits.into(),
-        Element::E2m1 | Element::Nf4 | Element::Fp4 => 4,
+        Element::E2m1 | Element::E3m0 | Element::Nf4 | Element::Fp4 => 4,
         Element::E2m3 | Element::E3m2 => 6,
         _ => 8,
     }
@@ -30,6 +31,7 @@ pub(crate) fn bits(element: Element) -> usize {
 fn decode_one(element: Element, code: u8) -> f32 {
     match element {
         Element::E2m1 => E2M1::from_bits(code).to_f32(),
+        Element::E3m0 => E3M0::from_bits(code).to_f32(),
         Element::E3m2 => E3M2::from_bits(code).to_f32(),
         Element::E2m3 => E2M3::from_bits(code).to_f32(),
         Element::E4m3 => E4M3::from_bits(code).to_f32(),
@@ -39,17 +41,20 @@ fn decode_one(element: Element, code: u8) -> f32 {
         Element::E4m3B11Fnuz => E4M3B11FNUZ::from_bits(code).to_f32(),
         Element::E4m3Ieee => E4M3Ieee::from_bits(code).to_f32(),
         Element::E3m4 => E3M4::from_bits(code).to_f32(),
+        Element::Ue5m3 => UE5M3::from_bits(code).to_f32(),
         Element::Int { bits } => f32::from(((code << (8 - bits)) as i8) >> (8 - bits)),
         Element::Uint { .. } => f32::from(code),
         Element::MxInt8 => MxInt8::from_bits(code).to_f32(),
         Element::Nf4 => Nf4::from_bits(code).to_f32(),
         Element::Fp4 => Fp4::from_bits(code).to_f32(),
+        _ => panic!("define {element} here"),
     }
 }
 
 fn encode_one(element: Element, x: f32) -> u8 {
     match element {
         Element::E2m1 => E2M1::from_f32(x).to_bits(),
+        Element::E3m0 => E3M0::from_f32(x).to_bits(),
         Element::E3m2 => E3M2::from_f32(x).to_bits(),
         Element::E2m3 => E2M3::from_f32(x).to_bits(),
         Element::E4m3 => E4M3::from_f32(x).to_bits(),
@@ -59,6 +64,7 @@ fn encode_one(element: Element, x: f32) -> u8 {
         Element::E4m3B11Fnuz => E4M3B11FNUZ::from_f32(x).to_bits(),
         Element::E4m3Ieee => E4M3Ieee::from_f32(x).to_bits(),
         Element::E3m4 => E3M4::from_f32(x).to_bits(),
+        Element::Ue5m3 => UE5M3::from_f32(x).to_bits(),
         Element::Int { bits } => {
             let half = f32::from(1u8 << (bits - 1));
             // A cast from f32 takes NaN to 0; the mask drops the sign's copies.
@@ -68,6 +74,7 @@ fn encode_one(element: Element, x: f32) -> u8 {
         Element::MxInt8 => MxInt8::from_f32(x).to_bits(),
         Element::Nf4 => Nf4::from_f32(x).to_bits(),
         Element::Fp4 => Fp4::from_f32(x).to_bits(),
+        _ => panic!("define {element} here"),
     }
 }
 

@@ -36,7 +36,7 @@ pub fn recipe(format: &Format, parity: bool) -> Option<Recipe> {
     }
     let flat =
         matches!(format.block, Block::Flat(_)) && format.scale.kind.is_float() && format.zero == Zero::None;
-    if !flat || !matches!(format.element, Element::Nf4 | Element::Fp4) {
+    if !flat || !format.element.is_codebook() {
         return None;
     }
     let ours = Recipe::new(format.with_scale(ScaleKind::F32)).ok()?;

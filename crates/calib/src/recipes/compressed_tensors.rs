@@ -50,24 +50,16 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
     let float = |scale: ScaleKind| scale.is_float();
     let activations = match format.with_scale(ScaleKind::F32) {
         FP8 | FP8_CHANNEL | FP8_BLOCK => Activations::Dynamic,
-        Format { element: Element::Int { bits: 8 }, block: Block::Channel, zero: Zero::None, .. }
-            if float(format.scale.kind) =>
+        Format { element, block: Block::Channel, zero: Zero::None, .. }
+            if element == (Element::Int { bits: 8 }) && float(format.scale.kind) =>
         {
             Activations::Dynamic
         }
-        Format {
-            element: Element::Int { bits: 1.. },
-            block: Block::Tensor | Block::Channel | Block::Group(_),
-            scale,
-            ..
-        } if float(scale.kind) => Activations::None,
-        Format {
-            element: Element::Uint { bits: 1.. },
-            block: Block::Tensor | Block::Channel | Block::Group(_),
-            zero: Zero::Int,
-            scale,
-            ..
-        } if float(scale.kind) => Activations::None,
+        Format { element, block: Block::Tensor | Block::Channel | Block::Group(_), zero, scale, .. }
+            if float(scale.kind) && (element.is_int() || element.is_uint() && zero == Zero::Int) =>
+        {
+            Activations::None
+        }
         _ => return None,
     };
     let arithmetic = if parity { Arithmetic::Weight } else { Arithmetic::F32 };

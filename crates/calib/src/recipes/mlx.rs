@@ -8,7 +8,7 @@
 //!
 //! Sources: `backend/cpu/quantized.cpp`, `ops.cpp` (`quantize`).
 
-use lowbit_blocks::{Block, Dtype, Element, Format, MXFP4, MXFP8, NVFP4, Outer, ScaleKind, Zero};
+use lowbit_blocks::{Block, Dtype, Format, MXFP4, MXFP8, NVFP4, Outer, ScaleKind, Zero};
 
 use crate::arithmetic::Quotient;
 use crate::recipe::Recipe;
@@ -33,7 +33,7 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
         return Recipe::new(*format).ok();
     }
     let affine = format.zero == Zero::Bias
-        && matches!(format.element, Element::Uint { .. })
+        && format.element.is_uint()
         && matches!(format.block, Block::Group(32 | 64 | 128));
     if !affine {
         return None;

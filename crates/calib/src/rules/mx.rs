@@ -43,9 +43,11 @@ pub(crate) struct MxElement {
 impl MxElement {
     /// `None` for elements that no power of two suits: integers without a binary point, tables.
     pub(crate) fn of(element: Element) -> Option<Self> {
-        let mantissa_bits = match element {
-            Element::MxInt8 => element.bits() - 2, // 127/64 = 1.984375: a sign, one bit before the point
-            _ => element.float_format()?.mantissa_bits,
+        let mantissa_bits = match element.float_format() {
+            Some(format) => format.mantissa_bits,
+            // 127/64 = 1.984375: a sign, one bit before the point.
+            None if element == Element::MxInt8 => element.bits() - 2,
+            None => return None,
         };
         Some(Self { max: element.max(), top: split(element.max()), mantissa_bits })
     }

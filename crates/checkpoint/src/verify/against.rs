@@ -16,7 +16,7 @@ use crate::progress::{Phase, Progress};
 use crate::weights::Weights;
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Block, Format};
-use lowbit_kernels::Element;
+use lowbit_scalar::FloatFormat;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -119,23 +119,22 @@ fn median(values: &mut [f64]) -> f64 {
 
 /// What a format keeps of any usual weights, in dB: about half of the least that was measured.
 const fn floor(format: &Format) -> f64 {
-    match format.element {
+    let element = format.element;
+    match (element.int_bits(), element.bits(), element.float_format()) {
         // One large value takes the steps from all others.
-        Element::Int { bits } | Element::Uint { bits } if matches!(format.block, Block::Tensor) => {
-            bits as f64 + 1.0
-        }
-        Element::Int { bits } | Element::Uint { bits } => match bits {
-            1 => -3.0,
-            2 => 1.0,
-            3 => 5.0,
-            4 => 10.0,
-            5 => 14.0,
-            6 => 17.0,
-            _ => 20.0,
-        },
-        Element::E2m1 | Element::Nf4 | Element::Fp4 => 10.0,
-        Element::E5m2 | Element::E5m2Fnuz => 14.0,
-        Element::E2m3 | Element::E3m2 => 15.0,
-        _ => 20.0,
+        (Some(bits), ..) if matches!(format.block, Block::Tensor) => bits as f64 + 1.0,
+        (Some(1), ..) => -3.0,
+        (Some(2), ..) => 1.0,
+        (Some(3), ..) => 5.0,
+        (Some(4), ..) => 10.0,
+        (Some(5), ..) => 14.0,
+        (Some(6), ..) => 17.0,
+        (Some(_), ..) => 20.0,
+        // Powers of two alone.
+        (None, _, Some(FloatFormat { mantissa_bits: 0, .. })) => 5.0,
+        (None, ..=4, _) => 10.0,
+        (None, ..=6, _) => 15.0,
+        (None, _, Some(FloatFormat { mantissa_bits: ..=2, .. })) => 14.0,
+        (None, ..) => 20.0,
     }
 }

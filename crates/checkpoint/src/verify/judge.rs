@@ -8,7 +8,6 @@ use crate::Checkpoint;
 use crate::layout::{Holds, Part, Stored};
 use lowbit_blocks::Block;
 use lowbit_container::Tensor;
-use lowbit_kernels::Element;
 
 /// No weight of a trained model comes near this.
 const HUGE: f64 = (1u64 << 20) as f64;
@@ -29,13 +28,10 @@ pub(super) fn linear(
     let grid = stored.format.scale_grid(stored.shape()).1.max(1) as u64;
     let at = |count: &Count| format!("block {} of row {}", count.first % grid, count.first / grid);
     // Producers of weight-only integers choose the sign that spends the code of -2^(bits-1) well.
-    let free = match stored.format.element {
-        Element::Int { bits } | Element::Uint { bits } => {
-            bits < 8 || matches!(stored.format.block, Block::Group(_))
-        }
+    let free = match stored.format.element.int_bits() {
+        Some(bits) => bits < 8 || matches!(stored.format.block, Block::Group(_)),
         // The nested absmax of a block that is nearly zero may come out below it: bitsandbytes rounds it like any other.
-        Element::Nf4 | Element::Fp4 => stored.assemble.is_some(),
-        _ => false,
+        None => stored.format.element.is_codebook() && stored.assemble.is_some(),
     };
     let mut found: Vec<Finding> = Vec::new();
     found.extend(of_scales(&seen.scales, free, at).into_iter().map(|f| place(f, checkpoint, stored, scales)));

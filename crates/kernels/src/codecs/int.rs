@@ -8,17 +8,13 @@ use crate::Element;
 use crate::codecs::{Decoder, Encoder};
 use crate::codes::unpack_lanes;
 use crate::lanes::{CHUNK, Lanes};
-use lowbit_scalar::MxInt8;
 
 /// `2^23`, the first f32 whose last place is worth 1.
 const UNIT: f32 = (1 << (f32::MANTISSA_DIGITS - 1)) as f32;
 
 /// The distance between two neighbouring values.
-const fn step(e: Element) -> f32 {
-    match e {
-        Element::MxInt8 => 1.0 / (1 << -MxInt8::SCALE_EXPONENT) as f32,
-        _ => 1.0,
-    }
+fn step(e: Element) -> f32 {
+    e.step().expect("evenly spaced values")
 }
 
 /// Quotients to codes.
@@ -70,10 +66,7 @@ impl<L: Lanes> IntDecoder<L> {
     #[inline(always)]
     pub(crate) fn new(l: L, e: Element) -> Self {
         // Flipping the sign bit of two's complement adds half the range, which the origin takes away.
-        let sign_code = match e {
-            Element::Uint { .. } => 0,
-            _ => 1 << (e.bits() - 1),
-        };
+        let sign_code = if e.is_signed() { 1 << (e.bits() - 1) } else { 0 };
         Self {
             bits: e.bits(),
             sign_code: l.splat_bits(sign_code),

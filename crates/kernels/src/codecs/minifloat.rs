@@ -41,6 +41,7 @@ pub(crate) struct Layout {
     infinite: bool,
     /// Whether negative zero is NaN.
     pub(crate) fnuz: bool,
+    pub(crate) signed: bool,
 }
 
 impl Layout {
@@ -55,6 +56,7 @@ impl Layout {
             max_code: format.max_code() as u32,
             infinite: format.infinity_code().is_some(),
             fnuz: matches!(format.specials, Specials::NanNegativeZero),
+            signed: format.signed,
         }
     }
 
@@ -69,6 +71,7 @@ impl Layout {
         max_code: 0x7bff,
         infinite: true,
         fnuz: false,
+        signed: true,
     };
 
     /// The exponent field in f32 of the smallest normal number, in place.
@@ -76,8 +79,14 @@ impl Layout {
         ((F32_BIAS + 1 - self.bias) as u32) << F32_MANTISSA
     }
 
+    /// The sign bit of a code, or 0.
     pub(crate) const fn sign_code(self) -> u32 {
-        1 << (self.bits - 1)
+        (self.signed as u32) << (self.bits - 1)
+    }
+
+    /// The bits of a code's magnitude.
+    const fn magnitude_code(self) -> u32 {
+        (1 << (self.bits - self.signed as u32)) - 1
     }
 
     pub(crate) const fn shift(self) -> u32 {
@@ -131,7 +140,7 @@ impl<L: Lanes> MinifloatEncoder<L> {
     pub(crate) fn f16(self, l: L, x: L::F) -> L::U {
         let bits = l.bits(x);
         let rebase = l.splat_bits(self.layout.min_exponent() >> self.layout.shift());
-        let code = (self.steps(l, bits) - rebase) & l.splat_bits(self.layout.sign_code() - 1);
+        let code = (self.steps(l, bits) - rebase) & l.splat_bits(self.layout.magnitude_code());
         let signed = code | (bits >> u16::BITS & l.splat_bits(self.layout.sign_code()));
         let is_nan = l.gt(bits & self.magnitude, self.exponent);
         l.select(is_nan, l.splat_bits(F16_NAN), signed)
@@ -142,7 +151,14 @@ impl<L: Lanes> Encoder<L> for MinifloatEncoder<L> {
     #[inline(always)]
     fn encode(self, l: L, x: [L::F; 4]) -> L::B {
         let [a, b, c, d] = x;
-        let bits = [l.bits(a), l.bits(b), l.bits(c), l.bits(d)];
+        let mut bits = [l.bits(a), l.bits(b), l.bits(c), l.bits(d)];
+        if !self.layout.signed {
+            // As signed integers negative numbers are below 0.
+            let zero = l.splat_bits(0);
+            for bits in &mut bits {
+                *bits = l.max(*bits, zero);
+            }
+        }
         let [a, b, c, d] = bits;
         let steps = [self.steps(l, a), self.steps(l, b), self.steps(l, c), self.steps(l, d)];
         let code = l.add_bytes(l.bytes_at(steps, 0), self.rebase);
@@ -176,7 +192,7 @@ impl<L: Lanes> MinifloatDecoder<L> {
     pub(crate) fn new(l: L, layout: Layout) -> Self {
         Self {
             layout,
-            magnitude: l.splat_bits(layout.sign_code() - 1),
+            magnitude: l.splat_bits(layout.magnitude_code()),
             rebias: l.splat_bits(layout.min_exponent() - (1 << F32_MANTISSA)),
             one_exponent: l.splat_bits(1 << F32_MANTISSA),
             hidden: l.splat_bits(1 << layout.mantissa_bits),

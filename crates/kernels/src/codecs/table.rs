@@ -27,21 +27,43 @@ fn passed<L: Lanes, const N: usize>(l: L, x: L::F, sorted: [f32; N]) -> L::U {
     rank
 }
 
-/// Quotients to codes of NF4 or FP4.
+/// Elements of 16 values that are encoded by where a number lies between them.
 #[derive(Clone, Copy)]
-pub(crate) struct TableEncoder {
-    signed: bool,
+pub(crate) enum Sixteen {
+    Nf4,
+    Fp4,
+    E3m0,
 }
 
-impl TableEncoder {
-    pub(crate) fn new(e: Element) -> Self {
-        Self { signed: matches!(e, Element::Nf4) }
-    }
+/// The codes of E3M0: bits of a magnitude, rounded to the exponent field, whose parity is that of the code. Below the least value the
+/// halfway point is a power of two, and what is above it is taken for that value.
+///
+/// ```text
+/// code = RNE(bits >> 23) - 124        0.25 … 16, of which the exponent fields are 125 … 131
+/// ```
+#[inline(always)]
+pub(crate) fn e3m0<L: Lanes>(l: L, x: L::F) -> L::U {
+    let (first, last) = (l.splat_bits(0.25f32.to_bits()), l.splat_bits(16f32.to_bits()));
+    let bits = l.bits(x);
+    let magnitude = bits & l.splat_bits(u32::MAX >> 1);
+    let clamped = l.min(l.max(magnitude, first), last);
+    let odd = (clamped >> 23) & l.splat_bits(1);
+    let code = ((clamped + l.splat_bits((1 << 22) - 1) + odd) >> 23) - l.splat_bits(124);
+    let is_zero = l.gt(l.splat_bits(0.125f32.next_up().to_bits()), magnitude);
+    l.select(is_zero, l.splat_bits(0), code) | ((bits >> 28) & l.splat_bits(8))
+}
 
+/// Quotients to codes of an element of 16 values.
+#[derive(Clone, Copy)]
+pub(crate) struct TableEncoder(pub(crate) Sixteen);
+
+impl TableEncoder {
     #[inline(always)]
     fn vector<L: Lanes>(self, l: L, x: L::F) -> L::U {
-        if self.signed {
-            return passed(l, x, Nf4::CUTS);
+        match self.0 {
+            Sixteen::Nf4 => return passed(l, x, Nf4::CUTS),
+            Sixteen::E3m0 => return e3m0(l, x),
+            Sixteen::Fp4 => {}
         }
         let rank = passed(l, l.float(l.bits(x) & l.splat_bits(u32::MAX >> 1)), Fp4::CUTS);
         // The codes of FP4 in the order of their values: 0 1 6 7 4 5 2 3.
@@ -82,11 +104,66 @@ const fn magnitudes_twice(e: Element) -> [f32; 16] {
     twice
 }
 
+/// What decoding an element of 4 bits takes.
+struct Nibbles {
+    values: &'static [f32; 16],
+    /// Of an element whose fourth bit is the sign, the magnitudes twice.
+    magnitudes: Option<&'static [f32; 16]>,
+    /// Whether all values have at most eight significant bits.
+    is_short: bool,
+}
+
+impl Nibbles {
+    /// # Panics
+    /// If the element has another width.
+    fn of(e: Element) -> Self {
+        match e {
+            Element::E2m1 => Self {
+                values: const { &values(Element::E2m1) },
+                magnitudes: Some(const { &magnitudes_twice(Element::E2m1) }),
+                is_short: true,
+            },
+            Element::E3m0 => Self {
+                values: const { &values(Element::E3m0) },
+                magnitudes: Some(const { &magnitudes_twice(Element::E3m0) }),
+                is_short: true,
+            },
+            Element::Int { bits: 4 } => {
+                Self { values: const { &values(Element::Int { bits: 4 }) }, magnitudes: None, is_short: true }
+            }
+            Element::Uint { bits: 4 } => Self {
+                values: const { &values(Element::Uint { bits: 4 }) },
+                magnitudes: None,
+                is_short: true,
+            },
+            Element::Nf4 => {
+                Self { values: const { &values(Element::Nf4) }, magnitudes: None, is_short: false }
+            }
+            Element::Fp4 => {
+                Self { values: const { &values(Element::Fp4) }, magnitudes: None, is_short: false }
+            }
+            Element::Int { .. }
+            | Element::Uint { .. }
+            | Element::E3m2
+            | Element::E2m3
+            | Element::E4m3
+            | Element::E5m2
+            | Element::E4m3Fnuz
+            | Element::E5m2Fnuz
+            | Element::E4m3B11Fnuz
+            | Element::E4m3Ieee
+            | Element::E3m4
+            | Element::Ue5m3
+            | Element::MxInt8 => unreachable!("{e} has no nibbles"),
+        }
+    }
+}
+
 /// Codes of 4 bits to values.
 #[derive(Clone, Copy)]
 pub(crate) struct NibbleDecoder<L: Lanes> {
     table: L::Table,
-    /// The sixteen values; of E2M1, of which the fourth bit is the sign, the eight magnitudes twice.
+    /// The sixteen values; where the fourth bit is the sign, the eight magnitudes twice.
     values: L::F,
     is_signed: bool,
     is_short: bool,
@@ -95,20 +172,12 @@ pub(crate) struct NibbleDecoder<L: Lanes> {
 impl<L: Lanes> NibbleDecoder<L> {
     #[inline(always)]
     pub(crate) fn new(l: L, e: Element) -> Self {
-        let values = match e {
-            Element::Nf4 => const { &values(Element::Nf4) },
-            Element::Fp4 => const { &values(Element::Fp4) },
-            Element::Int { .. } => const { &values(Element::Int { bits: 4 }) },
-            Element::Uint { .. } => const { &values(Element::Uint { bits: 4 }) },
-            _ => const { &values(Element::E2m1) },
-        };
-        let is_signed = matches!(e, Element::E2m1);
-        let twice = const { &magnitudes_twice(Element::E2m1) };
+        let Nibbles { values, magnitudes, is_short } = Nibbles::of(e);
         Self {
             table: l.table(values),
-            values: l.load(if is_signed { twice } else { values }),
-            is_signed,
-            is_short: !matches!(e, Element::Nf4 | Element::Fp4),
+            values: l.load(magnitudes.unwrap_or(values)),
+            is_signed: magnitudes.is_some(),
+            is_short,
         }
     }
 }

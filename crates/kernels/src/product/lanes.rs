@@ -131,7 +131,8 @@ pub(crate) trait SumLanes: Lanes {
 pub(super) fn decodes_in_registers<L: SumLanes>(_: L, e: Element) -> bool {
     match e.bits() {
         4 => true,
-        8 => L::UNROLLED && e != Element::MxInt8,
+        8 if !L::UNROLLED => false,
+        8 => e.int_bits().is_some() || e.float_format().is_some_and(|format| format.signed),
         _ => false,
     }
 }

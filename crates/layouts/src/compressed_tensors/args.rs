@@ -128,7 +128,7 @@ fn eight_bits(mut args: Value) -> Value {
 }
 
 fn args(format: &Format, strategy: &str, group: Option<usize>) -> Value {
-    let integer = matches!(format.element, Element::Int { .. } | Element::Uint { .. });
+    let integer = format.is_integer();
     json!({
         "actorder": null,
         "block_structure": null,

@@ -26,29 +26,26 @@ impl Compression {
     pub(super) fn of(format: &Format, activations: Activations) -> Option<Self> {
         use Activations::{Dynamic, None as Quiet, Static};
         let float_scale = format.scale.kind.is_float() && !format.has_tensor_scale();
-        Some(match (format.element, format.zero, format.block) {
+        let e4m3 = format.element == Element::E4m3;
+        let integer = match format.zero {
+            Zero::None => format.element.is_int(),
+            Zero::Int => format.element.is_uint(),
+            Zero::Float | Zero::Bias => false,
+        };
+        Some(match (format.zero, format.block) {
             // Activations in blocks of their own have a static second level, or none.
             _ if *format == NVFP4 && activations != Dynamic => Self::Nvfp4,
             _ if *format == MXFP4 && activations != Static => Self::Mxfp4,
             _ if *format == MXFP8 && activations != Static => Self::Mxfp8,
-            (Element::E4m3, Zero::None, Block::Tensor | Block::Channel | Block::Tile { .. })
-                if float_scale && activations == Quiet =>
+            (Zero::None, Block::Tensor | Block::Channel | Block::Tile { .. })
+                if e4m3 && float_scale && activations == Quiet =>
             {
                 Self::Naive
             }
-            (Element::E4m3, Zero::None, Block::Tensor | Block::Channel) if float_scale => Self::Float,
-            (Element::E4m3, Zero::None, Block::Tile { .. }) if float_scale && activations == Dynamic => {
-                Self::Float
-            }
-            (Element::Int { bits: 1..=8 }, Zero::None, Block::Tensor | Block::Channel | Block::Group(_))
-            | (Element::Uint { bits: 1..=8 }, Zero::Int, Block::Tensor | Block::Channel | Block::Group(_))
-                if float_scale =>
-            {
-                if activations == Quiet {
-                    Self::Pack
-                } else {
-                    Self::Int
-                }
+            (Zero::None, Block::Tensor | Block::Channel) if e4m3 && float_scale => Self::Float,
+            (Zero::None, Block::Tile { .. }) if e4m3 && float_scale && activations == Dynamic => Self::Float,
+            (_, Block::Tensor | Block::Channel | Block::Group(_)) if integer && float_scale => {
+                if activations == Quiet { Self::Pack } else { Self::Int }
             }
             _ => return None,
         })

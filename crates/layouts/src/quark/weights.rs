@@ -80,7 +80,7 @@ pub(super) fn lay(
         return Err(weight.error(format!("{wide} bytes are no whole number of {dtype} codes")).into());
     }
     let wide = (wide / over).saturating_mul(times);
-    let integer = matches!(kind.element, Element::Int { .. } | Element::Uint { .. });
+    let integer = kind.element.int_bits().is_some();
     let turned = integer && grouped;
     let shape = if turned { Shape::matrix(wide, high) } else { Shape::matrix(high, wide) };
     let number = |key: &str| specification?.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
@@ -114,10 +114,7 @@ type Arranged = (Option<Packing>, Option<Packing>, Option<Packing>);
 
 /// Integers: how they are turned and packed, and whether they have zero points.
 fn integers(mut laid: Laid, turned: bool, weight: Tensor<'_>, zero: Option<Tensor<'_>>) -> Result<Laid> {
-    let (bits, signed) = match laid.format.element {
-        Element::Int { bits } => (bits, true),
-        other => (other.bits() as u8, false),
-    };
+    let (bits, signed) = (laid.format.element.bits() as u8, laid.format.element.is_int());
     let bytes = laid.format.scale.kind.bytes();
     let (codes, scales, packed): Arranged = match (bits, turned) {
         (8, false) => (None, None, None),

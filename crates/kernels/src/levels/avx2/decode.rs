@@ -23,6 +23,8 @@ impl Decode for Simd<Avx2> {
     fn decode<T, O: Output<Self, T>>(self, e: Element, chunks: Chunks<'_, T, O>) {
         let Some(format) = e.float_format() else { return by_family(self, e, chunks) };
         match e.bits() {
+            // Its largest numbers are beyond f16.
+            _ if !format.signed => by_family(self, e, chunks),
             6 => chunks.decode(self, HalfDecoder::<_, 6>::new(self, self.0, format, Layout::of(format))),
             8 => chunks.decode(self, HalfDecoder::<_, 8>::new(self, self.0, format, Layout::of(format))),
             _ => by_family(self, e, chunks),

@@ -8,8 +8,10 @@
 use super::lanes::{join_bytes, pack, packed};
 use crate::Element;
 use crate::codecs::Encoder;
+use crate::codecs::int::IntEncoder;
 use crate::codecs::minifloat::Layout;
-use crate::encode::{Chunks, Encode, by_family};
+use crate::codecs::table::{Sixteen, e3m0};
+use crate::encode::{Chunks, Encode, Family};
 use crate::levels::simd::Simd;
 use fearless_simd::prelude::*;
 use fearless_simd::x86::Avx2;
@@ -24,11 +26,11 @@ use core::arch::x86_64::*;
 impl Encode for Simd<Avx2> {
     #[inline(always)]
     fn encode(self, e: Element, chunks: Chunks<'_>) {
-        match (e, e.float_format()) {
-            (Element::E2m1, _) => chunks.encode(self, e, E2m1Encoder(self.0)),
-            (Element::Nf4 | Element::Fp4, _) => chunks.encode(self, e, SearchEncoder::new(self.0, e)),
-            (_, Some(format)) => chunks.encode(self, e, FloatEncoder::new(self.0, Layout::of(format))),
-            (_, None) => by_family(self, e, chunks),
+        match Family::of(e) {
+            Family::Float(_) if e == Element::E2m1 => chunks.encode(self, e, E2m1Encoder(self.0)),
+            Family::Float(format) => chunks.encode(self, e, FloatEncoder::new(self.0, Layout::of(format))),
+            Family::Sixteen(which) => chunks.encode(self, e, SearchEncoder::new(self.0, which)),
+            Family::Int => chunks.encode(self, e, IntEncoder::new(self, e)),
         }
     }
 }
@@ -90,6 +92,7 @@ struct FloatEncoder {
     rebase: __m256i,
     sign_code: __m256i,
     fnuz: bool,
+    signed: bool,
 }
 
 impl FloatEncoder {
@@ -107,6 +110,7 @@ impl FloatEncoder {
             rebase: byte((least >> shift).wrapping_neg()),
             sign_code: byte(layout.sign_code()),
             fnuz: layout.fnuz,
+            signed: layout.signed,
         }
     }
 
@@ -117,7 +121,12 @@ impl FloatEncoder {
 
     #[inline(always)]
     fn half(self, a: f32x16<Avx2>, b: f32x16<Avx2>) -> __m256i {
-        let ((a, b), (c, d)) = (a.split(), b.split());
+        let ((mut a, mut b), (mut c, mut d)) = (a.split(), b.split());
+        if !self.signed {
+            for x in [&mut a, &mut b, &mut c, &mut d] {
+                *x = not_negative(self.avx2, (*x).into()).simd_into(self.avx2);
+            }
+        }
         let steps = pack(self.avx2, [self.steps(a), self.steps(b), self.steps(c), self.steps(d)]);
         let signs = signs(self.avx2, [a.into(), b.into(), c.into(), d.into()]);
         signed(self.avx2, steps, self.rebase, signs, self.sign_code, self.shifts[1], self.fnuz)
@@ -143,6 +152,14 @@ fearless_simd::kernel! {
         let sum = _mm256_add_ps(_mm256_castsi256_ps(clamped), _mm256_castsi256_ps(_mm256_add_epi32(exponent, magic)));
         let steps = _mm256_add_epi32(_mm256_castps_si256(sum), _mm256_srl_epi32(exponent, shift));
         _mm256_and_si256(steps, _mm256_set1_epi32(0xff))
+    }
+}
+
+fearless_simd::kernel! {
+    /// 0 for a negative number: as signed integers those are below it.
+    #[inline(always)]
+    fn not_negative(avx2: Avx2, x: __m256) -> __m256 {
+        _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(x), _mm256_setzero_si256()))
     }
 }
 
@@ -175,7 +192,7 @@ fearless_simd::kernel! {
 #[derive(Clone, Copy)]
 struct SearchEncoder {
     avx2: Avx2,
-    signed: bool,
+    which: Sixteen,
     /// The cuts of the second, third and fourth comparison; the first of NF4 is apart.
     cuts: [__m256; 3],
 }
@@ -196,23 +213,29 @@ static FP4: [[f32; 8]; 3] = [level(&Fp4::CUTS, 4), level(&Fp4::CUTS, 2), level(&
 
 impl SearchEncoder {
     #[inline(always)]
-    fn new(avx2: Avx2, e: Element) -> Self {
-        let signed = matches!(e, Element::Nf4);
-        let [first, second, third] = if signed { &NF4 } else { &FP4 };
+    fn new(avx2: Avx2, which: Sixteen) -> Self {
+        let [first, second, third] = match which {
+            Sixteen::Nf4 => &NF4,
+            // Of E3M0 no cut is asked for.
+            Sixteen::Fp4 | Sixteen::E3m0 => &FP4,
+        };
         let load = |cuts| f32x8::load_array_ref(avx2, cuts).into();
-        Self { avx2, signed, cuts: [load(first), load(second), load(third)] }
+        Self { avx2, which, cuts: [load(first), load(second), load(third)] }
     }
 
     #[inline(always)]
     fn eight(self, l: Simd<Avx2>, x: f32x8<Avx2>) -> u32x8<Avx2> {
-        match self.signed {
-            true => nf4(self.avx2, x.into(), self.cuts).simd_into(l.0),
-            false => fp4(self.avx2, x.into(), self.cuts).simd_into(l.0),
+        match self.which {
+            Sixteen::Nf4 => nf4(self.avx2, x.into(), self.cuts).simd_into(l.0),
+            _ => fp4(self.avx2, x.into(), self.cuts).simd_into(l.0),
         }
     }
 
     #[inline(always)]
     fn sixteen(self, l: Simd<Avx2>, x: f32x16<Avx2>) -> u32x16<Avx2> {
+        if let Sixteen::E3m0 = self.which {
+            return e3m0(l, x);
+        }
         let (low, high) = x.split();
         self.eight(l, low).combine(self.eight(l, high))
     }

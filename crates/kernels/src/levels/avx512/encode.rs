@@ -8,7 +8,10 @@
 use super::lanes::{bytes_at, upper_halves};
 use crate::Element;
 use crate::codecs::Encoder;
-use crate::encode::{Chunks, Encode, by_family};
+use crate::codecs::int::IntEncoder;
+use crate::codecs::minifloat::{Layout, MinifloatEncoder};
+use crate::codecs::table::{Sixteen, e3m0};
+use crate::encode::{Chunks, Encode, Family};
 use crate::lanes::Lanes;
 use crate::levels::simd::Simd;
 use fearless_simd::prelude::*;
@@ -24,10 +27,11 @@ use core::arch::x86_64::*;
 impl Encode for Simd<Avx512> {
     #[inline(always)]
     fn encode(self, e: Element, chunks: Chunks<'_>) {
-        match e {
-            Element::E2m1 => chunks.encode(self, e, E2m1Encoder(self.0)),
-            Element::Nf4 | Element::Fp4 => chunks.encode(self, e, CellEncoder::new(self.0, e)),
-            _ => by_family(self, e, chunks),
+        match Family::of(e) {
+            Family::Float(_) if e == Element::E2m1 => chunks.encode(self, e, E2m1Encoder(self.0)),
+            Family::Float(format) => chunks.encode(self, e, MinifloatEncoder::new(self, Layout::of(format))),
+            Family::Sixteen(which) => chunks.encode(self, e, CellEncoder::new(self.0, which)),
+            Family::Int => chunks.encode(self, e, IntEncoder::new(self, e)),
         }
     }
 }
@@ -134,7 +138,7 @@ fearless_simd::kernel! {
 #[derive(Clone, Copy)]
 struct CellEncoder {
     avx512: Avx512,
-    signed: bool,
+    which: Sixteen,
     cells: &'static Cells,
 }
 
@@ -181,12 +185,26 @@ impl Cells {
 
 static NF4: Cells = Cells::of(Element::Nf4, &Nf4::CUTS, true);
 static FP4: Cells = Cells::of(Element::Fp4, &Fp4::CUTS, false);
+/// The cell is the code.
+static E3M0: Cells = {
+    let mut cells = Cells { cuts: [f32::INFINITY; 32], codes: [0; 64] };
+    let mut code = 0;
+    while code < 64 {
+        cells.codes[code] = code as u8;
+        code += 1;
+    }
+    cells
+};
 
 impl CellEncoder {
     #[inline(always)]
-    fn new(avx512: Avx512, e: Element) -> Self {
-        let signed = matches!(e, Element::Nf4);
-        Self { avx512, signed, cells: if signed { &NF4 } else { &FP4 } }
+    fn new(avx512: Avx512, which: Sixteen) -> Self {
+        let cells = match which {
+            Sixteen::Nf4 => &NF4,
+            Sixteen::Fp4 => &FP4,
+            Sixteen::E3m0 => &E3M0,
+        };
+        Self { avx512, which, cells }
     }
 }
 
@@ -196,9 +214,10 @@ impl Encoder<Simd<Avx512>> for CellEncoder {
         let [low, high] = *self.cells.cuts.as_chunks().0 else { unreachable!() };
         let cuts = [l.load(&low).into(), l.load(&high).into()];
         let codes = l.load_bytes(&self.cells.codes).into();
-        let cell = |x: f32x16<Avx512>| match self.signed {
-            true => signed_cell(self.avx512, x.into(), cuts),
-            false => magnitude_cell(self.avx512, x.into(), cuts),
+        let cell = |x: f32x16<Avx512>| match self.which {
+            Sixteen::Nf4 => signed_cell(self.avx512, x.into(), cuts),
+            Sixteen::Fp4 => magnitude_cell(self.avx512, x.into(), cuts),
+            Sixteen::E3m0 => e3m0(l, x).into(),
         };
         looked_up(self.avx512, bytes_at(self.avx512, [cell(a), cell(b), cell(c), cell(d)], 0), codes)
             .simd_into(l.0)

@@ -19,7 +19,8 @@ pub(crate) struct Planes {
 }
 
 impl Planes {
-    /// The planes of an element; `None` for 4 bits, where f32 are looked up, and for integers of 8 bits, which are converted.
+    /// The planes of an element; `None` for 4 bits, where f32 are looked up, for integers of 8 bits, which are converted, and for UE5M3,
+    /// whose eight bits of magnitude are too many.
     pub(crate) const fn of(e: Element) -> Option<&'static Self> {
         static INT: [Planes; 8] = ints(true);
         static UINT: [Planes; 8] = ints(false);
@@ -36,7 +37,12 @@ impl Planes {
             Element::Int { bits: 8 | 4 } | Element::Uint { bits: 8 | 4 } => return None,
             Element::Int { bits } => &INT[bits as usize - 1],
             Element::Uint { bits } => &UINT[bits as usize - 1],
-            Element::E2m1 | Element::MxInt8 | Element::Nf4 | Element::Fp4 => return None,
+            Element::E2m1
+            | Element::E3m0
+            | Element::Ue5m3
+            | Element::MxInt8
+            | Element::Nf4
+            | Element::Fp4 => return None,
         })
     }
 
