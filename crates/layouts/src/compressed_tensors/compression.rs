@@ -30,7 +30,7 @@ impl Compression {
         let integer = match format.zero {
             Zero::None => format.element.is_int(),
             Zero::Int => format.element.is_uint(),
-            Zero::Float | Zero::Bias => false,
+            _ => false,
         };
         Some(match (format.zero, format.block) {
             // Activations in blocks of their own have a static second level, or none.
