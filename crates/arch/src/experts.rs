@@ -57,7 +57,7 @@ pub struct Place {
 }
 
 /// The place of a linear that stands apart; `None` if it is no expert with a stack of its own.
-pub(super) fn place(module: &str) -> Option<Place> {
+pub(crate) fn place(module: &str) -> Option<Place> {
     let (parent, last) = module.rsplit_once('.')?;
     let (experts, matrix) = parent.rsplit_once('.')?;
     let (stack, part, parts) = match last {
@@ -73,7 +73,7 @@ pub(super) fn place(module: &str) -> Option<Place> {
 
 impl GateUp {
     /// The first of the rows of one of so many linears of this height, and from one of them to the next.
-    pub(super) const fn rows(self, part: usize, parts: usize, rows: usize) -> (usize, usize) {
+    pub(crate) const fn rows(self, part: usize, parts: usize, rows: usize) -> (usize, usize) {
         match self {
             Self::Apart => (part * rows, 1),
             Self::Interleaved => (part, parts),
@@ -82,7 +82,7 @@ impl GateUp {
 }
 
 /// Whether a 3-D tensor of this name is a stack of experts.
-pub(super) fn is_stack(module: &str) -> bool {
+pub(crate) fn is_stack(module: &str) -> bool {
     let mut components = module.rsplit('.');
     let last = components.next().unwrap_or_default();
     let named = ["gate_up_proj", "down_proj", "gate_proj", "up_proj", "w1", "w2", "w3"].contains(&last);
@@ -90,7 +90,7 @@ pub(super) fn is_stack(module: &str) -> bool {
 }
 
 /// The orientation that the model's hidden size shows: it is the input of gate and up, the output of down. `[out, in]` where it cannot tell.
-pub(super) fn by_shape(module: &str, rows: usize, cols: usize, hidden: Option<usize>) -> Orientation {
+pub(crate) fn by_shape(module: &str, rows: usize, cols: usize, hidden: Option<usize>) -> Orientation {
     let out_is_hidden = ["down_proj", "w2", "output_linear"].iter().any(|name| module.ends_with(name));
     match hidden {
         Some(h) if rows != cols && h == if out_is_hidden { cols } else { rows } => Orientation::InOut,
@@ -99,7 +99,7 @@ pub(super) fn by_shape(module: &str, rows: usize, cols: usize, hidden: Option<us
 }
 
 /// Cuts a stack `[experts, out, in]` into per-expert linears; `None` where no names for them are known.
-pub(super) fn split(module: &str, shape: &[usize], gate_up: GateUp) -> Option<Vec<Expert>> {
+pub(crate) fn split(module: &str, shape: &[usize], gate_up: GateUp) -> Option<Vec<Expert>> {
     let &[experts, rows, _] = shape else { return None };
     let (parent, last) = module.rsplit_once('.')?;
     let parts: &[&str] = match last {

@@ -39,54 +39,98 @@ pub struct Feed {
     pub routers: Vec<String>,
 }
 
-/// Readers and bystanders of a norm, by their last names, among the modules of one part of a layer.
-struct Norm {
-    name: &'static str,
-    /// Another norm without which this one, or with which this one, does something else.
-    with: Option<&'static str>,
-    without: Option<&'static str>,
-    parts: &'static [&'static str],
-    readers: &'static [&'static str],
-    routers: &'static [&'static str],
-    bystanders: &'static [&'static str],
+/// A norm and the modules that read it, by their last names, among the modules of one part of a layer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NormFeed {
+    /// The norm's name below the layer.
+    pub name: &'static str,
+    /// Another norm without which this one is no norm of such an input.
+    pub with: Option<&'static str>,
+    /// Another norm beside which this one is no norm of such an input.
+    pub without: Option<&'static str>,
+    /// The parts of a layer in which its readers are.
+    pub parts: &'static [&'static str],
+    /// Linears that read it.
+    pub readers: &'static [&'static str],
+    /// Routers that read it.
+    pub routers: &'static [&'static str],
+    /// Modules of these parts that read something else.
+    pub others: &'static [&'static str],
 }
 
-const FEED_FORWARD: Norm = Norm {
+const FEED_FORWARD: NormFeed = NormFeed {
     name: "pre_feedforward_layernorm",
     with: None,
     without: None,
     parts: &["mlp", "block_sparse_moe", "feed_forward"],
     readers: &["gate_proj", "up_proj", "gate_up_proj", "w1", "w3"],
     routers: &["gate", "router", "shared_expert_gate"],
-    bystanders: &["down_proj", "w2"],
+    others: &["down_proj", "w2"],
 };
 
-const NORMS: [Norm; 3] = [
-    Norm {
+/// The norms of families without rows of their own, which most families have.
+pub(crate) const GENERIC_NORMS: &[NormFeed] = &[
+    NormFeed {
         name: "input_layernorm",
         with: None,
         without: None,
         parts: &["self_attn"],
         readers: &["q_proj", "k_proj", "v_proj", "qkv_proj", "q_a_proj", "kv_a_proj_with_mqa"],
         routers: &[],
-        bystanders: &[
-            "o_proj",
-            "q_b_proj",
-            "kv_b_proj",
-            "q_norm",
-            "k_norm",
-            "q_a_layernorm",
-            "kv_a_layernorm",
-        ],
+        others: &["o_proj", "q_b_proj", "kv_b_proj", "q_norm", "k_norm", "q_a_layernorm", "kv_a_layernorm"],
     },
     // Gemma's comes after attention and feeds the residual stream; so does OLMo 2's, which has none before it.
-    Norm {
+    NormFeed {
         name: "post_attention_layernorm",
         with: Some("input_layernorm"),
         without: Some("pre_feedforward_layernorm"),
         ..FEED_FORWARD
     },
     FEED_FORWARD,
+];
+
+/// GPT-2's.
+pub(crate) const GPT2_NORMS: &[NormFeed] = &[
+    NormFeed {
+        name: "ln_1",
+        with: None,
+        without: None,
+        parts: &["attn"],
+        readers: &["c_attn"],
+        routers: &[],
+        others: &["c_proj"],
+    },
+    NormFeed {
+        name: "ln_2",
+        with: None,
+        without: None,
+        parts: &["mlp"],
+        readers: &["c_fc"],
+        routers: &[],
+        others: &["c_proj"],
+    },
+];
+
+/// GPT-NeoX's.
+pub(crate) const GPT_NEOX_NORMS: &[NormFeed] = &[
+    NormFeed {
+        name: "input_layernorm",
+        with: None,
+        without: None,
+        parts: &["attention"],
+        readers: &["query_key_value"],
+        routers: &[],
+        others: &["dense"],
+    },
+    NormFeed {
+        name: "post_attention_layernorm",
+        with: None,
+        without: None,
+        parts: &["mlp"],
+        readers: &["dense_h_to_4h"],
+        routers: &[],
+        others: &["dense_4h_to_h"],
+    },
 ];
 
 /// Modules of one parent that feed one another: producer, reader, and what must be beside them. Without a gate an activation follows up_proj.
@@ -103,22 +147,16 @@ fn split(module: &str) -> (&str, &str) {
 }
 
 /// The feeds among the modules (names of weights without `.weight`) of one decoder layer: norms first, then linears, each in the order of names.
-///
-/// ```
-/// use lowbit_arch::feeds;
-/// let names = ["input_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"];
-/// let modules: Vec<String> = names.iter().map(|name| format!("model.layers.0.{name}")).collect();
-/// let found = feeds("model.layers.0", modules.iter().map(String::as_str));
-/// assert_eq!(found[0].from, "model.layers.0.input_layernorm");
-/// assert_eq!(found[0].to.len(), 3);
-/// assert_eq!((&found[1].from[..], &found[1].to[0][..]), ("model.layers.0.self_attn.v_proj", "model.layers.0.self_attn.o_proj"));
-/// ```
-pub fn feeds<'a>(layer: &str, modules: impl IntoIterator<Item = &'a str>) -> Vec<Feed> {
+pub(crate) fn feeds<'a>(
+    norms: &[NormFeed],
+    layer: &str,
+    modules: impl IntoIterator<Item = &'a str>,
+) -> Vec<Feed> {
     let below = |module: &'a str| module.strip_prefix(layer)?.strip_prefix('.');
     let inner: BTreeSet<&str> = modules.into_iter().filter_map(below).collect();
     let full = |name: &str| format!("{layer}.{name}");
     let mut feeds = Vec::new();
-    for norm in &NORMS {
+    for norm in norms {
         let there = |name: &str| inner.contains(name);
         let applies = there(norm.name) && norm.with.is_none_or(there) && !norm.without.is_some_and(there);
         let in_parts = |name: &&&str| {
@@ -129,7 +167,7 @@ pub fn feeds<'a>(layer: &str, modules: impl IntoIterator<Item = &'a str>) -> Vec
             beside.iter().filter(|name| names.contains(&split(name).1)).map(|name| full(name)).collect()
         };
         let (to, routers) = (of(norm.readers), of(norm.routers));
-        let known = to.len() + routers.len() + of(norm.bystanders).len() == beside.len();
+        let known = to.len() + routers.len() + of(norm.others).len() == beside.len();
         if applies && known && !to.is_empty() {
             feeds.push(Feed { from: full(norm.name), producer: Producer::Norm, to, routers });
         }

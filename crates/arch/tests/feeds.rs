@@ -1,6 +1,6 @@
 //! What feeds what, on the module names of real models.
 
-use lowbit_arch::{Feed, Producer, feeds};
+use lowbit_arch::{Arch, Feed, Producer};
 
 const LAYER: &str = "model.layers.3";
 
@@ -8,7 +8,7 @@ fn found(names: &[&str]) -> Vec<Feed> {
     let modules: Vec<String> = names.iter().map(|name| format!("{LAYER}.{name}")).collect();
     // Another layer, and a name that only begins alike, are none of its business.
     let others = ["model.layers.30.mlp.up_proj", "model.layers.30.mlp.down_proj", "model.norm"];
-    feeds(LAYER, modules.iter().map(String::as_str).chain(others))
+    Arch::generic().feeds(LAYER, modules.iter().map(String::as_str).chain(others))
 }
 
 fn check(names: &[&str], want: &[(&str, Producer, &[&str], &[&str])]) {

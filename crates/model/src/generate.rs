@@ -88,7 +88,7 @@ impl Model<'_> {
             let last: Vec<[u32; 1]> = written.iter().map(|tokens| [tokens[done - 1]]).collect();
             let mut logits = writer.read(&last)?;
             let draws: Vec<f64> = written.iter().map(|_| fraction(&mut chance)).collect();
-            let jobs = logits.chunks_exact_mut(self.config().vocab).zip(draws).collect();
+            let jobs = logits.chunks_exact_mut(self.description().vocab).zip(draws).collect();
             let drawn = parallel::map(jobs, |(logits, at)| Ok::<_, crate::Error>(draw(logits, at)))?;
             written.iter_mut().zip(drawn).for_each(|(tokens, token)| tokens.push(token));
             let name = "text of the model's own";
@@ -103,7 +103,7 @@ impl Model<'_> {
     }
 
     fn by_chance(&self, sequences: usize, length: usize, chance: &mut ChaCha8Rng) -> Vec<Vec<u32>> {
-        let vocab = self.config().vocab as f64;
+        let vocab = self.description().vocab as f64;
         let mut token = || (fraction(chance) * vocab) as u32;
         (0..sequences).map(|_| (0..length).map(|_| token()).collect()).collect()
     }

@@ -12,6 +12,7 @@ use crate::model::Model;
 use crate::norm::norm_into;
 use crate::stage::{Stage, StageKind};
 use crate::{Error, Result, exp, parallel};
+use lowbit_arch::Slot;
 
 /// Tokens whose logits are in memory at once.
 const TOKENS: usize = 128;
@@ -76,8 +77,8 @@ impl Divergence {
 
 impl Head {
     pub(crate) fn read(model: &Model<'_>) -> Result<Self> {
-        let c = model.config();
-        let norm = model.norm("norm.weight", c.hidden)?;
+        let c = model.description();
+        let norm = model.norm(&model.name(Slot::FinalNorm, 0)?, c.hidden)?;
         let linear = model.linear(&model.head_module(), c.vocab, c.hidden)?;
         let stage = Stage { layer: c.layers, kind: StageKind::Head, expert: None, linears: vec![linear] };
         Ok(Self { norm, eps: c.norm_eps, cap: c.logit_cap, stage })

@@ -4,7 +4,7 @@
 
 mod activations;
 mod attention;
-pub mod config;
+mod config;
 mod error;
 mod evaluate;
 mod exp;
@@ -20,12 +20,12 @@ mod stage;
 mod text;
 
 pub use activations::{Activations, Input};
-pub use config::Config;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, windows};
 pub use head::{Divergence, Head, Loss};
 pub use hidden::Hidden;
 pub use layer::Layer;
+pub use lowbit_arch::{self as arch, Description};
 pub use model::Model;
 pub use stage::{Hook, Linear, Stage, StageKind};
 pub use text::Tokenizer;

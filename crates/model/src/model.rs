@@ -5,12 +5,13 @@
 //! ```
 
 use crate::activations::{Activations, Input};
-use crate::config::Config;
+use crate::config::describe;
 use crate::head::Head;
 use crate::hidden::Hidden;
 use crate::layer::Layer;
 use crate::stage::{Hook, Linear};
 use crate::{Error, Result};
+use lowbit_arch::{Description, Slot};
 use lowbit_calib::{recipes::Producer, round_slice};
 use lowbit_checkpoint::layout::{ExtraKind, Stored};
 use lowbit_checkpoint::{Checkpoint, Weight, Weights};
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 /// A decoder whose weights are read when they are needed. It borrows the open checkpoint.
 #[derive(Debug)]
 pub struct Model<'c> {
-    config: Config,
+    description: Description,
     weights: Weights<&'c Checkpoint>,
     /// What tensors are called before `layers.0`: `model.`, or nothing.
     prefix: &'static str,
@@ -34,12 +35,12 @@ impl<'c> Model<'c> {
     /// [`Error::Config`] and [`Error::Unsupported`] name what is wrong or not run; [`Error::Checkpoint`] as
     /// [`Weights::of`](lowbit_checkpoint::Weights::of).
     pub fn open(checkpoint: &'c Checkpoint) -> Result<Self> {
-        let config = Config::of(checkpoint)?;
+        let description = describe(checkpoint)?;
         let weights = Weights::of(checkpoint)?;
         let names = ["model.", "", "language_model.model.", "model.language_model."];
         let has = |prefix: &&str| weights.get(&format!("{prefix}embed_tokens.weight")).is_some();
         let prefix = names.into_iter().find(has).unwrap_or("model.");
-        Ok(Self { config, weights, prefix, activations: Activations::None })
+        Ok(Self { description, weights, prefix, activations: Activations::None })
     }
 
     /// The same model with its activations quantized.
@@ -48,9 +49,9 @@ impl<'c> Model<'c> {
         Self { activations, ..self }
     }
 
-    /// Its configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// What it computes, in numbers.
+    pub fn description(&self) -> &Description {
+        &self.description
     }
 
     /// Its checkpoint.
@@ -65,7 +66,7 @@ impl<'c> Model<'c> {
 
     /// How many layers it has.
     pub fn layers(&self) -> usize {
-        self.config.layers
+        self.description.layers
     }
 
     /// The hidden states before the first layer: the embeddings of some sequences of tokens.
@@ -73,18 +74,20 @@ impl<'c> Model<'c> {
     /// # Errors
     /// [`Error::Tokens`] for no tokens at all, an empty sequence or a token beyond the vocabulary.
     pub fn embed<S: AsRef<[u32]>>(&self, sequences: &[S]) -> Result<Hidden> {
-        let width = self.config.hidden;
-        let weight =
-            self.weight(&format!("{}embed_tokens.weight", self.prefix), &[self.config.vocab, width])?;
+        let width = self.description.hidden;
+        let weight = self.weight(
+            &format!("{}.weight", self.name(Slot::Embedding, 0)?),
+            &[self.description.vocab, width],
+        )?;
         let mut hidden = Hidden { tokens: Vec::new(), lengths: Vec::new(), width, values: Vec::new() };
         for (nth, sequence) in sequences.iter().map(AsRef::as_ref).enumerate() {
             if sequence.is_empty() {
                 return Err(Error::Tokens(format!("sequence {nth} has no tokens")));
             }
-            if let Some(token) = sequence.iter().find(|&&token| token as usize >= self.config.vocab) {
+            if let Some(token) = sequence.iter().find(|&&token| token as usize >= self.description.vocab) {
                 let reason = format!(
                     "token {token} of sequence {nth} is beyond a vocabulary of {}",
-                    self.config.vocab
+                    self.description.vocab
                 );
                 return Err(Error::Tokens(reason));
             }
@@ -99,7 +102,7 @@ impl<'c> Model<'c> {
             if let std::collections::btree_map::Entry::Vacant(row) = rows.entry(token) {
                 let mut values = Vec::new();
                 weight.read(token as usize..token as usize + 1, &mut values)?;
-                values.iter_mut().for_each(|x| *x *= self.config.embedding_scale);
+                values.iter_mut().for_each(|x| *x *= self.description.embedding_scale);
                 row.insert(values);
             }
         }
@@ -117,7 +120,7 @@ impl<'c> Model<'c> {
     /// # Panics
     /// If there is no such layer.
     pub fn layer(&self, layer: usize) -> Result<Layer> {
-        assert!(layer < self.config.layers, "layer {layer} of {}", self.config.layers);
+        assert!(layer < self.description.layers, "layer {layer} of {}", self.description.layers);
         Layer::read(self, layer)
     }
 
@@ -145,13 +148,23 @@ impl<'c> Model<'c> {
         format!("{}{rest}", self.prefix)
     }
 
+    /// The full name of the module in a place of a layer.
+    pub(crate) fn name(&self, slot: Slot, layer: usize) -> Result<String> {
+        let none = || Error::Unsupported {
+            file: self.checkpoint().dir().to_owned(),
+            what: format!("{slot:?} of a {} model", self.description.family.name),
+            can: "models with names for it are".into(),
+        };
+        self.description.module(slot, layer).map(|module| self.module(&module)).ok_or_else(none)
+    }
+
     /// Names that the output head may have, the embedding's last if they are tied.
     pub(crate) fn head_module(&self) -> String {
         let own =
             [format!("{}lm_head", self.prefix.strip_suffix("model.").unwrap_or("")), "lm_head".to_owned()];
         let has = |module: &String| self.weights.get(&format!("{module}.weight")).is_some();
         let [first, second] = own;
-        let tied = self.config.tied.then(|| self.module("embed_tokens"));
+        let tied = self.description.tied.then(|| self.module("embed_tokens"));
         [first, second.clone()].into_iter().find(has).or(tied).unwrap_or(second)
     }
 
@@ -181,10 +194,10 @@ impl<'c> Model<'c> {
         Ok(values)
     }
 
-    /// The weight of a norm.
+    /// The weight of a norm, by its full module name.
     pub(crate) fn norm(&self, name: &str, len: usize) -> Result<Vec<f32>> {
-        let mut values = self.vector(&self.module(name), len)?;
-        if self.config.unit_norms {
+        let mut values = self.vector(&format!("{name}.weight"), len)?;
+        if self.description.unit_norms {
             values.iter_mut().for_each(|w| *w += 1.0);
         }
         Ok(values)
@@ -222,7 +235,7 @@ impl<'c> Model<'c> {
             round_slice(Kernels::best(), dtype, &mut values);
         }
         let bias = format!("{module}.bias");
-        let demanded = self.config.biased.iter().any(|b| module.rsplit('.').next() == Some(b));
+        let demanded = self.description.biased.iter().any(|b| module.rsplit('.').next() == Some(b));
         let has = demanded || self.weights.get(&bias).is_some();
         let bias = if has { Some(self.vector(&bias, rows)?) } else { None };
         Ok(Linear { name: module.to_owned(), rows, cols, weight: values, bias, input_factors, input })

@@ -10,8 +10,8 @@
 
 use super::gguf::{Gguf, MAGIC, Value};
 use super::legacy::{self, Cursor};
-use super::names::gguf_name;
 use crate::{Error, Result};
+use lowbit_arch::gguf_name;
 use lowbit_calib::ChannelStats;
 use std::collections::BTreeMap;
 use std::fs;

@@ -9,13 +9,12 @@ mod file;
 mod gguf;
 mod imatrix;
 mod legacy;
-mod names;
 mod triangle;
 mod write;
 
 pub use file::StatisticsFile;
 pub use imatrix::{Imatrix, ImatrixEntry};
-pub use names::{GgufName, gguf_name, module_name};
+pub use lowbit_arch::{GgufName, gguf_name, module_name};
 pub use write::{Planned, Precision, StatisticsWriter};
 
 /// `format` in the metadata of our own files.

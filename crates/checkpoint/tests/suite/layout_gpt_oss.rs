@@ -76,7 +76,7 @@ fn rows_of_gate_and_up_are_interleaved() {
         (format!("{b}.up_proj"), 1, 1, 2, 3),
     ];
     assert_eq!(rows, want.each_ref().map(|(name, m, f, s, r)| (name.as_str(), *m, *f, *s, *r)));
-    let apart = Arch::new(None).split_experts(STACK, &[2, 6, 32]).unwrap();
+    let apart = Arch::generic().split_experts(STACK, &[2, 6, 32]).unwrap();
     assert!(
         apart.iter().all(|e| e.step == 1 && e.first_row == if e.module.ends_with("up_proj") { 3 } else { 0 })
     );

@@ -9,11 +9,12 @@
 //! Fedus et al.: Switch Transformers, 2021; Jiang et al.: Mixtral of Experts, 2024.
 
 use super::gated;
-use crate::config::Act;
+use crate::config::Gating;
 use crate::model::Model;
 use crate::product::product;
 use crate::stage::{Hook, Stage, StageKind};
 use crate::{Result, exp, parallel};
+use lowbit_arch::Slot;
 
 /// The experts of a layer, and who chooses between them.
 #[derive(Clone, Debug)]
@@ -28,14 +29,16 @@ pub(super) struct Experts {
 
 impl Experts {
     pub(super) fn read(model: &Model<'_>, layer: usize) -> Result<Self> {
-        let c = model.config();
-        let Some(moe) = &c.moe else {
+        let c = model.description();
+        let Some(moe) = &c.experts else {
             return Err(crate::Error::Tokens("no mixture of experts is configured".into()));
         };
-        let block = model.module(&format!("layers.{layer}.{}", moe.names.block));
-        let router = model.linear(&format!("{block}.gate"), moe.experts, c.hidden)?.weight;
-        let experts = parallel::map((0..moe.experts).collect(), |expert| {
-            let [gate, up, down] = moe.names.expert.map(|name| format!("{block}.experts.{expert}.{name}"));
+        let router = model.linear(&model.name(Slot::Router, layer)?, moe.count, c.hidden)?.weight;
+        let [gate, up, down] =
+            [Slot::ExpertGate, Slot::ExpertUp, Slot::ExpertDown].map(|slot| model.name(slot, layer));
+        let names = [gate?, up?, down?];
+        let experts = parallel::map((0..moe.count).collect(), |expert| {
+            let [gate, up, down] = names.each_ref().map(|name| name.replace('*', &expert.to_string()));
             let linears = [
                 vec![
                     model.linear(&gate, moe.intermediate, c.hidden)?,
@@ -57,7 +60,7 @@ impl Experts {
     }
 
     /// Takes rows through the experts that the router chooses.
-    pub(super) fn run(&mut self, act: Act, x: &[f32], hook: &mut dyn Hook) -> Result<Vec<f32>> {
+    pub(super) fn run(&mut self, gating: Gating, x: &[f32], hook: &mut dyn Hook) -> Result<Vec<f32>> {
         let (hidden, count) = (self.hidden, self.experts.len());
         let tokens = x.len() / hidden;
         let mut odds = vec![0.0; tokens * count];
@@ -73,7 +76,7 @@ impl Experts {
         for ([gate_up, down], queue) in self.experts.iter_mut().zip(&queues) {
             let mut rows = Vec::with_capacity(queue.len() * hidden);
             queue.iter().for_each(|(token, _)| rows.extend_from_slice(&x[token * hidden..][..hidden]));
-            let inner = gated(act, gate_up.run(&rows, hook)?);
+            let inner = gated(gating, gate_up.run(&rows, hook)?);
             let out = down.run(&inner, hook)?.remove(0);
             for ((token, weight), out) in queue.iter().zip(out.chunks_exact(hidden)) {
                 y[token * hidden..][..hidden].iter_mut().zip(out).for_each(|(y, out)| *y += weight * out);

@@ -11,20 +11,23 @@ mod experts;
 mod past;
 
 use crate::attention::{Heads, attention, rotate};
-use crate::config::{Act, Config};
+use crate::config::{Gating, gating};
 use crate::hidden::Hidden;
 use crate::model::Model;
 use crate::norm::{add, norm, norm_into};
 use crate::stage::{Hook, Linear, Stage, StageKind};
 use crate::{Error, Result, exp, parallel};
 use experts::Experts;
+use lowbit_arch::{Description, Placement, Rope, Slot};
 pub(crate) use past::Past;
 use past::sequences;
 
 /// A layer in memory.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    config: Config,
+    description: Description,
+    gating: Gating,
+    rope: Rope,
     layer: usize,
     attention_norm: Vec<f32>,
     mlp_norm: Vec<f32>,
@@ -43,60 +46,59 @@ enum Mlp {
     Experts(Experts),
 }
 
-/// A linear to read: module below the layer, rows, columns.
-type Wanted<'a> = (&'a str, usize, usize);
+/// A linear to read: its place, rows, columns.
+type Wanted = (Slot, usize, usize);
 
 impl Layer {
     /// Reads a layer of a model.
     pub(crate) fn read(model: &Model<'_>, layer: usize) -> Result<Self> {
-        let c = model.config();
+        let c = model.description();
         let (hidden, wide, narrow) = (c.hidden, c.heads * c.head_dim, c.kv_heads * c.head_dim);
-        let norm = |name: &str, len| model.norm(&format!("layers.{layer}.{name}.weight"), len);
-        let (mlp_norm, post_norms) = if c.post_norms {
-            let posts =
-                [norm("post_attention_layernorm", hidden)?, norm("post_feedforward_layernorm", hidden)?];
-            (norm("pre_feedforward_layernorm", hidden)?, Some(posts))
-        } else {
-            (norm("post_attention_layernorm", hidden)?, None)
+        // Opening the model has made sure of both.
+        let (Some(gating), Some(rope)) = (gating(c), c.rope.clone()) else {
+            let (file, what) = (model.checkpoint().dir().to_owned(), format!("a {} layer", c.family.name));
+            return Err(Error::Unsupported { file, what, can: "gated MLPs and rotary positions are".into() });
+        };
+        let norm = |slot, len| model.norm(&model.name(slot, layer)?, len);
+        let post_norms = match c.placement {
+            Placement::PreAndPost => {
+                Some([norm(Slot::AttentionPostNorm, hidden)?, norm(Slot::MlpPostNorm, hidden)?])
+            }
+            _ => None,
         };
         let head_norms = match c.head_norms {
-            true => Some([norm("self_attn.q_norm", c.head_dim)?, norm("self_attn.k_norm", c.head_dim)?]),
+            true => Some([norm(Slot::QueryNorm, c.head_dim)?, norm(Slot::KeyNorm, c.head_dim)?]),
             false => None,
         };
-        let stage = |kind, wanted: &[Wanted<'_>]| Self::stage(model, layer, kind, wanted);
-        let qkv: [Wanted<'_>; 3] = [
-            ("self_attn.q_proj", wide, hidden),
-            ("self_attn.k_proj", narrow, hidden),
-            ("self_attn.v_proj", narrow, hidden),
-        ];
+        let stage = |kind, wanted: &[Wanted]| Self::stage(model, layer, kind, wanted);
+        let qkv = [(Slot::Query, wide, hidden), (Slot::Key, narrow, hidden), (Slot::Value, narrow, hidden)];
         let inner = c.intermediate;
         let mlp = if c.is_sparse(layer) {
             Mlp::Experts(Experts::read(model, layer)?)
         } else {
             Mlp::Dense {
-                gate_up: stage(
-                    StageKind::GateUp,
-                    &[("mlp.gate_proj", inner, hidden), ("mlp.up_proj", inner, hidden)],
-                )?,
-                down: stage(StageKind::Down, &[("mlp.down_proj", hidden, inner)])?,
+                gate_up: stage(StageKind::GateUp, &[(Slot::Gate, inner, hidden), (Slot::Up, inner, hidden)])?,
+                down: stage(StageKind::Down, &[(Slot::Down, hidden, inner)])?,
             }
         };
         Ok(Self {
             layer,
-            attention_norm: norm("input_layernorm", hidden)?,
-            mlp_norm,
+            attention_norm: norm(Slot::AttentionNorm, hidden)?,
+            mlp_norm: norm(Slot::MlpNorm, hidden)?,
             post_norms,
             head_norms,
             qkv: stage(StageKind::Qkv, &qkv)?,
-            out: stage(StageKind::AttentionOut, &[("self_attn.o_proj", hidden, wide)])?,
+            out: stage(StageKind::AttentionOut, &[(Slot::AttentionOut, hidden, wide)])?,
             mlp,
-            config: c.clone(),
+            gating,
+            rope,
+            description: c.clone(),
         })
     }
 
-    fn stage(model: &Model<'_>, layer: usize, kind: StageKind, wanted: &[Wanted<'_>]) -> Result<Stage> {
-        let linears: Vec<Linear> = parallel::map(wanted.to_vec(), |(name, rows, cols)| {
-            model.linear(&model.module(&format!("layers.{layer}.{name}")), rows, cols)
+    fn stage(model: &Model<'_>, layer: usize, kind: StageKind, wanted: &[Wanted]) -> Result<Stage> {
+        let linears: Vec<Linear> = parallel::map(wanted.to_vec(), |(slot, rows, cols)| {
+            model.linear(&model.name(slot, layer)?, rows, cols)
         })?;
         Ok(Stage { layer, kind, expert: None, linears })
     }
@@ -126,7 +128,7 @@ impl Layer {
     }
 
     fn run(&mut self, hidden: &mut Hidden, past: Option<&mut Past>, hook: &mut dyn Hook) -> Result<()> {
-        let c = &self.config;
+        let c = &self.description;
         if hidden.width != c.hidden {
             return Err(Error::Tokens(format!(
                 "hidden states of {} features, not {}",
@@ -141,7 +143,7 @@ impl Layer {
         }
         let mut added = self.out.run(&mixed, hook)?.remove(0);
         drop(mixed);
-        let c = &self.config;
+        let c = &self.description;
         if let Some([post, _]) = &self.post_norms {
             norm(&mut added, post, c.norm_eps);
         }
@@ -152,10 +154,10 @@ impl Layer {
         }
         added = match &mut self.mlp {
             Mlp::Dense { gate_up, down } => {
-                let inner = gated(c.act, gate_up.run(&x, hook)?);
+                let inner = gated(self.gating, gate_up.run(&x, hook)?);
                 down.run(&inner, hook)?.remove(0)
             }
-            Mlp::Experts(experts) => experts.run(c.act, &x, hook)?,
+            Mlp::Experts(experts) => experts.run(self.gating, &x, hook)?,
         };
         if let Some([_, post]) = &self.post_norms {
             norm(&mut added, post, c.norm_eps);
@@ -173,7 +175,7 @@ impl Layer {
         hook: &mut dyn Hook,
     ) -> Result<Vec<f32>> {
         let mut outputs = self.qkv.run(x, hook)?.into_iter();
-        let c = &self.config;
+        let c = &self.description;
         let (mut q, mut k, v) = match (outputs.next(), outputs.next(), outputs.next()) {
             (Some(q), Some(k), Some(v)) => (q, k, v),
             _ => return Err(Error::Linear { linear: self.qkv.name(), part: "the stage", have: 0, want: 3 }),
@@ -183,7 +185,7 @@ impl Layer {
             norm(&mut k, k_norm, c.norm_eps);
         }
         let (first, narrow) = (past.as_ref().map_or(0, |past| past.tokens()), c.kv_heads * c.head_dim);
-        let (cos, sin) = c.rope.table(first..first + lengths.iter().copied().max().unwrap_or(0));
+        let (cos, sin) = self.rope.table(first..first + lengths.iter().copied().max().unwrap_or(0));
         rotate(&mut q, c.head_dim, c.heads * c.head_dim, lengths, &cos, &sin);
         rotate(&mut k, c.head_dim, narrow, lengths, &cos, &sin);
         let heads = Heads {
@@ -202,15 +204,15 @@ impl Layer {
     }
 }
 
-/// Gate and up of an MLP, met.
-fn gated(act: Act, gate_up: Vec<Vec<f32>>) -> Vec<f32> {
+/// The inside of an MLP: the activation of the gate, times up.
+fn gated(gating: Gating, gate_up: Vec<Vec<f32>>) -> Vec<f32> {
     const JOB: usize = 1 << 15;
     let mut parts = gate_up.into_iter();
     let (mut gate, up) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let jobs: Vec<_> = gate.chunks_mut(JOB).zip(up.chunks(JOB)).collect();
-    parallel::each(jobs, |(gate, up)| match act {
-        Act::Silu => exp::silu_times(gate, up),
-        Act::GeluTanh => exp::gelu_times(gate, up),
+    parallel::each(jobs, |(gate, up)| match gating {
+        Gating::Silu => exp::silu_times(gate, up),
+        Gating::GeluTanh => exp::gelu_times(gate, up),
     });
     gate
 }

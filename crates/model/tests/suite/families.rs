@@ -14,7 +14,7 @@ fn logits_of_every_family_are_those_of_transformers() {
         let checkpoint = Checkpoint::open(dir.path()).unwrap();
         let model = Model::open(&checkpoint).unwrap();
         let hidden = model.hidden(&tiny.tokens).unwrap();
-        let (head, vocab, width) = (model.head().unwrap(), model.config().vocab, hidden.width());
+        let (head, vocab, width) = (model.head().unwrap(), model.description().vocab, hidden.width());
         for (sequence, want) in tiny.logits.iter().enumerate() {
             let end = (sequence + 1) * tiny.tokens[0].len() * width;
             let got = head.logits(&hidden.values()[end - want.len() / vocab * width..end]).unwrap();
@@ -54,7 +54,7 @@ fn generated_tokens_are_the_likeliest_one_by_one() {
     let model = Model::open(&checkpoint).unwrap();
     // All but the last of a sequence whose next tokens transformers' logits say.
     let (prompt, logits) = (&tiny.tokens[0][..21], &tiny.logits[0]);
-    let first = &logits[..model.config().vocab];
+    let first = &logits[..model.description().vocab];
     let want = first.iter().position(|&l| l == first.iter().copied().fold(f32::MIN, f32::max)).unwrap();
     let got = model.generate(prompt, 3).unwrap();
     assert_eq!((got.len(), got[0] as usize), (3, want));

@@ -90,7 +90,7 @@ fn experts_see_their_own_tokens() {
                 .sum()
         };
         assert_eq!((of_experts("gate_up"), of_experts("down")), (48 * chosen * sparse, 48 * chosen * sparse));
-        let experts = model.config().moe.as_ref().unwrap().experts;
+        let experts = model.description().experts.as_ref().unwrap().count;
         let settled = look.settled.iter().filter(|n| n.contains("experts")).count();
         assert_eq!(settled, experts * sparse * 2, "every expert settles, chosen or not");
     }

@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 
-use lowbit_arch::{Feed, Producer, feeds};
+use lowbit_arch::{Arch, Feed, Producer};
 use lowbit_calib::awq::{Awq, search};
 use lowbit_calib::{ChannelStats, Inputs, fold, smooth};
 use lowbit_checkpoint::overlay::Sheet;
@@ -53,7 +53,7 @@ impl Folded {
         model.layer(at)?.forward(&mut hidden.clone(), &mut inputs)?;
         let mut changed: HashMap<String, Vec<f32>> = HashMap::new();
         let mut kept = Vec::new();
-        for feed in feeds(&prefix, modules) {
+        for feed in Arch::new(model.checkpoint().config()).feeds(&prefix, modules) {
             let quantized = |module: &String| choices.contains_key(module.as_str());
             let known = feed.to.first().and_then(|first| inputs.by_module.get(first));
             let Some(stats) = known.filter(|stats| feed.to.iter().all(quantized) && stats.tokens() > 0)
@@ -158,7 +158,7 @@ fn divide(
     if producer.len() != scales.len() {
         return Ok(None);
     }
-    let offset = if model.config().unit_norms { 1.0 } else { 0.0 };
+    let offset = if model.description().unit_norms { 1.0 } else { 0.0 };
     let before: Vec<f32> = producer.iter().map(|w| w + offset).collect();
     if offset == 0.0 { fold::divide(producer, &scales) } else { fold::divide_offset(producer, &scales) }
         .map_err(wrong)?;
