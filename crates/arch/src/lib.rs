@@ -14,7 +14,7 @@
 //! rules alone. Settings come from `config.json`, or from any other source of [`Keys`].
 //!
 //! To add a family: one row in `families.rs`, its names in `names.rs` where no other family has them, a configuration with public numbers in
-//! `tests/configs/` and what it says in `tests/families.rs`.
+//! `testdata/configs/` and what it says in `tests/families.rs`.
 //!
 //! ```
 //! use lowbit_arch::{Arch, Role};

@@ -102,9 +102,10 @@ impl Rope {
                 (RopeScaling::Yarn, frequencies, amplitude)
             }
             "longrope" | "su" if row.long_rope => {
-                let [short, long] = ["short_factor", "long_factor"].map(|key| divided(&r, key, &plain));
-                long_frequencies = long?.into_iter().map(|f| f as f32).collect();
-                (RopeScaling::LongRope, short?, long_amplitude(s, &r)?)
+                let short = divided(&r, "short_factor", &plain)?;
+                long_frequencies =
+                    divided(&r, "long_factor", &plain)?.into_iter().map(|f| f as f32).collect();
+                (RopeScaling::LongRope, short, long_amplitude(s, &r)?)
             }
             other => {
                 let can = if row.long_rope {
