@@ -25,6 +25,16 @@ use crate::number::{number_traits, partial_order};
 /// ```
 #[derive(Clone, Copy, Default)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::Pod, bytemuck::Zeroable, bytemuck::TransparentWrapper))]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(
+        zerocopy::FromBytes,
+        zerocopy::IntoBytes,
+        zerocopy::Immutable,
+        zerocopy::KnownLayout,
+        zerocopy::Unaligned
+    )
+)]
 #[repr(transparent)]
 pub struct Fp4(u8);
 
@@ -32,6 +42,7 @@ pub struct Fp4(u8);
 const BY_VALUE: [u8; 8] = [0b000, 0b001, 0b110, 0b111, 0b100, 0b101, 0b010, 0b011];
 
 impl Fp4 {
+    pub(crate) const NAME: &str = "Fp4";
     /// Width of the code in bits.
     pub const BITS: u32 = 4;
     /// The value of every code.
@@ -97,5 +108,5 @@ impl Fp4 {
     }
 }
 
-number_traits!([] Fp4, "Fp4", Self::from_f64);
+number_traits!([] Fp4, Self::NAME, Self::from_f64);
 partial_order!([] Fp4);

@@ -23,6 +23,16 @@ use crate::unpacked::Unpacked;
 /// ```
 #[derive(Clone, Copy, Default)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::Pod, bytemuck::Zeroable, bytemuck::TransparentWrapper))]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(
+        zerocopy::FromBytes,
+        zerocopy::IntoBytes,
+        zerocopy::Immutable,
+        zerocopy::KnownLayout,
+        zerocopy::Unaligned
+    )
+)]
 #[repr(transparent)]
 pub struct Int<const B: u32>(u8);
 
@@ -56,7 +66,7 @@ impl<const B: u32> Int<B> {
     /// Zero.
     pub const ZERO: Self = Self(0);
     const MASK: u8 = u8::MAX >> (8 - Self::BITS);
-    const NAME: &str =
+    pub(crate) const NAME: &str =
         ["Int1", "Int2", "Int3", "Int4", "Int5", "Int6", "Int7", "Int8"][Self::BITS as usize - 1];
 
     /// The value with this code; bits above the width are ignored.

@@ -19,7 +19,9 @@ mod e8m0;
 mod float_format;
 mod fp4;
 mod int;
+#[macro_use]
 mod interop;
+mod low_bit;
 mod minifloat;
 mod mx_int8;
 mod nf4;
@@ -45,6 +47,7 @@ pub use e8m0::E8M0;
 pub use float_format::{FloatFormat, Specials};
 pub use fp4::Fp4;
 pub use int::{Int, Int1, Int2, Int3, Int4, Int5, Int6, Int7, Int8};
+pub use low_bit::{LowBit, LowBitSliceExt};
 pub use mx_int8::MxInt8;
 pub use nf4::Nf4;
 pub use rounding::{Overflow, Rounding};

@@ -9,6 +9,10 @@ macro_rules! minifloat {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         #[cfg_attr(feature = "bytemuck", derive(bytemuck::Pod, bytemuck::Zeroable, bytemuck::TransparentWrapper))]
+        #[cfg_attr(
+            feature = "zerocopy",
+            derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout, zerocopy::Unaligned)
+        )]
         #[repr(transparent)]
         pub struct $name(u8);
 

@@ -24,10 +24,21 @@ use crate::unpacked::Unpacked;
 /// ```
 #[derive(Clone, Copy, Default)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::Pod, bytemuck::Zeroable, bytemuck::TransparentWrapper))]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(
+        zerocopy::FromBytes,
+        zerocopy::IntoBytes,
+        zerocopy::Immutable,
+        zerocopy::KnownLayout,
+        zerocopy::Unaligned
+    )
+)]
 #[repr(transparent)]
 pub struct MxInt8(u8);
 
 impl MxInt8 {
+    pub(crate) const NAME: &str = "MxInt8";
     /// Width of the code in bits.
     pub const BITS: u32 = 8;
     /// One step of the code is `2^SCALE_EXPONENT`.
@@ -78,5 +89,5 @@ impl MxInt8 {
 }
 
 rounds!([] MxInt8);
-number_traits!([] MxInt8, "MxInt8", Self::from_f64);
+number_traits!([] MxInt8, Self::NAME, Self::from_f64);
 total_order!([] MxInt8);

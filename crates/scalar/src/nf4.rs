@@ -25,10 +25,21 @@ use crate::number::{number_traits, total_order};
 /// ```
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::Pod, bytemuck::Zeroable, bytemuck::TransparentWrapper))]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(
+        zerocopy::FromBytes,
+        zerocopy::IntoBytes,
+        zerocopy::Immutable,
+        zerocopy::KnownLayout,
+        zerocopy::Unaligned
+    )
+)]
 #[repr(transparent)]
 pub struct Nf4(u8);
 
 impl Nf4 {
+    pub(crate) const NAME: &str = "Nf4";
     /// Width of the code in bits.
     pub const BITS: u32 = 4;
     /// The value of every code, increasing.
@@ -116,5 +127,5 @@ impl Default for Nf4 {
     }
 }
 
-number_traits!([] Nf4, "Nf4", Self::from_f64);
+number_traits!([] Nf4, Self::NAME, Self::from_f64);
 total_order!([] Nf4);

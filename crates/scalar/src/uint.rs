@@ -18,6 +18,16 @@ use crate::unpacked::Unpacked;
 /// ```
 #[derive(Clone, Copy, Default)]
 #[cfg_attr(feature = "bytemuck", derive(bytemuck::Pod, bytemuck::Zeroable, bytemuck::TransparentWrapper))]
+#[cfg_attr(
+    feature = "zerocopy",
+    derive(
+        zerocopy::FromBytes,
+        zerocopy::IntoBytes,
+        zerocopy::Immutable,
+        zerocopy::KnownLayout,
+        zerocopy::Unaligned
+    )
+)]
 #[repr(transparent)]
 pub struct Uint<const B: u32>(u8);
 
@@ -50,7 +60,7 @@ impl<const B: u32> Uint<B> {
     pub const MIN: Self = Self(0);
     /// Zero.
     pub const ZERO: Self = Self(0);
-    const NAME: &str =
+    pub(crate) const NAME: &str =
         ["Uint1", "Uint2", "Uint3", "Uint4", "Uint5", "Uint6", "Uint7", "Uint8"][Self::BITS as usize - 1];
 
     /// The value with this code; bits above the width are ignored.

@@ -86,6 +86,21 @@ mod numbers {
         assert_eq!(value, 10.0);
     }
 
+    /// Sums and products round once; finite ones saturate, infinities stay.
+    #[test]
+    fn zero_and_one_and_the_arithmetic_that_they_ask_for() {
+        use num_traits::{One, Zero};
+        assert!(E4M3::NEG_ZERO.is_zero() && !E4M3::NAN.is_zero() && E3M0::zero().to_bits() == 0);
+        assert_eq!((E2M1::one().to_bits(), Int4::one().to_i8(), MxInt8::one().to_f32()), (0b0010, 1, 1.0));
+        let x = E4M3::from_f32;
+        assert_eq!((x(16.0) + x(1.0)).to_f32(), 16.0); // halfway between 16 and 18: the even code
+        assert_eq!((x(1.125) * x(1.125)).to_f32(), 1.25); // 1.265625
+        assert_eq!((x(448.0) + x(448.0), x(448.0) * x(-448.0)), (E4M3::MAX, E4M3::MIN));
+        assert_eq!(E5M2::INFINITY + E5M2::ONE, E5M2::INFINITY);
+        assert!((E5M2::INFINITY + E5M2::NEG_INFINITY).is_nan());
+        assert_eq!((Int4::MAX + Int4::MAX, Uint4::MAX * Uint4::MAX), (Int4::MAX, Uint4::MAX));
+    }
+
     /// f64 has 53 bits, an i64 beside a midpoint of E8M0 needs 63.
     #[test]
     fn an_integer_beside_a_midpoint_rounds_once() {
@@ -106,4 +121,43 @@ fn a_value_is_its_code_and_a_code_too_wide_is_an_error() {
     assert_eq!(error.to_string(), "invalid value: integer `19`, expected a code of 4 bits");
     assert_eq!(serde_json::from_str::<Int4>("15").expect("fits").to_i8(), -1);
     assert!(serde_json::from_str::<E4M3>("256").is_err());
+}
+
+#[cfg(feature = "zerocopy")]
+#[test]
+fn zerocopy_reads_codes_in_place() {
+    use zerocopy::{FromBytes, IntoBytes};
+    let bytes = [0x00, 0x38, 0xFE];
+    let codes = <[E4M3]>::ref_from_bytes(&bytes).expect("bytes are codes");
+    assert_eq!(codes.iter().map(|x| x.to_f32()).collect::<Vec<_>>(), [0.0, 1.0, -448.0]);
+    assert_eq!(codes.as_bytes(), bytes);
+    assert_eq!(Int4::read_from_bytes(&[0xF8]).expect("one byte").to_i8(), -8, "upper bits are ignored");
+}
+
+#[cfg(feature = "rand")]
+mod random {
+    use super::*;
+    use rand::Rng;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    /// 16 codes, 4096 draws: 256 each, give or take five standard deviations of 15.5.
+    #[test]
+    fn every_finite_code_is_drawn_as_often() {
+        let mut generator = ChaCha8Rng::seed_from_u64(1);
+        let mut counts = [0; 16];
+        (0..4096).for_each(|_| counts[generator.random::<E2M1>().to_bits() as usize] += 1);
+        assert!(counts.iter().all(|count| (178..=334).contains(count)), "{counts:?}");
+        assert!((0..4096).all(|_| generator.random::<E5M2>().is_finite()));
+        assert!((0..4096).all(|_| !generator.random::<UE5M3>().is_nan()));
+    }
+
+    /// 2.25 is a quarter of the way from 2 to 3: 1024 of 4096, give or take five standard deviations of 27.7.
+    #[test]
+    fn the_mean_of_stochastic_rounding_is_the_number() {
+        let mut generator = ChaCha8Rng::seed_from_u64(2);
+        let up =
+            (0..4096).filter(|_| E2M1::from_f32_stochastic(2.25, &mut generator).to_f32() == 3.0).count();
+        assert!((886..=1162).contains(&up), "{up}");
+    }
 }
