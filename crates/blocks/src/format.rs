@@ -18,18 +18,20 @@ mod k_quants;
 mod mx;
 mod name;
 mod nvfp4;
+mod parse;
 
 use alloc::string::String;
 
 use lowbit_kernels::Element;
 use serde::{Deserialize, Serialize};
 
-pub use bitsandbytes::{FP4, NF4};
+pub use bitsandbytes::{BNB_FP4, NF4};
 pub use fp8::{FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, FP8_E5M2_BLOCK, FP8_E5M2_CHANNEL};
 pub use int::{INT8, INT8_TENSOR, UINT8, UINT8_TENSOR};
 pub use k_quants::{Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
 pub use mx::{MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8, MXFP8_E5M2, MXINT8};
 pub use nvfp4::NVFP4;
+pub use parse::UnknownFormat;
 
 use crate::error::Error;
 use crate::levels::{Outer, Scale};
@@ -165,7 +167,7 @@ pub const FORMATS: &[(&str, Format)] = &[
     ("int3-g64", Format::int(3, Block::Group(64))),
     ("int2-g64", Format::int(2, Block::Group(64))),
     ("nf4", NF4),
-    ("fp4", FP4),
+    ("fp4", BNB_FP4),
 ];
 
 /// Names of super-blocks.

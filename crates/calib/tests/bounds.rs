@@ -11,8 +11,8 @@
 mod support;
 
 use lowbit_blocks::{
-    Block, Element, FP4, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, MXFP4, MXFP6_E2M3, MXFP6_E3M2,
-    MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, Outer, ScaleKind, UINT8,
+    BNB_FP4, Block, Element, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, MXFP4, MXFP6_E2M3,
+    MXFP6_E3M2, MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, Outer, ScaleKind, UINT8,
 };
 use lowbit_calib::{Recipe, ScaleRule};
 use proptest::prelude::*;
@@ -95,7 +95,7 @@ fn symmetric_integers() {
 #[test]
 fn tables() {
     check(NF4, "amax", (1.0 - 0.696_192_8) / 2.0);
-    check(FP4, "amax", 1.0 / 6.0);
+    check(BNB_FP4, "amax", 1.0 / 6.0);
 }
 
 #[test]

@@ -8,8 +8,8 @@ mod support;
 use std::sync::LazyLock;
 
 use lowbit_blocks::{
-    Block, Element, FP4, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, MXFP4, MXFP6_E2M3, MXFP6_E3M2,
-    MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, Outer, ScaleKind, Shape,
+    BNB_FP4, Block, Element, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, MXFP4, MXFP6_E2M3,
+    MXFP6_E3M2, MXFP8, MXFP8_E5M2, MXINT8, NF4, NVFP4, Outer, ScaleKind, Shape,
 };
 use lowbit_calib::{Recipe, ScaleRule, TensorScaleRule};
 use support::normal::normal;
@@ -164,6 +164,6 @@ fn eight_bits_and_tables() {
         (FP8_BLOCK, "amax", 31.56),
         (FP8_E5M2, "amax", 25.58),
         (NF4, "amax", 20.73),
-        (FP4, "amax", 18.27),
+        (BNB_FP4, "amax", 18.27),
     ]);
 }

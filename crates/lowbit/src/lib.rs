@@ -2,6 +2,11 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod error;
+pub mod prelude;
+
+pub use error::{Error, Result};
+
 pub use lowbit_blocks as blocks;
 pub use lowbit_calib as calib;
 #[cfg(feature = "checkpoint")]
@@ -12,10 +17,10 @@ pub use lowbit_scalar as scalar;
 
 #[doc(no_inline)]
 pub use lowbit_blocks::{
-    Activations, Block, Dtype, Element, ErrorReport, FORMATS, FP4, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2,
+    Activations, BNB_FP4, Block, Dtype, Element, ErrorReport, FORMATS, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2,
     FP8_E5M2_BLOCK, FP8_E5M2_CHANNEL, Format, INT8, INT8_TENSOR, MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8,
     MXFP8_E5M2, MXINT8, NF4, NVFP4, QLinear, QTensor, ScaleKind, Shape, TensorScale, UINT8, UINT8_TENSOR,
-    Values, Zero, half,
+    UnknownFormat, Values, Zero, half,
 };
 #[doc(no_inline)]
 pub use lowbit_calib::{Recipe, ScaleRule, TokenScale, quantize_tokens};

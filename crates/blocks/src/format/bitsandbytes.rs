@@ -26,5 +26,5 @@ const BLOCKSIZE: usize = 64;
 /// ```
 pub const NF4: Format = Format { element: Element::Nf4, block: Block::Flat(BLOCKSIZE), ..PLAIN };
 
-/// FP4 of bitsandbytes: its own sixteen values (not E2M1), blocks as in [`NF4`]; 4.5 bits per weight.
-pub const FP4: Format = Format { element: Element::Fp4, ..NF4 };
+/// FP4 of bitsandbytes: named `fp4`: its own sixteen values (not E2M1, which MXFP4 and NVFP4 have), blocks as in [`NF4`]; 4.5 bits per weight.
+pub const BNB_FP4: Format = Format { element: Element::Fp4, ..NF4 };
