@@ -26,8 +26,3 @@ pub use lowbit_blocks::{
 pub use lowbit_calib::{Recipe, ScaleRule, TokenScale, quantize_tokens};
 #[doc(no_inline)]
 pub use lowbit_kernels::Kernels;
-
-/// The README of the repository, whose example is held to its word.
-#[cfg(all(doctest, feature = "checkpoint"))]
-#[doc = include_str!("../../../README.md")]
-struct RepositoryReadme;
