@@ -23,8 +23,8 @@ fn dir() -> &'static PathBuf {
 }
 
 /// The layout whose reader is to be run alone.
-fn only() -> Option<&'static dyn Layout> {
-    static ONLY: OnceLock<Option<&'static dyn Layout>> = OnceLock::new();
+fn only() -> Option<&'static Layout> {
+    static ONLY: OnceLock<Option<&'static Layout>> = OnceLock::new();
     *ONLY.get_or_init(|| {
         env::var("LOWBIT_FUZZ_LAYOUT").ok().map(|name| layout::named(&name).expect("the name of a layout"))
     })

@@ -17,7 +17,7 @@
 mod translate;
 
 use super::qweight::{Convention, Settings, is_auto_round};
-use super::{Found, Layout, awq, compressed_tensors, gptq, stored};
+use super::{Found, ReadLayout, awq, compressed_tensors, gptq, stored};
 use crate::{Checkpoint, Result};
 use serde_json::Value;
 
@@ -25,11 +25,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct AutoRound;
 
-impl Layout for AutoRound {
-    fn name(&self) -> &'static str {
-        "auto-round"
-    }
-
+impl ReadLayout for AutoRound {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         let Some(settings) = Settings::read(checkpoint)? else {
             return of_compressed_tensors(checkpoint);

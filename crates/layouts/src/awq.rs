@@ -21,7 +21,7 @@ pub(super) use find::linears;
 
 use super::part::{Linear, Part, scale_dtype};
 use super::qweight::{self, Convention, constant};
-use super::{Carried, Found, Holds, Layout, Packing, Quantized};
+use super::{Carried, Found, Holds, Packing, Quantized, ReadLayout, WriteLayout};
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Format, Zero};
 use lowbit_calib::Activations;
@@ -32,21 +32,26 @@ use serde_json::{Map, Value};
 #[derive(Debug)]
 pub(super) struct Awq(pub(super) Convention);
 
-impl Layout for Awq {
-    fn name(&self) -> &'static str {
+impl Awq {
+    /// Name of the layout.
+    const fn name(&self) -> &'static str {
         match self.0 {
             Convention::AwqGemv => "awq-gemv",
             Convention::AwqGemvFast => "awq-gemv-fast",
             _ => "awq",
         }
     }
+}
 
+impl ReadLayout for Awq {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        qweight::find(self.0, checkpoint, linears)
+    }
+}
+
+impl WriteLayout for Awq {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         if self.0 == Convention::AwqGemm { qweight::carries(format, &[4]) } else { Vec::new() }
-    }
-
-    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
-        qweight::stores(format)
     }
 
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
@@ -60,8 +65,8 @@ impl Layout for Awq {
         config::write(quantized, config)
     }
 
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        qweight::find(self.0, checkpoint, linears)
+    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
+        qweight::stores(format)
     }
 }
 

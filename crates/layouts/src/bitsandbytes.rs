@@ -23,10 +23,10 @@ mod find;
 mod nested;
 mod state;
 
-use super::{Carried, Found, Holds, Layout, Linear, Packing, Part, Quantized};
+use super::{Carried, Found, Holds, Linear, Packing, Part, Quantized, ReadLayout, WriteLayout};
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Block, Format, INT8, NF4, Outer, ScaleKind};
-use lowbit_calib::{Activations, recipes::Producer};
+use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
@@ -57,15 +57,14 @@ fn is_int8(format: &Format) -> bool {
     format.scale.kind.is_float() && plain == INT8
 }
 
-impl Layout for BitsAndBytes {
-    fn name(&self) -> &'static str {
-        if self.nested { "bitsandbytes-nested" } else { "bitsandbytes" }
+impl ReadLayout for BitsAndBytes {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        let nested = checkpoint.tensors().any(|t| t.entry.name.ends_with(nested::ABSMAX));
+        if nested == self.nested { find::find(checkpoint) } else { Ok(None) }
     }
+}
 
-    fn producer(&self) -> Producer {
-        Producer::BitsAndBytes
-    }
-
+impl WriteLayout for BitsAndBytes {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         let (scheme, activations) = if is_four_bits(format) {
             (format.element.name().to_uppercase(), Activations::None)
@@ -75,20 +74,6 @@ impl Layout for BitsAndBytes {
             return Vec::new();
         };
         vec![Carried { scheme, activations }]
-    }
-
-    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
-        format
-            .with_scale(ScaleKind::F32)
-            .with_outer(Outer::matrix(format.has_tensor_scale() || is_int8(format)))
-    }
-
-    fn implied_scale(&self, format: &Format) -> Option<f32> {
-        is_int8(format).then_some(STEP)
-    }
-
-    fn rounds_scales(&self) -> bool {
-        self.nested
     }
 
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
@@ -131,9 +116,14 @@ impl Layout for BitsAndBytes {
         config::write(quantized, config, self.nested)
     }
 
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        let nested = checkpoint.tensors().any(|t| t.entry.name.ends_with(nested::ABSMAX));
-        if nested == self.nested { find::find(checkpoint) } else { Ok(None) }
+    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
+        format
+            .with_scale(ScaleKind::F32)
+            .with_outer(Outer::matrix(format.has_tensor_scale() || is_int8(format)))
+    }
+
+    fn implied_scale(&self, format: &Format) -> Option<f32> {
+        is_int8(format).then_some(STEP)
     }
 }
 

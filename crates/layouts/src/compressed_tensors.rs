@@ -38,11 +38,13 @@ mod groups;
 
 pub(super) use find::linears;
 
-use super::{Cache, CacheNumber, Carried, Companion, Found, Layout, Linear, Part, Quantized};
+use super::{
+    Cache, CacheNumber, Carried, Companion, Found, Linear, Part, Quantized, ReadLayout, WriteLayout,
+};
 use crate::{Checkpoint, Result};
 use compression::Compression;
 use lowbit_blocks::{Block, Format, INT8, ScaleKind, Zero};
-use lowbit_calib::{Activations, recipes::Producer};
+use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
@@ -54,15 +56,13 @@ const METHOD: &str = "compressed-tensors";
 #[derive(Debug)]
 pub(super) struct CompressedTensors;
 
-impl Layout for CompressedTensors {
-    fn name(&self) -> &'static str {
-        METHOD
+impl ReadLayout for CompressedTensors {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        find::find(checkpoint)
     }
+}
 
-    fn producer(&self) -> Producer {
-        Producer::CompressedTensors
-    }
-
+impl WriteLayout for CompressedTensors {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         // FP8 and INT8 presets quantize activations; the others leave them alone.
         let dynamic_first =
@@ -78,16 +78,22 @@ impl Layout for CompressedTensors {
         ways.iter().filter_map(carried).collect()
     }
 
+    fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String> {
+        let compression =
+            Compression::of(format, activations).ok_or("compressed-tensors has no such format")?;
+        if linear.permuted && compression != Compression::Pack {
+            return Err(format!("{} has no place for the order of columns", compression.name()));
+        }
+        linear.matrix("compressed-tensors")?;
+        Ok(compression.parts(linear, format))
+    }
+
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        config::write(quantized, config)
+    }
+
     fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
         if format.scale.kind.is_float() { format.with_scale(ScaleKind::of(weight)) } else { *format }
-    }
-
-    fn divides(&self) -> bool {
-        true
-    }
-
-    fn mixes(&self) -> bool {
-        true
     }
 
     fn input_scale(&self, format: &Format) -> Option<Companion> {
@@ -107,24 +113,6 @@ impl Layout for CompressedTensors {
         };
         let companion = Companion { suffix, dtype: None, listed: true, reciprocal: false };
         Some((format!("{attention}.{suffix}"), companion))
-    }
-
-    fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String> {
-        let compression =
-            Compression::of(format, activations).ok_or("compressed-tensors has no such format")?;
-        if linear.permuted && compression != Compression::Pack {
-            return Err(format!("{} has no place for the order of columns", compression.name()));
-        }
-        linear.matrix("compressed-tensors")?;
-        Ok(compression.parts(linear, format))
-    }
-
-    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
-        config::write(quantized, config)
-    }
-
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        find::find(checkpoint)
     }
 }
 

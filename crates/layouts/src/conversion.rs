@@ -44,7 +44,7 @@ impl fmt::Display for Verdict {
 /// let asymmetric = Format::named("int4-g128-asym").unwrap();
 /// assert_eq!(counterpart(MODELOPT, &asymmetric).name(), "int4-g128");
 /// ```
-pub fn counterpart(layout: &dyn Layout, from: &Format) -> Format {
+pub fn counterpart(layout: &Layout, from: &Format) -> Format {
     let bits = from.element.bits() as u8;
     let unsigned = Format::uint(bits, from.block).with_scale(from.scale.kind);
     let others = [
@@ -58,34 +58,34 @@ pub fn counterpart(layout: &dyn Layout, from: &Format) -> Format {
 }
 
 /// What becomes of weights of type `weight` that are stored as `format` in one layout when they are brought into another.
-pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout, weight: Dtype) -> Verdict {
+pub fn conversion(from: &Layout, format: &Format, to: &Layout, weight: Dtype) -> Verdict {
     let stored = from.stores(format, weight);
     let target = counterpart(to, &stored);
     if to.carries(&target).is_empty() {
         return Verdict::Refused;
     }
     let target = to.stores(&target, weight);
-    let requantized = match recipes::recipe(to.producer(), &target, weight, false) {
+    let requantized = match recipes::recipe(to.producer, &target, weight, false) {
         Some(_) => Verdict::Requantized,
         // Nobody chooses numbers for it: they have to be there already.
         None => Verdict::Refused,
     };
-    if to.rounds_scales() || to.implied_scale(&target).is_some() && to.name() != from.name() {
+    if to.rounds_scales || to.implied_scale(&target).is_some() && to.name() != from.name() {
         return requantized;
     }
     // A scale whose reciprocal is rounded, as most are.
     let number = vec![3.0];
-    let tensor_scale = match (stored.has_tensor_scale(), from.divides()) {
+    let tensor_scale = match (stored.has_tensor_scale(), from.divides) {
         (false, _) => TensorScale::None,
         (true, false) => TensorScale::Multiply(number),
         (true, true) => TensorScale::Divide(number),
     };
-    let divides = if to.keeps_direction() { from.divides() } else { to.divides() };
+    let divides = if to.keeps_direction { from.divides } else { to.divides };
     let shape = Shape::matrix(256, 512);
     let Ok(route) = Route::new(stored, target, shape, &tensor_scale, divides) else {
         return requantized;
     };
-    if stored.has_tensor_scale() && target.has_tensor_scale() && from.divides() != divides {
+    if stored.has_tensor_scale() && target.has_tensor_scale() && from.divides != divides {
         return Verdict::Reciprocal;
     }
     if route.needs_facts() {
@@ -102,7 +102,7 @@ pub fn conversion(from: &dyn Layout, format: &Format, to: &dyn Layout, weight: D
 }
 
 /// The preset formats that a layout carries, as its own tool calls them, one name for several that differ in activations alone.
-pub fn carried(layout: &dyn Layout) -> impl Iterator<Item = (&'static str, Format, Vec<Carried>)> + '_ {
+pub fn carried(layout: &Layout) -> impl Iterator<Item = (&'static str, Format, Vec<Carried>)> + '_ {
     let of = |(name, format): &(&'static str, Format)| {
         let ways = layout.carries(format);
         (!ways.is_empty()).then_some((*name, *format, ways))

@@ -10,7 +10,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub struct Reading {
     /// The layout.
-    pub layout: &'static dyn Layout,
+    pub layout: &'static Layout,
     /// The linears, in name order.
     pub linears: Vec<Stored>,
     /// Scales and biases of the key-value cache.
@@ -23,7 +23,7 @@ pub struct Reading {
 #[derive(Debug)]
 pub struct Survey {
     /// The layout.
-    pub layout: &'static dyn Layout,
+    pub layout: &'static Layout,
     /// Every linear, or what is wrong with it.
     pub linears: Found,
 }

@@ -20,7 +20,7 @@ mod config;
 mod find;
 
 use super::part::scale_dtype;
-use super::{Carried, Companion, Found, Holds, Layout, Linear, Packing, Part, Quantized};
+use super::{Carried, Companion, Found, Holds, Linear, Packing, Part, Quantized, ReadLayout, WriteLayout};
 use crate::{Checkpoint, Result};
 use lowbit_arch::Orientation;
 use lowbit_blocks::{Block, FP8_CHANNEL, Format, MXFP4, MXFP8, ScaleKind, Zero};
@@ -40,23 +40,24 @@ pub(super) enum Fp8 {
     Fbgemm,
 }
 
-impl Layout for Fp8 {
-    fn name(&self) -> &'static str {
+impl Fp8 {
+    /// Name of the layout.
+    const fn name(&self) -> &'static str {
         match self {
             Self::Blocks => "fp8",
             Self::DeepSeekV4 => "deepseek-v4",
             Self::Fbgemm => "fbgemm-fp8",
         }
     }
+}
 
-    fn keeps_stacks(&self, stacks: Orientation) -> bool {
-        self.has_stacks(stacks)
+impl ReadLayout for Fp8 {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        find::find(*self, checkpoint)
     }
+}
 
-    fn needs_stacks(&self, stacks: Orientation) -> bool {
-        self.has_stacks(stacks)
-    }
-
+impl WriteLayout for Fp8 {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         let plain = format.zero == Zero::None && !format.has_tensor_scale();
         let float = format.element == Element::E4m3 && plain && format.scale.kind.is_float();
@@ -80,14 +81,6 @@ impl Layout for Fp8 {
         ways.map(|(scheme, activations)| Carried { scheme, activations }).collect()
     }
 
-    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
-        if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
-    }
-
-    fn mixes(&self) -> bool {
-        *self == Self::DeepSeekV4
-    }
-
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
         if self.carries(format).is_empty() {
             return Err(format!("{} has no {format}", self.name()));
@@ -98,6 +91,14 @@ impl Layout for Fp8 {
         Ok(self.pair(linear, format, None))
     }
 
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        config::write(*self, quantized, config)
+    }
+
+    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
+        if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
+    }
+
     fn input_scale(&self, _: &Format) -> Option<Companion> {
         let companion = Companion {
             suffix: "activation_scale",
@@ -106,14 +107,6 @@ impl Layout for Fp8 {
             reciprocal: false,
         };
         (*self == Self::Blocks).then_some(companion)
-    }
-
-    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
-        config::write(*self, quantized, config)
-    }
-
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        find::find(*self, checkpoint)
     }
 }
 

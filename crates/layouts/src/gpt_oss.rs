@@ -9,7 +9,7 @@
 //! X is `….mlp.experts.gate_up_proj` or `….mlp.experts.down_proj`, which an unquantized checkpoint has as [E, K, N]: [in, out]. Rows 0, 2, 4 … of gate_up are
 //! the gate's and rows 1, 3, 5 … are up's: [`arch`](crate::arch) knows it of the family. Source: transformers 5.17 `integrations/mxfp4.py`.
 
-use super::{Carried, Found, Holds, Layout, Linear, Part, Quantized, Stored, stored};
+use super::{Carried, Found, Holds, Linear, Part, Quantized, ReadLayout, Stored, WriteLayout, stored};
 use crate::{CONFIG, Checkpoint, Result, Tensor, json};
 use lowbit_arch::Orientation;
 use lowbit_blocks::{Format, MXFP4, Shape};
@@ -28,22 +28,27 @@ const BYTES: usize = BLOCK / 2;
 const BLOCKS: &str = "_blocks";
 const SCALES: &str = "_scales";
 
-impl Layout for GptOss {
-    fn name(&self) -> &'static str {
-        "gpt-oss"
+impl ReadLayout for GptOss {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        let method = stored::any_quantization_config(checkpoint).map(|config| config.get("quant_method"));
+        let blocks = checkpoint.tensors().filter_map(|blocks| {
+            let weight = blocks.entry.name.strip_suffix(BLOCKS)?;
+            // Without a configuration it takes both names to know.
+            let known = method.is_some() || checkpoint.tensor(&format!("{weight}{SCALES}")).is_some();
+            known.then(|| self.stored(checkpoint, blocks, weight))
+        });
+        Ok(match method {
+            Some(method) if method.and_then(Value::as_str) == Some("mxfp4") => Some(blocks.collect()),
+            Some(_) => None,
+            None => Some(blocks.collect::<Vec<_>>()).filter(|found| !found.is_empty()),
+        })
     }
+}
 
+impl WriteLayout for GptOss {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         let way = Carried { scheme: "MXFP4 experts".into(), activations: Activations::None };
         (*format == MXFP4).then_some(way).into_iter().collect()
-    }
-
-    fn keeps_stacks(&self, _: Orientation) -> bool {
-        true
-    }
-
-    fn needs_stacks(&self, _: Orientation) -> bool {
-        true
     }
 
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
@@ -76,21 +81,6 @@ impl Layout for GptOss {
             json!({"modules_to_not_convert": left_out, "quant_method": "mxfp4"}),
         );
         vec![(CONFIG.into(), json::dumps(&json::sorted(&Value::Object(config)), 2))]
-    }
-
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        let method = stored::any_quantization_config(checkpoint).map(|config| config.get("quant_method"));
-        let blocks = checkpoint.tensors().filter_map(|blocks| {
-            let weight = blocks.entry.name.strip_suffix(BLOCKS)?;
-            // Without a configuration it takes both names to know.
-            let known = method.is_some() || checkpoint.tensor(&format!("{weight}{SCALES}")).is_some();
-            known.then(|| self.stored(checkpoint, blocks, weight))
-        });
-        Ok(match method {
-            Some(method) if method.and_then(Value::as_str) == Some("mxfp4") => Some(blocks.collect()),
-            Some(_) => None,
-            None => Some(blocks.collect::<Vec<_>>()).filter(|found| !found.is_empty()),
-        })
     }
 }
 

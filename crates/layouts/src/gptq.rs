@@ -24,7 +24,7 @@ pub(super) use find::linears;
 
 use super::part::{Linear, Part, scale_dtype};
 use super::qweight::{self, Convention, constant};
-use super::{Carried, Found, Holds, Layout, Packing, Quantized};
+use super::{Carried, Found, Holds, Packing, Quantized, ReadLayout, WriteLayout};
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Format, Zero};
 use lowbit_calib::Activations;
@@ -38,25 +38,26 @@ pub(super) struct Gptq(pub(super) Convention);
 /// Widths that are written.
 const WIDTHS: &[u32] = &[2, 3, 4, 8];
 
-impl Layout for Gptq {
-    fn name(&self) -> &'static str {
+impl Gptq {
+    /// Name of the layout.
+    const fn name(&self) -> &'static str {
         match self.0 {
             Convention::Gptq => "gptq",
             Convention::GptqV2 => "gptq-v2",
             _ => "gptq-p",
         }
     }
+}
 
+impl ReadLayout for Gptq {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        qweight::find(self.0, checkpoint, linears)
+    }
+}
+
+impl WriteLayout for Gptq {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         if self.0 == Convention::GptqPlanar { Vec::new() } else { qweight::carries(format, WIDTHS) }
-    }
-
-    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
-        qweight::stores(format)
-    }
-
-    fn mixes(&self) -> bool {
-        true
     }
 
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
@@ -70,6 +71,14 @@ impl Layout for Gptq {
         tensors(self.0, linear, format)
     }
 
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        config::write(self.0, quantized, config)
+    }
+
+    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
+        qweight::stores(format)
+    }
+
     fn refuses(&self, format: &Format, zeros: &[u8]) -> Option<String> {
         let nulls = zeros.iter().filter(|zero| **zero == 0).count();
         let lost = self.0 == Convention::Gptq && format.zero == Zero::Int && nulls > 0;
@@ -77,14 +86,6 @@ impl Layout for Gptq {
             let all = zeros.len();
             format!("{nulls} of {all} zero points are 0, which version 1 of GPTQ cannot say; gptq-v2 can")
         })
-    }
-
-    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
-        config::write(self.0, quantized, config)
-    }
-
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        qweight::find(self.0, checkpoint, linears)
     }
 }
 

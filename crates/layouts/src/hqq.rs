@@ -21,7 +21,7 @@
 mod settings;
 
 use super::part::scale_kind;
-use super::{Extra, ExtraKind, Formula, Found, Holds, Layout, Linear, Packing, Part, Stored, stored};
+use super::{Extra, ExtraKind, Formula, Found, Holds, Linear, Packing, Part, ReadLayout, Stored, stored};
 use crate::{Checkpoint, Result, Tensor};
 use lowbit_blocks::{Block, Dtype, Format, QTensor, ScaleKind, TensorScale, Zero};
 use lowbit_kernels::Element;
@@ -36,11 +36,7 @@ pub(super) struct Hqq;
 /// The end of the name of codes.
 const CODES: &str = ".W_q";
 
-impl Layout for Hqq {
-    fn name(&self) -> &'static str {
-        "hqq"
-    }
-
+impl ReadLayout for Hqq {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         let config = stored::any_quantization_config(checkpoint);
         let method = config.and_then(|config| config.get("quant_method")).and_then(Value::as_str);

@@ -19,10 +19,10 @@ mod config;
 mod find;
 
 use super::part::scale_dtype;
-use super::{Carried, Found, Holds, Layout, Linear, Part, Quantized};
+use super::{Carried, Found, Holds, Linear, Part, Quantized, ReadLayout, WriteLayout};
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Block, Format, MXFP4, MXFP8, NVFP4, Outer, ScaleKind, Zero};
-use lowbit_calib::{Activations, recipes::Producer};
+use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
@@ -62,29 +62,19 @@ fn mode(format: &Format) -> Option<(&'static str, u32, usize)> {
     Some((name, bits, group))
 }
 
-impl Layout for Mlx {
-    fn name(&self) -> &'static str {
-        "mlx"
+impl ReadLayout for Mlx {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        find::find(checkpoint)
     }
+}
 
-    fn producer(&self) -> Producer {
-        Producer::Mlx
-    }
-
+impl WriteLayout for Mlx {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         let way = |(mode, bits, group)| Carried {
             scheme: format!("{mode} {bits} bits, groups of {group}"),
             activations: Activations::None,
         };
         mode(format).map(way).into_iter().collect()
-    }
-
-    fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
-        if format.scale.kind.is_float() { format.with_scale(ScaleKind::of(weight)) } else { *format }
-    }
-
-    fn mixes(&self) -> bool {
-        true
     }
 
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
@@ -114,11 +104,7 @@ impl Layout for Mlx {
         config::write(quantized, config)
     }
 
-    fn metadata(&self) -> (&'static str, &'static str) {
-        ("format", "mlx")
-    }
-
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        find::find(checkpoint)
+    fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
+        if format.scale.kind.is_float() { format.with_scale(ScaleKind::of(weight)) } else { *format }
     }
 }

@@ -36,11 +36,13 @@ mod exclude;
 mod find;
 mod stacks;
 
-use super::{Cache, CacheNumber, Carried, Companion, Found, Holds, Layout, Linear, Part, Quantized};
+use super::{
+    Cache, CacheNumber, Carried, Companion, Found, Holds, Linear, Part, Quantized, ReadLayout, WriteLayout,
+};
 use crate::{Checkpoint, Result};
 use algorithm::{ALGORITHMS, Algorithm, Weight, second_stage};
 use lowbit_blocks::{Format, ScaleKind};
-use lowbit_calib::{Activations, recipes::Producer};
+use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use serde_json::{Map, Value};
 
@@ -51,15 +53,13 @@ const METHOD: &str = "modelopt";
 #[derive(Debug)]
 pub(super) struct ModelOpt;
 
-impl Layout for ModelOpt {
-    fn name(&self) -> &'static str {
-        METHOD
+impl ReadLayout for ModelOpt {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        find::find(checkpoint)
     }
+}
 
-    fn producer(&self) -> Producer {
-        Producer::ModelOpt
-    }
-
+impl WriteLayout for ModelOpt {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         let ways = [Activations::None, Activations::Dynamic, Activations::Static];
         let carried = |activations| {
@@ -67,37 +67,6 @@ impl Layout for ModelOpt {
             Some(Carried { scheme: algorithm.name.to_owned(), activations })
         };
         ways.into_iter().filter_map(carried).collect()
-    }
-
-    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
-        if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
-    }
-
-    fn mixes(&self) -> bool {
-        true
-    }
-
-    fn input_scale(&self, format: &Format) -> Option<Companion> {
-        let companion =
-            Companion { suffix: "input_scale", dtype: Some(Dtype::F32), listed: false, reciprocal: false };
-        let takes = |a: &Algorithm| a.activations == Activations::Static && a.carries(format);
-        ALGORITHMS.iter().any(takes).then_some(companion)
-    }
-
-    fn pre_quant_scale(&self) -> Option<Companion> {
-        Some(Companion { suffix: "pre_quant_scale", dtype: None, listed: true, reciprocal: false })
-    }
-
-    fn cache(&self, attention: &str, number: CacheNumber) -> Option<(String, Companion)> {
-        let (projection, suffix, dtype) = match number {
-            CacheNumber::Scale(Cache::Key) => ("k_proj", "k_scale", Some(Dtype::F32)),
-            CacheNumber::Scale(Cache::Value) => ("v_proj", "v_scale", Some(Dtype::F32)),
-            CacheNumber::Bias(Cache::Key) => ("k_proj", "k_bias", None),
-            CacheNumber::Bias(Cache::Value) => ("v_proj", "v_bias", None),
-            CacheNumber::Scale(Cache::Query) | CacheNumber::Bias(Cache::Query) => return None,
-        };
-        let companion = Companion { suffix, dtype, listed: false, reciprocal: false };
-        Some((format!("{attention}.{projection}.{suffix}"), companion))
     }
 
     fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String> {
@@ -127,7 +96,30 @@ impl Layout for ModelOpt {
         config::write(quantized, config)
     }
 
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        find::find(checkpoint)
+    fn stores(&self, format: &Format, _: lowbit_blocks::Dtype) -> Format {
+        if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format }
+    }
+
+    fn input_scale(&self, format: &Format) -> Option<Companion> {
+        let companion =
+            Companion { suffix: "input_scale", dtype: Some(Dtype::F32), listed: false, reciprocal: false };
+        let takes = |a: &Algorithm| a.activations == Activations::Static && a.carries(format);
+        ALGORITHMS.iter().any(takes).then_some(companion)
+    }
+
+    fn pre_quant_scale(&self) -> Option<Companion> {
+        Some(Companion { suffix: "pre_quant_scale", dtype: None, listed: true, reciprocal: false })
+    }
+
+    fn cache(&self, attention: &str, number: CacheNumber) -> Option<(String, Companion)> {
+        let (projection, suffix, dtype) = match number {
+            CacheNumber::Scale(Cache::Key) => ("k_proj", "k_scale", Some(Dtype::F32)),
+            CacheNumber::Scale(Cache::Value) => ("v_proj", "v_scale", Some(Dtype::F32)),
+            CacheNumber::Bias(Cache::Key) => ("k_proj", "k_bias", None),
+            CacheNumber::Bias(Cache::Value) => ("v_proj", "v_bias", None),
+            CacheNumber::Scale(Cache::Query) | CacheNumber::Bias(Cache::Query) => return None,
+        };
+        let companion = Companion { suffix, dtype, listed: false, reciprocal: false };
+        Some((format!("{attention}.{projection}.{suffix}"), companion))
     }
 }

@@ -18,11 +18,13 @@
 
 use super::part::scale_dtype;
 use super::stored::input_scale;
-use super::{Carried, Companion, Found, Holds, Layout, Linear, Part, Quantized, Scheme, Stored};
+use super::{
+    Carried, Companion, Found, Holds, Linear, Part, Quantized, ReadLayout, Scheme, Stored, WriteLayout,
+};
 use crate::{CONFIG, Checkpoint, Error, Result, json};
 use lowbit_arch::Orientation;
 use lowbit_blocks::{Block, Format, Shape, Zero};
-use lowbit_calib::{Activations, recipes::Producer};
+use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde::{Deserialize, Serialize};
@@ -69,30 +71,23 @@ const PRE_QUANT_SCALE: &str = "pre_quant_scale";
 /// What comes before the tensor's name in the metadata.
 const KEY: &str = "lowbit.";
 
-impl Layout for Plain {
-    fn name(&self) -> &'static str {
-        "plain"
+impl ReadLayout for Plain {
+    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
+        let mut found = BTreeMap::new();
+        for file in checkpoint.files() {
+            for (key, text) in file.metadata().texts() {
+                let Some(weight) = key.strip_prefix(KEY) else { continue };
+                found.insert(weight.to_owned(), self.stored(checkpoint, file.path(), weight, text));
+            }
+        }
+        Ok((!found.is_empty()).then(|| found.into_values().collect()))
     }
+}
 
-    fn producer(&self) -> Producer {
-        Producer::Lowbit
-    }
-
+impl WriteLayout for Plain {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         let carried = |activations| Carried { scheme: format.name(), activations };
         [Activations::None, Activations::Dynamic, Activations::Static].map(carried).into()
-    }
-
-    fn keeps_stacks(&self, _: Orientation) -> bool {
-        true
-    }
-
-    fn keeps_direction(&self) -> bool {
-        true
-    }
-
-    fn mixes(&self) -> bool {
-        true
     }
 
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
@@ -135,19 +130,19 @@ impl Layout for Plain {
         Ok(parts)
     }
 
+    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
+        let mut config = config.clone();
+        let about = json!({"quant_method": "lowbit", "version": 1, "format": quantized.main().format.name()});
+        config.insert("quantization_config".into(), about);
+        vec![(CONFIG.into(), json::dumps(&Value::Object(config), 2))]
+    }
+
     fn input_scale(&self, _: &Format) -> Option<Companion> {
         Some(Companion { suffix: INPUT_SCALE, dtype: Some(Dtype::F32), listed: false, reciprocal: false })
     }
 
     fn pre_quant_scale(&self) -> Option<Companion> {
         Some(Companion { suffix: PRE_QUANT_SCALE, dtype: Some(Dtype::F32), listed: true, reciprocal: false })
-    }
-
-    fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
-        let mut config = config.clone();
-        let about = json!({"quant_method": "lowbit", "version": 1, "format": quantized.main().format.name()});
-        config.insert("quantization_config".into(), about);
-        vec![(CONFIG.into(), json::dumps(&Value::Object(config), 2))]
     }
 
     fn note(&self, linear: &Linear, scheme: &Scheme, divides: bool) -> Option<(String, String)> {
@@ -158,17 +153,6 @@ impl Layout for Plain {
         let shape = [matrices, rows, cols];
         let note = Note { format, shape, dtype: linear.dtype, tensor_scale, activations };
         Some((format!("{KEY}{}", linear.weight), json!(note).to_string()))
-    }
-
-    fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
-        let mut found = BTreeMap::new();
-        for file in checkpoint.files() {
-            for (key, text) in file.metadata().texts() {
-                let Some(weight) = key.strip_prefix(KEY) else { continue };
-                found.insert(weight.to_owned(), self.stored(checkpoint, file.path(), weight, text));
-            }
-        }
-        Ok((!found.is_empty()).then(|| found.into_values().collect()))
     }
 }
 

@@ -18,7 +18,7 @@
 mod shape;
 
 use super::part::scale_kind;
-use super::{Extra, ExtraKind, Formula, Found, Holds, Layout, Linear, Packing, Part, Stored, stored};
+use super::{Extra, ExtraKind, Formula, Found, Holds, Linear, Packing, Part, ReadLayout, Stored, stored};
 use crate::{Checkpoint, Result, Tensor};
 use lowbit_blocks::{Block, Format, ScaleKind, Shape, Zero};
 use lowbit_calib::Activations;
@@ -33,11 +33,7 @@ pub(super) struct Quanto;
 /// What comes after a weight's name in the names of its codes.
 const ENDS: [&str; 2] = ["._data._data", "._data"];
 
-impl Layout for Quanto {
-    fn name(&self) -> &'static str {
-        "quanto"
-    }
-
+impl ReadLayout for Quanto {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         let config = stored::any_quantization_config(checkpoint);
         let method = config.and_then(|config| config.get("quant_method")).and_then(Value::as_str);

@@ -22,7 +22,7 @@
 mod config;
 mod weights;
 
-use super::{Extra, ExtraKind, Found, Layout, Stored, cache, stored};
+use super::{Extra, ExtraKind, Found, ReadLayout, Stored, cache, stored};
 use crate::{Checkpoint, Result};
 use config::Config;
 use lowbit_calib::Activations;
@@ -31,11 +31,7 @@ use lowbit_calib::Activations;
 #[derive(Debug)]
 pub(super) struct Quark;
 
-impl Layout for Quark {
-    fn name(&self) -> &'static str {
-        "quark"
-    }
-
+impl ReadLayout for Quark {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         let Some(config) = stored::quantization_config(checkpoint, "quark") else { return Ok(None) };
         let config = Config::read(checkpoint, config)?;

@@ -26,7 +26,7 @@
 mod classes;
 mod fields;
 
-use super::{Found, Layout, Stored, stored};
+use super::{Found, ReadLayout, Stored, stored};
 use crate::{Checkpoint, Error, Result};
 use classes::CLASSES;
 use fields::Fields;
@@ -41,11 +41,7 @@ pub(super) struct Torchao;
 /// The key with the names of all tensors.
 const NAMES: &str = "tensor_names";
 
-impl Layout for Torchao {
-    fn name(&self) -> &'static str {
-        "torchao"
-    }
-
+impl ReadLayout for Torchao {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         let config = stored::any_quantization_config(checkpoint);
         let method = config.and_then(|config| config.get("quant_method")).and_then(Value::as_str);

@@ -92,7 +92,7 @@ fn formats() -> String {
 
 /// The layouts that carry a format, with what their tools call it.
 fn carriers(format: &Format) -> String {
-    let of = |layout: &&dyn Layout| {
+    let of = |layout: &&Layout| {
         let mut schemes: Vec<String> = layout.carries(format).into_iter().map(|way| way.scheme).collect();
         // The same scheme with activations that are quantized in another way.
         schemes.dedup();

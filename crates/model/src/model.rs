@@ -225,7 +225,7 @@ impl<'c> Model<'c> {
         }
         let mut values = Vec::new();
         weight.read(0..rows, &mut values)?;
-        let producer = self.weights.reading().map_or(Producer::Lowbit, |r| r.layout.producer());
+        let producer = self.weights.reading().map_or(Producer::Lowbit, |r| r.layout.producer);
         let is_head = module == self.head_module();
         let input = match (is_head, self.activations) {
             (true, Activations::All(_)) => Input::Plain,

@@ -33,8 +33,8 @@ pub(super) struct Carried {
 /// Carries over what belongs to the linears of `units`.
 pub(super) fn carry_over(
     checkpoint: &Checkpoint,
-    to: &dyn Layout,
-    from: &dyn Layout,
+    to: &Layout,
+    from: &Layout,
     linears: &Linears,
     caches: &[CacheTensor],
     units: &[Unit],
@@ -120,7 +120,7 @@ pub(super) fn carry_over(
 }
 
 /// Whether engines are told to quantize the input, so that its scale is of use.
-fn quantizes_input(to: &dyn Layout, q: &QuantizedUnit, stored: &Stored) -> bool {
+fn quantizes_input(to: &Layout, q: &QuantizedUnit, stored: &Stored) -> bool {
     let ways = to.carries(&q.format);
     stored.activations != Activations::None && ways.iter().any(|way| way.activations == stored.activations)
 }

@@ -32,7 +32,7 @@ pub struct ConvertJob {
     /// From where, to where, with what.
     pub settings: Settings,
     /// File convention of the output.
-    pub layout: &'static dyn Layout,
+    pub layout: &'static Layout,
     /// Format of the output; each linear keeps its own if `None`.
     pub format: Option<Format>,
     /// How block scales are chosen where a linear has to be requantized; the layout's producer decides if `None`.
@@ -50,18 +50,9 @@ pub(super) struct Target {
     pub(super) scheme: Scheme,
 }
 
-/// Files that speak of a layout and are not copied into another.
-pub(super) const SIDE_FILES: &[&str] = &[
-    "hf_quant_config.json",
-    "quantize_config.json",
-    "quant_config.json",
-    "quantization_config.json",
-    "recipe.yaml",
-];
-
 impl ConvertJob {
     /// The formats as they are, with all cores.
-    pub fn new(source: impl Into<PathBuf>, out: impl Into<PathBuf>, layout: &'static dyn Layout) -> Self {
+    pub fn new(source: impl Into<PathBuf>, out: impl Into<PathBuf>, layout: &'static Layout) -> Self {
         let settings = Settings::new(source, out);
         Self { settings, layout, format: None, scale_rule: None, exact_only: false, overlay: Vec::new() }
     }
@@ -136,8 +127,8 @@ impl ConvertJob {
             linears,
             units,
             configs,
-            dropped: SIDE_FILES,
-            metadata: self.layout.metadata(),
+            dropped: layout::side_files(),
+            metadata: self.layout.metadata,
             title,
             warnings,
         };
@@ -149,12 +140,7 @@ impl ConvertJob {
     }
 
     /// The linears of the output, and those that no layout but the source's quantizes: embeddings.
-    fn targets(
-        &self,
-        arch: &Arch,
-        from: &dyn Layout,
-        linears: &Linears,
-    ) -> Result<(Vec<Target>, Vec<Decoded>)> {
+    fn targets(&self, arch: &Arch, from: &Layout, linears: &Linears) -> Result<(Vec<Target>, Vec<Decoded>)> {
         let (mut targets, mut decoded) = (Vec::new(), Vec::new());
         for (at, stored) in linears.stored.iter().enumerate() {
             let linear = &stored.linear;
@@ -203,7 +189,7 @@ impl ConvertJob {
                 schemes.push(target.scheme);
             }
         }
-        if schemes.len() < 2 || self.layout.mixes() {
+        if schemes.len() < 2 || self.layout.mixes {
             return Ok(());
         }
         let names: BTreeSet<String> = schemes.iter().map(|s| s.format.name()).collect();
@@ -305,7 +291,7 @@ impl ConvertJob {
             Some("columns are out of the order of their groups, and there is no g_idx".to_owned())
         } else if smoothed && !(self.layout.pre_quant_scale().is_some() && direct.is_some()) {
             Some("there is no place for pre_quant_scale, which is multiplied in".into())
-        } else if self.layout.rounds_scales() {
+        } else if self.layout.rounds_scales {
             Some("the layout rounds block scales once more".into())
         } else if !implied {
             Some("the layout's tensor scale is a fixed number, and not this".into())
@@ -368,15 +354,15 @@ impl ConvertJob {
     /// Whether the tensor scale of a linear divides in the output.
     fn divides(&self, linears: &Linears, target: &Target) -> bool {
         let stored = target.strips.first().map(|strip| &linears.stored[strip.linear]);
-        match stored.filter(|stored| self.layout.keeps_direction() && stored.format.has_tensor_scale()) {
+        match stored.filter(|stored| self.layout.keeps_direction && stored.format.has_tensor_scale()) {
             Some(stored) => stored.divides,
-            None => self.layout.divides(),
+            None => self.layout.divides,
         }
     }
 
     /// The recipe of a linear that has to be requantized.
     fn recipe(&self, target: &Target) -> Result<Recipe> {
-        let producer = self.layout.producer();
+        let producer = self.layout.producer;
         let format = &target.scheme.format;
         let base = recipes::recipe(producer, format, target.linear.dtype, false)
             .ok_or_else(|| Error::Job(format!("{producer} has no recipe for {format}")))?;
@@ -437,7 +423,7 @@ struct Ready {
 }
 
 /// The linears that one linear becomes: itself, or the experts of its stack where the layout wants them apart and they have names.
-fn cut(arch: &Arch, layout: &dyn Layout, linear: &Linear, at: usize) -> Vec<(Linear, Vec<Strip>)> {
+fn cut(arch: &Arch, layout: &Layout, linear: &Linear, at: usize) -> Vec<(Linear, Vec<Strip>)> {
     let Shape { matrices, rows, cols } = linear.shape;
     let whole = || (0..matrices).map(|matrix| Strip::whole(at, matrix, rows)).collect();
     if layout.keeps_stacks(linear.orientation) || !(linear.stacked || matrices > 1) {

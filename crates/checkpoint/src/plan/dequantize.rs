@@ -88,7 +88,7 @@ impl DequantizeJob {
             linears,
             units,
             configs: vec![(CONFIG.into(), json::dumps(&Value::Object(config), 2))],
-            dropped: super::convert::SIDE_FILES,
+            dropped: layout::side_files(),
             metadata: ("format", "pt"),
             title,
             warnings,

@@ -30,7 +30,7 @@ pub struct Job {
     /// Format of the linears.
     pub format: Format,
     /// File convention of the output.
-    pub layout: &'static dyn Layout,
+    pub layout: &'static Layout,
     /// How block scales are chosen; the layout's producer decides if `None`.
     pub scale_rule: Option<ScaleRule>,
     /// Whether to reproduce the producer's bytes even where its arithmetic is worse than f32.

@@ -70,7 +70,7 @@ pub(crate) struct Title {
     /// Formats of the linears, or the type of plain weights.
     pub(crate) format: String,
     /// The layout; plain weights have none.
-    pub(crate) layout: Option<&'static dyn Layout>,
+    pub(crate) layout: Option<&'static Layout>,
     /// The producer's name for format and activations.
     pub(crate) scheme: String,
     /// What engines are told to do with activations.
@@ -85,7 +85,7 @@ struct Draft {
     units: Vec<Unit>,
     configs: Vec<(String, Vec<u8>)>,
     /// Files of the source that are not copied, because they speak of its layout.
-    dropped: &'static [&'static str],
+    dropped: Vec<&'static str>,
     /// What the header of every file says.
     metadata: (&'static str, &'static str),
     title: Title,
@@ -135,7 +135,7 @@ impl Plan {
     }
 
     /// The layout that is written; plain weights have none.
-    pub(crate) fn layout(&self) -> Option<&'static dyn Layout> {
+    pub(crate) fn layout(&self) -> Option<&'static Layout> {
         self.title.layout
     }
 

@@ -103,8 +103,8 @@ impl Job {
             linears: Linears::default(),
             units,
             configs,
-            dropped: &[],
-            metadata: self.layout.metadata(),
+            dropped: Vec::new(),
+            metadata: self.layout.metadata,
             title: Title {
                 format: self.format.name(),
                 layout: Some(self.layout),

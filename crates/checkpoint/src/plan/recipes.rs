@@ -25,7 +25,7 @@ pub(super) fn recipes(job: &Job) -> Result<Recipes> {
     if job.parity && job.scale_rule.is_some() {
         return Err(Error::Job("parity is the producer's own scale rule; leave one of the two out".into()));
     }
-    let producer = job.layout.producer();
+    let producer = job.layout.producer;
     let recipe = |dtype| {
         let base = recipes::recipe(producer, &job.format, dtype, job.parity)
             .ok_or_else(|| Error::Job(format!("{producer} has no recipe for {}", job.format)))?;

@@ -39,7 +39,7 @@ pub(crate) struct Selection {
 /// Sorts out the tensors of `checkpoint`. `nonfinite` are tensors to leave as they are because of their values.
 pub(crate) fn select(
     checkpoint: &Checkpoint,
-    layout: &dyn Layout,
+    layout: &Layout,
     (include, exclude): (&[String], &[String]),
     nonfinite: &BTreeSet<String>,
 ) -> Result<Selection> {
@@ -180,7 +180,7 @@ fn split_fusions(arch: &Arch, selection: &Selection) -> Option<String> {
 }
 
 /// The linears of one tensor: itself, or every expert of a stack. `None` where a stack cannot be cut.
-fn cut(arch: &Arch, layout: &dyn Layout, tensor: Tensor<'_>) -> Option<Vec<Picked>> {
+fn cut(arch: &Arch, layout: &Layout, tensor: Tensor<'_>) -> Option<Vec<Picked>> {
     let entry = tensor.entry;
     let dtype = value_dtype(entry.dtype)?;
     let picked = |module: String, weight: String, shape: Shape, first: usize| Picked {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The layers of a checkpoint: those that can be read, and the modules of the others.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
-    pub(super) layout: Option<&'static dyn Layout>,
+    pub(super) layout: Option<&'static Layout>,
     pub(super) linears: Vec<Stored>,
     /// Modules that have findings of their own, and tensors of which no more is said.
     pub(super) broken: BTreeSet<String>,

@@ -55,7 +55,7 @@ fn source(case: usize) -> TempDir {
 }
 
 /// Quantized weights; `None` of weights that the layout refuses, as version 1 of GPTQ does zero points of 0.
-fn quantize(from: &Path, layout: &'static dyn Layout, format: Format) -> Option<TempDir> {
+fn quantize(from: &Path, layout: &'static Layout, format: Format) -> Option<TempDir> {
     let out = tempdir().unwrap();
     let plan = plan(from, out.path(), |job| (job.format, job.layout, job.jobs) = (format, layout, 1));
     match plan.run(&()) {
@@ -75,7 +75,7 @@ fn contents(dir: &Path) -> (Vec<Vec<u8>>, Vec<f32>, Vec<u8>) {
     (codes, values, fs::read(dir.join("model.safetensors")).unwrap())
 }
 
-fn again(source: &Path, layout: &'static dyn Layout, format: Format) -> Option<Again> {
+fn again(source: &Path, layout: &'static Layout, format: Format) -> Option<Again> {
     let (first, plain) = (quantize(source, layout, format)?, tempdir().unwrap());
     let mut job = DequantizeJob::new(first.path(), plain.path(), Dtype::F32);
     job.settings.jobs = 1;
@@ -91,7 +91,7 @@ fn again(source: &Path, layout: &'static dyn Layout, format: Format) -> Option<A
 }
 
 /// Every format of every layout that is written from weights alone.
-fn rows() -> Vec<(&'static dyn Layout, &'static str, Format)> {
+fn rows() -> Vec<(&'static Layout, &'static str, Format)> {
     let layouts = written().filter(|layout| !["gpt-oss", "plain"].contains(&layout.name()));
     let of = |layout| {
         carried(layout)
@@ -105,7 +105,7 @@ fn rows() -> Vec<(&'static dyn Layout, &'static str, Format)> {
 fn formats_find_their_codes_again_as_the_docs_say() {
     let cases = env::var("LOWBIT_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
     let sources: Vec<TempDir> = (0..cases).map(source).collect();
-    let worst = |(layout, name, format): (&'static dyn Layout, &'static str, Format)| {
+    let worst = |(layout, name, format): (&'static Layout, &'static str, Format)| {
         let of = sources.iter().filter_map(|source| again(source.path(), layout, format));
         Some((layout.name(), name, of.max()?))
     };

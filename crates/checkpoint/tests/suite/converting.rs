@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::{TempDir, tempdir};
 
 /// The small Llama quantized.
-fn quantized(format: Format, layout: &'static dyn Layout) -> TempDir {
+fn quantized(format: Format, layout: &'static Layout) -> TempDir {
     let (source, out) = (tempdir().unwrap(), tempdir().unwrap());
     write_llama(source.path());
     plan(source.path(), out.path(), |job| (job.format, job.layout) = (format, layout)).run(&()).unwrap();
@@ -20,14 +20,14 @@ fn quantized(format: Format, layout: &'static dyn Layout) -> TempDir {
 }
 
 /// A job between two directories.
-fn job(from: &Path, to: &Path, layout: &'static dyn Layout, format: Option<Format>) -> ConvertJob {
+fn job(from: &Path, to: &Path, layout: &'static Layout, format: Option<Format>) -> ConvertJob {
     let mut job = ConvertJob::new(from, to, layout);
     job.settings.jobs = 2;
     job.format = format;
     job
 }
 
-fn convert(from: &Path, layout: &'static dyn Layout, format: Option<Format>) -> (TempDir, Report) {
+fn convert(from: &Path, layout: &'static Layout, format: Option<Format>) -> (TempDir, Report) {
     let out = tempdir().unwrap();
     let report = job(from, out.path(), layout, format).plan().unwrap().run(&()).unwrap();
     (out, report)
@@ -49,7 +49,7 @@ fn whatever_a_layout_carries_goes_to_plain_and_comes_back_to_the_same_bytes() {
     let mut pairs = 0;
     for &layout in LAYOUTS
         .iter()
-        .filter(|l| l.name() != PLAIN.name() && !l.rounds_scales() && !l.needs_stacks(Orientation::OutIn))
+        .filter(|l| l.name() != PLAIN.name() && !l.rounds_scales && !l.needs_stacks(Orientation::OutIn))
     {
         // What needs static scales of inputs is no matter of weights alone.
         let quantizes = |format: &Format| {

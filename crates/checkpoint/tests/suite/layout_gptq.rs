@@ -349,7 +349,7 @@ fn linears_that_words_do_not_divide_are_left_to_the_user() {
 }
 
 /// What `configure` says of these modules.
-fn configured(layout: &dyn Layout, modules: &[(&str, &str, bool)], kept: &[&str]) -> Value {
+fn configured(layout: &Layout, modules: &[(&str, &str, bool)], kept: &[&str]) -> Value {
     let module = |(name, format, permuted): &(&str, &str, bool)| QuantizedModule {
         name: (*name).to_owned(),
         scheme: Scheme { format: Format::named(format).unwrap(), activations: Activations::None },

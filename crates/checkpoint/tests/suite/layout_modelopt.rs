@@ -300,7 +300,7 @@ fn files_that_lie_are_errors() {
 #[test]
 fn scales_of_inputs_and_caches_go_to_compressed_tensors_and_come_back() {
     const K: &str = "model.layers.0.self_attn.k_proj";
-    let convert = |from: &Path, to: &'static dyn Layout| {
+    let convert = |from: &Path, to: &'static Layout| {
         let out = tempfile::tempdir().unwrap();
         let mut job = ConvertJob::new(from, out.path(), to);
         job.settings.jobs = 1;

@@ -61,7 +61,7 @@ fn what_is_written_is_what_the_recipe_makes_in_memory() {
                     let got = stored.read(&written).unwrap().weight;
                     let want = in_memory(&original, layout, &format, &stored.linear.weight);
                     assert_eq!(got.codes(), want.codes(), "{context} {}", stored.linear.module);
-                    if !layout.rounds_scales() {
+                    if !layout.rounds_scales {
                         assert_eq!(got.scales(), want.scales(), "{context} {}", stored.linear.module);
                     }
                     assert_eq!(
@@ -83,11 +83,11 @@ fn what_is_written_is_what_the_recipe_makes_in_memory() {
 /// The linear as its recipe quantizes it in memory, with the statistics of all that share its scale.
 fn in_memory(
     original: &Checkpoint,
-    layout: &dyn layout::Layout,
+    layout: &layout::Layout,
     format: &Format,
     name: &str,
 ) -> QTensor<'static> {
-    let recipe = recipes::recipe(layout.producer(), format, Dtype::Bf16, false).unwrap();
+    let recipe = recipes::recipe(layout.producer, format, Dtype::Bf16, false).unwrap();
     let recipe = recipe.with_scale(layout.stores(&recipe.format, Dtype::Bf16).scale.kind);
     let arch = arch::Arch::new(original.config());
     let key = |name: &str| arch.shares(arch::module_of(name)).filter(|_| format.has_tensor_scale());
@@ -131,7 +131,7 @@ fn a_view_of_a_mapped_file_copies_nothing_that_lies_there_as_in_memory() {
 fn a_layout_that_cannot_carry_a_format_says_which_can() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_llama(dir.path());
-    let say = |format: &str, layout: &'static dyn layout::Layout, activations| {
+    let say = |format: &str, layout: &'static layout::Layout, activations| {
         error(dir.path(), out.path(), |job| {
             (job.format, job.layout, job.activations) = (Format::named(format).unwrap(), layout, activations);
         })

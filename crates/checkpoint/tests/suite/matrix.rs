@@ -16,7 +16,7 @@ const BEGIN: &str = "<!-- BEGIN conversions (generated) -->\n";
 const END: &str = "<!-- END conversions -->";
 
 /// Layouts that are written.
-pub(crate) fn written() -> impl Iterator<Item = &'static dyn Layout> {
+pub(crate) fn written() -> impl Iterator<Item = &'static Layout> {
     LAYOUTS.iter().copied().filter(|layout| carried(*layout).next().is_some())
 }
 
@@ -68,7 +68,7 @@ fn source() -> TempDir {
 }
 
 /// Converts with one worker; what became of each linear.
-pub(crate) fn convert(from: &Path, to: &'static dyn Layout) -> Result<(TempDir, Vec<String>), Error> {
+pub(crate) fn convert(from: &Path, to: &'static Layout) -> Result<(TempDir, Vec<String>), Error> {
     let out = tempdir().unwrap();
     let mut job = ConvertJob::new(from, out.path(), to);
     job.settings.jobs = 1;
@@ -151,7 +151,7 @@ pub(crate) fn is_static(ways: &[Carried]) -> bool {
 }
 
 /// Whether the layout that was come from has an image of everything that the other one holds now, of weights of this type.
-pub(crate) fn back_is_exact(from: &dyn Layout, format: &Format, to: &dyn Layout, dtype: Dtype) -> bool {
+pub(crate) fn back_is_exact(from: &Layout, format: &Format, to: &Layout, dtype: Dtype) -> bool {
     let there = layout::counterpart(to, &from.stores(format, dtype));
     let back = layout::counterpart(from, &to.stores(&there, dtype));
     // The types of scales among them: our own layout keeps whatever they are.

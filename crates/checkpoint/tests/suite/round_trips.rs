@@ -16,7 +16,7 @@ use tempfile::{TempDir, tempdir};
 /// A checkpoint that a layout can hold.
 #[derive(Clone, Debug)]
 struct Case {
-    from: &'static dyn Layout,
+    from: &'static Layout,
     format: Format,
     dtype: Dtype,
     /// Rows and columns of two linears.
@@ -40,8 +40,8 @@ fn formats() -> Vec<Format> {
 }
 
 /// Layouts with each format that they hold without static scales of inputs.
-fn held() -> Vec<(&'static dyn Layout, Format)> {
-    let of = |layout: &'static dyn Layout| {
+fn held() -> Vec<(&'static Layout, Format)> {
+    let of = |layout: &'static Layout| {
         let holds = move |format: &Format| {
             let ways = layout.carries(format);
             !ways.is_empty() && !is_static(&ways)

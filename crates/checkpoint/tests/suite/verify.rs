@@ -41,7 +41,7 @@ pub(crate) enum Base {
     Gptq,
 }
 
-const BASES: &[(Base, &str, &dyn Layout)] = &[
+const BASES: &[(Base, &str, &Layout)] = &[
     (Base::Nvfp4, "nvfp4", layout::COMPRESSED_TENSORS),
     (Base::Mxfp8, "mxfp8", layout::COMPRESSED_TENSORS),
     (Base::Fp8Block, "fp8-block", layout::COMPRESSED_TENSORS),
@@ -284,7 +284,7 @@ fn whatever_is_written_is_good_also_beside_its_original() {
 fn what_is_legal_is_not_told() {
     type Change = fn(&Path);
     const O: &str = "model.layers.0.self_attn.o_proj";
-    let legal: [(&str, &str, &dyn Layout, Change); 4] = [
+    let legal: [(&str, &str, &Layout, Change); 4] = [
         ("int4-g128", "a negative scale of an integer group", layout::COMPRESSED_TENSORS, |dir| {
             tensor(dir, &format!("{O}.weight_scale"), |t| t.3[1] ^= 0x80);
         }),

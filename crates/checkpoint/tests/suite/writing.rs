@@ -73,7 +73,7 @@ fn tiles_are_the_whole_tensor_cut() {
         let source = Checkpoint::open(dir.path()).unwrap().tensor(name).unwrap().read_all().unwrap();
         let values: Vec<_> = source.as_chunks().0.iter().copied().map(half::bf16::from_le_bytes).collect();
         let recipe =
-            lowbit_calib::recipes::recipe(layout.producer(), &format, lowbit_blocks::Dtype::Bf16, false)
+            lowbit_calib::recipes::recipe(layout.producer, &format, lowbit_blocks::Dtype::Bf16, false)
                 .unwrap();
         let want = recipe.quantize(whole.shape(), values.as_slice()).unwrap();
         assert!(whole == want, "{format}");
@@ -108,7 +108,7 @@ fn weights_of_every_float_type_are_quantized() {
         let got = |name: &str| {
             reading.linears.iter().find(|l| l.linear.weight == name).unwrap().read(&written).unwrap().weight
         };
-        let recipe = |dtype| lowbit_calib::recipes::recipe(layout.producer(), &format, dtype, false).unwrap();
+        let recipe = |dtype| lowbit_calib::recipes::recipe(layout.producer, &format, dtype, false).unwrap();
         let shape = lowbit_blocks::Shape::matrix(64, 128);
         let values: Vec<f32> = f32s.3.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect();
         assert_eq!(

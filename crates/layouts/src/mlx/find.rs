@@ -3,6 +3,7 @@
 use super::super::part::scale_kind;
 use super::super::{Extra, ExtraKind, Formula, Found, Layout, Linear, Stored, read_floats, stored};
 use super::{AFFINE, MODES, Mlx, NVFP4_ONE_LEVEL, affine};
+use crate::layout::WriteLayout;
 use crate::{Checkpoint, Error, Result, Tensor};
 use lowbit_blocks::{Block, Dtype as FloatDtype, Format, MXFP4, NVFP4, ScaleKind, Shape};
 use lowbit_calib::Activations;

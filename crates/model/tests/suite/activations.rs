@@ -9,7 +9,7 @@ use lowbit_model::{Activations, Input, Model};
 /// A tiny Llama in a format and layout, with a setting of its quantization changed.
 fn quantized(
     format: Format,
-    layout: &'static dyn layout::Layout,
+    layout: &'static layout::Layout,
     setting: Option<(&str, serde_json::Value)>,
     run: impl FnOnce(&Checkpoint, &Tiny),
 ) {
