@@ -11,6 +11,8 @@ mod progress;
 mod run;
 pub mod statistics;
 mod threads;
+mod unfinished;
+mod values;
 pub mod verify;
 mod weights;
 

@@ -126,7 +126,7 @@ impl Sheet {
         }
         let entries = tensors.iter().map(|(n, d, s, b)| (n.clone(), *d, s.clone(), b.len() as u64));
         let (header, entries) = header_bytes(&metadata, entries);
-        let partial = path.with_extension(crate::run::PARTIAL);
+        let partial = path.with_extension(crate::unfinished::PARTIAL);
         let io = |action: &str, e| Error::io(action, &partial, e);
         let file = Filesystem.open(&partial).map_err(|e| io("open", e))?;
         file.set_len(0).map_err(|e| io("cut", e))?;

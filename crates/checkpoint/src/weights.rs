@@ -3,8 +3,7 @@
 use crate::arch::{Arch, Expert};
 use crate::layout::sparse::Sparse;
 use crate::layout::{Reading, Stored, read};
-use crate::plan::value_dtype;
-use crate::run::values;
+use crate::values::{value_dtype, values};
 use crate::{Checkpoint, Result};
 use lowbit_blocks::Shape;
 use std::borrow::Borrow;

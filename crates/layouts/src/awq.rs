@@ -83,12 +83,12 @@ fn gemm(linear: &Linear, format: &Format) -> Result<Vec<Part>, String> {
         _ => Holds::Zeros(Some(Packing::InterleavedZeros)),
     };
     let scale = scale_dtype(format.scale.kind);
-    let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
+    let transposed = Packing::Transposed { bytes: scale.bitsize() / 8 };
     let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
     let codes = Holds::Codes(Some(Packing::Interleaved { signed }));
     Ok(vec![
         part("qweight", Dtype::I32, vec![cols, rows / 8], codes),
         part("qzeros", Dtype::I32, vec![groups, rows / 8], zeros),
-        part("scales", scale, vec![groups, rows], Holds::Scales(Some(turned))),
+        part("scales", scale, vec![groups, rows], Holds::Scales(Some(transposed))),
     ])
 }

@@ -99,7 +99,7 @@ impl WriteLayout for BitsAndBytes {
         let mut parts =
             vec![codes, part("quant_map", Dtype::F32, vec![16], Holds::Fixed(table(format.element)))];
         if self.nested {
-            parts.extend(nested::parts(weight, blocks, nested::BLOCKSIZE));
+            parts.extend(nested::parts(weight, blocks, state::NESTED_BLOCKSIZE));
         } else {
             parts.push(part("absmax", Dtype::F32, vec![blocks], Holds::Scales(None)));
         }

@@ -9,7 +9,7 @@
 //! deepseek-v4    M.weight F8_E4M3     M.scale F8_E8M0 [ceil(N/128), ceil(K/128)]; F32 powers of two in the Base variant
 //!                experts: M.weight I8 [N, K/2], two E2M1 in a byte, the first in the low nibble; M.scale F8_E8M0 [N, K/32]
 //! fbgemm-fp8     M.weight F8_E4M3     M.weight_scale F32 [N, 1]
-//!                Llama 4 experts: X F8_E4M3 [E, K, N], the matrices turned; X_scale F32 [E, 1, N], of down_proj [E, N, 1]
+//!                Llama 4 experts: X F8_E4M3 [E, K, N], the matrices transposed; X_scale F32 [E, 1, N], of down_proj [E, N, 1]
 //! ```
 //!
 //! W is the name of the parameter: `M.weight`, or that of a stack of experts. Despite its name `weight_scale_inv` multiplies. What is a block follows from
@@ -147,7 +147,7 @@ impl Fp8 {
                 shape.cols
             },
         );
-        let turned = linear.orientation == Orientation::InOut;
+        let transposed = linear.orientation == Orientation::InOut;
         let codes = if turned { stack(&[cols, shape.rows]) } else { stack(&[shape.rows, cols]) };
         let (high, wide) = format.scale_grid(shape);
         let scales = match format.block {
@@ -156,7 +156,7 @@ impl Fp8 {
             _ if turned && !linear.weight.ends_with("down_proj") => stack(&[wide, high]),
             _ => stack(&[high, wide]),
         };
-        let packing = turned.then_some(Packing::Turned { bytes: 1 });
+        let packing = turned.then_some(Packing::Transposed { bytes: 1 });
         vec![
             Part { name: linear.weight.clone(), dtype: dtypes.0, shape: codes, holds: Holds::Codes(packing) },
             Part {

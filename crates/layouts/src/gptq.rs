@@ -108,13 +108,13 @@ fn tensors(convention: Convention, linear: &Linear, format: &Format) -> Result<V
         Holds::Zeros(Some(zeros))
     };
     let scale = scale_dtype(format.scale.kind);
-    let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
+    let transposed = Packing::Transposed { bytes: scale.bitsize() / 8 };
     let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
     let codes = if planar { Packing::Planes { bits, signed } } else { Packing::Across { bits, signed } };
     Ok(vec![
         part("qweight", Dtype::I32, vec![words(cols), rows], Holds::Codes(Some(codes))),
         part("qzeros", Dtype::I32, vec![groups, words(rows)], zeros),
-        part("scales", scale, vec![groups, rows], Holds::Scales(Some(turned))),
+        part("scales", scale, vec![groups, rows], Holds::Scales(Some(transposed))),
         part("g_idx", Dtype::I32, vec![cols], Holds::Groups),
     ])
 }

@@ -101,6 +101,6 @@ fn read(checkpoint: &Checkpoint, file: &Path, weight: &str, text: &str) -> Resul
         let reason = format!("is a {name} of torchao, not one of {}", known.join(", "));
         return Err(wrong(reason));
     };
-    let fields = Fields::new(checkpoint, file, weight, &about, class)?;
+    let fields = Fields::new(checkpoint, file, weight, &about, (class.name, class.fields))?;
     class.read(&fields).map(Some)
 }

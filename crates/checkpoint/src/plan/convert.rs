@@ -3,7 +3,7 @@
 
 use super::exact::{self, Candidate};
 use super::source::Strip;
-use super::units::{Copied, Way};
+use super::units::{Copied, Target, Way};
 use super::{Decoded, Draft, Linears, Placed, Plan, QuantizedUnit, Settings, Source, Title, Unit};
 use super::{carry, natural, paths, select, stacks};
 use crate::arch::{Arch, Role};
@@ -41,13 +41,6 @@ pub struct ConvertJob {
     pub exact_only: bool,
     /// Sheets ([`overlay`](crate::overlay)) to lay over the source: linears that somebody has quantized already.
     pub overlay: Vec<PathBuf>,
-}
-
-/// A linear of the output: what it is, and where its rows come from.
-pub(super) struct Target {
-    pub(super) linear: Linear,
-    pub(super) strips: Vec<Strip>,
-    pub(super) scheme: Scheme,
 }
 
 impl ConvertJob {

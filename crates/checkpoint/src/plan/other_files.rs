@@ -1,6 +1,6 @@
 //! The other files of a checkpoint directory: tokenizer, generation settings, code, licence. All are copied but weights, hidden files and what is no file.
 
-use crate::run::PARTIAL;
+use crate::unfinished::PARTIAL;
 use crate::{Checkpoint, Error, Result, index::INDEX};
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! Whether the output directory can take a job: it must not be the source, nor hold anything but an interrupted run.
 
-use crate::run::JOURNAL;
+use crate::unfinished::JOURNAL;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 

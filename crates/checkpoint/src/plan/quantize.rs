@@ -41,7 +41,7 @@ impl Job {
                 let patterns = (&self.include[..], &self.exclude[..]);
                 let selection = select::select(checkpoint, self.layout, patterns, &BTreeSet::new())?;
                 let names = selection.picked.into_iter().map(|picked| picked.tensor).collect();
-                crate::run::find_nonfinite(checkpoint, &names, &self.settings(), progress)
+                super::nonfinite::find_nonfinite(checkpoint, &names, &self.settings(), progress)
             }
         }
     }

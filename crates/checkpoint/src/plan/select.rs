@@ -2,7 +2,7 @@
 
 use crate::arch::{Arch, Role, module_of};
 use crate::layout::{Layout, Linear};
-use crate::safetensors::Dtype;
+use crate::values::value_dtype;
 use crate::{Checkpoint, Error, Pattern, Result, Tensor};
 use lowbit_blocks::Shape;
 use serde_json::Value;
@@ -208,16 +208,6 @@ fn cut(arch: &Arch, layout: &Layout, tensor: Tensor<'_>) -> Option<Vec<Picked>> 
             };
             Some(experts.into_iter().map(linear).collect())
         }
-        _ => None,
-    }
-}
-
-/// The type of weights that can be quantized.
-pub(crate) const fn value_dtype(dtype: Dtype) -> Option<lowbit_blocks::Dtype> {
-    match dtype {
-        Dtype::F32 => Some(lowbit_blocks::Dtype::F32),
-        Dtype::F16 => Some(lowbit_blocks::Dtype::F16),
-        Dtype::BF16 => Some(lowbit_blocks::Dtype::Bf16),
         _ => None,
     }
 }

@@ -5,8 +5,8 @@
 //! experts.e.down_proj [H, I]                      ->  experts.down_proj [E, H, I]
 //! ```
 
-use super::convert::Target;
 use super::source::Comb;
+use super::units::Target;
 use crate::arch::{Arch, Place};
 use crate::layout::Linear;
 use lowbit_blocks::Shape;

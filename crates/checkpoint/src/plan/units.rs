@@ -57,6 +57,13 @@ pub(crate) enum Way {
     Transcode(Box<Transcoder>),
 }
 
+/// A linear of the output: what it is, and where its rows come from.
+pub(super) struct Target {
+    pub(super) linear: Linear,
+    pub(super) strips: Vec<Strip>,
+    pub(super) scheme: Scheme,
+}
+
 /// A quantized linear to write as plain numbers.
 #[derive(Debug)]
 pub(crate) struct Decoded {

@@ -14,12 +14,10 @@
 use super::Output;
 use crate::disk::{Disk, DiskFile};
 use crate::plan::Plan;
+use crate::unfinished::JOURNAL;
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Name of the journal in an output directory.
-pub(crate) const JOURNAL: &str = ".lowbit-journal";
 
 const TITLE: &str = "lowbit journal 1";
 

@@ -15,26 +15,20 @@ mod limits;
 mod pipeline;
 mod queue;
 mod report;
-mod scan;
 mod spent;
 mod tiles;
 mod worker;
 
-pub(crate) use journal::JOURNAL;
 pub use report::Report;
-pub(crate) use scan::find_nonfinite;
 pub use spent::Spent;
-pub(crate) use worker::values;
 
 use crate::disk::{Disk, DiskFile, Filesystem};
 use crate::plan::Plan;
+use crate::unfinished::PARTIAL;
 use crate::{Error, Progress, Result};
 use journal::Journal;
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// What files are called until they are whole.
-pub(crate) const PARTIAL: &str = "partial";
 
 impl Plan {
     /// Writes the output directory.

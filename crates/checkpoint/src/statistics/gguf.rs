@@ -9,7 +9,7 @@
 //!
 //! Source: ggml `docs/gguf.md`. Every length is held against the bytes that are left before anything is believed or allocated.
 
-use super::legacy::Cursor;
+use super::cursor::Cursor;
 use crate::Result;
 use std::collections::BTreeMap;
 

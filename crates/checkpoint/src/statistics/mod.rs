@@ -5,9 +5,11 @@
 //! Imatrix                              llama.cpp's importance matrix, in its GGUF form and the older binary one: sums of squares
 //! ```
 
+mod cursor;
 mod file;
 mod gguf;
 mod imatrix;
+mod imatrix_files;
 mod legacy;
 mod triangle;
 mod write;

@@ -101,7 +101,7 @@ fn gemv_fast(
     let format = format.with_zero(Zero::Bias);
     let groups = format.scale_grid(linear.shape).1;
     let scale = scale_dtype(format.scale.kind);
-    let turned = Packing::Turned { bytes: scale.bitsize() / 8 };
+    let transposed = Packing::Transposed { bytes: scale.bitsize() / 8 };
     for tensor in [zeros, scales] {
         // More rows than groups, zeros after them: what is used comes first.
         if !matches!(tensor.entry.shape[..], [high, wide] if high >= groups && wide == rows) {
@@ -113,8 +113,8 @@ fn gemv_fast(
     }
     let parts = vec![
         part(codes, Dtype::I16, Holds::Codes(Some(Packing::FourRows))),
-        part(zeros, scale, Holds::Zeros(Some(turned))),
-        part(scales, scale, Holds::Scales(Some(turned))),
+        part(zeros, scale, Holds::Zeros(Some(transposed))),
+        part(scales, scale, Holds::Scales(Some(transposed))),
     ];
     Stored::new(checkpoint, linear, format, parts)
 }

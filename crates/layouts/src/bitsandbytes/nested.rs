@@ -12,7 +12,7 @@
 
 use super::super::stored::read_floats;
 use super::super::{Holds, Linear, Part, Stored};
-use super::state::{self, SUFFIXES, State};
+use super::state::{self, NESTED_BLOCKSIZE, SUFFIXES, State};
 use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::{QLinear, QTensor, Shape, TensorScale};
 use lowbit_container::safetensors::Dtype;
@@ -55,9 +55,6 @@ pub(super) fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) 
     .map_err(|e| Error::tensor(checkpoint.dir(), name, e.to_string()))
 }
 
-/// Absmax that share a second scale.
-pub(super) const BLOCKSIZE: usize = 256;
-
 /// Absmax in two levels.
 struct TwoLevels {
     codes: Vec<u8>,
@@ -73,7 +70,7 @@ impl TwoLevels {
         let map = map();
         let cuts: Vec<f32> = map.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).collect();
         let (mut codes, mut scales) = (Vec::with_capacity(absmax.len()), Vec::new());
-        for block in absmax.chunks(BLOCKSIZE) {
+        for block in absmax.chunks(NESTED_BLOCKSIZE) {
             let scale = block.iter().fold(0.0f32, |max, x| max.max((x - offset).abs()));
             let code = |x: &f32| {
                 // Of a block of equal absmax nothing is left but the offset.

@@ -15,6 +15,9 @@ use serde::Deserialize;
 pub(super) const SUFFIXES: &[(&str, Element)] =
     &[(".quant_state.bitsandbytes__nf4", Element::Nf4), (".quant_state.bitsandbytes__fp4", Element::Fp4)];
 
+/// Absmax that share a second scale.
+pub(super) const NESTED_BLOCKSIZE: usize = 256;
+
 /// Longest text that is read; bitsandbytes writes less than 200 bytes.
 const LIMIT: u64 = 1 << 16;
 
@@ -123,7 +126,7 @@ pub(super) fn text(linear: &Linear, format: &Format, offset: Option<f32>) -> Str
     let (element, Shape { rows, cols, .. }) = (format.element.name(), linear.shape);
     let nested = offset.map(|offset| {
         let offset = String::from_utf8(json::dumps(&f64::from(offset).into(), 0)).unwrap_or_default();
-        let (own, dtype) = (super::nested::BLOCKSIZE, "float32");
+        let (own, dtype) = (NESTED_BLOCKSIZE, "float32");
         format!(
             r#", "nested_blocksize": {own}, "nested_dtype": "{dtype}", "nested_offset": {offset:<OFFSET_WIDTH$}"#
         )

@@ -85,7 +85,7 @@ impl Pair<'_> {
         let name = &weight.entry.name;
         let stack = module_of(name) == name;
         // Llama 4 keeps the matrices of its experts turned.
-        let turned = convention == Fp8::Fbgemm && stack;
+        let transposed = convention == Fp8::Fbgemm && stack;
         let known = element(weight.entry.dtype);
         let other = || weight.error(format!("is {}, neither FP8 nor packed E2M1", weight.entry.dtype));
         let (element, values) = known.ok_or_else(other)?;

@@ -1,7 +1,7 @@
 //! Quantized modules of an MLX checkpoint: every `M.weight` of u32 words with `M.scales`, by what the configuration says of M or of all.
 
 use super::super::part::scale_kind;
-use super::super::{Extra, ExtraKind, Formula, Found, Layout, Linear, Stored, read_floats, stored};
+use super::super::{Extra, ExtraKind, Formula, Found, Linear, Stored, read_floats, stored};
 use super::{AFFINE, MODES, Mlx, NVFP4_ONE_LEVEL, affine};
 use crate::layout::WriteLayout;
 use crate::{Checkpoint, Error, Result, Tensor};

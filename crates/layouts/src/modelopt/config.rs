@@ -4,15 +4,13 @@
 //! every layer by name and nothing left out.
 
 use super::super::{Quantized, QuantizedModule};
+use super::METHOD;
 use super::algorithm::{Algorithm, Args};
 use super::exclude::summarize;
-use super::{METHOD, find};
+use super::find::{self, SIDE_FILE};
 use crate::{CONFIG, json};
 use lowbit_blocks::Block;
 use serde_json::{Map, Value, json};
-
-/// Name of ModelOpt's own configuration file.
-pub(super) const SIDE_FILE: &str = "hf_quant_config.json";
 
 /// The key of several algorithms.
 const MIXED: &str = "MIXED_PRECISION";

@@ -2,7 +2,6 @@
 
 use super::super::{Extra, ExtraKind, Found, Stored, stored};
 use super::algorithm::{ALGORITHMS, Algorithm, Weight};
-use super::config::SIDE_FILE;
 use super::stacks;
 use crate::{Error, Result};
 use lowbit_blocks::Shape;
@@ -19,6 +18,9 @@ const EXTRAS: &[(&str, ExtraKind)] = &[
     ("weight_quantizer._svdquant_lora_a", ExtraKind::LowRank),
     ("weight_quantizer._svdquant_lora_b", ExtraKind::LowRank),
 ];
+
+/// Name of ModelOpt's own configuration file.
+pub(super) const SIDE_FILE: &str = "hf_quant_config.json";
 
 pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     let side = read_config(&checkpoint.dir().join(SIDE_FILE))?;

@@ -1,4 +1,4 @@
-//! Stacks of experts as ModelOpt exports them for Llama 4 and gpt-oss: the matrices turned, as those models have them. They are read only.
+//! Stacks of experts as ModelOpt exports them for Llama 4 and gpt-oss: the matrices transposed, as those models have them. They are read only.
 //!
 //! ```text
 //!          X                        X_weight_scale                  X_weight_scale_2    besides
@@ -85,7 +85,7 @@ fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) -> Result<Q
             return Ok(file);
         }
         let mut memory = vec![0; len];
-        Packing::Turned { bytes: 1 }.unpack(rows, len / rows.max(1), &file, &mut memory);
+        Packing::Transposed { bytes: 1 }.unpack(rows, len / rows.max(1), &file, &mut memory);
         Ok(memory)
     };
     let [codes, scales] = &stored.parts[..] else {

@@ -1,7 +1,7 @@
 //! The arrangements of codes, scales and zero points that files use, to and from the one arrangement in memory.
 //!
 //! In memory (`lowbit-blocks`) a row of codes is a dense stream, code `i` in bits `i*b ..` from the least significant bit of byte 0 on, padded to a
-//! whole byte; integer zero points are one byte each; scales and zero points are row-major over the grid of blocks. Files differ like this, each in a file of its own:
+//! whole byte; integer zero points are one byte each; scales and zero points are row-major over the grid of blocks. Files differ like this:
 //!
 //! ```text
 //! Words        rows padded to u32 words; signed codes carry an offset of 2^(b-1)           compressed-tensors pack-quantized, weights; MLX
@@ -16,7 +16,7 @@
 //! FourRows     four rows together, 64 columns of each in turn, shuffled                    AWQ GEMV-fast, weights
 //! Nibbles      rows of u32 words of values, longer than need be                            AWQ GEMV, zero points
 //! Wider        rows of elements, longer than need be                                       AWQ GEMV, scales
-//! Turned       elements of whole bytes, column by column: [cols, rows]                     GPTQ and AWQ, scales
+//! Transposed   elements of whole bytes, column by column: [cols, rows]                     GPTQ and AWQ, scales
 //! Negated      floats with their signs changed                                              quanto, shifts
 //! Split        the matrix in pieces, one in each field of bytes or words                    HQQ and quanto, weights
 //! Swizzled     scale bytes in the 128x4 order of tensor cores                               torchao
@@ -28,19 +28,17 @@
 //! Lowered      each zero point a byte of two's complement                                  compressed-tensors, zero points
 //! ```
 //!
-//! What works on tiles of whole rows never needs a tensor in memory: [`Packing::quantum`] says how many rows go together. What turns a matrix takes it whole.
+//! What works on tiles of whole rows never needs a tensor in memory: [`Packing::quantum`] says how many rows go together. What transposes a matrix takes it whole.
 
-mod across;
 mod columns;
 mod down;
 mod four_rows;
-mod high_first;
 mod interleaved;
 mod padded;
+mod pairs;
 mod planes;
-mod row_pairs;
 mod split;
-mod turned;
+mod transposed;
 mod wide;
 mod wider;
 mod words;
@@ -112,7 +110,7 @@ pub enum Packing {
     /// The same of zero points, which are one byte each in memory.
     InterleavedZeros,
     /// Elements of so many bytes, one of all rows after the other.
-    Turned {
+    Transposed {
         /// Bytes of an element.
         bytes: usize,
     },
@@ -197,7 +195,7 @@ impl Packing {
             | Self::PaddedDown { .. }
             | Self::Split { .. }
             | Self::Swizzled
-            | Self::Turned { .. } => WHOLE,
+            | Self::Transposed { .. } => WHOLE,
         }
     }
 
@@ -220,7 +218,7 @@ impl Packing {
             | Self::Swizzled
             | Self::Lowered { .. } => cols,
             Self::RowPairs | Self::FourRows | Self::HighFirst | Self::Interleaved { .. } => cols.div_ceil(2),
-            Self::Turned { bytes } | Self::Negated { bytes } | Self::Wider { bytes, .. } => cols * bytes,
+            Self::Transposed { bytes } | Self::Negated { bytes } | Self::Wider { bytes, .. } => cols * bytes,
         }
     }
 
@@ -251,7 +249,7 @@ impl Packing {
             Self::Swizzled => Swizzle::Rows128.padded_len(Shape::matrix(rows, cols)),
             Self::RowPairs
             | Self::FourRows
-            | Self::Turned { .. }
+            | Self::Transposed { .. }
             | Self::HighFirst
             | Self::Negated { .. }
             | Self::Lowered { .. } => rows * self.row_bytes(cols),
@@ -267,8 +265,8 @@ impl Packing {
         match self {
             Self::Words { bits, signed } => words::pack((bits, signed), cols, memory, file),
             Self::Down { bits } => down::pack(bits, rows, cols, memory, file),
-            Self::RowPairs => row_pairs::pack(width, memory, file),
-            Self::Across { bits, signed } => across::pack((bits, signed), rows, cols, memory, file),
+            Self::RowPairs => pairs::pack_rows(width, memory, file),
+            Self::Across { bits, signed } => transposed::pack_words((bits, signed), rows, cols, memory, file),
             Self::Planes { bits, signed } => planes::pack((bits, signed), rows, cols, memory, file),
             Self::PlaneColumns { bits } => planes::pack_columns(bits, cols, memory, file),
             Self::FourRows => four_rows::pack(width, memory, file),
@@ -282,11 +280,11 @@ impl Packing {
             Self::InterleavedZeros => {
                 interleaved::pack(interleaved::Values::Bytes, (rows, cols), memory, file);
             }
-            Self::Turned { bytes } => turned::turn((rows, cols), bytes, memory, file),
+            Self::Transposed { bytes } => transposed::transpose((rows, cols), bytes, memory, file),
             Self::Negated { bytes } => negate(bytes, memory, file),
             Self::Split { bits, high_first, .. } => split::pack((bits, high_first), cols, memory, file),
             Self::Swizzled => Swizzle::Rows128.swizzle(Shape::matrix(rows, cols), memory, file),
-            Self::HighFirst => high_first::swap(memory, file),
+            Self::HighFirst => pairs::swap(memory, file),
             Self::Padded { bits, signed } => padded::pack((bits, signed), cols, memory, file),
             Self::PaddedDown { bits } => padded::pack_down(bits, cols, memory, file),
             Self::OneByte { bits } => wide::pack_unsigned(bits, cols, memory, file),
@@ -306,8 +304,10 @@ impl Packing {
         match self {
             Self::Words { bits, signed } => words::unpack((bits, signed), cols, file, memory),
             Self::Down { bits } => down::unpack(bits, rows, cols, file, memory),
-            Self::RowPairs => row_pairs::unpack(width, file, memory),
-            Self::Across { bits, signed } => across::unpack((bits, signed), rows, cols, file, memory),
+            Self::RowPairs => pairs::unpack_rows(width, file, memory),
+            Self::Across { bits, signed } => {
+                transposed::unpack_words((bits, signed), rows, cols, file, memory)
+            }
             Self::Planes { bits, signed } => planes::unpack((bits, signed), rows, cols, file, memory),
             Self::PlaneColumns { bits } => planes::unpack_columns(bits, cols, file, memory),
             Self::FourRows => four_rows::unpack(width, file, memory),
@@ -321,11 +321,11 @@ impl Packing {
             Self::InterleavedZeros => {
                 interleaved::unpack(interleaved::Values::Bytes, (rows, cols), file, memory);
             }
-            Self::Turned { bytes } => turned::turn((cols, rows), bytes, file, memory),
+            Self::Transposed { bytes } => transposed::transpose((cols, rows), bytes, file, memory),
             Self::Negated { bytes } => negate(bytes, file, memory),
             Self::Split { bits, high_first, .. } => split::unpack((bits, high_first), cols, file, memory),
             Self::Swizzled => Swizzle::Rows128.unswizzle(Shape::matrix(rows, cols), file, memory),
-            Self::HighFirst => high_first::swap(file, memory),
+            Self::HighFirst => pairs::swap(file, memory),
             Self::Padded { bits, signed } => padded::unpack((bits, signed), cols, file, memory),
             Self::PaddedDown { bits } => padded::unpack_down(bits, cols, file, memory),
             Self::OneByte { bits } => wide::unpack((bits, true), cols, file, memory),

@@ -7,7 +7,7 @@
 //!
 //! Planes are turned into the streams that words have otherwise; what comes before and after is theirs.
 
-use super::{WORD, columns, turned, words};
+use super::{WORD, columns, transposed, words};
 
 /// Widths of the planes; they add up to the bits of a code.
 const fn widths(bits: u32) -> &'static [u32] {

@@ -81,7 +81,7 @@ pub(super) fn lay(
     }
     let wide = (wide / over).saturating_mul(times);
     let integer = kind.element.int_bits().is_some();
-    let turned = integer && grouped;
+    let transposed = integer && grouped;
     let shape = if turned { Shape::matrix(wide, high) } else { Shape::matrix(high, wide) };
     let number = |key: &str| specification?.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
     let block = match &*scheme {
@@ -106,7 +106,7 @@ pub(super) fn lay(
     if !integer {
         return Ok(laid);
     }
-    integers(laid, turned, weight, zero)
+    integers(laid, transposed, weight, zero)
 }
 
 /// How integers of some bits lie, in groups or not: codes, scales and zero points.
@@ -116,17 +116,17 @@ type Arranged = (Option<Packing>, Option<Packing>, Option<Packing>);
 fn integers(mut laid: Laid, turned: bool, weight: Tensor<'_>, zero: Option<Tensor<'_>>) -> Result<Laid> {
     let (bits, signed) = (laid.format.element.bits() as u8, laid.format.element.is_int());
     let bytes = laid.format.scale.kind.bytes();
-    let (codes, scales, packed): Arranged = match (bits, turned) {
+    let (codes, scales, packed): Arranged = match (bits, transposed) {
         (8, false) => (None, None, None),
         (8, true) => (
-            Some(Packing::Turned { bytes: 1 }),
-            Some(Packing::Turned { bytes }),
-            Some(Packing::Turned { bytes: 1 }),
+            Some(Packing::Transposed { bytes: 1 }),
+            Some(Packing::Transposed { bytes }),
+            Some(Packing::Transposed { bytes: 1 }),
         ),
         (_, true) if laid.shape.rows.is_multiple_of(8) => (
             // Codes are two's complement in the file too: nothing is added.
             Some(Packing::Interleaved { signed: false }),
-            Some(Packing::Turned { bytes }),
+            Some(Packing::Transposed { bytes }),
             Some(Packing::InterleavedZeros),
         ),
         (_, true) => {

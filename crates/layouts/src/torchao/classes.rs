@@ -97,7 +97,7 @@ impl Class {
         // As many numbers as there are blocks, which int4 has turned.
         let grid = |tensor: Tensor<'_>, holds: Holds| {
             let sides =
-                if matches!(scales, Some(Packing::Turned { .. })) { [wide, high] } else { [high, wide] };
+                if matches!(scales, Some(Packing::Transposed { .. })) { [wide, high] } else { [high, wide] };
             let dims = vec![shape.matrices, sides[0], sides[1]];
             Part { name: tensor.entry.name.clone(), dtype: tensor.entry.dtype, shape: dims, holds }
         };
@@ -215,9 +215,9 @@ fn int4(fields: &Fields<'_>) -> Result<Laid> {
         Block::Channel => Block::Group(shape.cols),
         block => block,
     };
-    let turned = Some(Packing::Turned { bytes: scale.bytes() });
+    let transposed = Some(Packing::Transposed { bytes: scale.bytes() });
     let format = Format::int(4, block).with_scale(scale).with_zero(Zero::Bias);
-    Ok(Laid { scales: turned, zeros: Some(Holds::Zeros(turned)), ..Laid::new(shape, format) })
+    Ok(Laid { scales: transposed, zeros: Some(Holds::Zeros(transposed)), ..Laid::new(shape, format) })
 }
 
 fn mx(fields: &Fields<'_>) -> Result<Laid> {

@@ -1,6 +1,5 @@
 //! One tensor of torchao: its attributes out of the header, its fields out of the files.
 
-use super::classes::Class;
 use crate::{Checkpoint, Error, Result, Tensor};
 use lowbit_blocks::{Block, Dtype, Shape};
 use serde_json::{Map, Value};
@@ -19,6 +18,8 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// The fields of a weight of this class, which may have the fields that are `known`.
+    ///
     /// # Errors
     /// A field that the class does not have, or a class that lacks attributes.
     pub(super) fn new(
@@ -26,17 +27,17 @@ impl<'a> Fields<'a> {
         file: &'a Path,
         weight: &'a str,
         about: &'a Map<String, Value>,
-        class: &Class,
+        (class, known): (&str, &[&str]),
     ) -> Result<Self> {
         let wrong = |reason: String| Err(Error::tensor(file, weight, reason));
         let (module, parameter) = weight.rsplit_once('.').unwrap_or(("", weight));
         let prefix = format!("{module}._{parameter}_");
         let Some(attributes) = about.get("_data").and_then(Value::as_object) else {
-            return wrong(format!("is a {} without _data", class.name));
+            return wrong(format!("is a {class} without _data"));
         };
         for field in about.get("_tensor_data_names").and_then(Value::as_array).into_iter().flatten() {
-            let Some(name) = field.as_str().filter(|field| class.fields.contains(field)) else {
-                return wrong(format!("is a {} with {field}, which is not known", class.name));
+            let Some(name) = field.as_str().filter(|field| known.contains(field)) else {
+                return wrong(format!("is a {class} with {field}, which is not known"));
             };
             checkpoint.require(&format!("{prefix}{name}"))?;
         }

@@ -103,7 +103,7 @@ impl Worker {
             at = matrix * shape.rows * shape.cols * size;
         }
         let kernels = plan.settings().kernels;
-        let bytes = super::room(&mut self.source, self.values.len() * size);
+        let bytes = crate::values::bytes_of(&mut self.source, self.values.len() * size);
         timed(&mut self.spent.computing, || match d.linear.dtype {
             Dtype::F32 => bytes.copy_from_slice(bytemuck::cast_slice(&self.values)),
             Dtype::F16 => kernels.narrow_f16(&self.values, bytemuck::cast_slice_mut(bytes)),

@@ -8,9 +8,9 @@ use super::spent::{Spent, timed};
 use super::tiles::{Tile, What};
 use crate::layout::{Holds, Part};
 use crate::plan::{Placed, Plan, QuantizedUnit, Source, Unit, Way};
+use crate::values::{bytes_of, values};
 use crate::{Error, Result};
-use half::{bf16, f16};
-use lowbit_blocks::{Dtype, ErrorStats, Values};
+use lowbit_blocks::{ErrorStats, Values};
 use lowbit_calib::{Out, Quantizer, TensorStats};
 use std::ops::Range;
 
@@ -92,7 +92,7 @@ impl Worker {
                 self.decode(plan, d, outputs, *matrix, rows)
             }
             (Unit::Copied(copied), What::Bytes(range)) => {
-                let bytes = room(&mut self.source, (range.end - range.start) as usize);
+                let bytes = bytes_of(&mut self.source, (range.end - range.start) as usize);
                 let tensor = plan.source().require(&copied.tensor)?;
                 timed(&mut self.spent.reading, || match &copied.sparse {
                     Some(sparse) => sparse.read(plan.source(), range.start as usize, bytes),
@@ -155,7 +155,7 @@ impl Worker {
         match &q.source {
             Source::Floats { tensor, first } => {
                 let first = first + ((matrix * shape.rows + rows.start) * shape.cols) as u64;
-                let bytes = room(&mut self.source, rows.len() * shape.cols * dtype.bytes());
+                let bytes = bytes_of(&mut self.source, rows.len() * shape.cols * dtype.bytes());
                 let tensor = plan.source().require(tensor)?;
                 timed(&mut self.spent.reading, || tensor.read(first * dtype.bytes() as u64, bytes))?;
                 Ok(values(bytes, dtype))
@@ -214,23 +214,5 @@ fn non_finite(plan: &Plan, q: &QuantizedUnit, matrix: usize, row: usize, col: us
         row: index / cols,
         column: col as u64,
         value,
-    }
-}
-
-/// The first `len` bytes of a buffer of words.
-pub(super) fn room(words: &mut Vec<u32>, len: usize) -> &mut [u8] {
-    words.resize(len.div_ceil(4), 0);
-    &mut bytemuck::cast_slice_mut(words)[..len]
-}
-
-/// Little-endian bytes that start at a word, as values. On a big-endian machine they are turned first.
-pub(crate) fn values(bytes: &mut [u8], dtype: Dtype) -> Values<'_> {
-    if cfg!(target_endian = "big") {
-        bytes.chunks_exact_mut(dtype.bytes()).for_each(<[u8]>::reverse);
-    }
-    match dtype {
-        Dtype::F32 => Values::F32(bytemuck::cast_slice::<u8, f32>(bytes)),
-        Dtype::F16 => Values::F16(bytemuck::cast_slice::<u8, f16>(bytes)),
-        Dtype::Bf16 => Values::Bf16(bytemuck::cast_slice::<u8, bf16>(bytes)),
     }
 }

@@ -1,9 +1,9 @@
 //! The scan for NaN and infinities that a plan needs when such tensors are to stay unquantized.
 
-use super::worker::{room, values};
-use crate::plan::{Settings, value_dtype};
+use super::Settings;
 use crate::progress::{Phase, Progress, Step};
 use crate::threads::for_each;
+use crate::values::{bytes_of, value_dtype, values};
 use crate::{Checkpoint, Error, Result};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const CHUNK: u64 = 4 << 20;
 
 /// Which of these tensors hold a value that is not finite.
-pub(crate) fn find_nonfinite(
+pub(super) fn find_nonfinite(
     checkpoint: &Checkpoint,
     names: &BTreeSet<String>,
     job: &Settings,
@@ -33,7 +33,7 @@ pub(crate) fn find_nonfinite(
         }
         let tensor = checkpoint.require(name)?;
         let mut words = Vec::new();
-        let bytes = room(&mut words, len as usize);
+        let bytes = bytes_of(&mut words, len as usize);
         tensor.read(offset, bytes)?;
         let Some(dtype) = value_dtype(tensor.entry.dtype) else { return Ok(()) };
         let values = values(bytes, dtype);

@@ -1,7 +1,12 @@
-//! Two rows of 4-bit codes in one row of bytes: byte [j, c] is code (2j, c) in the low nibble and code (2j+1, c) in the high.
+//! Two 4-bit codes in a byte, paired otherwise than in memory.
+//!
+//! ```text
+//! row pairs    byte [j, c] is code (2j, c) in the low nibble and code (2j+1, c) in the high
+//! high first   byte [i, j] is code (i, 2j+1) in the low nibble and code (i, 2j) in the high
+//! ```
 
-/// `width` is the bytes of a row in memory.
-pub(super) fn pack(width: usize, memory: &[u8], file: &mut [u8]) {
+/// Two rows in one row of bytes. `width` is the bytes of a row in memory.
+pub(super) fn pack_rows(width: usize, memory: &[u8], file: &mut [u8]) {
     let pairs = memory.chunks_exact((2 * width).max(1)).zip(file.chunks_exact_mut((2 * width).max(1)));
     for (pair, to) in pairs {
         let (low, high) = pair.split_at(width);
@@ -12,7 +17,8 @@ pub(super) fn pack(width: usize, memory: &[u8], file: &mut [u8]) {
     }
 }
 
-pub(super) fn unpack(width: usize, file: &[u8], memory: &mut [u8]) {
+/// The inverse of [`pack_rows`].
+pub(super) fn unpack_rows(width: usize, file: &[u8], memory: &mut [u8]) {
     let pairs = file.chunks_exact((2 * width).max(1)).zip(memory.chunks_exact_mut((2 * width).max(1)));
     for (from, pair) in pairs {
         let (low, high) = pair.split_at_mut(width);
@@ -21,4 +27,9 @@ pub(super) fn unpack(width: usize, file: &[u8], memory: &mut [u8]) {
             *high = from[0] >> 4 | from[1] & 0xf0;
         }
     }
+}
+
+/// Swaps the nibbles of each byte; its own inverse.
+pub(super) fn swap(from: &[u8], to: &mut [u8]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = from.rotate_left(4));
 }
