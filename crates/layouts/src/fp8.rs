@@ -148,15 +148,15 @@ impl Fp8 {
             },
         );
         let transposed = linear.orientation == Orientation::InOut;
-        let codes = if turned { stack(&[cols, shape.rows]) } else { stack(&[shape.rows, cols]) };
+        let codes = if transposed { stack(&[cols, shape.rows]) } else { stack(&[shape.rows, cols]) };
         let (high, wide) = format.scale_grid(shape);
         let scales = match format.block {
             Block::Tensor => stack(&[]),
             // Llama 4's experts have their scales in a row, but for the last product, [E, N, 1].
-            _ if turned && !linear.weight.ends_with("down_proj") => stack(&[wide, high]),
+            _ if transposed && !linear.weight.ends_with("down_proj") => stack(&[wide, high]),
             _ => stack(&[high, wide]),
         };
-        let packing = turned.then_some(Packing::Transposed { bytes: 1 });
+        let packing = transposed.then_some(Packing::Transposed { bytes: 1 });
         vec![
             Part { name: linear.weight.clone(), dtype: dtypes.0, shape: codes, holds: Holds::Codes(packing) },
             Part {

@@ -84,7 +84,7 @@ impl Pair<'_> {
         let Self { weight, scale, input } = *self;
         let name = &weight.entry.name;
         let stack = module_of(name) == name;
-        // Llama 4 keeps the matrices of its experts turned.
+        // Llama 4 keeps the matrices of its experts transposed.
         let transposed = convention == Fp8::Fbgemm && stack;
         let known = element(weight.entry.dtype);
         let other = || weight.error(format!("is {}, neither FP8 nor packed E2M1", weight.entry.dtype));
@@ -92,7 +92,7 @@ impl Pair<'_> {
         let wide = |cols: usize| cols.saturating_mul(values);
         let shape = match weight.entry.shape[..] {
             [rows, cols] => Shape::matrix(rows, wide(cols)),
-            [matrices, cols, rows] if turned => Shape { matrices, rows, cols: wide(cols) },
+            [matrices, cols, rows] if transposed => Shape { matrices, rows, cols: wide(cols) },
             [matrices, rows, cols] => Shape { matrices, rows, cols: wide(cols) },
             _ => return Err(weight.error(format!("shape {:?} is no matrix", weight.entry.shape)).into()),
         };
@@ -106,7 +106,7 @@ impl Pair<'_> {
         let format = Format::new(element, block, kind);
         format.check(shape).map_err(|e| weight.error(e.to_string()))?;
         let linear = Linear {
-            orientation: if turned { Orientation::InOut } else { Orientation::OutIn },
+            orientation: if transposed { Orientation::InOut } else { Orientation::OutIn },
             stacked: stack,
             ..stored::linear(checkpoint, name, shape)
         };

@@ -72,16 +72,16 @@ pub(super) fn read(checkpoint: &Checkpoint, name: &str, unscaled: Activations) -
     Ok(stored)
 }
 
-/// One matrix, turned back.
+/// One matrix as in memory.
 fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) -> Result<QTensor<'static>> {
     let Shape { matrices, rows, cols } = stored.linear.shape;
     let (format, one) = (&stored.format, Shape::matrix(rows, cols));
-    let share = |part: &Part, turned: bool| -> Result<Vec<u8>> {
+    let share = |part: &Part, transposed: bool| -> Result<Vec<u8>> {
         let tensor = checkpoint.require(&part.name)?;
         let len = usize::try_from(tensor.entry.len()).unwrap_or(usize::MAX) / matrices;
         let mut file = vec![0; len];
         tensor.read((matrix * len) as u64, &mut file)?;
-        if !turned {
+        if !transposed {
             return Ok(file);
         }
         let mut memory = vec![0; len];

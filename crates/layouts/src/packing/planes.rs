@@ -5,7 +5,7 @@
 //! 32 codes are b words: w words for each plane of width w, word i of it with the codes i * 32/w .., each at its w bits
 //! ```
 //!
-//! Planes are turned into the streams that words have otherwise; what comes before and after is theirs.
+//! Planes are transposed into the streams that words have otherwise; what comes before and after is theirs.
 
 use super::{WORD, columns, transposed, words};
 
@@ -27,12 +27,12 @@ pub(super) fn pack(kind: (u32, bool), rows: usize, cols: usize, memory: &[u8], f
     let mut words = vec![0; file.len()];
     words::pack(kind, cols, memory, &mut words);
     from_streams(kind.0, &mut words);
-    turned::turn((rows, words.len() / WORD / rows.max(1)), WORD, &words, file);
+    transposed::transpose((rows, words.len() / WORD / rows.max(1)), WORD, &words, file);
 }
 
 pub(super) fn unpack(kind: (u32, bool), rows: usize, cols: usize, file: &[u8], memory: &mut [u8]) {
     let mut words = vec![0; file.len()];
-    turned::turn((words.len() / WORD / rows.max(1), rows), WORD, file, &mut words);
+    transposed::transpose((words.len() / WORD / rows.max(1), rows), WORD, file, &mut words);
     to_streams(kind.0, &mut words);
     words::unpack(kind, cols, &words, memory);
 }

@@ -82,7 +82,7 @@ pub(super) fn lay(
     let wide = (wide / over).saturating_mul(times);
     let integer = kind.element.int_bits().is_some();
     let transposed = integer && grouped;
-    let shape = if turned { Shape::matrix(wide, high) } else { Shape::matrix(high, wide) };
+    let shape = if transposed { Shape::matrix(wide, high) } else { Shape::matrix(high, wide) };
     let number = |key: &str| specification?.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok());
     let block = match &*scheme {
         "per_tensor" => Block::Tensor,
@@ -112,8 +112,8 @@ pub(super) fn lay(
 /// How integers of some bits lie, in groups or not: codes, scales and zero points.
 type Arranged = (Option<Packing>, Option<Packing>, Option<Packing>);
 
-/// Integers: how they are turned and packed, and whether they have zero points.
-fn integers(mut laid: Laid, turned: bool, weight: Tensor<'_>, zero: Option<Tensor<'_>>) -> Result<Laid> {
+/// Integers: how they are transposed and packed, and whether they have zero points.
+fn integers(mut laid: Laid, transposed: bool, weight: Tensor<'_>, zero: Option<Tensor<'_>>) -> Result<Laid> {
     let (bits, signed) = (laid.format.element.bits() as u8, laid.format.element.is_int());
     let bytes = laid.format.scale.kind.bytes();
     let (codes, scales, packed): Arranged = match (bits, transposed) {

@@ -94,7 +94,7 @@ impl Class {
             Some(packing) => shape.matrices * packing.packed_len(shape.rows, shape.cols),
             None => format.codes_len(shape),
         };
-        // As many numbers as there are blocks, which int4 has turned.
+        // As many numbers as there are blocks, which int4 has transposed.
         let grid = |tensor: Tensor<'_>, holds: Holds| {
             let sides =
                 if matches!(scales, Some(Packing::Transposed { .. })) { [wide, high] } else { [high, wide] };
