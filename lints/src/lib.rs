@@ -4,4 +4,5 @@
 
 pub mod circles;
 pub mod matches;
+pub mod prose;
 pub mod sources;
