@@ -1,6 +1,7 @@
 //! Prose of documents in Markdown: which lines are too wide, and how they are wrapped.
 //!
-//! Tables, code, headings, comments and HTML stay as they are. What is wrapped is paragraphs and items of lists.
+//! Tables, code, headings, comments, HTML and what stands between `<!-- BEGIN … -->` and `<!-- END … -->`, which is generated, stay as
+//! they are. What is wrapped is paragraphs and items of lists.
 
 /// The width of prose.
 pub const COLUMNS: usize = 100;
@@ -13,12 +14,13 @@ pub const COLUMNS: usize = 100;
 /// ```
 #[must_use]
 pub fn wide_lines(text: &str) -> Vec<usize> {
-    let mut code = false;
+    let (mut code, mut generated) = (false, false);
     let mut found = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let start = line.trim_start();
         code ^= start.starts_with("```");
-        let wrappable = !code && !is_fixed(start) && start.contains(' ');
+        generated = is_generated(start, generated);
+        let wrappable = !code && !generated && !is_fixed(start) && start.contains(' ');
         if wrappable && line.chars().count() > COLUMNS {
             found.push(at + 1);
         }
@@ -29,6 +31,11 @@ pub fn wide_lines(text: &str) -> Vec<usize> {
 /// Whether a line stays as it is.
 fn is_fixed(start: &str) -> bool {
     ["|", "#", "<", "```"].iter().any(|begin| start.starts_with(begin))
+}
+
+/// Whether lines from this one on are generated.
+fn is_generated(start: &str, before: bool) -> bool {
+    start.starts_with("<!-- BEGIN") || before && !start.starts_with("<!-- END")
 }
 
 /// The text with its prose wrapped at [`COLUMNS`].
@@ -43,12 +50,13 @@ fn is_fixed(start: &str) -> bool {
 pub fn wrap(text: &str) -> String {
     let mut out = String::new();
     let mut paragraph = Paragraph::default();
-    let (mut code, mut number) = (false, 0);
+    let (mut code, mut generated, mut number) = (false, false, 0);
     for line in text.lines() {
         let start = line.trim_start();
         let fence = start.starts_with("```");
         code ^= fence;
-        if code || fence || start.is_empty() || is_fixed(start) {
+        generated = is_generated(start, generated);
+        if code || fence || generated || start.is_empty() || is_fixed(start) {
             paragraph.end(&mut out);
             out.push_str(line);
             out.push('\n');
