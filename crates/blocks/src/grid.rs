@@ -302,6 +302,15 @@ impl Grid {
         }
     }
 
+    /// Rows and columns of a tile, where blocks are tiles; `None` in other formats.
+    #[must_use]
+    pub const fn tiles(&self) -> Option<(usize, usize)> {
+        match self.format.block {
+            Block::Tile { rows, cols } => Some((rows, cols)),
+            _ => None,
+        }
+    }
+
     /// Columns, counted from the left, that share a block in every row: blocks begin and end at multiples of it, or with the row.
     ///
     /// ```

@@ -22,11 +22,12 @@ pub(crate) struct Chunk<'a> {
 
 impl<'a> Chunk<'a> {
     /// One run.
-    pub(crate) fn stream(values: &'a [f32], len: usize) -> Self {
-        Self::tiles(values, values.len(), values.len(), len)
+    pub(crate) fn run(values: &'a [f32], len: usize) -> Self {
+        Self::rectangle(values, values.len(), values.len(), len)
     }
 
-    pub(crate) fn tiles(values: &'a [f32], width: usize, stride: usize, len: usize) -> Self {
+    /// Several runs of `width` values, `stride` values apart, that share their blocks of `len` columns.
+    pub(crate) fn rectangle(values: &'a [f32], width: usize, stride: usize, len: usize) -> Self {
         Self { values, width, stride, len }
     }
 
@@ -36,7 +37,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Whether there is one run only.
-    pub(crate) fn is_stream(&self) -> bool {
+    pub(crate) fn is_one_run(&self) -> bool {
         self.values.len() <= self.stride
     }
 

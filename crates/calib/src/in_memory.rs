@@ -1,28 +1,29 @@
-//! A whole tensor in memory: statistics of its parts, then tiles of rows, on one thread or many.
+//! A whole tensor in memory: statistics of its parts, then pieces of it, on one thread or many.
 //!
 //! ```text
-//! tile of rows   about 64 thousand values in whole row quanta
-//! part of one    some columns of it, where blocks are tiles and the tensor has few rows of them
+//! piece   about 64 thousand values: whole rows, in row quanta
+//!         some columns of a row of tiles, where the tensor has few of those
 //! ```
 //!
-//! Parts and tiles are the same whatever the number of threads, each writes its own bytes, and of several errors the first in the order of the
-//! tensor is reported: nothing depends on who was faster.
+//! Parts and pieces are the same whatever the number of threads, each writes its own bytes, and of several errors the first in the order
+//! of the tensor is reported: nothing depends on who was faster.
 
 use core::ops::Range;
 
-use lowbit_blocks::{Block, Format, QTensor, Shape, TensorScale, Values};
+use lowbit_blocks::grid::Grid;
+use lowbit_blocks::{Block, QTensor, Shape, TensorScale, Values};
 use lowbit_kernels::Kernels;
 
 use crate::error::Error;
 use crate::parallel::map;
-use crate::quantizer::{Out, Quantizer};
+use crate::quantizer::Quantizer;
 use crate::recipe::Recipe;
-use crate::rows::take;
+use crate::rows::Out;
 use crate::stats::TensorStats;
 
-/// Values of a tile, about, and of the smallest part that is observed apart.
-const TILE: usize = 1 << 16;
-/// The same for parts that have histograms, which take as long to merge as a tile to observe.
+/// Values of a piece, about, and of the smallest part that is observed apart.
+const PIECE: usize = 1 << 16;
+/// The same for parts that have histograms, which take as long to merge as a piece to observe.
 const COUNTED: usize = 1 << 20;
 /// Parts of a matrix that are observed apart, at most: each has statistics of its own.
 const PARTS: usize = 64;
@@ -30,18 +31,46 @@ const PARTS: usize = 64;
 /// Rows of tiles from which on they stay whole: a run of few columns costs as much beside its values as one of many.
 const TILE_ROWS: usize = 4;
 
-/// Some rows of one matrix, and where their bytes go.
-struct Tile<'a> {
+/// A piece of a tensor, and where its bytes go.
+struct Piece<'a> {
     matrix: usize,
-    first_row: usize,
+    rows: Range<usize>,
+    /// Of whole rows.
     values: Values<'a>,
-    part: Part<'a>,
+    out: PieceOut<'a>,
 }
 
-enum Part<'a> {
+enum PieceOut<'a> {
     Rows(Out<'a>),
-    /// Some of their columns: codes row by row, scales, zero points.
+    /// Some columns of one row of tiles: codes row by row, scales, zero points.
     Columns(Range<usize>, Vec<&'a mut [u8]>, (&'a mut [u8], &'a mut [u8])),
+}
+
+impl Recipe {
+    /// Quantizes a whole tensor in memory: statistics, then pieces of rows, with the code that streaming uses. With the feature `rayon` pieces
+    /// are shared among threads; the bytes are the same.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] at the first NaN or infinity; [`Error::Blocks`] where shape, format and values do not fit.
+    pub fn quantize<'x>(
+        &self,
+        shape: Shape,
+        values: impl Into<Values<'x>>,
+    ) -> Result<QTensor<'static>, Error> {
+        quantize(self, shape, values.into(), None)
+    }
+}
+
+impl Quantizer {
+    /// The whole tensor, in memory.
+    ///
+    /// # Errors
+    /// As [`quantize_rows`](Self::quantize_rows); [`Error::Blocks`] where there are not as many values as the shape says.
+    pub fn quantize<'x>(&self, values: impl Into<Values<'x>>) -> Result<QTensor<'static>, Error> {
+        let values = values.into();
+        check_len(self.recipe(), self.shape(), values)?;
+        fill(self, values)
+    }
 }
 
 /// Quantizes `values`; `given` replaces the tensor scales that the recipe would choose.
@@ -71,18 +100,15 @@ pub(crate) fn check_len(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Re
 
 /// The whole tensor through a quantizer that is ready.
 pub(crate) fn fill(quantizer: &Quantizer, values: Values<'_>) -> Result<QTensor<'static>, Error> {
-    let (format, shape) = (quantizer.recipe.format, quantizer.shape);
+    let (format, shape) = (quantizer.recipe().format, quantizer.shape());
     let mut codes = vec![0; format.codes_len(shape)];
     let mut scales = vec![0; format.scales_len(shape)];
     let mut zeros = vec![0; format.zeros_len(shape)];
     let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut zeros };
-    map(tiles(quantizer, values, out), |tile| {
-        let Tile { matrix, first_row, values, part } = tile;
-        match part {
-            Part::Rows(out) => quantizer.quantize_rows(matrix, first_row, values, out),
-            Part::Columns(columns, mut codes, blocks) => {
-                quantizer.quantize_columns((matrix, first_row), values, columns, &mut codes, blocks)
-            }
+    map(pieces(quantizer, values, out), |Piece { matrix, rows, values, out }| match out {
+        PieceOut::Rows(out) => quantizer.quantize_rows(matrix, rows.start, values, out),
+        PieceOut::Columns(columns, mut codes, blocks) => {
+            quantizer.rows_of(matrix).tiles(rows, values, columns, &mut codes, blocks)
         }
     })?;
     let zeros = format.has_zeros().then(|| zeros.into());
@@ -93,7 +119,7 @@ pub(crate) fn fill(quantizer: &Quantizer, values: Values<'_>) -> Result<QTensor<
 pub(crate) fn observe(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Result<Vec<TensorStats>, Error> {
     let Some(empty) = recipe.stats() else { return Ok(Vec::new()) };
     let per_matrix = shape.rows * shape.cols;
-    let least = if empty.histogram().is_some() { COUNTED } else { TILE };
+    let least = if empty.histogram().is_some() { COUNTED } else { PIECE };
     let step = per_matrix.div_ceil(PARTS).max(least);
     let parts = (0..shape.matrices).flat_map(|matrix| {
         let starts = (0..per_matrix).step_by(step);
@@ -115,20 +141,20 @@ pub(crate) fn observe(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Resu
     Ok(stats)
 }
 
-/// Cuts a tensor and its bytes into tiles.
-fn tiles<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Vec<Tile<'a>> {
-    let (shape, format) = (quantizer.shape(), quantizer.recipe().format);
-    let quantum = quantizer.row_quantum();
-    let step = (TILE / shape.cols.max(1)).max(1).next_multiple_of(quantum);
-    let narrow = part_columns(&format, shape);
-    let mut tiles = Vec::new();
+/// Cuts a tensor and its bytes into pieces.
+fn pieces<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Vec<Piece<'a>> {
+    let (shape, grid) = (quantizer.shape(), quantizer.grid());
+    let format = grid.format();
+    let step = grid.rows_holding(PIECE);
+    let narrow = piece_columns(grid);
+    let mut pieces = Vec::new();
     for matrix in 0..shape.matrices {
         // A matrix without rows may still have a scale.
-        let firsts = (0..shape.rows.max(1)).step_by(step);
-        for first_row in firsts {
-            let rows = first_row..shape.rows.min(first_row.saturating_add(step));
+        for first in (0..shape.rows.max(1)).step_by(step) {
+            let rows = first..shape.rows.min(first.saturating_add(step));
             let flat = |row: usize| (matrix * shape.rows + row) * shape.cols;
-            let shared = format.block == Block::Tensor && first_row > 0;
+            // All rows of a matrix may share a block: its first piece writes it.
+            let shared = format.block == Block::Tensor && first > 0;
             let length = |range: Range<usize>| if shared { 0 } else { range.len() };
             let mut out = Out {
                 codes: take(&mut out.codes, format.codes_range(shape, matrix, rows.clone()).len()),
@@ -136,9 +162,9 @@ fn tiles<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Vec
                 zeros: take(&mut out.zeros, length(format.zeros_range(shape, matrix, rows.clone()))),
             };
             let values = values.slice(flat(rows.start)..flat(rows.end));
-            let mut tile = |part| tiles.push(Tile { matrix, first_row, values, part });
+            let mut piece = |out| pieces.push(Piece { matrix, rows: rows.clone(), values, out });
             let Some((wide, width)) = narrow else {
-                tile(Part::Rows(out));
+                piece(PieceOut::Rows(out));
                 continue;
             };
             let mut codes: Vec<_> = out.codes.chunks_mut(format.row_bytes(shape.cols)).collect();
@@ -149,23 +175,30 @@ fn tiles<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Vec
                 let blocks = columns.len().div_ceil(wide);
                 let scales = take(&mut out.scales, format.scale_bytes(blocks));
                 let zeros = take(&mut out.zeros, format.zero_bytes(blocks));
-                tile(Part::Columns(columns, codes, (scales, zeros)));
+                piece(PieceOut::Columns(columns, codes, (scales, zeros)));
             }
         }
     }
-    tiles
+    pieces
 }
 
-/// Columns of a tile of the format, and those of a part of a matrix with few rows of tiles; none where rows stay whole.
-fn part_columns(format: &Format, shape: Shape) -> Option<(usize, usize)> {
-    let Block::Tile { rows: high, cols: wide } = format.block else { return None };
+/// Columns of a tile of the format, and those of a piece of a matrix with few rows of tiles; none where rows stay whole.
+fn piece_columns(grid: &Grid) -> Option<(usize, usize)> {
+    let ((high, wide), shape) = (grid.tiles()?, grid.shape());
     let tile_rows = shape.matrices.saturating_mul(shape.rows.div_ceil(high));
-    let on_bytes = (wide % 8 * format.element.bits() as usize).is_multiple_of(8);
+    let on_bytes = (wide % 8 * grid.format().element.bits() as usize).is_multiple_of(8);
     if !on_bytes || !(1..TILE_ROWS).contains(&tile_rows) {
         return None;
     }
-    // So wide that parts have one row of tiles each, at twice the usual number of values.
-    let least = (2 * TILE / high.min(shape.rows)).max(shape.cols.div_ceil(TILE_ROWS.div_ceil(tile_rows)));
+    // So wide that pieces have one row of tiles each, at twice the usual number of values.
+    let least = (2 * PIECE / high.min(shape.rows)).max(shape.cols.div_ceil(TILE_ROWS.div_ceil(tile_rows)));
     let width = least.div_ceil(wide).saturating_mul(wide);
     (width < shape.cols).then_some((wide, width))
+}
+
+/// Splits the first `n` bytes off.
+fn take<'a>(bytes: &mut &'a mut [u8], n: usize) -> &'a mut [u8] {
+    let (taken, rest) = core::mem::take(bytes).split_at_mut(n);
+    *bytes = rest;
+    taken
 }

@@ -1,7 +1,7 @@
 //! A recipe made ready for one tensor: rows in, bytes of codes, scales and zero points out.
 //!
 //! ```text
-//! rows ──► chunks of about 8192 values (L1 and L2) ──► widen ──► amax, extremes ──► scales ──► codes
+//! rows ──► chunks of about 4096 values (L1 and L2) ──► widen ──► amax, extremes ──► scales ──► codes
 //! ```
 //!
 //! A chunk never depends on another, so the bytes depend neither on how rows are divided into calls nor on threads.
@@ -9,30 +9,18 @@
 use core::ops::Range;
 use std::sync::Arc;
 
-use lowbit_blocks::{Block, Dtype, QTensor, Shape, TensorScale, Values};
+use lowbit_blocks::grid::Grid;
+use lowbit_blocks::{Block, Dtype, Shape, TensorScale, Values};
 use lowbit_kernels::Kernels;
 
 use crate::encoder::Encoder;
 use crate::error::Error;
-use crate::importance::{Importance, Weighting, Weights};
-use crate::in_memory;
+use crate::importance::{Importance, Weighting};
 use crate::recipe::Recipe;
-use crate::rows::Pass;
+use crate::rows::{MatrixScales, Out, RowQuantizer};
 use crate::rules::{Chooser, Fixed, SecondLevel};
 use crate::stats::TensorStats;
 use crate::tensor_scale::TensorScaleRule;
-
-/// Buffers for the bytes of some rows: exactly as long as [`Format`](lowbit_blocks::Format)'s `codes_range`, `scales_range` and
-/// `zeros_range` say.
-#[derive(Debug, Default)]
-pub struct Out<'a> {
-    /// Codes of the rows.
-    pub codes: &'a mut [u8],
-    /// Scales of their blocks. `Block::Tensor` writes the scale of the matrix in every call, unless this is empty.
-    pub scales: &'a mut [u8],
-    /// Zero points of their blocks; like `scales`.
-    pub zeros: &'a mut [u8],
-}
 
 /// Quantizes the rows of one tensor, in any order and from any number of threads.
 ///
@@ -51,21 +39,50 @@ pub struct Out<'a> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Quantizer {
-    pub(crate) recipe: Recipe,
-    pub(crate) shape: Shape,
+    recipe: Recipe,
+    grid: Grid,
     dtype: Dtype,
-    pub(crate) kernels: Kernels,
-    pub(crate) encoder: Encoder,
-    matrices: Vec<Matrix>,
+    kernels: Kernels,
+    encoder: Encoder,
+    /// One entry stands for all matrices where nothing differs.
+    matrices: Vec<MatrixScales>,
     tensor_scale: TensorScale,
     weighting: Option<Arc<Weighting>>,
 }
 
-/// What differs from matrix to matrix; one entry stands for all where nothing does.
-#[derive(Clone, Debug)]
-pub(crate) struct Matrix {
-    pub(crate) chooser: Chooser,
-    pub(crate) fixed: Option<Fixed>,
+impl Recipe {
+    /// A quantizer of tensors of that shape and type.
+    ///
+    /// `stats`: one for all matrices or one for each, as [`stats`](Self::stats) asks; ignored where it answers `None`. Matrices of
+    /// different tensors that share a scale are given the merged statistics.
+    ///
+    /// # Errors
+    /// [`Error::Blocks`] where the shape does not fit the format; [`Error::Stats`] or [`Error::Histogram`] where statistics are lacking;
+    /// what [`check`](Self::check) says.
+    pub fn quantizer(
+        &self,
+        shape: Shape,
+        dtype: Dtype,
+        stats: &[TensorStats],
+        kernels: Kernels,
+    ) -> Result<Quantizer, Error> {
+        Quantizer::new(self, shape, dtype, stats, None, kernels)
+    }
+
+    /// A quantizer whose tensor scales are given: activations with a calibrated scale.
+    ///
+    /// # Errors
+    /// As [`quantizer`](Self::quantizer); [`Error::TensorScale`] where one is not a positive finite number; [`Error::Stats`] where
+    /// their number or their direction is not that of the recipe.
+    pub fn quantizer_with_tensor_scale(
+        &self,
+        shape: Shape,
+        dtype: Dtype,
+        tensor_scale: &TensorScale,
+        kernels: Kernels,
+    ) -> Result<Quantizer, Error> {
+        Quantizer::new(self, shape, dtype, &[], Some(tensor_scale), kernels)
+    }
 }
 
 impl Quantizer {
@@ -78,7 +95,7 @@ impl Quantizer {
         kernels: Kernels,
     ) -> Result<Self, Error> {
         recipe.check()?;
-        recipe.format.check(shape)?;
+        let grid = recipe.format.grid(shape)?;
         let encoder = Encoder::new(recipe, dtype, kernels);
         let tensor_scale = match given {
             Some(given) => check_given(recipe, shape, given)?,
@@ -95,13 +112,13 @@ impl Quantizer {
             let level = levels[if levels.len() == 1 { 0 } else { matrix }];
             let chooser = Chooser::new(recipe, dtype, level, kernels);
             let fixed = match fixed {
-                true => Some(Fixed::choose(&chooser, &encoder, of_matrix(stats, matrix, shape)?)?),
+                true => Some(Fixed::choose(&chooser, &encoder, stats_of(stats, matrix, shape)?)?),
                 false => None,
             };
-            Ok(Matrix { chooser, fixed })
+            Ok(MatrixScales { chooser, fixed })
         });
         let matrices = matrices.collect::<Result<_, Error>>()?;
-        Ok(Self { recipe: *recipe, shape, dtype, kernels, encoder, matrices, tensor_scale, weighting: None })
+        Ok(Self { recipe: *recipe, grid, dtype, kernels, encoder, matrices, tensor_scale, weighting: None })
     }
 
     /// The same quantizer, whose searches weigh the errors of a block by what its inputs look like.
@@ -111,13 +128,8 @@ impl Quantizer {
     /// # Errors
     /// [`Error::Channels`] where it is of another number of columns; [`Error::Weight`] where a weight is negative or not finite.
     pub fn with_importance(self, importance: Importance<'_>) -> Result<Self, Error> {
-        let weighting = Weighting::new(importance, &self.recipe.format, self.shape.cols)?;
+        let weighting = Weighting::new(importance, &self.recipe.format, self.shape().cols)?;
         Ok(Self { weighting: weighting.map(Arc::new), ..self })
-    }
-
-    /// What a search weighs by in a chunk that begins in this column.
-    pub(crate) fn weights(&self, first: usize) -> Weights<'_> {
-        self.weighting.as_ref().map_or(Weights::Uniform, |of| Weights::Columns { of, first })
     }
 
     /// The recipe.
@@ -129,17 +141,13 @@ impl Quantizer {
     /// The shape of the whole tensor.
     #[must_use]
     pub const fn shape(&self) -> Shape {
-        self.shape
+        self.grid.shape()
     }
 
-    /// The whole tensor, in memory.
-    ///
-    /// # Errors
-    /// As [`quantize_rows`](Self::quantize_rows); [`Error::Blocks`] where there are not as many values as the shape says.
-    pub fn quantize<'x>(&self, values: impl Into<Values<'x>>) -> Result<QTensor<'static>, Error> {
-        let values = values.into();
-        in_memory::check_len(&self.recipe, self.shape, values)?;
-        in_memory::fill(self, values)
+    /// Where the values, blocks and bytes of the tensor lie.
+    #[must_use]
+    pub const fn grid(&self) -> &Grid {
+        &self.grid
     }
 
     /// The tensor scales, one for each matrix, as they are stored.
@@ -151,7 +159,7 @@ impl Quantizer {
     /// The smallest number of rows that can be quantized on their own.
     #[must_use]
     pub fn row_quantum(&self) -> usize {
-        self.recipe.format.row_quantum(self.shape.cols)
+        self.grid.row_quantum()
     }
 
     /// Quantizes rows `first_row ..` of a matrix.
@@ -173,17 +181,17 @@ impl Quantizer {
         out: Out<'_>,
     ) -> Result<(), Error> {
         let values = values.into();
-        assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape.matrices);
+        assert!(matrix < self.shape().matrices, "matrix {matrix} of {}", self.shape().matrices);
         let rows = self.check_rows(matrix, first_row, values, &out)?;
-        let of_matrix = self.of_matrix(matrix);
-        let mut pass = Pass::new(self, of_matrix, matrix, first_row);
-        match &of_matrix.fixed {
+        let fixed = &self.of_matrix(matrix).fixed;
+        let mut quantizer = self.rows_of(matrix);
+        match fixed {
             Some(fixed) if !out.scales.is_empty() => {
                 out.scales.copy_from_slice(&fixed.stored);
                 out.zeros.copy_from_slice(&fixed.zero_code);
             }
             None if values.is_empty() => {
-                pass.empty_blocks(out);
+                quantizer.empty_blocks(out);
                 return Ok(());
             }
             _ => {}
@@ -191,30 +199,27 @@ impl Quantizer {
         if values.is_empty() {
             return Ok(());
         }
-        if matches!(self.recipe.format.block, Block::Tile { .. }) {
-            let cols = self.shape.cols;
-            let mut codes: Vec<_> = out.codes.chunks_mut(self.recipe.format.row_bytes(cols)).collect();
-            let blocks = (out.scales, out.zeros);
-            return self.quantize_columns((matrix, first_row), values, 0..cols, &mut codes, blocks);
+        if self.grid.tiles().is_none() {
+            return quantizer.runs(rows, values, out);
         }
-        pass.streams(rows, values, out)
+        let cols = self.shape().cols;
+        let mut codes: Vec<_> = out.codes.chunks_mut(self.recipe.format.row_bytes(cols)).collect();
+        quantizer.tiles(rows, values, 0..cols, &mut codes, (out.scales, out.zeros))
     }
 
-    /// Some columns of some rows of a matrix in tiles: [`Pass::tiles`]. `values` are whole rows.
-    pub(crate) fn quantize_columns(
-        &self,
-        (matrix, first_row): (usize, usize),
-        values: Values<'_>,
-        columns: Range<usize>,
-        codes: &mut [&mut [u8]],
-        blocks: (&mut [u8], &mut [u8]),
-    ) -> Result<(), Error> {
-        let Block::Tile { rows: high, cols: wide } = self.recipe.format.block else { return Ok(()) };
-        let mut pass = Pass::new(self, self.of_matrix(matrix), matrix, first_row);
-        pass.tiles((high, wide), values, columns, codes, blocks)
+    /// What quantizes rows of one matrix.
+    pub(crate) fn rows_of(&self, matrix: usize) -> RowQuantizer<'_> {
+        let weighting = self.weighting.as_deref();
+        RowQuantizer::new(
+            &self.grid,
+            self.kernels,
+            &self.encoder,
+            weighting,
+            (matrix, self.of_matrix(matrix)),
+        )
     }
 
-    fn of_matrix(&self, matrix: usize) -> &Matrix {
+    fn of_matrix(&self, matrix: usize) -> &MatrixScales {
         &self.matrices[if self.matrices.len() == 1 { 0 } else { matrix }]
     }
 
@@ -224,8 +229,9 @@ impl Quantizer {
         first_row: usize,
         values: Values<'_>,
         out: &Out<'_>,
-    ) -> Result<usize, Error> {
-        let Shape { rows, cols, .. } = self.shape;
+    ) -> Result<Range<usize>, Error> {
+        let shape = self.shape();
+        let Shape { rows, cols, .. } = shape;
         let format = &self.recipe.format;
         if values.dtype() != self.dtype {
             return Err(Error::Dtype { got: values.dtype(), want: self.dtype });
@@ -240,9 +246,9 @@ impl Quantizer {
         }
         let range = first_row..end;
         let lengths = [
-            ("codes", out.codes.len(), format.codes_range(self.shape, matrix, range.clone()).len()),
-            ("scales", out.scales.len(), format.scales_range(self.shape, matrix, range.clone()).len()),
-            ("zeros", out.zeros.len(), format.zeros_range(self.shape, matrix, range).len()),
+            ("codes", out.codes.len(), format.codes_range(shape, matrix, range.clone()).len()),
+            ("scales", out.scales.len(), format.scales_range(shape, matrix, range.clone()).len()),
+            ("zeros", out.zeros.len(), format.zeros_range(shape, matrix, range.clone()).len()),
         ];
         for (part, got, want) in lengths {
             let left_out =
@@ -251,12 +257,12 @@ impl Quantizer {
                 return Err(Error::Length { part, got, want });
             }
         }
-        Ok(count)
+        Ok(range)
     }
 }
 
 /// The statistics of a matrix: its own, or the one for all.
-fn of_matrix(stats: &[TensorStats], matrix: usize, shape: Shape) -> Result<&TensorStats, Error> {
+fn stats_of(stats: &[TensorStats], matrix: usize, shape: Shape) -> Result<&TensorStats, Error> {
     let stats = match stats {
         [all] => all,
         _ if stats.len() == shape.matrices => &stats[matrix],
@@ -283,7 +289,7 @@ fn choose_tensor_scales(
     }
     let d = recipe.scale_arithmetic.dtype(dtype);
     let scales = (0..shape.matrices).map(|matrix| {
-        let amax = of_matrix(stats, matrix, shape)?.amax();
+        let amax = stats_of(stats, matrix, shape)?.amax();
         Ok(recipe.tensor_scale.choose(recipe.format.element, amax, d))
     });
     Ok(recipe.tensor_scale.tag(scales.collect::<Result<_, Error>>()?))

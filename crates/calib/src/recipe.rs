@@ -9,13 +9,12 @@
 //! [`Recipe::new`] is our own recipe of a format: f32 throughout, dividing by the rounded scale. Those of other tools are in
 //! [`recipes`](crate::recipes).
 
-use lowbit_blocks::{Block, Dtype, Format, QTensor, ScaleKind, Shape, TensorScale, Values, Zero};
-use lowbit_kernels::{Element, Kernels};
+use lowbit_blocks::{Block, Format, ScaleKind, Shape, Zero};
+use lowbit_kernels::Element;
 use serde::{Deserialize, Serialize};
 
 use crate::arithmetic::{Arithmetic, Quotient, Ties, ZeroSign};
 use crate::error::Error;
-use crate::quantizer::Quantizer;
 use crate::scale_rule::ScaleRule;
 use crate::stats::TensorStats;
 use crate::tensor_scale::{FOUR_OVER_SIX_SCALE_MAX, TensorScaleRule};
@@ -189,51 +188,5 @@ impl Recipe {
     pub fn stats(&self) -> Option<TensorStats> {
         let needed = self.tensor_scale.looks() || self.format.block == Block::Tensor;
         needed.then(|| TensorStats::new(self.scale_rule.needs_histogram(&self.format)))
-    }
-
-    /// A quantizer of tensors of that shape and type.
-    ///
-    /// `stats`: one for all matrices or one for each, as [`stats`](Self::stats) asks; ignored where it answers `None`. Matrices of
-    /// different tensors that share a scale are given the merged statistics.
-    ///
-    /// # Errors
-    /// [`Error::Blocks`] where the shape does not fit the format; [`Error::Stats`] or [`Error::Histogram`] where statistics are lacking;
-    /// what [`check`](Self::check) says.
-    pub fn quantizer(
-        &self,
-        shape: Shape,
-        dtype: Dtype,
-        stats: &[TensorStats],
-        kernels: Kernels,
-    ) -> Result<Quantizer, Error> {
-        Quantizer::new(self, shape, dtype, stats, None, kernels)
-    }
-
-    /// A quantizer whose tensor scales are given: activations with a calibrated scale.
-    ///
-    /// # Errors
-    /// As [`quantizer`](Self::quantizer); [`Error::TensorScale`] where one is not a positive finite number; [`Error::Stats`] where
-    /// their number or their direction is not that of the recipe.
-    pub fn quantizer_with_tensor_scale(
-        &self,
-        shape: Shape,
-        dtype: Dtype,
-        tensor_scale: &TensorScale,
-        kernels: Kernels,
-    ) -> Result<Quantizer, Error> {
-        Quantizer::new(self, shape, dtype, &[], Some(tensor_scale), kernels)
-    }
-
-    /// Quantizes a whole tensor in memory: statistics, then row tiles, with the code that streaming uses. With the feature `rayon` tiles
-    /// are shared among threads; the bytes are the same.
-    ///
-    /// # Errors
-    /// [`Error::NonFinite`] at the first NaN or infinity; [`Error::Blocks`] where shape, format and values do not fit.
-    pub fn quantize<'x>(
-        &self,
-        shape: Shape,
-        values: impl Into<Values<'x>>,
-    ) -> Result<QTensor<'static>, Error> {
-        crate::in_memory::quantize(self, shape, values.into(), None)
     }
 }

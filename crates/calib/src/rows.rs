@@ -1,22 +1,23 @@
-//! One call of `quantize_rows`: chunks of the rows, their scales, their codes.
+//! Some rows of a matrix: chunk by chunk, their scales and their codes.
 //!
 //! ```text
-//! stream   blocks along the rows, or along the flat matrix; rows without padding between them are one stream
-//! tiles    strips of whole tiles as high as the tile, gathered run by run
+//! runs         blocks along the rows, or along the flat matrix; rows without padding between them are one run
+//! rectangles   blocks of several rows: strips of whole tiles, as high as the tile, gathered row by row
 //! ```
 
 use core::ops::Range;
 
-use lowbit_blocks::{Block, Values, Zero};
-use lowbit_kernels::Blocks;
+use lowbit_blocks::grid::Grid;
+use lowbit_blocks::{Values, Zero};
+use lowbit_kernels::{Blocks, Kernels};
 
 use crate::chunk::Chunk;
-use crate::encoder::Quotients;
+use crate::encoder::{Encoder, Quotients};
 use crate::error::Error;
-use crate::quantizer::{Matrix, Out, Quantizer};
-use crate::rules::{Chosen, Extremes, SearchBuffers};
+use crate::importance::{Weighting, Weights};
+use crate::rules::{Chooser, Chosen, Extremes, Fixed, SearchBuffers};
 
-/// Values of a chunk: 32 KB of f32, read or widened, which stay in the first- or second-level cache, as does the chunk after it.
+/// Values of a chunk: 16 KB of f32, read or widened, which stay in the first- or second-level cache, as does the chunk after it.
 const CHUNK: usize = 4096;
 /// Values of a cache line.
 const LINE: usize = 16;
@@ -26,10 +27,29 @@ const STRIP: usize = 1 << 20;
 /// The same for values that are widened first: 256 KB of f32.
 const WIDENED_STRIP: usize = 1 << 16;
 
+/// Buffers for the bytes of some rows: exactly as long as [`Format`](lowbit_blocks::Format)'s `codes_range`, `scales_range` and
+/// `zeros_range` say.
+#[derive(Debug, Default)]
+pub struct Out<'a> {
+    /// Codes of the rows.
+    pub codes: &'a mut [u8],
+    /// Scales of their blocks. `Block::Tensor` writes the scale of the matrix in every call, unless this is empty.
+    pub scales: &'a mut [u8],
+    /// Zero points of their blocks; like `scales`.
+    pub zeros: &'a mut [u8],
+}
+
+/// How the scales of one matrix are chosen, and the one that is chosen already where a matrix has one.
+#[derive(Clone, Debug)]
+pub(crate) struct MatrixScales {
+    pub(crate) chooser: Chooser,
+    pub(crate) fixed: Option<Fixed>,
+}
+
 /// Buffers of one call.
 #[derive(Default)]
-struct Scratch {
-    seen: Extremes,
+struct Buffers {
+    extremes: Extremes,
     scales: Vec<f32>,
     zeros: Vec<f32>,
     quotients: Quotients,
@@ -43,143 +63,137 @@ struct ChunkOut<'a, I> {
     zeros: &'a mut [u8],
 }
 
-/// One call of `quantize_rows`.
-pub(crate) struct Pass<'a> {
-    quantizer: &'a Quantizer,
-    of_matrix: &'a Matrix,
+/// Quantizes some rows of one matrix.
+pub(crate) struct RowQuantizer<'a> {
+    grid: &'a Grid,
+    kernels: Kernels,
+    encoder: &'a Encoder,
+    weighting: Option<&'a Weighting>,
+    of_matrix: &'a MatrixScales,
     matrix: usize,
-    first_row: usize,
-    scratch: Scratch,
+    buffers: Buffers,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> RowQuantizer<'a> {
     pub(crate) fn new(
-        quantizer: &'a Quantizer,
-        of_matrix: &'a Matrix,
-        matrix: usize,
-        first_row: usize,
+        grid: &'a Grid,
+        kernels: Kernels,
+        encoder: &'a Encoder,
+        weighting: Option<&'a Weighting>,
+        (matrix, of_matrix): (usize, &'a MatrixScales),
     ) -> Self {
-        Self { quantizer, of_matrix, matrix, first_row, scratch: Scratch::default() }
+        Self { grid, kernels, encoder, weighting, of_matrix, matrix, buffers: Buffers::default() }
     }
 
-    /// Blocks along the rows, or along the flat matrix.
-    pub(crate) fn streams(&mut self, rows: usize, values: Values<'_>, out: Out<'_>) -> Result<(), Error> {
-        let format = self.quantizer.recipe.format;
-        let bits = format.element.bits() as usize;
-        let cols = self.quantizer.shape.cols;
-        // Rows without padding between them are one stream.
-        let dense = matches!(format.block, Block::Flat(_)) || (cols * bits).is_multiple_of(8);
-        let stream = if dense { rows * cols } else { cols };
-        let len = match format.block {
-            Block::Channel => cols,
-            Block::Group(len) | Block::Flat(len) => len,
-            _ => CHUNK.min(stream),
-        };
-        // A whole number of blocks that ends on a byte; a block of a flat format may be longer than any tensor.
-        let bytes = if (len % 8 * bits).is_multiple_of(8) { 1 } else { 8 };
-        let step = len.saturating_mul((CHUNK / len).max(1).next_multiple_of(bytes)).min(stream);
-        let row_bytes = format.row_bytes(cols);
-        let fixed = self.of_matrix.fixed.is_some();
-        let (mut scales, mut zeros) =
-            if fixed { (&mut [][..], &mut [][..]) } else { (out.scales, out.zeros) };
+    /// Whole rows whose blocks lie along the rows, or along the flat matrix.
+    pub(crate) fn runs(&mut self, rows: Range<usize>, values: Values<'_>, out: Out<'_>) -> Result<(), Error> {
+        let (grid, matrix, of_matrix) = (self.grid, self.matrix, self.of_matrix);
+        let (format, cols) = (grid.format(), grid.shape().cols);
+        let (first, first_byte) = (rows.start * cols, grid.bytes(matrix, rows.clone()).start);
+        let first_block = grid.blocks(matrix, rows.clone()).start;
+        let fixed = of_matrix.fixed.is_some();
+        // Scales are chosen from whole blocks.
+        let most = if fixed { CHUNK } else { CHUNK.max(grid.unit()) };
         let mut buffer = match values {
             Values::F32(_) => Vec::new(),
-            _ => vec![0.0; step + LINE],
+            _ => vec![0.0; most.min(values.len()) + LINE],
         };
         // A vector that crosses cache lines takes two loads, and two stores.
         let skip = buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE.min(buffer.len()));
         let buffer = &mut buffer[skip..];
-        for (index, first) in (0..values.len()).step_by(stream).enumerate() {
-            for start in (first..first + stream).step_by(step) {
-                let chunk = values.slice(start..(start + step).min(first + stream));
-                let end = start + chunk.len();
-                let len = if fixed { chunk.len() } else { len };
-                let chooser = &self.of_matrix.chooser;
-                let (chunk, finite) = chooser.look_widened(chunk, len, buffer, &mut self.scratch.seen);
-                let blocks = if fixed { 0 } else { chunk.blocks() };
-                let at = index * row_bytes + (start - first) * bits / 8;
-                let codes = &mut out.codes[at..at + chunk.run_bytes(format.element)];
-                let out = ChunkOut {
-                    codes: core::iter::once(codes),
-                    scales: take(&mut scales, format.scale_bytes(blocks)),
-                    zeros: take(&mut zeros, format.zero_bytes(blocks)),
-                };
-                let next = values.slice(end..(end + step).min(values.len())).as_bytes();
-                self.chunk(&chunk, finite, out, |at| ((start + at) / cols, (start + at) % cols), |_| next)?;
-            }
+        for run in grid.runs(matrix, first..rows.end * cols, most) {
+            let (start, end) = (run.values.start - first, run.values.end - first);
+            let (len, blocks) = match fixed {
+                true => (end - start, 0..0),
+                false => (run.len, run.blocks.start - first_block..run.blocks.end - first_block),
+            };
+            let extremes = &mut self.buffers.extremes;
+            let (chunk, finite) =
+                of_matrix.chooser.look_widened(values.slice(start..end), len, buffer, extremes);
+            let codes = &mut out.codes[run.bytes.start - first_byte..run.bytes.end - first_byte];
+            let out = ChunkOut {
+                codes: core::iter::once(codes),
+                scales: &mut out.scales[format.scale_bytes(blocks.start)..format.scale_bytes(blocks.end)],
+                zeros: &mut out.zeros[format.zero_bytes(blocks.start)..format.zero_bytes(blocks.end)],
+            };
+            let next = values.slice(end..values.len().min(end + (end - start))).as_bytes();
+            let place = |at| ((run.values.start + at) / cols, (run.values.start + at) % cols);
+            self.chunk(&chunk, finite, out, place, |_| next)?;
         }
         Ok(())
     }
 
-    /// Blocks of several rows: strips of whole tiles, where they are if they are f32, else widened.
+    /// Rows whose blocks are tiles of several rows: strips of whole tiles, where they are if they are f32, else widened.
     ///
-    /// `values` are whole rows, of which some columns are encoded: they start with a tile, and on a byte, and end with one or with the row. `codes` are
-    /// those of the columns for each row.
+    /// `values` are whole rows, of which some columns are encoded: they start with a tile, and on a byte, and end with one or with the
+    /// row. `codes` are those of the columns for each row, `scales` and `zeros` those of their tiles: of one row of tiles if `columns` are
+    /// not all.
     pub(crate) fn tiles(
         &mut self,
-        (high, wide): (usize, usize),
+        rows: Range<usize>,
         values: Values<'_>,
         columns: Range<usize>,
         codes: &mut [&mut [u8]],
         (scales, zeros): (&mut [u8], &mut [u8]),
     ) -> Result<(), Error> {
-        let format = self.quantizer.recipe.format;
-        let bits = format.element.bits() as usize;
-        let cols = self.quantizer.shape.cols;
-        let tiles_across = columns.len().div_ceil(wide);
-        let rows = values.len() / cols;
+        let Some((high, wide)) = self.grid.tiles() else { return Ok(()) };
+        let (grid, matrix, of_matrix) = (self.grid, self.matrix, self.of_matrix);
+        let (format, cols) = (grid.format(), grid.shape().cols);
+        let bytes_of_codes = |codes| format.element.packed_len(codes);
+        let first_block = grid.block(matrix, rows.start, columns.start);
         let most = match values {
             Values::F32(_) => STRIP,
             _ => WIDENED_STRIP,
         };
         let mut buffer = Vec::new();
-        for (tile_row, top) in (0..rows).step_by(high).enumerate() {
-            let height = high.min(rows - top);
-            let tiles = (most / wide.saturating_mul(height)).max(1);
+        for top in rows.clone().step_by(high) {
+            let height = high.min(rows.end - top);
+            let row = top - rows.start;
             // Strips start on a byte, or there is only one.
-            let strip =
-                if (wide % 8 * bits).is_multiple_of(8) { wide.saturating_mul(tiles) } else { columns.len() };
+            let tiles = (most / wide.saturating_mul(height)).max(1);
+            let on_bytes = (wide % 8 * format.element.bits() as usize).is_multiple_of(8);
+            let strip = if on_bytes { wide.saturating_mul(tiles) } else { columns.len() };
             for left in columns.clone().step_by(strip) {
                 let width = strip.min(columns.end - left);
                 let chunk = match values {
                     Values::F32(x) => {
-                        let last = (top + height - 1) * cols + left;
-                        Chunk::tiles(&x[top * cols + left..last + width], width, cols, wide)
+                        let last = (row + height - 1) * cols + left;
+                        Chunk::rectangle(&x[row * cols + left..last + width], width, cols, wide)
                     }
                     _ => {
                         buffer.resize(height * width, 0.0);
-                        for (row, run) in buffer.chunks_exact_mut(width).enumerate() {
-                            let start = (top + row) * cols + left;
+                        for (below, run) in buffer.chunks_exact_mut(width).enumerate() {
+                            let start = (row + below) * cols + left;
                             values.widen_into(start..start + width, run);
                         }
-                        Chunk::tiles(&buffer, width, width, wide)
+                        Chunk::rectangle(&buffer, width, width, wide)
                     }
                 };
-                let inside = left - columns.start;
-                let first = tile_row * tiles_across + inside / wide;
-                let last = first + chunk.blocks();
-                let run_bytes = inside * bits / 8..inside * bits / 8 + chunk.run_bytes(format.element);
+                let first = grid.block(matrix, top, left) - first_block;
+                let blocks = first..first + chunk.blocks();
+                let start = bytes_of_codes(left - columns.start);
+                let run_bytes = start..start + bytes_of_codes(width);
                 let out = ChunkOut {
-                    codes: codes[top..top + height].iter_mut().map(|row| &mut row[run_bytes.clone()]),
-                    scales: &mut scales[format.scale_bytes(first)..format.scale_bytes(last)],
-                    zeros: &mut zeros[format.zero_bytes(first)..format.zero_bytes(last)],
+                    codes: codes[row..row + height].iter_mut().map(|row| &mut row[run_bytes.clone()]),
+                    scales: &mut scales[format.scale_bytes(blocks.start)..format.scale_bytes(blocks.end)],
+                    zeros: &mut zeros[format.zero_bytes(blocks.start)..format.zero_bytes(blocks.end)],
                 };
                 // The same row of the strip after it: memory would stand idle while codes are made of what lies in a cache.
                 let next = |run: usize| {
                     let same = left + width < columns.end;
-                    let (row, col) = if same { (top, left + width) } else { (top + height, columns.start) };
+                    let (row, col) = if same { (row, left + width) } else { (row + height, columns.start) };
                     let start = ((row + run) * cols + col).min(values.len());
                     values.slice(start..values.len().min(start + strip.min(columns.end - col))).as_bytes()
                 };
-                let finite = self.of_matrix.chooser.look(&chunk, &mut self.scratch.seen);
+                let finite = of_matrix.chooser.look(&chunk, &mut self.buffers.extremes);
                 self.chunk(&chunk, finite, out, |at| (top + at / width, left + at % width), next)?;
             }
         }
         Ok(())
     }
 
-    /// Chooses the scales of a chunk that has been looked at and encodes it. `place` says which row and column of the call a value of the chunk is.
-    /// `next` says what will be read after a run.
+    /// Chooses the scales of a chunk that has been looked at and encodes it. `place` says which row and column of the matrix a value of the
+    /// chunk is. `next` says what will be read after a run.
     fn chunk<'v, 'o>(
         &mut self,
         chunk: &Chunk<'_>,
@@ -188,16 +202,16 @@ impl<'a> Pass<'a> {
         place: impl Fn(usize) -> (usize, usize),
         next: impl Fn(usize) -> &'v [u8],
     ) -> Result<(), Error> {
-        let Quantizer { kernels, encoder, .. } = self.quantizer;
-        let Matrix { chooser, fixed } = self.of_matrix;
-        let Scratch { seen, scales, zeros, quotients, search } = &mut self.scratch;
+        let Self { kernels, encoder, weighting, .. } = *self;
+        let MatrixScales { chooser, fixed } = self.of_matrix;
+        let Buffers { extremes, scales, zeros, quotients, search } = &mut self.buffers;
         if !finite {
             let found = |(index, run): (usize, &[f32])| {
                 kernels.first_non_finite(run).map(|at| (index * chunk.width + at, run[at]))
             };
             if let Some((at, value)) = chunk.runs().enumerate().find_map(found) {
                 let (row, col) = place(at);
-                return Err(Error::NonFinite { matrix: self.matrix, row: self.first_row + row, col, value });
+                return Err(Error::NonFinite { matrix: self.matrix, row, col, value });
             }
         }
         let (scales, zeros) = match fixed {
@@ -206,11 +220,12 @@ impl<'a> Pass<'a> {
                 scales.resize(chunk.blocks(), 0.0);
                 zeros.resize(if out.zeros.is_empty() { 0 } else { chunk.blocks() }, 0.0);
                 let mut chosen = Chosen { stored: out.scales, scales, zero_codes: out.zeros, zeros };
-                chooser.choose(seen, &mut chosen);
+                chooser.choose(extremes, &mut chosen);
                 chooser.raise_short_block(chunk, &mut chosen);
                 if chooser.candidates() > 0 {
-                    let weights = self.quantizer.weights(place(0).1);
-                    chooser.search(encoder, chunk, weights, seen, &mut chosen, search);
+                    let first = place(0).1;
+                    let weights = weighting.map_or(Weights::Uniform, |of| Weights::Columns { of, first });
+                    chooser.search(encoder, chunk, weights, extremes, &mut chosen, search);
                 }
                 (&scales[..], &zeros[..])
             }
@@ -224,23 +239,16 @@ impl<'a> Pass<'a> {
 
     /// The scales of blocks that hold no value, in a matrix without columns.
     pub(crate) fn empty_blocks(&mut self, out: Out<'_>) {
-        let format = &self.quantizer.recipe.format;
+        let format = self.grid.format();
         let blocks = out.scales.len() / format.scale.kind.bytes();
         let zeros = if format.zero == Zero::None { 0 } else { blocks };
         let (mut scales, mut zero_values) = (vec![0.0; blocks], vec![0.0; zeros]);
-        let chosen = Chosen {
+        let mut chosen = Chosen {
             stored: out.scales,
             scales: &mut scales,
             zero_codes: out.zeros,
             zeros: &mut zero_values,
         };
-        self.of_matrix.chooser.choose(&Extremes::zeros(blocks), &mut { chosen });
+        self.of_matrix.chooser.choose(&Extremes::zeros(blocks), &mut chosen);
     }
-}
-
-/// Splits the first `n` bytes off.
-pub(crate) fn take<'a>(bytes: &mut &'a mut [u8], n: usize) -> &'a mut [u8] {
-    let (taken, rest) = core::mem::take(bytes).split_at_mut(n);
-    *bytes = rest;
-    taken
 }

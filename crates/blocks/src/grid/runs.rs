@@ -57,7 +57,8 @@ impl Grid {
         Runs { grid: *self, matrix, values, most: most.max(self.align), unit: self.unit() }
     }
 
-    /// Values after which a block and a byte end together, counted from the start of a row or of a flat matrix.
+    /// Values after which a block (a super-block, where there are some) and a byte end together, counted from the start of a row or of a
+    /// flat matrix.
     ///
     /// ```
     /// use lowbit_blocks::{Block, Format, Shape};
@@ -67,7 +68,7 @@ impl Grid {
     /// ```
     #[must_use]
     pub fn unit(&self) -> usize {
-        lcm(self.line_len.max(1), self.align)
+        lcm(self.line_len.max(1).saturating_mul(self.format.scale.run()), self.align)
     }
 
     /// Where the run that starts with value `at` of a line ends, at `end` at the latest.

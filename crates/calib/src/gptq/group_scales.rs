@@ -17,8 +17,8 @@ use super::rows::Rows;
 use crate::error::Error;
 use crate::hessian::Hessian;
 use crate::importance::Importance;
-use crate::quantizer::Out;
 use crate::recipe::Recipe;
+use crate::rows::Out;
 
 /// What the scales of one group are chosen with.
 pub(super) struct GroupScales<'a> {

@@ -43,7 +43,7 @@ impl Step {
     }
 }
 
-/// A updates over all columns.
+/// All columns in blocks, and the matrix by which one column changes others.
 pub(super) struct LazyUpdates<'a> {
     /// A, row-major.
     pub(super) matrix: &'a [f32],

@@ -4,16 +4,16 @@
 //! nearest(t) = (v - z) s,   v = the element value nearest to t / s + z        one f32 operation each, as decoding computes it
 //! ```
 //!
-//! EffectiveScales of one block of columns lie together, one for each row. A block whose effective scale is 0 decodes to zeros.
+//! Scales of one block of columns lie together, one for each row. A block whose effective scale is 0 decodes to zeros.
 
 use core::ops::Range;
 
-use lowbit_blocks::{Block, Element, QTensor, ScaleKind, TensorScale};
+use lowbit_blocks::{Element, QTensor, ScaleKind, TensorScale};
 use lowbit_kernels::{Blocks, Kernels};
 
 use super::lazy_updates::LANES;
 
-/// EffectiveScales and zero points of one block of columns, one for each row.
+/// Scales and zero points of one block of columns, one for each row.
 #[derive(Clone, Default)]
 pub(super) struct ScaleColumn {
     /// Effective scales.
@@ -22,11 +22,11 @@ pub(super) struct ScaleColumn {
     divisors: Vec<f32>,
     /// Empty where there are none.
     pub(super) zeros: Vec<f32>,
-    /// EffectiveScales as stored, a byte in the first place or all four.
+    /// Scales as stored, a byte in the first place or all four.
     pub(super) stored: Vec<[u8; 4]>,
 }
 
-/// EffectiveScales and zero points of some rows of one matrix.
+/// Scales and zero points of some rows of one matrix.
 #[derive(Clone)]
 pub(super) struct ScaleColumns {
     pub(super) rounder: Rounder,
@@ -37,7 +37,7 @@ pub(super) struct ScaleColumns {
     pub(super) columns: Vec<ScaleColumn>,
 }
 
-/// The element, and room for its codes.
+/// Rounds to the element; a buffer for its codes.
 #[derive(Clone)]
 pub(super) struct Rounder {
     element: Element,
@@ -59,38 +59,10 @@ impl EffectiveScales {
         for (to, from) in stored.iter_mut().zip(tensor.scales().chunks_exact(kind.bytes())) {
             to[..from.len()].copy_from_slice(from);
         }
-        let mut scales = vec![0.0; stored.len()];
-        kind.decode_into(tensor.scales(), &mut scales);
-        tensor.tensor_scale().apply(0, &mut scales);
+        let scales = tensor.effective_scales(0);
         let zeros = tensor.zeros().unwrap_or_default().iter().map(|&zero| f32::from(zero)).collect();
         Self { stored, scales, zeros }
     }
-}
-
-/// Columns that share a scale in every row of a matrix.
-pub(super) fn width(block: Block, cols: usize) -> usize {
-    match block {
-        Block::Tensor | Block::Channel => cols,
-        Block::Group(len) | Block::Tile { cols: len, .. } => len.min(cols),
-        Block::Flat(len) => gcd(len, cols),
-    }
-    .max(1)
-}
-
-/// Whether every row has scales of its own, so that they may change row by row.
-pub(super) fn in_rows(block: Block, cols: usize) -> bool {
-    match block {
-        Block::Channel | Block::Group(_) => true,
-        Block::Flat(len) => cols.is_multiple_of(len),
-        Block::Tensor | Block::Tile { .. } => false,
-    }
-}
-
-const fn gcd(mut a: usize, mut b: usize) -> usize {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
 
 impl ScaleColumn {
@@ -165,20 +137,13 @@ impl Rounder {
 impl ScaleColumns {
     /// Of rows `first ..` of a matrix that is quantized already, padded with rows of scale 1.
     pub(super) fn new(tensor: &QTensor<'_>, of: &EffectiveScales, first: usize, count: usize) -> Self {
-        let (format, shape) = (tensor.format(), tensor.shape());
-        let (rows, width) = (count.next_multiple_of(LANES), width(format.block, shape.cols));
-        let blocks = shape.cols.div_ceil(width);
-        let place = |row: usize, block: usize| match format.block {
-            Block::Tensor => 0,
-            Block::Channel => row,
-            Block::Group(_) => row * blocks + block,
-            Block::Tile { rows: high, .. } => row / high * blocks + block,
-            Block::Flat(len) => (row * shape.cols + block * width) / len,
-        };
+        let grid = tensor.grid();
+        let (rows, width) = (count.next_multiple_of(LANES), grid.shared_columns());
+        let blocks = grid.shape().cols.div_ceil(width);
         let column = |block| {
             let mut column = ScaleColumn::ones(rows, !of.zeros.is_empty());
             for row in 0..count {
-                let from = place(first + row, block);
+                let from = grid.block(0, first + row, block * width);
                 column.set(row, of.stored[from], of.scales[from]);
                 if !of.zeros.is_empty() {
                     column.zeros[row] = of.zeros[from];
@@ -186,7 +151,7 @@ impl ScaleColumns {
             }
             column
         };
-        let rounder = Rounder { element: format.element, kernels: Kernels::best(), codes: Vec::new() };
+        let rounder = Rounder { element: grid.format().element, kernels: Kernels::best(), codes: Vec::new() };
         Self { rounder, rows, width, columns: (0..blocks).map(column).collect() }
     }
 
@@ -195,7 +160,7 @@ impl ScaleColumns {
         self.rounder.nearest(&self.columns[col / self.width], targets, values, decoded);
     }
 
-    /// EffectiveScales and zero points of the first rows as a tensor stores them.
+    /// Scales and zero points of the first rows as a tensor stores them.
     pub(super) fn stored(&self, rows: Range<usize>, kind: ScaleKind) -> (Vec<u8>, Vec<u8>) {
         let (mut scales, mut zeros) = (Vec::new(), Vec::new());
         for row in rows {

@@ -9,7 +9,7 @@ use super::options::{Damping, Gptq, Groups, Loss, Solved, Weighing};
 use super::order::Order;
 use super::rescale::{self, Forms};
 use super::rows::Rows;
-use super::scale_columns::{EffectiveScales, ScaleColumns, in_rows, width};
+use super::scale_columns::{EffectiveScales, ScaleColumns};
 use super::{descent, feedback, loss};
 use crate::error::Error;
 use crate::hessian::Hessian;
@@ -116,11 +116,12 @@ fn quantize(
     let mut exact = hessian.sums();
     exact.iter_mut().for_each(|sum| *sum /= tokens);
     let diagonal: Vec<f64> = (0..n).map(|j| exact[j * n + j]).collect();
-    let width = width(recipe.format.block, n);
+    let grid = rounded.grid();
+    let width = grid.shared_columns();
     let perm = gptq.order.permutation(&diagonal, width);
     // The published H is 2/n of the sum, and gets ones where channels are always zero.
     let dead = if gptq.groups == Groups::Stale { 0.5 } else { 0.0 };
-    let rescaled = gptq.rescales > 0 && width <= rescale::LONGEST && in_rows(recipe.format.block, n);
+    let rescaled = gptq.rescales > 0 && width <= rescale::LONGEST && grid.blocks_in_rows();
     let problem = Problem {
         gptq,
         recipe,
@@ -177,7 +178,7 @@ fn check(gptq: &Gptq<'_>, recipe: &Recipe, shape: Shape, hessian: &Hessian) -> R
         if !matches!(block, Block::Channel | Block::Group(_)) {
             return refuse("only the scales of groups within a row can be chosen on the way");
         }
-        let group = width(block, shape.cols);
+        let group = recipe.format.grid(shape)?.shared_columns();
         if gptq.order == Order::Activation && group < shape.cols {
             return refuse(
                 "scales can be chosen on the way only where the columns of a group follow each other",
@@ -303,7 +304,7 @@ impl Problem<'_> {
             loss.add(&rows.loss);
         }
         let format = self.recipe.format;
-        if !in_rows(format.block, shape.cols) || shape.cols == 0 {
+        if !self.rounded.grid().blocks_in_rows() || shape.cols == 0 {
             scales = self.rounded.scales().to_vec();
             zeros = self.rounded.zeros().unwrap_or_default().to_vec();
         }

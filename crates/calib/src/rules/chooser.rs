@@ -90,7 +90,7 @@ impl Chooser {
         seen: &mut Extremes,
     ) -> (Chunk<'b>, bool) {
         if matches!(values, Values::F32(_)) || !self.is_symmetric() {
-            let chunk = Chunk::stream(values.widened(buffer), len);
+            let chunk = Chunk::run(values.widened(buffer), len);
             return (chunk, self.look(&chunk, seen));
         }
         let wide = &mut buffer[..values.len()];
@@ -100,7 +100,7 @@ impl Chooser {
             Values::F16(x) => self.kernels.widen_f16_absmax(x, len, wide, &mut seen.amax),
             Values::Bf16(x) => self.kernels.widen_bf16_absmax(x, len, wide, &mut seen.amax),
         }
-        let chunk = Chunk::stream(wide, len);
+        let chunk = Chunk::run(wide, len);
         (chunk, self.look_at_amax(&chunk, seen))
     }
 

@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn percentile_counts_magnitudes_of_a_block() {
         let values: Vec<f32> = (1..=10).map(|i| if i % 2 == 0 { i as f32 } else { -(i as f32) }).collect();
-        let chunk = Chunk::stream(&values, 5);
+        let chunk = Chunk::run(&values, 5);
         let mut out = [0.0; 2];
         for (percent, want) in
             [(100.0, [5.0, 10.0]), (80.0, [4.0, 9.0]), (79.0, [4.0, 9.0]), (1.0, [1.0, 6.0])]

@@ -40,7 +40,7 @@ impl Chooser {
         weighed
             && plain
             && self.element == Element::E2m1
-            && chunk.is_stream()
+            && chunk.is_one_run()
             && chunk.width.is_multiple_of(chunk.len)
     }
 
@@ -130,7 +130,7 @@ impl Block<'_> {
             }
             let weights = weighting.as_ref().map_or(Weights::Uniform, |of| Weights::Columns { of, first: 0 });
             let mut error = [0.0];
-            weights.errors(&Chunk::stream(self.x, self.x.len()), &decoded, &mut error);
+            weights.errors(&Chunk::run(self.x, self.x.len()), &decoded, &mut error);
             let candidate = (error[0], rank(code), code);
             if (candidate.0, candidate.1) < (best.0, best.1) {
                 best = candidate;

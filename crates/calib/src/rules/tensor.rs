@@ -54,7 +54,7 @@ impl Fixed {
         if chooser.candidates() > 0 {
             let (values, counts) = histogram()?.values();
             if !values.is_empty() {
-                let chunk = Chunk::stream(&values, values.len());
+                let chunk = Chunk::run(&values, values.len());
                 let mut buffers = SearchBuffers::default();
                 chooser.search(encoder, &chunk, Weights::Counts(&counts), &seen, &mut chosen, &mut buffers);
             }
