@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 use super::Part;
 use super::codes::Maps;
 use super::extent::{Choice, Extent};
-use super::powers::{Reach, holds, same};
-use super::route::{Level, Rounding, Route};
-use super::source::{Judge, Tile};
+use super::powers::{Reach, holds, same, stored};
+use super::route::{OuterChange, Route};
+use super::source::{ScaleTarget, SourceRows};
 use super::zeros;
 use crate::format::{Block, Zero};
 use crate::obstacle::Obstacle;
+use crate::scale::ScaleKind;
 use crate::shape::Shape;
 use crate::tensor::QTensor;
 
@@ -26,6 +27,34 @@ pub struct Facts {
     /// One for each, or a single one where they do not matter.
     matrices: Vec<Matrix>,
     maps: Maps,
+}
+
+/// Scales that the target rounds.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Rounding {
+    pub(super) count: usize,
+    pub(super) of: usize,
+    pub(super) relative_error: f64,
+}
+
+impl Rounding {
+    pub(super) fn add(&mut self, scale: f32, kind: ScaleKind) -> Result<(), Obstacle> {
+        let stored = stored(kind, scale);
+        let sign = stored.is_sign_negative() == scale.is_sign_negative();
+        if !scale.is_finite() || !stored.is_finite() || stored == 0.0 || !sign {
+            return Err(Obstacle::Scale { value: scale, kind });
+        }
+        self.count += 1;
+        let error = (f64::from(stored) / f64::from(scale) - 1.0).abs();
+        self.relative_error = self.relative_error.max(error);
+        Ok(())
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.of += other.of;
+        self.relative_error = self.relative_error.max(other.relative_error);
+    }
 }
 
 /// What was seen of one matrix.
@@ -126,6 +155,12 @@ impl Facts {
 }
 
 impl Route {
+    /// Nothing observed yet.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        Facts::new(self)
+    }
+
     /// Looks at the scales and zero points of some rows of one matrix, in whole [`row quanta`](Self::row_quantum); each row
     /// once, in any order.
     ///
@@ -148,13 +183,13 @@ impl Route {
         }
         let index = if facts.matrices.len() == 1 { 0 } else { matrix };
         let (of, maps) = (&mut facts.matrices[index], &mut facts.maps);
-        if self.level == Level::Turned && self.from.scale.kind.bytes() == 1 {
+        if self.outer == OuterChange::Inverted && self.from.scale.kind.bytes() == 1 {
             of.seen.get_or_insert_default().extend(part.scales);
         }
         if self.needs_facts() {
-            let mut judge = Observer { route: self, of, rounding: &mut facts.rounding, obstacle: None };
-            let seen = judge.observe(maps, matrix, &part);
-            facts.obstacle = seen.err().or(judge.obstacle);
+            let mut target = Observer { route: self, of, rounding: &mut facts.rounding, obstacle: None };
+            let seen = target.observe(maps, matrix, &part);
+            facts.obstacle = seen.err().or(target.obstacle);
         }
     }
 
@@ -183,12 +218,12 @@ struct Observer<'a> {
 
 impl Observer<'_> {
     fn observe(&mut self, maps: &mut Maps, matrix: usize, part: &Part<'_>) -> Result<(), Obstacle> {
-        let tile = Tile::new(self.route, maps, matrix, part)?;
+        let tile = SourceRows::new(self.route, maps, matrix, part)?;
         let always = self.route.refined && zeros::always(&self.route.from, &self.route.to);
         let zeros = if always { Vec::new() } else { tile.target_zeros()? };
         if self.route.to.block != Block::Tensor {
-            let keeps = match self.route.level {
-                Level::Added => tile.straight && self.reach(&tile),
+            let keeps = match self.route.outer {
+                OuterChange::Added => tile.straight && self.reach(&tile),
                 _ => tile.kept_scales(0).is_some(),
             };
             if keeps {
@@ -202,7 +237,7 @@ impl Observer<'_> {
     }
 
     /// How far scales reach that stay what they are; false where one is zero and the target has none.
-    fn reach(&mut self, tile: &Tile<'_>) -> bool {
+    fn reach(&mut self, tile: &SourceRows<'_>) -> bool {
         if tile.scales.contains(&0.0) && !holds(self.route.to.scale.kind, 0.0) {
             return false;
         }
@@ -228,7 +263,7 @@ impl Observer<'_> {
     }
 
     /// The one block of the target goes through all tiles.
-    fn whole(&mut self, maps: &mut Maps, tile: &Tile<'_>) -> Result<(), Obstacle> {
+    fn whole(&mut self, maps: &mut Maps, tile: &SourceRows<'_>) -> Result<(), Obstacle> {
         let mut result = Ok(());
         let [all, some] = &mut self.of.extents;
         tile.overlaps(0..tile.shape.rows, |overlap| match tile.extent(maps, &overlap) {
@@ -244,17 +279,17 @@ impl Observer<'_> {
     }
 }
 
-impl Judge for Observer<'_> {
+impl ScaleTarget for Observer<'_> {
     fn accepts(&self, scale: f32) -> bool {
-        match self.route.level {
-            Level::Added if scale != 0.0 => self.of.reach[1].covers(&Reach::of(scale)),
+        match self.route.outer {
+            OuterChange::Added if scale != 0.0 => self.of.reach[1].covers(&Reach::of(scale)),
             _ => holds(self.route.to.scale.kind, scale),
         }
     }
 
-    fn settle(&mut self, _: usize, first: Choice, second: Choice) {
+    fn take(&mut self, _: usize, first: Choice, second: Choice) {
         self.rounding.of += 1;
-        if self.route.level == Level::Added {
+        if self.route.outer == OuterChange::Added {
             match first {
                 Choice::Accepted(scale) | Choice::Unaccepted(scale) => {
                     self.of.reach[0].merge(&Reach::of(scale))
@@ -265,7 +300,7 @@ impl Judge for Observer<'_> {
         }
         match second {
             Choice::Accepted(_) | Choice::Any => {}
-            Choice::Unaccepted(scale) if self.route.level == Level::Added => {
+            Choice::Unaccepted(scale) if self.route.outer == OuterChange::Added => {
                 self.of.reach[1].merge(&Reach::of(scale));
             }
             Choice::Unaccepted(scale) => {

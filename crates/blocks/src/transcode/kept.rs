@@ -8,13 +8,12 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::level::power;
-use super::powers::{holds, same, shifted};
-use super::route::Level;
-use super::source::Tile;
+use super::powers::{holds, power, same, shifted};
+use super::route::OuterChange;
+use super::source::SourceRows;
 use crate::scale::ScaleKind;
 
-impl Tile<'_> {
+impl SourceRows<'_> {
     /// The target's scales, if each is the source's divided by `2^exponent`, and no code has to be shifted.
     pub(super) fn kept_scales(&self, exponent: i32) -> Option<Vec<u8>> {
         let levels = (self.route.from.scale, self.route.to.scale);
@@ -27,7 +26,7 @@ impl Tile<'_> {
             return Some(self.part.scales.to_vec());
         }
         let one_level = levels.0.outer.count().is_none();
-        let bytes = if from.bytes() == 1 && one_level && self.route.level != Level::Folded {
+        let bytes = if from.bytes() == 1 && one_level && self.route.outer != OuterChange::Folded {
             let table = table(from, to, exponent);
             let mut bytes = Vec::with_capacity(self.scales.len() * to.bytes());
             for &byte in self.part.scales {

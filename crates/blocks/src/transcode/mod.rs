@@ -44,12 +44,13 @@ mod exactness;
 mod extent;
 mod facts;
 mod kept;
-mod level;
 mod packed;
+mod plan;
 mod powers;
 mod route;
-mod rows;
 mod source;
+mod tensor_scale;
+mod transcoder;
 mod zeros;
 
 use alloc::borrow::Cow;
@@ -59,7 +60,7 @@ pub use crate::obstacle::Obstacle;
 pub use exactness::Exactness;
 pub use facts::Facts;
 pub use route::Route;
-pub use rows::Transcoder;
+pub use transcoder::Transcoder;
 
 use crate::error::Error;
 use crate::format::Format;

@@ -147,3 +147,14 @@ impl Reach {
         (least <= most).then(|| 0.clamp(least, most))
     }
 }
+
+/// The nearest f32 to `1 / scale`, where that is a number that scales.
+pub(super) fn reciprocal(scale: f32) -> Option<f32> {
+    let reciprocal = 1.0 / scale;
+    (reciprocal.is_finite() && reciprocal != 0.0).then_some(reciprocal)
+}
+
+/// `2^exponent`, normal.
+pub(super) fn power(exponent: i32) -> f32 {
+    f32::from_bits(((127 + exponent) as u32) << 23)
+}

@@ -8,7 +8,7 @@ use super::codes::{Key, Maps};
 use super::extent::{Choice, Extent};
 use super::packed::Packed;
 use super::powers::{same, split};
-use super::route::{Level, Route};
+use super::route::{OuterChange, Route};
 use super::{Part, zeros};
 use crate::format::Zero;
 use crate::grid::{Grid, Overlap};
@@ -16,15 +16,15 @@ use crate::obstacle::Obstacle;
 use crate::shape::Shape;
 
 /// Who says which scales will do.
-pub(super) trait Judge {
+pub(super) trait ScaleTarget {
     /// Whether the target can store this scale.
     fn accepts(&self, scale: f32) -> bool;
     /// Takes what was found for a block of the target: at first, and without the runs that are free.
-    fn settle(&mut self, block: usize, first: Choice, second: Choice);
+    fn take(&mut self, block: usize, first: Choice, second: Choice);
 }
 
 /// A tile with its scales and zero points read.
-pub(super) struct Tile<'a> {
+pub(super) struct SourceRows<'a> {
     pub(super) route: &'a Route,
     pub(super) part: Part<'a>,
     pub(super) shape: Shape,
@@ -41,7 +41,7 @@ pub(super) struct Tile<'a> {
     pub(super) packed: Packed,
 }
 
-impl<'a> Tile<'a> {
+impl<'a> SourceRows<'a> {
     pub(super) fn new(
         route: &'a Route,
         maps: &mut Maps,
@@ -52,7 +52,7 @@ impl<'a> Tile<'a> {
         let blocks = from.scales_per_matrix(shape);
         let mut scales = vec![0.0; blocks];
         from.scale.decode(part.scales, 0..blocks, &mut scales);
-        if route.level == Level::Folded {
+        if route.outer == OuterChange::Folded {
             route.tensor_scale.apply(matrix, &mut scales);
         }
         let mut zeros = Vec::new();
@@ -135,13 +135,13 @@ impl<'a> Tile<'a> {
     }
 
     /// Finds the scale of each block of the target.
-    pub(super) fn choose(&self, maps: &mut Maps, judge: &mut impl Judge) -> Result<(), Obstacle> {
+    pub(super) fn choose(&self, maps: &mut Maps, target: &mut impl ScaleTarget) -> Result<(), Obstacle> {
         let (mut extents, mut choices) = (Vec::new(), Vec::new());
         for rows in self.route.chunks(self.shape) {
             let blocks = self.target.blocks(0, rows.clone());
             self.gather(maps, rows.clone(), &blocks, &mut extents, &[])?;
             choices.clear();
-            choices.extend(extents.iter().map(|extent| extent.choose(|scale| judge.accepts(scale))));
+            choices.extend(extents.iter().map(|extent| extent.choose(|scale| target.accepts(scale))));
             let settled = |choice: &Choice| matches!(choice, Choice::Accepted(_) | Choice::Any);
             if self.part.codes.is_some() && !choices.iter().all(settled) {
                 let asked: Vec<bool> = choices.iter().map(|choice| !settled(choice)).collect();
@@ -149,8 +149,8 @@ impl<'a> Tile<'a> {
             }
             for ((block, &first), extent) in blocks.zip(&choices).zip(&extents) {
                 let second =
-                    if settled(&first) { first } else { extent.choose(|scale| judge.accepts(scale)) };
-                judge.settle(block, first, second);
+                    if settled(&first) { first } else { extent.choose(|scale| target.accepts(scale)) };
+                target.take(block, first, second);
             }
         }
         Ok(())

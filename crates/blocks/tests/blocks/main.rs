@@ -4,6 +4,7 @@ mod cases;
 mod error_report;
 mod errors;
 mod geometry;
+mod grid;
 mod linear;
 mod names;
 mod oracle;

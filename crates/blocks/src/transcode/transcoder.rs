@@ -8,11 +8,11 @@ use super::Part;
 use super::codes::{Key, Maps};
 use super::exactness::Exactness;
 use super::extent::Choice;
-use super::level::power;
+
 use super::packed::Packed;
-use super::powers::{holds, shifted};
-use super::route::{Level, Route};
-use super::source::{Judge, Tile};
+use super::powers::{holds, power, shifted};
+use super::route::{OuterChange, Route};
+use super::source::{ScaleTarget, SourceRows};
 use crate::error::Error;
 use crate::format::{Format, Zero};
 use crate::grid::{Grid, Overlap};
@@ -81,17 +81,17 @@ impl Transcoder {
     }
 
     fn parts<'t>(&self, matrix: usize, tile: &'t QTensor<'_>) -> Result<Parts<'t>, Obstacle> {
-        let Route { from, to, rule, level, .. } = &self.route;
+        let Route { from, to, rule, outer, .. } = &self.route;
         let mut maps = self.route.maps();
         let one_map = !rule.subtracts && maps.shifts(0)?.contains(0);
         let super_blocks = |format: &Format| format.scale.outer.count();
         let same_grid = from.block == to.block
             && from.scale.kind == to.scale.kind
             && super_blocks(from) == super_blocks(to);
-        let scales_stay = match level {
-            Level::Absent | Level::Kept | Level::Turned => true,
-            Level::Added => self.exponents.get(matrix).is_none_or(|&m| m == 0),
-            Level::Folded => false,
+        let scales_stay = match outer {
+            OuterChange::Absent | OuterChange::Kept | OuterChange::Inverted => true,
+            OuterChange::Added => self.exponents.get(matrix).is_none_or(|&m| m == 0),
+            OuterChange::Folded => false,
         };
         let zeros_stay = from.zero == to.zero && (from.scale.kind == to.scale.kind || from.zero == Zero::Int)
             || from.zero == Zero::None && to.zero == Zero::Int;
@@ -116,7 +116,7 @@ impl Transcoder {
     ) -> Result<Parts<'t>, Obstacle> {
         let Route { to, .. } = &self.route;
         let maps = &mut maps;
-        let source = Tile::new(&self.route, maps, matrix, &Part::of(tile))?;
+        let source = SourceRows::new(&self.route, maps, matrix, &Part::of(tile))?;
         let exponent = self.exponents.get(matrix).copied().unwrap_or(0);
         let kept = if self.route.chooses_whole() { None } else { source.kept_scales(exponent) };
         let (codes, scales) = match (kept, source.one_offset()) {
@@ -146,7 +146,7 @@ impl Transcoder {
     fn chosen<'t>(
         &self,
         maps: &mut Maps,
-        source: &Tile<'_>,
+        source: &SourceRows<'_>,
         tile: &'t QTensor<'_>,
         matrix: usize,
         exponent: i32,
@@ -206,7 +206,7 @@ impl Transcoder {
     fn codes<'t>(
         &self,
         maps: &mut Maps,
-        source: &Tile<'_>,
+        source: &SourceRows<'_>,
         tile: &'t QTensor<'_>,
         key: impl Fn(&mut Maps, &Overlap) -> Result<Key, Obstacle>,
     ) -> Result<Cow<'t, [u8]>, Obstacle> {
@@ -263,12 +263,12 @@ struct Scales {
     obstacle: Option<Obstacle>,
 }
 
-impl Judge for Scales {
+impl ScaleTarget for Scales {
     fn accepts(&self, scale: f32) -> bool {
         shifted(scale, -self.exponent).is_some_and(|lowered| holds(self.kind, lowered))
     }
 
-    fn settle(&mut self, block: usize, _: Choice, second: Choice) {
+    fn take(&mut self, block: usize, _: Choice, second: Choice) {
         match second {
             Choice::Any => {} // one, times the tensor scale
             Choice::Accepted(scale) => self.chosen[block] = scale,

@@ -11,28 +11,22 @@
 use alloc::vec::Vec;
 
 use super::facts::Facts;
-use super::powers::{same, split};
-use super::route::{Level, Route};
+use super::powers::{power, same, split};
+use super::route::{OuterChange, Route};
 use crate::scale::{ScaleKind, TensorScale};
-
-/// The nearest f32 to `1 / scale`, where that is a number that scales.
-pub(super) fn reciprocal(scale: f32) -> Option<f32> {
-    let reciprocal = 1.0 / scale;
-    (reciprocal.is_finite() && reciprocal != 0.0).then_some(reciprocal)
-}
 
 /// The target's tensor scales, and the relative error of the worst that makes a difference.
 pub(super) fn tensor_scale(route: &Route, facts: &Facts, exponents: &[i32]) -> (TensorScale, Option<f64>) {
     let directed =
         |scales| if route.divide { TensorScale::Divide(scales) } else { TensorScale::Multiply(scales) };
-    match route.level {
-        Level::Absent | Level::Folded => (TensorScale::None, None),
-        Level::Kept => (route.tensor_scale.clone(), None),
-        Level::Added => {
+    match route.outer {
+        OuterChange::Absent | OuterChange::Folded => (TensorScale::None, None),
+        OuterChange::Kept => (route.tensor_scale.clone(), None),
+        OuterChange::Added => {
             let sign = if route.divide { -1 } else { 1 };
             (directed(exponents.iter().map(|&m| power(sign * m)).collect()), None)
         }
-        Level::Turned => {
+        OuterChange::Inverted => {
             let stored = route.tensor_scale.stored();
             // `Route::new` refused those without one.
             let turned: Vec<f32> = stored.iter().map(|&scale| 1.0 / scale).collect();
@@ -46,11 +40,6 @@ pub(super) fn tensor_scale(route: &Route, facts: &Facts, exponents: &[i32]) -> (
             (directed(turned), worst)
         }
     }
-}
-
-/// `2^exponent`, normal.
-pub(super) fn power(exponent: i32) -> f32 {
-    f32::from_bits(((127 + exponent) as u32) << 23)
 }
 
 /// Whether block scales come out the same with either tensor scale.
