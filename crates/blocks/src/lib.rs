@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod effective;
+mod bytes;
 mod error;
 mod error_stats;
 mod format;
@@ -22,6 +23,7 @@ mod tensor;
 pub mod transcode;
 mod values;
 
+pub use bytes::{Bytes, SharedBuffer};
 pub use error::Error;
 pub use error_stats::{ErrorReport, ErrorStats};
 pub use format::*;

@@ -18,6 +18,7 @@ use alloc::borrow::Cow;
 use core::ops::Range;
 
 use crate::effective::Stored;
+use crate::bytes::Bytes;
 use crate::error::Error;
 use crate::format::{Format, Zero};
 use crate::grid::Grid;
@@ -40,9 +41,9 @@ use crate::shape::Shape;
 pub struct QTensor<'a> {
     format: Format,
     shape: Shape,
-    codes: Cow<'a, [u8]>,
-    scales: Cow<'a, [u8]>,
-    zeros: Option<Cow<'a, [u8]>>,
+    codes: Bytes<'a>,
+    scales: Bytes<'a>,
+    zeros: Option<Bytes<'a>>,
     tensor_scale: TensorScale,
 }
 
@@ -55,12 +56,26 @@ impl<'a> QTensor<'a> {
     pub fn new(
         format: Format,
         shape: Shape,
-        codes: impl Into<Cow<'a, [u8]>>,
-        scales: impl Into<Cow<'a, [u8]>>,
+        codes: impl Into<Bytes<'a>>,
+        scales: impl Into<Bytes<'a>>,
         zeros: Option<Cow<'a, [u8]>>,
         tensor_scale: TensorScale,
     ) -> Result<Self, Error> {
-        let (codes, scales) = (codes.into(), scales.into());
+        Self::of_bytes(format, shape, codes.into(), scales.into(), zeros.map(Bytes::from), tensor_scale)
+    }
+
+    /// [`new`](Self::new) of bytes that may be shared.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_bytes(
+        format: Format,
+        shape: Shape,
+        codes: Bytes<'a>,
+        scales: Bytes<'a>,
+        zeros: Option<Bytes<'a>>,
+        tensor_scale: TensorScale,
+    ) -> Result<Self, Error> {
         format.check(shape)?;
         let bytes = |part, got, want| format.check_len(shape, part, "bytes", got, want);
         bytes("codes", codes.len(), format.codes_len(shape))?;
@@ -144,23 +159,23 @@ impl<'a> QTensor<'a> {
     #[must_use]
     pub fn borrow(&self) -> QTensor<'_> {
         QTensor {
-            codes: Cow::Borrowed(&self.codes),
-            scales: Cow::Borrowed(&self.scales),
-            zeros: self.zeros.as_deref().map(Cow::Borrowed),
+            codes: self.codes.borrow(),
+            scales: self.scales.borrow(),
+            zeros: self.zeros.as_ref().map(Bytes::borrow),
             tensor_scale: self.tensor_scale.clone(),
             ..*self
         }
     }
 
-    /// The same tensor with bytes of its own, copied where they were borrowed.
+    /// The same tensor without a lifetime: its bytes are copied where they were borrowed, and stay shared where they were shared.
     #[must_use]
     pub fn into_owned(self) -> QTensor<'static> {
         QTensor {
             format: self.format,
             shape: self.shape,
-            codes: Cow::Owned(self.codes.into_owned()),
-            scales: Cow::Owned(self.scales.into_owned()),
-            zeros: self.zeros.map(|zeros| Cow::Owned(zeros.into_owned())),
+            codes: self.codes.into_static(),
+            scales: self.scales.into_static(),
+            zeros: self.zeros.map(Bytes::into_static),
             tensor_scale: self.tensor_scale,
         }
     }
@@ -195,9 +210,9 @@ impl<'a> QTensor<'a> {
         QTensor {
             format,
             shape: Shape::matrix(rows.len(), shape.cols),
-            codes: Cow::Borrowed(&self.codes[format.codes_range(shape, matrix, rows.clone())]),
-            scales: Cow::Borrowed(&self.scales[format.scales_range(shape, matrix, rows)]),
-            zeros: zeros.map(Cow::Borrowed),
+            codes: self.codes[format.codes_range(shape, matrix, rows.clone())].into(),
+            scales: self.scales[format.scales_range(shape, matrix, rows)].into(),
+            zeros: zeros.map(Bytes::from),
             tensor_scale: self.tensor_scale.matrix(matrix),
         }
     }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use half::slice::HalfFloatSliceExt;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 use lowbit_kernels::Kernels;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,24 @@ pub enum Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// Numbers of this type in bytes of this machine's order; `None` where they are not whole numbers or not aligned to them.
+    ///
+    /// ```
+    /// use lowbit_blocks::{Dtype, Values};
+    /// let bytes = Values::from(&[1.5f32, -2.0]).as_bytes();
+    /// assert_eq!(Values::from_bytes(Dtype::F32, bytes).map(|x| x.get(1)), Some(-2.0));
+    /// assert!(Values::from_bytes(Dtype::F32, &bytes[..7]).is_none());
+    /// ```
+    #[must_use]
+    pub fn from_bytes(dtype: Dtype, bytes: &'a [u8]) -> Option<Self> {
+        let halves = || bytemuck::try_cast_slice::<u8, u16>(bytes).ok();
+        match dtype {
+            Dtype::F32 => bytemuck::try_cast_slice(bytes).ok().map(Self::F32),
+            Dtype::F16 => halves().map(|x| Self::F16(x.reinterpret_cast())),
+            Dtype::Bf16 => halves().map(|x| Self::Bf16(x.reinterpret_cast())),
+        }
+    }
+
     /// How many numbers.
     #[must_use]
     pub const fn len(&self) -> usize {

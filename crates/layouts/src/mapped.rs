@@ -5,12 +5,13 @@
 
 use crate::{Checkpoint, Error, Result};
 use crate::{Holds, Part, Reading, Stored, read};
-use lowbit_blocks::{QLinear, QTensor};
+use half::{bf16, f16};
+use lowbit_blocks::{Bytes, Dtype, QLinear, QTensor, Values};
 use lowbit_container::{Container, Entry};
 use memmap2::Mmap;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Whether a linear's codes, scales and zero points are views of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub enum Access {
 pub struct MappedLinear<'a> {
     /// Its names, its tensors, and what the configuration says of it.
     pub stored: &'a Stored,
-    /// The linear.
-    pub linear: QLinear<'a>,
+    /// The linear. It shares the map, which stays for as long as it does.
+    pub linear: QLinear<'static>,
     /// Whether it is a view of the file.
     pub access: Access,
 }
@@ -43,20 +44,100 @@ impl Stored {
     }
 }
 
-/// A mapped checkpoint.
-#[derive(Debug)]
+/// A mapped checkpoint. Clones, and the linears that it gives, share the map: it is unmapped when the last of them is dropped.
+///
+/// An engine keeps linears in a structure of its own, and needs neither a lifetime nor this handle:
+///
+/// ```no_run
+/// use std::collections::BTreeMap;
+/// use lowbit_blocks::QLinear;
+/// use lowbit_layouts::Mapped;
+///
+/// struct Engine {
+///     linears: BTreeMap<String, QLinear<'static>>,
+/// }
+///
+/// // SAFETY: nobody writes to a finished checkpoint.
+/// let mapped = unsafe { Mapped::open("model-nvfp4") }?;
+/// let engine = Engine { linears: mapped.named_linears().collect::<Result<_, _>>()? };
+/// drop(mapped); // the linears keep the files mapped
+/// # Ok::<(), lowbit_layouts::Error>(())
+/// ```
+#[derive(Clone, Debug)]
 pub struct Mapped {
+    held: Arc<Held>,
+    reading: Arc<Option<Reading>>,
+    by_name: Arc<BTreeMap<String, usize>>,
+    /// The files, each as a buffer that parts of tensors share.
+    buffers: Arc<[Arc<MappedFile>]>,
+}
+
+/// The checkpoint and its maps.
+#[derive(Debug)]
+struct Held {
     checkpoint: Checkpoint,
-    reading: Option<Reading>,
-    by_name: BTreeMap<String, usize>,
     maps: Vec<Option<Mmap>>,
+}
+
+impl Held {
+    /// The bytes of a file, if it is mapped or in memory.
+    fn bytes(&self, at: usize) -> Option<&[u8]> {
+        self.maps[at].as_deref().or(self.checkpoint.files()[at].bytes())
+    }
+}
+
+/// One file of a mapped checkpoint.
+#[derive(Debug)]
+struct MappedFile {
+    held: Arc<Held>,
+    at: usize,
+}
+
+impl AsRef<[u8]> for MappedFile {
+    fn as_ref(&self) -> &[u8] {
+        self.held.bytes(self.at).unwrap_or_default()
+    }
+}
+
+/// A tensor of plain numbers of a mapped checkpoint: a norm, an embedding, a bias. It shares the map.
+#[derive(Clone, Debug)]
+pub struct PlainTensor {
+    shape: Vec<usize>,
+    numbers: Numbers,
+}
+
+#[derive(Clone, Debug)]
+enum Numbers {
+    /// Aligned to their type.
+    Mapped(Dtype, Bytes<'static>),
+    /// Copied, since the file does not align them.
+    F32(Arc<[f32]>),
+    F16(Arc<[f16]>),
+    Bf16(Arc<[bf16]>),
+}
+
+impl PlainTensor {
+    /// Length of each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The numbers, row-major.
+    pub fn values(&self) -> Values<'_> {
+        match &self.numbers {
+            Numbers::Mapped(dtype, bytes) => Values::from_bytes(*dtype, bytes).unwrap_or(Values::F32(&[])),
+            Numbers::F32(x) => Values::F32(x),
+            Numbers::F16(x) => Values::F16(x),
+            Numbers::Bf16(x) => Values::Bf16(x),
+        }
+    }
 }
 
 impl Mapped {
     /// Opens a checkpoint and maps its files.
     ///
     /// # Safety
-    /// While the value lives, no process may change or shorten the files: the slices it hands out would change under the reader, and reading past a
+    /// While the value or anything that it gave lives, no process may change or shorten the files: the slices it hands out would change under the reader, and reading past a
     /// new end kills the process. Checkpoints are written once and renamed into place, by this crate and by others, so this holds unless somebody writes
     /// into a finished file.
     ///
@@ -103,17 +184,20 @@ impl Mapped {
             by_name.insert(stored.linear.module.clone(), at);
             by_name.insert(stored.linear.weight.clone(), at);
         }
-        Ok(Self { checkpoint, reading, by_name, maps })
+        let held = Arc::new(Held { checkpoint, maps });
+        let files = 0..held.maps.len();
+        let buffers = files.map(|at| Arc::new(MappedFile { held: held.clone(), at })).collect();
+        Ok(Self { held, reading: Arc::new(reading), by_name: Arc::new(by_name), buffers })
     }
 
     /// The checkpoint: configuration, headers.
     pub fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
+        &self.held.checkpoint
     }
 
     /// The quantized linears, by name.
     pub fn linears(&self) -> &[Stored] {
-        self.reading.as_ref().map_or(&[], |reading| &reading.linears)
+        (*self.reading).as_ref().map_or(&[], |reading| &reading.linears)
     }
 
     /// The bytes of a tensor as they are in the file. They need not be aligned to its type.
@@ -121,14 +205,70 @@ impl Mapped {
     /// # Errors
     /// [`Error::File`] if there is no such tensor.
     pub fn bytes(&self, name: &str) -> Result<(&Entry, &[u8])> {
-        let tensor = self.checkpoint.require(name)?;
+        let (entry, _, bytes) = self.place(name)?;
+        Ok((entry, bytes))
+    }
+
+    /// Where a tensor is: its entry, its file, and its bytes there.
+    fn place(&self, name: &str) -> Result<(&Entry, usize, &[u8])> {
+        let tensor = self.held.checkpoint.require(name)?;
         let is_own = |file: &dyn Container| std::ptr::addr_eq(file, tensor.file);
-        let at = self.checkpoint.files().iter().position(|file| is_own(file.as_ref())).unwrap_or(0);
-        let bytes = self.maps[at].as_deref().or(tensor.file.bytes());
+        let at = self.held.checkpoint.files().iter().position(|file| is_own(file.as_ref())).unwrap_or(0);
+        let bytes = self.held.bytes(at);
         let bytes =
             bytes.ok_or_else(|| tensor.error("is in a container that can be neither mapped nor borrowed"))?;
         // The header was checked against the length of the file, and the map has that length.
-        Ok((tensor.entry, &bytes[tensor.entry.begin as usize..tensor.entry.end as usize]))
+        Ok((tensor.entry, at, &bytes[tensor.entry.begin as usize..tensor.entry.end as usize]))
+    }
+
+    /// The bytes of a tensor, sharing the map.
+    fn shared(&self, name: &str) -> Result<Bytes<'static>> {
+        let (entry, at, _) = self.place(name)?;
+        Ok(Bytes::shared(self.buffers[at].clone(), entry.begin as usize..entry.end as usize))
+    }
+
+    /// A tensor of f32, f16 or bf16 numbers: a slice of the map where the file aligns them, a copy where it does not.
+    ///
+    /// ```no_run
+    /// # use lowbit_layouts::Mapped;
+    /// // SAFETY: nobody writes to a finished checkpoint.
+    /// let mapped = unsafe { Mapped::open("model-nvfp4") }?;
+    /// let norm = mapped.plain("model.norm.weight")?;
+    /// assert_eq!(norm.shape(), [norm.values().len()]);
+    /// # Ok::<(), lowbit_layouts::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Container`] if there is no such tensor; [`Error::Tensor`] if it is of another type.
+    pub fn plain(&self, name: &str) -> Result<PlainTensor> {
+        let (entry, _, bytes) = self.place(name)?;
+        let dtype = match entry.dtype {
+            lowbit_container::Dtype::F32 => Dtype::F32,
+            lowbit_container::Dtype::F16 => Dtype::F16,
+            lowbit_container::Dtype::BF16 => Dtype::Bf16,
+            other => {
+                let reason = format!("holds {other}, not f32, f16 or bf16");
+                return Err(Error::tensor(self.held.checkpoint.dir(), name, reason));
+            }
+        };
+        let pairs = || bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+        let numbers = match dtype {
+            _ if cfg!(target_endian = "little") && Values::from_bytes(dtype, bytes).is_some() => {
+                Numbers::Mapped(dtype, self.shared(name)?)
+            }
+            Dtype::F16 => Numbers::F16(pairs().map(f16::from_bits).collect()),
+            Dtype::Bf16 => Numbers::Bf16(pairs().map(bf16::from_bits).collect()),
+            _ => {
+                let numbers = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+                Numbers::F32(numbers.collect())
+            }
+        };
+        Ok(PlainTensor { shape: entry.shape.clone(), numbers })
+    }
+
+    /// All quantized linears with their module names, in name order.
+    pub fn named_linears(&self) -> impl Iterator<Item = Result<(String, QLinear<'static>)>> {
+        self.iter().map(|linear| linear.map(|linear| (linear.stored.linear.module.clone(), linear.linear)))
     }
 
     /// All quantized linears, in name order, each with whether it is a view of the file.
@@ -139,19 +279,19 @@ impl Mapped {
         })
     }
 
-    /// A quantized linear by module or weight name. Its codes, scales and zero points are borrowed from the map where the file has them as they are in
+    /// A quantized linear by module or weight name. Its codes, scales and zero points share the map where the file has them as they are in
     /// memory.
     ///
     /// # Errors
     /// [`Error::File`] if there is no quantized linear of this name, or as [`Stored::read`].
-    pub fn linear(&self, name: &str) -> Result<QLinear<'_>> {
-        let missing = || Error::file(self.checkpoint.dir(), format!("there is no quantized linear `{name}`"));
+    pub fn linear(&self, name: &str) -> Result<QLinear<'static>> {
+        let missing = || Error::file(self.held.checkpoint.dir(), format!("there is no quantized linear `{name}`"));
         let at = *self.by_name.get(name).ok_or_else(missing)?;
         let stored = &self.linears()[at];
         if stored.assemble.is_some() {
-            return stored.read(&self.checkpoint);
+            return stored.read(&self.held.checkpoint);
         }
-        let (mut codes, mut scales, mut zeros) = (Cow::Borrowed(&[][..]), Cow::Borrowed(&[][..]), None);
+        let (mut codes, mut scales, mut zeros) = (Bytes::default(), Bytes::default(), None);
         for part in &stored.parts {
             match part.holds {
                 Holds::Codes(_) => codes = self.part(stored, part)?,
@@ -160,22 +300,24 @@ impl Mapped {
                 _ => {}
             }
         }
-        if let Some(perm) = stored.perm(&self.checkpoint)? {
+        if let Some(perm) = stored.perm(&self.held.checkpoint)? {
             let (bits, cols) = (stored.format.element.bits(), stored.shape().cols);
-            crate::columns::gather(bits, cols, &perm, codes.to_mut());
+            let mut gathered = codes.into_vec();
+            crate::columns::gather(bits, cols, &perm, &mut gathered);
+            codes = own(gathered);
         }
-        let scale = stored.tensor_scale(&self.checkpoint)?;
-        let weight = QTensor::new(stored.format, stored.shape(), codes, scales, zeros, scale)
-            .map_err(|e| Error::tensor(self.checkpoint.dir(), &stored.linear.weight, e.to_string()))?;
-        stored.dress(&self.checkpoint, weight)
+        let scale = stored.tensor_scale(&self.held.checkpoint)?;
+        let weight = QTensor::of_bytes(stored.format, stored.shape(), codes, scales, zeros, scale)
+            .map_err(|e| Error::tensor(self.held.checkpoint.dir(), &stored.linear.weight, e.to_string()))?;
+        stored.dress(&self.held.checkpoint, weight)
     }
 
-    /// The bytes of a part as in memory: borrowed if they are so in the file.
-    fn part(&self, stored: &Stored, part: &Part) -> Result<Cow<'_, [u8]>> {
-        let (_, bytes) = self.bytes(&part.name)?;
+    /// The bytes of a part as in memory: those of the map if they are so in the file.
+    fn part(&self, stored: &Stored, part: &Part) -> Result<Bytes<'static>> {
         if part.packing().is_none() {
-            return Ok(Cow::Borrowed(bytes));
+            return self.shared(&part.name);
         }
+        let (_, bytes) = self.bytes(&part.name)?;
         let (format, shape) = (&stored.format, stored.shape());
         let mut memory = Vec::new();
         for matrix in 0..shape.matrices {
@@ -189,9 +331,15 @@ impl Mapped {
             memory.resize(start + len, 0);
             let range = part.range(format, shape, matrix, rows.clone());
             let file = &bytes[range.clone()];
-            part.refuse_stray(self.checkpoint.require(&part.name)?, range.start, file)?;
+            part.refuse_stray(self.held.checkpoint.require(&part.name)?, range.start, file)?;
             part.unpack(format, shape, rows, file, &mut memory[start..]);
         }
-        Ok(Cow::Owned(memory))
+        Ok(own(memory))
     }
+}
+
+/// Bytes that clones share.
+fn own(bytes: Vec<u8>) -> Bytes<'static> {
+    let range = 0..bytes.len();
+    Bytes::shared(Arc::new(bytes), range)
 }

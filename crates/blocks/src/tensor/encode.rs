@@ -81,9 +81,9 @@ impl QTensor<'static> {
         let zeros = zeros.map(|zeros| Cow::Owned(zeros.to_vec()));
         let codes = vec![0; format.codes_len(shape)];
         let mut tensor = QTensor::new(format, shape, codes, scales, zeros, tensor_scale)?;
-        let mut codes = core::mem::take(&mut tensor.codes).into_owned();
+        let mut codes = core::mem::take(&mut tensor.codes).into_vec();
         tensor.encode_codes(kernels, values, &mut codes)?;
-        tensor.codes = Cow::Owned(codes);
+        tensor.codes = codes.into();
         Ok(tensor)
     }
 
