@@ -5,8 +5,8 @@
 
 extern crate alloc;
 
-mod effective;
 mod bytes;
+mod effective;
 mod error;
 mod error_stats;
 mod format;

@@ -17,8 +17,8 @@ mod runs;
 use alloc::borrow::Cow;
 use core::ops::Range;
 
-use crate::effective::Stored;
 use crate::bytes::Bytes;
+use crate::effective::Stored;
 use crate::error::Error;
 use crate::format::{Format, Zero};
 use crate::grid::Grid;

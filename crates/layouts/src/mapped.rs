@@ -285,7 +285,8 @@ impl Mapped {
     /// # Errors
     /// [`Error::File`] if there is no quantized linear of this name, or as [`Stored::read`].
     pub fn linear(&self, name: &str) -> Result<QLinear<'static>> {
-        let missing = || Error::file(self.held.checkpoint.dir(), format!("there is no quantized linear `{name}`"));
+        let missing =
+            || Error::file(self.held.checkpoint.dir(), format!("there is no quantized linear `{name}`"));
         let at = *self.by_name.get(name).ok_or_else(missing)?;
         let stored = &self.linears()[at];
         if stored.assemble.is_some() {
