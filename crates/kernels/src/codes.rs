@@ -36,7 +36,6 @@ pub(crate) fn pack<L: Lanes>(l: L, bits: u32, codes: L::B, out: &mut [u8]) {
 }
 
 /// How the gaps between codes of a width are closed, for levels that are found at run time.
-#[allow(dead_code, reason = "only levels that are found at run time close gaps so")]
 pub(crate) struct Closing {
     /// The lower of two neighbours, in each step.
     pub(crate) low: [u64; 3],
@@ -45,7 +44,6 @@ pub(crate) struct Closing {
 }
 
 /// For widths of 1 to 8.
-#[allow(dead_code, reason = "only levels that are found at run time close gaps so")]
 pub(crate) static CLOSING: [Closing; 8] = {
     let mut all = [const { Closing { low: [0; 3], order: [0; CHUNK] } }; 8];
     let mut bits = 1;
@@ -106,33 +104,7 @@ pub(crate) fn pad(bytes: &[u8]) -> [u8; CHUNK] {
 }
 
 /// The lowest `count` bits of each `period` bits of a u64.
-const fn low_bits(count: u32, period: u32) -> u64 {
+pub(crate) const fn low_bits(count: u32, period: u32) -> u64 {
     let ones = u64::MAX / (u64::MAX >> (64 - period)); // the lowest bit of each period
     ones * ((1 << count) - 1)
-}
-
-// Scalar code on u64, compiled once and not once per level; the width is known in the loops, so copies are not calls.
-
-#[inline(never)]
-pub(crate) fn close_gaps(bits: u32, codes: &[u8; CHUNK], out: &mut [u8]) {
-    match bits {
-        1 => close::<1>(codes, out),
-        2 => close::<2>(codes, out),
-        3 => close::<3>(codes, out),
-        5 => close::<5>(codes, out),
-        6 => close::<6>(codes, out),
-        _ => close::<7>(codes, out),
-    }
-}
-
-#[inline(always)]
-fn close<const BITS: usize>(codes: &[u8; CHUNK], out: &mut [u8]) {
-    for (codes, out) in codes.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<BITS>().0) {
-        let mut word = u64::from_le_bytes(*codes);
-        for merged in [1, 2, 4] {
-            let low = word & low_bits(merged * BITS as u32, 2 * merged * 8);
-            word = low | (word ^ low) >> (merged * (8 - BITS as u32));
-        }
-        out.copy_from_slice(&word.to_le_bytes()[..BITS]);
-    }
 }

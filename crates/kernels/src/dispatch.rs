@@ -70,7 +70,8 @@ impl Level {
 
     /// Where it pays, values are narrowed in registers; elsewhere, where code would be large, tile by tile.
     pub(crate) fn decode_f16(self, e: Element, chunks: Chunks<'_, u16, AsF16>) {
-        if let Err(chunks) = on!(self, l => l.decode_narrowed(e, chunks)) {
+        let done: Result<(), Chunks<'_, u16, AsF16>> = on!(self, l => l.decode_narrowed(e, chunks));
+        if let Err(chunks) = done {
             self.decode_tiles(e, chunks, |x, out| {
                 self.narrow_f16(x.as_flattened().as_chunks().0, out.as_flattened_mut().as_chunks_mut().0);
             });
@@ -79,7 +80,8 @@ impl Level {
 
     /// Like [`decode_f16`](Self::decode_f16).
     pub(crate) fn decode_bf16(self, e: Element, chunks: Chunks<'_, u16, AsBf16>) {
-        if let Err(chunks) = on!(self, l => l.decode_narrowed(e, chunks)) {
+        let done: Result<(), Chunks<'_, u16, AsBf16>> = on!(self, l => l.decode_narrowed(e, chunks));
+        if let Err(chunks) = done {
             self.decode_tiles(e, chunks, |x, out| self.narrow_bf16(x, out));
         }
     }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "std")]
 use crate::levels::simd::Simd;
+#[cfg(feature = "wide")]
+use crate::levels::wide::Wide;
 #[cfg(feature = "std")]
 use fearless_simd::Level as Detected;
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
@@ -13,31 +15,28 @@ use fearless_simd::x86::Sse4_2;
 #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
 use fearless_simd::x86::{Avx2, Avx512};
 
-/// From a row per level that is found at run time, the slowest first: the type [`Level`], what it knows of each, and [`on!`].
+/// From a row per level, the slowest first: the type [`Level`], what it knows of each, and [`on!`]. A row says which builds have the level, the
+/// type of its lanes, its name, and the lanes if the machine has them, of what was detected.
 macro_rules! levels {
-    ($d:tt $(#[$cfg:meta] $level:ident($token:ty) $name:literal $detect:expr;)*) => {
+    ($d:tt |$detected:ident| $(#[$cfg:meta] $level:ident($lanes:ty) $name:literal $found:expr;)*) => {
         /// A level other than the reference. The tokens are proof that the machine has it.
-        ///
-        /// There is no SSE2 level: `wide` is that on x86-64, where every CPU has it.
         #[derive(Clone, Copy)]
         pub(crate) enum Level {
-            Wide,
-            $(#[$cfg] $level(Simd<$token>),)*
+            $(#[$cfg] $level($lanes),)*
         }
 
         impl Level {
             /// The levels of this machine, the slowest first.
             pub(crate) fn available() -> impl Iterator<Item = Self> {
                 #[cfg(feature = "std")]
-                let detected = Detected::new();
-                [Some(Level::Wide), $(#[$cfg] $detect(detected).map(|token| Level::$level(Simd(token))),)*]
-                    .into_iter()
+                let $detected = Detected::new();
+                core::iter::empty::<Option<Self>>()
+                    .chain([$(#[$cfg] $found.map(Level::$level),)*])
                     .flatten()
             }
 
             pub(crate) fn name(self) -> &'static str {
                 match self {
-                    Level::Wide => "wide",
                     $(#[$cfg] Level::$level(_) => $name,)*
                 }
             }
@@ -47,7 +46,6 @@ macro_rules! levels {
         macro_rules! on {
             ($d level:expr, $d l:ident => $d call:expr) => {
                 match $d level {
-                    Level::Wide => on!(@ $crate::levels::wide::Wide, $d l => $d call),
                     $(#[$cfg] Level::$level(lanes) => on!(@ lanes, $d l => $d call),)*
                 }
             };
@@ -63,17 +61,19 @@ macro_rules! levels {
     };
 }
 
-levels! { $
+levels! { $ |detected|
+    #[cfg(feature = "wide")]
+    Wide(Wide) "wide" Some(Wide);
     #[cfg(all(feature = "std", any(target_arch = "x86", target_arch = "x86_64")))]
-    Sse4_2(Sse4_2) "sse4.2" Detected::as_sse4_2;
+    Sse4_2(Simd<Sse4_2>) "sse4.2" detected.as_sse4_2().map(Simd);
     #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
-    Avx2(Avx2) "avx2" Detected::as_avx2;
+    Avx2(Simd<Avx2>) "avx2" detected.as_avx2().map(Simd);
     #[cfg(all(feature = "avx", any(target_arch = "x86", target_arch = "x86_64")))]
-    Avx512(Avx512) "avx512" Detected::as_avx512;
+    Avx512(Simd<Avx512>) "avx512" detected.as_avx512().map(Simd);
     #[cfg(all(feature = "std", target_arch = "aarch64"))]
-    Neon(Neon) "neon" Detected::as_neon;
+    Neon(Simd<Neon>) "neon" detected.as_neon().map(Simd);
     #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
-    Wasm(WasmSimd128) "wasm" Detected::as_wasm_simd128;
+    Wasm(Simd<WasmSimd128>) "wasm" detected.as_wasm_simd128().map(Simd);
 }
 
 pub(crate) use on;

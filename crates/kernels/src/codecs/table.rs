@@ -76,8 +76,12 @@ impl TableEncoder {
 impl<L: Lanes> Encoder<L> for TableEncoder {
     #[inline(always)]
     fn encode(self, l: L, x: [L::F; 4]) -> L::B {
-        let [a, b, c, d] = x;
-        l.bytes_at([self.vector(l, a), self.vector(l, b), self.vector(l, c), self.vector(l, d)], 0)
+        // A loop: a vector is much code.
+        let mut codes = [l.splat_bits(0); 4];
+        for (code, x) in codes.iter_mut().zip(x) {
+            *code = self.vector(l, x);
+        }
+        l.bytes_at(codes, 0)
     }
 }
 

@@ -22,4 +22,5 @@ pub(crate) mod simd;
 pub(crate) mod sse;
 #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
 pub(crate) mod wasm;
+#[cfg(feature = "wide")]
 pub(crate) mod wide;

@@ -111,7 +111,7 @@ pub(super) fn are_exact(rows: &Rows<'_>, x: &Prepared<'_>) -> bool {
 
 /// The loop over groups of sixteen blocks, if there is one.
 fn groups(level: Level, e: Element, block: usize, zeros: bool, x: &[i8]) -> Option<Groups> {
-    let (unrolled, native) = on!(level, l => loops(l));
+    let (unrolled, native): (bool, bool) = on!(level, l => loops(l));
     Some(match (e.bits(), block) {
         _ if !unrolled => return None,
         (4, 32) if e == Element::Nf4 && !zeros => Groups::Nf4x32,
@@ -143,7 +143,8 @@ fn in_registers(level: Level, groups: Groups, scales: Scales<'_>, run: usize) ->
         (Groups::Bytes32, ScaleType::Bf16 | ScaleType::F16) => alone,
         _ => false,
     };
-    if takes && run == 1 && on!(level, l => loops(l)).1 { Some(stored.kind) } else { None }
+    let (_, native): (bool, bool) = on!(level, l => loops(l));
+    if takes && run == 1 && native { Some(stored.kind) } else { None }
 }
 
 /// Values of the blocks of which a chunk has two.

@@ -3,7 +3,7 @@
 //! It needs no detection and no `std`. Byte operations are plain loops, which the compiler vectorises for the target.
 
 use crate::codecs::minifloat::{Layout, MinifloatDecoder, MinifloatEncoder};
-use crate::codes::close_gaps;
+use crate::codes::low_bits;
 use crate::lanes::{CHUNK, LANES, Lanes};
 use bytemuck::cast;
 use core::array::from_fn;
@@ -201,5 +201,31 @@ impl Lanes for Wide {
             *value = table[usize::from(code % 16)];
         }
         cast(values)
+    }
+}
+
+// Scalar code on u64, compiled once and not once per level; the width is known in the loops, so copies are not calls.
+
+#[inline(never)]
+fn close_gaps(bits: u32, codes: &[u8; CHUNK], out: &mut [u8]) {
+    match bits {
+        1 => close::<1>(codes, out),
+        2 => close::<2>(codes, out),
+        3 => close::<3>(codes, out),
+        5 => close::<5>(codes, out),
+        6 => close::<6>(codes, out),
+        _ => close::<7>(codes, out),
+    }
+}
+
+#[inline(always)]
+fn close<const BITS: usize>(codes: &[u8; CHUNK], out: &mut [u8]) {
+    for (codes, out) in codes.as_chunks::<8>().0.iter().zip(out.as_chunks_mut::<BITS>().0) {
+        let mut word = u64::from_le_bytes(*codes);
+        for merged in [1, 2, 4] {
+            let low = word & low_bits(merged * BITS as u32, 2 * merged * 8);
+            word = low | (word ^ low) >> (merged * (8 - BITS as u32));
+        }
+        out.copy_from_slice(&word.to_le_bytes()[..BITS]);
     }
 }
