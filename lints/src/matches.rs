@@ -8,8 +8,25 @@ use syn::visit::{self, Visit};
 
 use crate::sources::{Source, is_test};
 
-/// `crates/x/src/y.rs:12` for every line outside of the defining crate whose pattern names a variant of one of `enums`.
-pub fn outside_of_their_crate(sources: &[Source], enums: &[&str]) -> Vec<String> {
+/// `crates/x/src/y.rs:12 Name` for every line outside of the defining crate whose pattern names a variant of one of `enums`.
+pub fn outside_of_their_crate(sources: &[Source], enums: &[&'static str]) -> Vec<String> {
+    let homes = homes(sources, enums);
+    found(
+        sources,
+        |krate| enums.iter().copied().filter(|name| !homes[name].contains(&krate)).collect(),
+        false,
+    )
+}
+
+/// The same for every `match` inside of the defining crate that names variants and takes the others together, by `_` or a name: where a new
+/// variant would not be noticed.
+pub fn with_a_wildcard(sources: &[Source], enums: &[&'static str]) -> Vec<String> {
+    let homes = homes(sources, enums);
+    found(sources, |krate| enums.iter().copied().filter(|name| homes[name].contains(&krate)).collect(), true)
+}
+
+/// The crates that define each.
+fn homes<'a>(sources: &'a [Source], enums: &'a [&'a str]) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut homes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for source in sources {
         let mut defined = Defined { enums, found: Vec::new() };
@@ -21,17 +38,23 @@ pub fn outside_of_their_crate(sources: &[Source], enums: &[&str]) -> Vec<String>
     for name in enums {
         assert!(homes.contains_key(name), "no crate defines an enum `{name}`: correct the list in this test");
     }
+    homes
+}
+
+fn found<'a>(
+    sources: &'a [Source],
+    watched: impl Fn(&'a str) -> Vec<&'a str>,
+    wildcards: bool,
+) -> Vec<String> {
     let mut found = Vec::new();
     for source in sources {
-        let foreign: Vec<&str> =
-            enums.iter().copied().filter(|name| !homes[name].contains(&&*source.krate)).collect();
-        let mut patterns = Patterns { enums: &foreign, lines: Vec::new() };
+        let enums = watched(&source.krate);
+        let mut patterns = Patterns { enums: &enums, wildcards, lines: Vec::new() };
         patterns.visit_file(&source.syntax);
         patterns.lines.dedup();
-        found.extend(patterns.lines.iter().map(|(line, name)| {
-            let path = source.path.display();
-            format!("{path}:{line} {name}")
-        }));
+        found.extend(
+            patterns.lines.iter().map(|(line, name)| format!("{}:{line} {name}", source.path.display())),
+        );
     }
     found
 }
@@ -48,13 +71,44 @@ impl Visit<'_> for Defined<'_> {
     }
 }
 
-/// Lines with patterns of `enums`, and which.
+/// Lines with patterns of `enums`, and which; or the wildcards beside them.
 struct Patterns<'a> {
     enums: &'a [&'a str],
+    wildcards: bool,
     lines: Vec<(usize, &'a str)>,
 }
 
+/// Whether a pattern is `_`, a name, or alternatives or tuples of nothing else.
+fn takes_all(pattern: &syn::Pat) -> bool {
+    match pattern {
+        syn::Pat::Wild(_) => true,
+        syn::Pat::Ident(name) => {
+            name.subpat.is_none() && name.ident.to_string().starts_with(char::is_lowercase)
+        }
+        syn::Pat::Tuple(tuple) => tuple.elems.iter().all(takes_all),
+        _ => false,
+    }
+}
+
 impl Patterns<'_> {
+    /// The variants that an arm names, at the top or in alternatives.
+    fn name_variants(&mut self, pattern: &syn::Pat) {
+        match pattern {
+            syn::Pat::Or(alternatives) => alternatives.cases.iter().for_each(|case| self.name_variants(case)),
+            syn::Pat::Guard(guarded) => self.name_variants(&guarded.pat),
+            other => self.name(other),
+        }
+    }
+
+    fn name(&mut self, pattern: &syn::Pat) {
+        match pattern {
+            syn::Pat::Path(path) => self.look(&path.path),
+            syn::Pat::TupleStruct(tuple) => self.look(&tuple.path),
+            syn::Pat::Struct(fields) => self.look(&fields.path),
+            _ => {}
+        }
+    }
+
     fn look(&mut self, path: &syn::Path) {
         let before_last = path.segments.iter().rev().skip(1);
         for segment in before_last {
@@ -72,12 +126,25 @@ impl<'ast> Visit<'ast> for Patterns<'_> {
         }
     }
 
+    fn visit_expr_match(&mut self, expression: &'ast syn::ExprMatch) {
+        if self.wildcards {
+            let before = self.lines.len();
+            for arm in &expression.arms {
+                self.name_variants(&arm.pat);
+            }
+            let named = self.lines.get(before).map(|(_, name)| *name);
+            self.lines.truncate(before);
+            let wild = expression.arms.iter().find(|arm| takes_all(&arm.pat));
+            if let (Some(name), Some(arm)) = (named, wild) {
+                self.lines.push((arm.pat.span().start().line, name));
+            }
+        }
+        visit::visit_expr_match(self, expression);
+    }
+
     fn visit_pat(&mut self, pattern: &'ast syn::Pat) {
-        match pattern {
-            syn::Pat::Path(path) => self.look(&path.path),
-            syn::Pat::TupleStruct(tuple) => self.look(&tuple.path),
-            syn::Pat::Struct(fields) => self.look(&fields.path),
-            _ => {}
+        if !self.wildcards {
+            self.name(pattern);
         }
         visit::visit_pat(self, pattern);
     }
@@ -114,7 +181,7 @@ impl<'ast> Visit<'ast> for Patterns<'_> {
 impl<'a> Patterns<'a> {
     /// Visits what was parsed on the way and lives shorter than the file.
     fn look_into(&mut self, visit: impl FnOnce(&mut Patterns<'a>)) {
-        let mut inner = Patterns { enums: self.enums, lines: Vec::new() };
+        let mut inner = Patterns { enums: self.enums, wildcards: self.wildcards, lines: Vec::new() };
         visit(&mut inner);
         self.lines.append(&mut inner.lines);
     }
