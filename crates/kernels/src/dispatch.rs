@@ -1,4 +1,35 @@
 //! The kernels of encoding, decoding, maxima and conversions, compiled for each level.
+//!
+//! Which codec an element has at which level, whatever the blocks; scales are f32, and zero points are f32 or none:
+//!
+//! ```text
+//! encode                       wide, sse, neon, wasm         avx2                       avx512
+//! E2M1                         minifloat: the adder rounds   quarters of binades        quarters of binades
+//! other floats                 minifloat                     minifloat, 32 at a time    minifloat
+//! NF4, FP4                     search among cuts             search by vpermps          cells with one cut each
+//! E3M0                         exponents rounded             exponents rounded          exponents rounded
+//! integers, MXINT8             int: the adder rounds         int                        int
+//!
+//! decode
+//! any 4 bits                   lookup (NibbleDecoder)        vpermps                    vpermps
+//! E3M2, E2M3, FP8 with a sign  minifloat: shifts             by way of f16              two bytes looked up
+//! UE5M3                        minifloat                     minifloat                  minifloat
+//! INT and UINT of 1-3, 5-7     int                           int                        two bytes looked up
+//! INT8, UINT8, MXINT8          int                           int                        int
+//! ```
+//!
+//! Which loop blocks have, whatever the element:
+//!
+//! ```text
+//! blocks                       encode/chunks.rs              decode/chunks.rs           wide, sse
+//! one, or of whole chunks      runs                          runs, tables scaled once   runs; tiles
+//! of 16: four in a chunk       short::<4>                    few::<4>                   runs; tiles
+//! of 32: two in a chunk        short::<2>, powers of two by  few::<2>, bf16 cut off     runs; tiles
+//!                              their reciprocals             under powers of two
+//! any other                    tiles                         tiles                      tiles
+//! ```
+//!
+//! Values are decoded to f32. f16 and bf16 are narrowed in registers with AVX-512, and elsewhere from the first cache.
 
 use crate::decode::{AsBf16, AsF16, AsF32, Chunks, Decode, Streamed};
 use crate::encode::{self, Encode};

@@ -15,7 +15,7 @@ mod widened;
 pub(crate) use widened::widened;
 
 use crate::lanes::{CHUNK, LANES, Lanes, apart};
-use reduce::{Ends, Magnitude, folded, reduce, seen};
+use reduce::{Ends, Magnitude, folded, of_block, reduce};
 
 /// `max |x|` of each block.
 #[inline(always)]
@@ -40,7 +40,7 @@ fn short<L: Lanes, const BLOCK: usize>(l: L, x: &[f32], out: &mut [f32]) {
             l,
             Magnitude,
             #[inline(always)]
-            |i| [seen(l, &x[i], Magnitude), seen(l, &x[i + 1], Magnitude)],
+            |i| [of_block(l, &x[i], Magnitude), of_block(l, &x[i + 1], Magnitude)],
         );
         l.store(l.float(amax), out);
     }
@@ -92,7 +92,7 @@ pub(crate) fn magnitude_range<L: Lanes>(l: L, x: &[[f32; LANES]]) -> (u32, u32) 
     (least, highs.into_iter().fold(0, |largest, x| largest.max(x.to_bits())))
 }
 
-/// Whether each chunk is finite: the index of the first one that is not.
+/// The index of the first chunk with an infinity or a NaN.
 #[inline(always)]
 pub(crate) fn first_non_finite<L: Lanes>(l: L, x: &[[f32; CHUNK]]) -> Option<usize> {
     let (magnitude, finite) = (l.splat_bits(u32::MAX >> 1), l.splat_bits(f32::MAX.to_bits()));

@@ -6,17 +6,19 @@
 //! a0 … a15, b0 … b15  ->  max(a0, a1) … max(a14, a15), max(b0, b1) … max(b14, b15)       one of 8 + 4 + 2 + 1 steps
 //! ```
 //!
-//! Which lanes meet in a step is what a level does best.
+//! Which lanes are joined in a step is the level's choice ([`Lanes::part`]).
 
 use crate::lanes::{LANES, Lanes};
 
-/// `N` vectors that stand for the values seen so far, and `M` results in the end.
+/// A reduction of values, lane by lane: `N` vectors of partial results, and `M` results in the end.
 pub(super) trait Reduction<L: Lanes, const N: usize, const M: usize>: Copy {
-    /// What changes nothing that it is joined with.
-    fn none(self, l: L) -> [L::U; N];
+    /// The identity of the reduction.
+    fn identity(self, l: L) -> [L::U; N];
+    /// The partial result of sixteen values.
     fn of(self, l: L, bits: L::U) -> [L::U; N];
+    /// The partial result of the values of both.
     fn join(self, l: L, a: [L::U; N], b: [L::U; N]) -> [L::U; N];
-    fn results(self, l: L, seen: [L::U; N]) -> [L::U; M];
+    fn results(self, l: L, partial: [L::U; N]) -> [L::U; M];
 }
 
 #[derive(Clone, Copy)]
@@ -24,7 +26,7 @@ pub(super) struct Magnitude;
 
 impl<L: Lanes> Reduction<L, 1, 1> for Magnitude {
     #[inline(always)]
-    fn none(self, l: L) -> [L::U; 1] {
+    fn identity(self, l: L) -> [L::U; 1] {
         [l.splat_bits(0)]
     }
     #[inline(always)]
@@ -36,8 +38,8 @@ impl<L: Lanes> Reduction<L, 1, 1> for Magnitude {
         [l.max(a, b)]
     }
     #[inline(always)]
-    fn results(self, _: L, seen: [L::U; 1]) -> [L::U; 1] {
-        seen
+    fn results(self, _: L, partial: [L::U; 1]) -> [L::U; 1] {
+        partial
     }
 }
 
@@ -47,7 +49,7 @@ pub(super) struct Ends;
 
 impl<L: Lanes> Reduction<L, 2, 2> for Ends {
     #[inline(always)]
-    fn none(self, l: L) -> [L::U; 2] {
+    fn identity(self, l: L) -> [L::U; 2] {
         [l.splat_bits(0), l.splat_bits(i32::MIN as u32)]
     }
     #[inline(always)]
@@ -59,8 +61,8 @@ impl<L: Lanes> Reduction<L, 2, 2> for Ends {
         [l.max_unsigned(a[0], b[0]), l.max(a[1], b[1])]
     }
     #[inline(always)]
-    fn results(self, _: L, seen: [L::U; 2]) -> [L::U; 2] {
-        seen
+    fn results(self, _: L, partial: [L::U; 2]) -> [L::U; 2] {
+        partial
     }
 }
 
@@ -76,7 +78,7 @@ pub(super) fn reduce<L: Lanes, const N: usize, const M: usize>(
     for (i, x) in x.chunks(group).enumerate() {
         let mut v = [[l.splat_bits(0); N]; LANES];
         for (x, v) in x.chunks(block).zip(&mut v) {
-            *v = seen(l, x, of);
+            *v = of_block(l, x, of);
         }
         for (out, result) in out.iter_mut().zip(of_vectors(l, v, of)) {
             let out = &mut out[LANES * i..];
@@ -92,28 +94,28 @@ pub(super) fn reduce<L: Lanes, const N: usize, const M: usize>(
     }
 }
 
-/// What there is to know of each lane of one block.
+/// The partial results of one block.
 #[inline(always)]
-pub(super) fn seen<L: Lanes, const N: usize, const M: usize>(
+pub(super) fn of_block<L: Lanes, const N: usize, const M: usize>(
     l: L,
     x: &[f32],
     of: impl Reduction<L, N, M>,
 ) -> [L::U; N] {
     let (vectors, rest) = x.as_chunks::<LANES>();
-    let mut seen = of.none(l);
+    let mut partial = of.identity(l);
     for x in vectors {
-        seen = of.join(l, seen, of.of(l, l.bits(l.load(x))));
+        partial = of.join(l, partial, of.of(l, l.bits(l.load(x))));
     }
     if !rest.is_empty() {
         // Idle lanes repeat a value of the block.
         let mut last = [rest[0]; LANES];
         last[..rest.len()].copy_from_slice(rest);
-        seen = of.join(l, seen, of.of(l, l.bits(l.load(&last))));
+        partial = of.join(l, partial, of.of(l, l.bits(l.load(&last))));
     }
-    seen
+    partial
 }
 
-/// Lane `i` of each result is that of block `i`; `two` is asked for blocks `i` and `i + 1`, in order.
+/// The results of sixteen blocks, block `i` in lane `i`. `two` gives the partial results of blocks `i` and `i + 1`, in order.
 #[inline(always)]
 pub(super) fn folded<L: Lanes, const N: usize, const M: usize>(
     l: L,
@@ -124,7 +126,7 @@ pub(super) fn folded<L: Lanes, const N: usize, const M: usize>(
     of.results(l, joined(l, 3, of, halves))
 }
 
-/// [`folded`], of vectors that are there already.
+/// [`folded`] of partial results in memory.
 #[inline(always)]
 pub(super) fn of_vectors<L: Lanes, const N: usize, const M: usize>(
     l: L,

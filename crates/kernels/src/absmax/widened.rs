@@ -1,10 +1,10 @@
-//! Halves that are looked at while they widen: two passes in one.
+//! 16-bit floats to f32 and the largest magnitude of each block, in one pass.
 
 use super::reduce::{Magnitude, folded, of_vectors};
 use crate::lanes::{LANES, Lanes, apart};
 use crate::widen::{Half, PAIR};
 
-/// Halves to f32, and `max |x|` of each block, of one vector or of whole pairs: what is widened is looked at before it is stored.
+/// Halves to f32, and `max |x|` of each block, of one vector or of whole pairs.
 /// Leaves the last few of short blocks and a block that is not whole, and returns how many it has done: none where code would be large.
 #[inline(always)]
 pub(crate) fn widened<L: Lanes>(
@@ -79,12 +79,12 @@ fn widened_long<L: Lanes>(
         let mut v = [[l.splat_bits(0)]; LANES];
         let blocks = x.chunks_exact(block).zip(wide.chunks_exact_mut(block));
         for ((x, wide), v) in blocks.zip(&mut v) {
-            let mut seen = [l.splat_bits(0); 2];
+            let mut largest = [l.splat_bits(0); 2];
             for (x, wide) in x.as_chunks().0.iter().zip(wide.as_chunks_mut().0) {
                 let [a, b] = widened_pair(l, load(x), wide);
-                seen = [l.max(seen[0], a), l.max(seen[1], b)];
+                largest = [l.max(largest[0], a), l.max(largest[1], b)];
             }
-            *v = [l.max(seen[0], seen[1])];
+            *v = [l.max(largest[0], largest[1])];
         }
         let [amax] = of_vectors(l, v, Magnitude);
         let mut results = [0.0; LANES];
@@ -115,9 +115,9 @@ fn widened_short<L: Lanes, const GROUP: usize>(
                     return [[a], [b]];
                 }
                 let mut both = [[l.splat_bits(0)]; 2];
-                for (at, seen) in (i..).zip(&mut both) {
+                for (at, largest) in (i..).zip(&mut both) {
                     let [a, b] = widened_pair(l, load(&x[at]), &mut wide[at]);
-                    *seen = [l.max(a, b)];
+                    *largest = [l.max(a, b)];
                 }
                 both
             },

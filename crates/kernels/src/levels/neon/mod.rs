@@ -1,12 +1,11 @@
 //! NEON: everything in portable operations.
 
-mod lanes;
-
-use super::simd::{Simd, SumInstructions};
+use super::simd::{Instructions, Simd, SumInstructions};
 use crate::decode::Decode;
 use crate::encode::Encode;
 use fearless_simd::aarch64::Neon;
 
+impl Instructions for Neon {}
 impl Encode for Simd<Neon> {}
 impl Decode for Simd<Neon> {}
 impl SumInstructions for Neon {
