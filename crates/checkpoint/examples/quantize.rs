@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [source, out, format, jobs] = &args[..] else { return Err("give SOURCE OUT FORMAT JOBS".into()) };
     let mut job = Job::new(source, out);
     job.format = Format::named(format).ok_or("no such format")?;
-    job.jobs = jobs.parse()?;
+    job.settings.jobs = jobs.parse()?;
     let report = job.plan()?.run(&())?;
     let rate = report.source_bytes as f64 / 1e9 / report.seconds;
     let text =

@@ -59,10 +59,10 @@ fn safetensors(
     let (mut planned, mut same) = (Vec::new(), BTreeMap::new());
     let mut inputs = 0;
     for at in 0..model.layers() {
-        for stage in model.layer(at)?.stages() {
+        for projections in model.layer(at)?.projections() {
             inputs += 1;
-            let first = stage.linears.first().map(|linear| linear.name.clone()).unwrap_or_default();
-            for (nth, linear) in stage.linears.iter().enumerate() {
+            let first = projections.linears.first().map(|linear| linear.name.clone()).unwrap_or_default();
+            for (nth, linear) in projections.linears.iter().enumerate() {
                 let hessian = (args.hessians && nth == 0).then_some(Precision::F32);
                 planned.push(Planned { name: linear.name.clone(), channels: linear.cols, hessian });
                 if nth > 0 {

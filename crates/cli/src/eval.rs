@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use lowbit_calib::ScaleRule;
 use lowbit_checkpoint::Checkpoint;
-use lowbit_model::{Activations, Model};
+use lowbit_model::{ActivationQuantization, Model};
 use serde_json::json;
 
 use crate::args::{EvalArgs, Simulated};
@@ -21,9 +21,9 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     let start = Instant::now();
     let checkpoint = Checkpoint::open(&args.dir)?;
     let activations = match args.activations {
-        Simulated::None => Activations::None,
-        Simulated::Configured => Activations::AsConfigured,
-        Simulated::FourOverSix => Activations::WithRule(ScaleRule::FourOverSix),
+        Simulated::None => ActivationQuantization::None,
+        Simulated::Configured => ActivationQuantization::AsConfigured,
+        Simulated::FourOverSix => ActivationQuantization::WithRule(ScaleRule::FourOverSix),
     };
     let model = Model::open(&checkpoint)?.with_activations(activations);
     let windows = text::windows(&args.dir, &args.text.text, &args.text.windows, WINDOWS)?;

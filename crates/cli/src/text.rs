@@ -29,7 +29,7 @@ pub(crate) fn calibration(
             let model = Model::open(&checkpoint)?;
             match how {
                 Synthetic::Random => Ok(model.random_tokens(count, size, SEED)),
-                Synthetic::Written => Ok(model.write(count, size, SEED, progress)?),
+                Synthetic::Written => Ok(model.sample(count, size, SEED, progress)?),
             }
         }
     }

@@ -1,12 +1,12 @@
 //! `perplexity DIR TEXT [--against DIR] [--window 512] [--windows 24] [--compared 8] [--skip 2000] [--tokenizer DIR]
 //! [--activations configured|amax|four-over-six]`: perplexity of a model on a text file, and its divergence from the original.
 //!
-//! Activations are quantized as the checkpoint says, or all to NVFP4 by the named rule.
+//! ActivationQuantization are quantized as the checkpoint says, or all to NVFP4 by the named rule.
 
 use lowbit_blocks::NVFP4;
 use lowbit_calib::{Recipe, ScaleRule};
 use lowbit_checkpoint::Checkpoint;
-use lowbit_model::{Activations, Model, Tokenizer, windows};
+use lowbit_model::{ActivationQuantization, Model, Tokenizer, windows};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -33,10 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let amax = Recipe::new(NVFP4)?;
     model = match options.get("activations").map(String::as_str) {
         None => model,
-        Some("configured") => model.with_activations(Activations::AsConfigured),
-        Some("amax") => model.with_activations(Activations::All(amax)),
+        Some("configured") => model.with_activations(ActivationQuantization::AsConfigured),
+        Some("amax") => model.with_activations(ActivationQuantization::All(amax)),
         Some("four-over-six") => {
-            model.with_activations(Activations::All(amax.with_scale_rule(ScaleRule::FourOverSix)?))
+            model.with_activations(ActivationQuantization::All(amax.with_scale_rule(ScaleRule::FourOverSix)?))
         }
         Some(other) => return Err(format!("--activations {other}?").into()),
     };

@@ -29,7 +29,7 @@ use lowbit_checkpoint::layout::{ExtraKind, Product, Stored};
 /// What is done to the inputs of a model's linears.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 #[non_exhaustive]
-pub enum Activations {
+pub enum ActivationQuantization {
     /// They stay as they are, whatever the checkpoint says: weight-only.
     #[default]
     None,
@@ -44,7 +44,7 @@ pub enum Activations {
 /// How the input of one linear is quantized.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 #[non_exhaustive]
-pub enum Input {
+pub enum InputQuantization {
     /// Not at all.
     #[default]
     Plain,
@@ -71,7 +71,7 @@ pub enum Input {
     Float(Dtype),
 }
 
-impl Input {
+impl InputQuantization {
     /// Takes results to the type that the product is taken in.
     pub(crate) fn round_output(&self, y: &mut [f32]) {
         if let Self::Float(dtype) = self {
@@ -127,8 +127,8 @@ impl Input {
     }
 }
 
-impl Activations {
-    /// Whether factors multiply the input, not the weight.
+impl ActivationQuantization {
+    /// Whether `pre_quant_scale` multiplies the input, not the weight.
     pub(crate) fn simulates(&self) -> bool {
         *self != Self::None
     }
@@ -140,20 +140,22 @@ impl Activations {
         stored: Option<&Stored>,
         producer: Producer,
         checkpoint: &Checkpoint,
-    ) -> Result<Input> {
+    ) -> Result<InputQuantization> {
         let rule = match self {
-            Self::None => return Ok(Input::Plain),
-            Self::All(recipe) => return Ok(Input::Tokens { recipe: *recipe, scale: TokenScale::PerToken }),
+            Self::None => return Ok(InputQuantization::Plain),
+            Self::All(recipe) => {
+                return Ok(InputQuantization::Tokens { recipe: *recipe, scale: TokenScale::PerToken });
+            }
             Self::AsConfigured => None,
             Self::WithRule(rule) => Some(*rule),
         };
         match stored.map(|stored| stored.product) {
-            Some(Product::In(dtype)) => return Ok(Input::Float(dtype)),
-            Some(Product::Outliers(threshold)) => return Ok(Input::Outliers { threshold }),
+            Some(Product::In(dtype)) => return Ok(InputQuantization::Float(dtype)),
+            Some(Product::Outliers(threshold)) => return Ok(InputQuantization::Outliers { threshold }),
             _ => {}
         }
         let Some(stored) = stored.filter(|stored| stored.activations != Scheme::None) else {
-            return Ok(Input::Plain);
+            return Ok(InputQuantization::Plain);
         };
         let refuse = |reason: String| Error::Activations { linear: name.to_owned(), reason };
         if let Some(extra) = stored.extras.iter().find(|e| e.kind == ExtraKind::InputZeroPoint) {
@@ -169,7 +171,7 @@ impl Activations {
         let is_static = stored.activations == Scheme::Static;
         if is_static && !format.has_tensor_scale() && format.scale.kind != ScaleKind::E8m0 {
             let scale = given.ok_or_else(|| refuse("its static input scale is missing".into()))?;
-            return Ok(Input::Static { format: format.with_block(Block::Tensor), scale });
+            return Ok(InputQuantization::Static { format: format.with_block(Block::Tensor), scale });
         }
         let tool =
             recipe(producer, &format, Dtype::F32, false).filter(|recipe| recipe.format.block == format.block);
@@ -182,7 +184,7 @@ impl Activations {
             Some(scale) => TokenScale::Given(if divides { 1.0 / scale } else { scale }),
             None => TokenScale::PerToken,
         };
-        Ok(Input::Tokens { recipe, scale })
+        Ok(InputQuantization::Tokens { recipe, scale })
     }
 }
 
@@ -209,7 +211,7 @@ mod tests {
     fn outliers_stay_and_the_rest_is_eight_bits() {
         // The larger token has an outlier in column 1; without it, its amax is 1.27 and its codes are hundredths.
         let mut x = [1.27, -80.0, 0.504, 0.25, 2.54, 5.9];
-        Input::Outliers { threshold: 6.0 }.quantize("", 3, &mut x).unwrap();
+        InputQuantization::Outliers { threshold: 6.0 }.quantize("", 3, &mut x).unwrap();
         let step = 5.9_f32 / 127.0;
         for (x, want) in x.iter().zip([1.27, -80.0, 0.50, 5.0 * step, 55.0 * step, 5.9]) {
             assert!((x - want).abs() < 1e-6, "{x} {want}");
@@ -223,24 +225,24 @@ mod tests {
         let token = [0.3, -7.5, 2.25, 0.0, 5.99, -0.01, 6.0, 1.5];
         let want = outliers::product(&token, &weight, 8, 6.0).unwrap();
         let mut x = token;
-        Input::Outliers { threshold: 6.0 }.quantize("", 8, &mut x).unwrap();
+        InputQuantization::Outliers { threshold: 6.0 }.quantize("", 8, &mut x).unwrap();
         for ((row, absmax), want) in weight.codes.chunks(8).zip(&weight.absmax).zip(want) {
             let y: f32 = row.iter().zip(&x).map(|(&w, x)| f32::from(w) * absmax / 127.0 * x).sum();
             assert!((y - want).abs() < 1e-4 * want.abs().max(1.0), "{y} {want}");
         }
         let mut nan = [f32::NAN, 1.0];
-        assert!(Input::Outliers { threshold: 6.0 }.quantize("q", 2, &mut nan).is_err());
+        assert!(InputQuantization::Outliers { threshold: 6.0 }.quantize("q", 2, &mut nan).is_err());
     }
 
     #[test]
     fn products_in_a_shorter_float_are_rounded() {
         let mut x = [1.003, 1.005, -256.9];
-        Input::Float(Dtype::Bf16).quantize("", 3, &mut x).unwrap();
+        InputQuantization::Float(Dtype::Bf16).quantize("", 3, &mut x).unwrap();
         assert_eq!(x, [1.0, 1.007_812_5, -256.0]);
         let mut y = [1.005];
-        Input::Plain.round_output(&mut y);
+        InputQuantization::Plain.round_output(&mut y);
         assert_eq!(y, [1.005]);
-        Input::Float(Dtype::Bf16).round_output(&mut y);
+        InputQuantization::Float(Dtype::Bf16).round_output(&mut y);
         assert_eq!(y, [1.007_812_5]);
     }
 }

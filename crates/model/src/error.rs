@@ -48,7 +48,7 @@ pub enum Error {
     /// An activation that is not a finite number.
     #[error("{at}: value {index} of token {token} is {value}")]
     NonFinite {
-        /// The stage or the head.
+        /// The projections or the head.
         at: String,
         /// Token, counted over all sequences.
         token: usize,
@@ -70,7 +70,7 @@ pub enum Error {
     Linear {
         /// The linear.
         linear: String,
-        /// Weight, bias or input factors.
+        /// Weight, bias or `pre_quant_scale`.
         part: &'static str,
         /// Values that it has.
         have: usize,
@@ -98,6 +98,11 @@ pub enum Error {
 
 impl Error {
     /// A hook's own error, for `map_err`.
+    ///
+    /// ```
+    /// let error = lowbit_model::Error::hook("enough");
+    /// assert_eq!(error.to_string(), "enough");
+    /// ```
     pub fn hook(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Hook(error.into())
     }

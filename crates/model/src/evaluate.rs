@@ -49,6 +49,16 @@ impl Model<'_> {
     ///
     /// # Errors
     /// As [`Model::embed`] and [`Model::forward`].
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.hidden(&[[1, 2, 3]])?;
+    /// assert_eq!(hidden.values().len(), 3 * hidden.width());
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn hidden<S: AsRef<[u32]>>(&self, sequences: &[S]) -> Result<Hidden> {
         let mut hidden = self.embed(sequences)?;
         self.forward(&mut hidden, &mut ())?;
@@ -59,6 +69,16 @@ impl Model<'_> {
     ///
     /// # Errors
     /// As [`Model::embed`] and [`Model::forward`]; [`Error::Tokens`] if no sequence has two tokens.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let loss = model.loss(&[[1, 2, 3, 4]])?;
+    /// assert_eq!(loss.tokens, 3); // all but the first
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn loss<S: AsRef<[u32]>>(&self, sequences: &[S]) -> Result<Loss> {
         let hidden = self.hidden(sequences)?;
         self.head()?.loss(&hidden)
@@ -68,6 +88,17 @@ impl Model<'_> {
     ///
     /// # Errors
     /// As [`loss`](Self::loss), of either model; [`Error::Tokens`] if their vocabularies differ or nothing is compared.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let quantized = Checkpoint::open("SmolLM2-135M-NVFP4")?;
+    /// let both = Model::open(&quantized)?.evaluate(&model, &[[1, 2, 3, 4]], 1)?;
+    /// println!("{:.4} nats, {:.1} % agree", both.divergence.mean(), 100.0 * both.divergence.agreement());
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn evaluate<S: AsRef<[u32]>>(
         &self,
         original: &Model<'_>,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! generate    prompt ──► argmax ──► argmax …                       to look at a model
-//! write       a token by chance ──► p = softmax(logits) ──► …      text to calibrate on, where there is none
+//! sample      a token by chance ──► p = softmax(logits) ──► …      text to calibrate on, where there is none
 //! ```
 //!
 //! All layers are read once and kept; keys and values of the tokens before are kept, too.
@@ -14,20 +14,20 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::head::{Head, argmax};
-use crate::layer::{Layer, Past};
+use crate::layer::{KeyValueCache, Layer};
 use crate::model::Model;
 use crate::{Result, exp, parallel};
 
 /// A model in memory that goes on with sequences.
-struct Writer<'m, 'c> {
+struct Generator<'m, 'c> {
     model: &'m Model<'c>,
-    layers: Vec<(Layer, Past)>,
+    layers: Vec<(Layer, KeyValueCache)>,
     head: Head,
 }
 
-impl<'m, 'c> Writer<'m, 'c> {
+impl<'m, 'c> Generator<'m, 'c> {
     fn new(model: &'m Model<'c>) -> Result<Self> {
-        let read = |layer| Ok((model.layer(layer)?, Past::default()));
+        let read = |layer| Ok((model.layer(layer)?, KeyValueCache::default()));
         let layers = (0..model.layers()).map(read).collect::<Result<Vec<_>>>()?;
         Ok(Self { model, layers, head: model.head()? })
     }
@@ -35,8 +35,8 @@ impl<'m, 'c> Writer<'m, 'c> {
     /// Takes in as many tokens of each sequence; gives the logits of what comes after, a row for each.
     fn read<S: AsRef<[u32]>>(&mut self, sequences: &[S]) -> Result<Vec<f32>> {
         let mut hidden = self.model.embed(sequences)?;
-        for (layer, past) in &mut self.layers {
-            layer.forward_after(&mut hidden, past)?;
+        for (layer, cache) in &mut self.layers {
+            layer.forward_cached(&mut hidden, cache)?;
         }
         let (width, length) = (hidden.width(), hidden.lengths()[0]);
         let last: Vec<f32> = (hidden.values().chunks_exact(length * width))
@@ -52,12 +52,22 @@ impl Model<'_> {
     ///
     /// # Errors
     /// As [`Model::embed`] and [`Model::forward`].
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let tokens = model.generate(&[1, 2, 3], 10)?;
+    /// assert_eq!(tokens.len(), 10);
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn generate(&self, prompt: &[u32], count: usize) -> Result<Vec<u32>> {
-        let mut writer = Writer::new(self)?;
+        let mut generator = Generator::new(self)?;
         let mut tokens = Vec::new();
         let mut next = prompt.to_vec();
         for _ in 0..count {
-            let token = argmax(&writer.read(&[&next])?) as u32;
+            let token = argmax(&generator.read(&[&next])?) as u32;
             tokens.push(token);
             next = vec![token];
         }
@@ -69,7 +79,17 @@ impl Model<'_> {
     ///
     /// # Errors
     /// As [`Model::embed`] and [`Model::forward`]; [`lowbit_checkpoint::Error::Cancelled`] if `progress` says so.
-    pub fn write(
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// // Text to calibrate on where there is none: 32 windows of 512 tokens, the same for the same seed.
+    /// let windows = model.sample(32, 512, 0, &())?;
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
+    pub fn sample(
         &self,
         sequences: usize,
         length: usize,
@@ -78,7 +98,7 @@ impl Model<'_> {
     ) -> Result<Vec<Vec<u32>>> {
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
         let mut written = self.by_chance(sequences, length.min(1), &mut chance);
-        let mut writer = Writer::new(self)?;
+        let mut generator = Generator::new(self)?;
         let total = length as u64;
         for done in 1..length {
             if progress.cancelled() {
@@ -86,7 +106,7 @@ impl Model<'_> {
                 return Err(lowbit_checkpoint::Error::Cancelled { dir, done: done as u64, total }.into());
             }
             let last: Vec<[u32; 1]> = written.iter().map(|tokens| [tokens[done - 1]]).collect();
-            let mut logits = writer.read(&last)?;
+            let mut logits = generator.read(&last)?;
             let draws: Vec<f64> = written.iter().map(|_| fraction(&mut chance)).collect();
             let jobs = logits.chunks_exact_mut(self.description().vocab).zip(draws).collect();
             let drawn = parallel::map(jobs, |(logits, at)| Ok::<_, crate::Error>(draw(logits, at)))?;
@@ -98,6 +118,16 @@ impl Model<'_> {
     }
 
     /// Sequences of tokens of the vocabulary by chance, all as likely as each other: enough to tell strong inputs from weak ones, and nothing beyond that.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let windows = model.random_tokens(32, 512, 0);
+    /// assert!(windows.iter().flatten().all(|token| (*token as usize) < model.description().vocab));
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn random_tokens(&self, sequences: usize, length: usize, seed: u64) -> Vec<Vec<u32>> {
         self.by_chance(sequences, length, &mut ChaCha8Rng::seed_from_u64(seed))
     }

@@ -10,7 +10,7 @@
 use crate::hidden::Hidden;
 use crate::model::Model;
 use crate::norm::norm_into;
-use crate::stage::{Stage, StageKind};
+use crate::projections::{ProjectionKind, Projections};
 use crate::{Error, Result, exp, parallel};
 use lowbit_arch::Slot;
 
@@ -23,7 +23,7 @@ pub struct Head {
     norm: Vec<f32>,
     eps: f32,
     cap: Option<f32>,
-    stage: Stage,
+    projections: Projections,
 }
 
 /// Losses of the tokens of some sequences.
@@ -37,6 +37,10 @@ pub struct Loss {
 
 impl Loss {
     /// Loss of a token.
+    ///
+    /// ```
+    /// assert_eq!(lowbit_model::Loss { sum: 6.0, tokens: 3 }.mean(), 2.0);
+    /// ```
     pub fn mean(&self) -> f64 {
         self.sum / self.tokens as f64
     }
@@ -65,11 +69,21 @@ pub struct Divergence {
 
 impl Divergence {
     /// Divergence of a position.
+    ///
+    /// ```
+    /// let divergence = lowbit_model::Divergence { sum: 0.5, agreed: 3, positions: 4 };
+    /// assert_eq!(divergence.mean(), 0.125);
+    /// ```
     pub fn mean(&self) -> f64 {
         self.sum / self.positions as f64
     }
 
     /// Share of the positions at which both think the same token likeliest.
+    ///
+    /// ```
+    /// let divergence = lowbit_model::Divergence { sum: 0.5, agreed: 3, positions: 4 };
+    /// assert_eq!(divergence.agreement(), 0.75);
+    /// ```
     pub fn agreement(&self) -> f64 {
         self.agreed as f64 / self.positions as f64
     }
@@ -80,19 +94,41 @@ impl Head {
         let c = model.description();
         let norm = model.norm(&model.name(Slot::FinalNorm, 0)?, c.hidden)?;
         let linear = model.linear(&model.head_module(), c.vocab, c.hidden)?;
-        let stage = Stage { layer: c.layers, kind: StageKind::Head, expert: None, linears: vec![linear] };
-        Ok(Self { norm, eps: c.norm_eps, cap: c.logit_cap, stage })
+        let projections =
+            Projections { layer: c.layers, kind: ProjectionKind::Head, expert: None, linears: vec![linear] };
+        Ok(Self { norm, eps: c.norm_eps, cap: c.logit_cap, projections })
     }
 
-    /// Its linear, as a stage of its own.
-    pub fn stage(&self) -> &Stage {
-        &self.stage
+    /// Its linear, as a set of projections of its own.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let head = model.head()?;
+    /// assert_eq!(head.projections().linears[0].rows, model.description().vocab);
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
+    pub fn projections(&self) -> &Projections {
+        &self.projections
     }
 
     /// Logits of a vocabulary for each of some rows of hidden states, one row of the vocabulary after the other.
     ///
     /// # Errors
     /// [`Error::Tokens`] if the rows are not as wide as the model, [`Error::NonFinite`] if a logit is no number.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.hidden(&[[1, 2, 3]])?;
+    /// let last = &hidden.values()[2 * hidden.width()..];
+    /// assert_eq!(model.head()?.logits(last)?.len(), model.description().vocab);
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn logits(&self, hidden: &[f32]) -> Result<Vec<f32>> {
         let width = self.norm.len();
         if !hidden.len().is_multiple_of(width) {
@@ -100,7 +136,7 @@ impl Head {
         }
         let mut x = vec![0.0; hidden.len()];
         norm_into(hidden, &self.norm, self.eps, &mut x);
-        let mut logits = self.stage.outputs(&x)?.remove(0);
+        let mut logits = self.projections.outputs(&x)?.remove(0);
         if let Some(cap) = self.cap {
             parallel::each(logits.chunks_mut(1 << 14).collect(), |chunk| {
                 chunk.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());
@@ -110,13 +146,23 @@ impl Head {
     }
 
     fn vocab(&self) -> usize {
-        self.stage.linears[0].rows
+        self.projections.linears[0].rows
     }
 
     /// Losses of all tokens but the first of each sequence.
     ///
     /// # Errors
     /// As [`logits`](Self::logits); [`Error::Tokens`] if no sequence has two tokens.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.hidden(&[[1, 2, 3]])?;
+    /// println!("{}", model.head()?.loss(&hidden)?.mean());
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn loss(&self, hidden: &Hidden) -> Result<Loss> {
         let (vocab, mut total) = (self.vocab(), Loss::default());
         // Token and the one that follows it.
@@ -154,6 +200,16 @@ impl Head {
     ///
     /// # Errors
     /// As [`logits`](Self::logits); [`Error::Tokens`] if the tokens or the vocabularies are not the same.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let (hidden, head) = (model.hidden(&[[1, 2, 3]])?, model.head()?);
+    /// assert!(head.divergence(&hidden, &head, &hidden)?.mean().abs() < 1e-9); // a model from itself
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn divergence(&self, own: &Hidden, other: &Self, others: &Hidden) -> Result<Divergence> {
         let vocab = self.vocab();
         if (own.tokens(), own.lengths()) != (others.tokens(), others.lengths()) || own.tokens.is_empty() {

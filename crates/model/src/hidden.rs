@@ -13,26 +13,76 @@ pub struct Hidden {
 
 impl Hidden {
     /// The tokens of all sequences.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.embed(&[[1, 2, 3], [4, 5, 6]])?;
+    /// assert_eq!(hidden.tokens(), [1, 2, 3, 4, 5, 6]);
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
     }
 
     /// How many tokens each sequence has.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.embed(&[[1, 2, 3], [4, 5, 6]])?;
+    /// assert_eq!(hidden.lengths(), [3, 3]);
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn lengths(&self) -> &[usize] {
         &self.lengths
     }
 
     /// Features of a row.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.embed(&[[1, 2, 3], [4, 5, 6]])?;
+    /// assert_eq!(hidden.width(), model.description().hidden);
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn width(&self) -> usize {
         self.width
     }
 
     /// The rows, one after the other.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.embed(&[[1, 2, 3], [4, 5, 6]])?;
+    /// assert_eq!(hidden.values().len(), 6 * hidden.width());
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
     /// The first so many sequences.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.embed(&[[1, 2, 3], [4, 5, 6]])?;
+    /// assert_eq!(hidden.first(1).tokens(), [1, 2, 3]);
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     #[must_use]
     pub fn first(&self, sequences: usize) -> Self {
         let lengths = self.lengths[..sequences.min(self.lengths.len())].to_vec();

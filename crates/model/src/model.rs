@@ -4,12 +4,12 @@
 //! embed ──► layer 0 ──► layer 1 ──► … ──► head        each layer is read when it is asked for, and dropped by the caller
 //! ```
 
-use crate::activations::{Activations, Input};
+use crate::activations::{ActivationQuantization, InputQuantization};
 use crate::config::describe;
 use crate::head::Head;
 use crate::hidden::Hidden;
 use crate::layer::Layer;
-use crate::stage::{Hook, Linear};
+use crate::projections::{F32Linear, Hook};
 use crate::{Error, Result};
 use lowbit_arch::{Description, Slot};
 use lowbit_calib::{recipes::Producer, round_slice};
@@ -25,7 +25,7 @@ pub struct Model<'c> {
     weights: Weights<&'c Checkpoint>,
     /// What tensors are called before `layers.0`: `model.`, or nothing.
     prefix: &'static str,
-    activations: Activations,
+    activations: ActivationQuantization,
 }
 
 impl<'c> Model<'c> {
@@ -34,37 +34,98 @@ impl<'c> Model<'c> {
     /// # Errors
     /// [`Error::Config`] and [`Error::Unsupported`] name what is wrong or not run; [`Error::Checkpoint`] as
     /// [`Weights::of`](lowbit_checkpoint::Weights::of).
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// println!("{} layers of {} features", model.layers(), model.description().hidden);
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn open(checkpoint: &'c Checkpoint) -> Result<Self> {
         let description = describe(checkpoint)?;
         let weights = Weights::of(checkpoint)?;
         let names = ["model.", "", "language_model.model.", "model.language_model."];
         let has = |prefix: &&str| weights.get(&format!("{prefix}embed_tokens.weight")).is_some();
         let prefix = names.into_iter().find(has).unwrap_or("model.");
-        Ok(Self { description, weights, prefix, activations: Activations::None })
+        Ok(Self { description, weights, prefix, activations: ActivationQuantization::None })
     }
 
     /// The same model with its activations quantized.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// use lowbit_model::ActivationQuantization;
+    /// // As the checkpoint says: W4A4 of NVFP4, W8A8 of FP8 …
+    /// let model = model.with_activations(ActivationQuantization::AsConfigured);
+    /// println!("{}", model.loss(&[[1, 2, 3]])?.perplexity());
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     #[must_use]
-    pub fn with_activations(self, activations: Activations) -> Self {
+    pub fn with_activations(self, activations: ActivationQuantization) -> Self {
         Self { activations, ..self }
     }
 
     /// What it computes, in numbers.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let token: usize = (0..model.layers()).map(|layer| model.description().cache(layer).values()).sum();
+    /// println!("a token leaves {token} numbers in the caches");
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn description(&self) -> &Description {
         &self.description
     }
 
     /// Its checkpoint.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// println!("{} bytes of tensors", model.checkpoint().total_size());
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn checkpoint(&self) -> &Checkpoint {
         self.weights.checkpoint()
     }
 
     /// Its weights, quantized or not.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let name = format!("{}.weight", model.module("layers.0.mlp.down_proj"));
+    /// println!("{} rows", model.weights().get(&name).map_or(0, |weight| weight.rows()));
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn weights(&self) -> &Weights<&'c Checkpoint> {
         &self.weights
     }
 
     /// How many layers it has.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// for layer in 0..model.layers() {
+    ///     println!("{} sets of projections", model.layer(layer)?.projections().len());
+    /// }
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn layers(&self) -> usize {
         self.description.layers
     }
@@ -73,6 +134,16 @@ impl<'c> Model<'c> {
     ///
     /// # Errors
     /// [`Error::Tokens`] for no tokens at all, an empty sequence or a token beyond the vocabulary.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.embed(&[[1, 2, 3], [4, 5, 6]])?;
+    /// assert_eq!((hidden.lengths(), hidden.tokens().len()), (&[3, 3][..], 6));
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn embed<S: AsRef<[u32]>>(&self, sequences: &[S]) -> Result<Hidden> {
         let width = self.description.hidden;
         let weight = self.weight(
@@ -119,6 +190,16 @@ impl<'c> Model<'c> {
     ///
     /// # Panics
     /// If there is no such layer.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let mut hidden = model.embed(&[[1, 2, 3]])?;
+    /// model.layer(0)?.forward(&mut hidden, &mut ())?; // the states after the first layer
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn layer(&self, layer: usize) -> Result<Layer> {
         assert!(layer < self.description.layers, "layer {layer} of {}", self.description.layers);
         Layer::read(self, layer)
@@ -128,6 +209,16 @@ impl<'c> Model<'c> {
     ///
     /// # Errors
     /// As [`layer`](Self::layer).
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let hidden = model.hidden(&[[1, 2, 3]])?;
+    /// let logits = model.head()?.logits(hidden.values())?; // a row of the vocabulary for each token
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn head(&self) -> Result<Head> {
         Head::read(self)
     }
@@ -136,6 +227,16 @@ impl<'c> Model<'c> {
     ///
     /// # Errors
     /// As [`layer`](Self::layer) and [`Layer::forward`].
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let mut hidden = model.embed(&[[1, 2, 3]])?;
+    /// model.forward(&mut hidden, &mut ())?; // as `hidden` of the model, with a hook
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn forward(&self, hidden: &mut Hidden, hook: &mut dyn Hook) -> Result<()> {
         for layer in 0..self.layers() {
             self.layer(layer)?.forward(hidden, hook)?;
@@ -144,6 +245,15 @@ impl<'c> Model<'c> {
     }
 
     /// The full name of a module of the decoder: `layers.0.mlp.up_proj` is `model.layers.0.mlp.up_proj` in most checkpoints.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// assert_eq!(model.module("layers.0.mlp.up_proj"), "model.layers.0.mlp.up_proj");
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn module(&self, rest: &str) -> String {
         format!("{}{rest}", self.prefix)
     }
@@ -204,7 +314,7 @@ impl<'c> Model<'c> {
     }
 
     /// A linear by its full module name.
-    pub(crate) fn linear(&self, module: &str, rows: usize, cols: usize) -> Result<Linear> {
+    pub(crate) fn linear(&self, module: &str, rows: usize, cols: usize) -> Result<F32Linear> {
         let name = format!("{module}.weight");
         let stored = self.weights.stored(&name);
         let needed = [ExtraKind::Transform, ExtraKind::LowRank];
@@ -216,11 +326,11 @@ impl<'c> Model<'c> {
             return Err(Error::Unsupported { file, what, can: "linears without one are".into() });
         }
         let mut weight = self.weight(&name, &[rows, cols])?;
-        let mut input_factors = None;
+        let mut pre_quant_scale = None;
         if self.activations.simulates()
             && let Some(stored) = stored
         {
-            input_factors = stored.read_pre_quant_scale(self.checkpoint())?;
+            pre_quant_scale = stored.read_pre_quant_scale(self.checkpoint())?;
             weight = weight.unsmoothed();
         }
         let mut values = Vec::new();
@@ -228,20 +338,31 @@ impl<'c> Model<'c> {
         let producer = self.weights.reading().map_or(Producer::Lowbit, |r| r.layout.producer);
         let is_head = module == self.head_module();
         let input = match (is_head, self.activations) {
-            (true, Activations::All(_)) => Input::Plain,
+            (true, ActivationQuantization::All(_)) => InputQuantization::Plain,
             _ => self.activations.input(module, stored, producer, self.checkpoint())?,
         };
-        if let Input::Float(dtype) = input {
+        if let InputQuantization::Float(dtype) = input {
             round_slice(Kernels::best(), dtype, &mut values);
         }
         let bias = format!("{module}.bias");
         let demanded = self.description.biased.iter().any(|b| module.rsplit('.').next() == Some(b));
         let has = demanded || self.weights.get(&bias).is_some();
         let bias = if has { Some(self.vector(&bias, rows)?) } else { None };
-        Ok(Linear { name: module.to_owned(), rows, cols, weight: values, bias, input_factors, input })
+        Ok(F32Linear { name: module.to_owned(), rows, cols, weight: values, bias, pre_quant_scale, input })
     }
 
     /// The quantized linear of this module, if it is one.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// if let Some(stored) = model.stored("model.layers.0.mlp.up_proj") {
+    ///     println!("{}", stored.format);
+    /// }
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn stored(&self, module: &str) -> Option<&Stored> {
         self.weights.stored(&format!("{module}.weight"))
     }

@@ -15,6 +15,14 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::Tokenizer`].
+    ///
+    /// ```no_run
+    /// use lowbit_model::Tokenizer;
+    /// let tokenizer = Tokenizer::open("SmolLM2-135M")?;
+    /// let tokens = tokenizer.encode("It is a truth universally acknowledged")?;
+    /// assert_eq!(tokenizer.decode(&tokens)?, "It is a truth universally acknowledged");
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let file = dir.as_ref().join("tokenizer.json");
         let wrong = |e: tokenizers::Error| Error::Tokenizer { file: file.clone(), reason: e.to_string() };
@@ -28,6 +36,14 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::Tokenizer`].
+    ///
+    /// ```no_run
+    /// use lowbit_model::Tokenizer;
+    /// let tokenizer = Tokenizer::open("SmolLM2-135M")?;
+    /// let tokens = tokenizer.encode("It is a truth universally acknowledged")?;
+    /// assert_eq!(tokenizer.decode(&tokens)?, "It is a truth universally acknowledged");
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self.inner.encode_fast(text, false).map_err(|e| self.wrong(&e))?;
         Ok(encoding.get_ids().to_vec())
@@ -37,6 +53,14 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::Tokenizer`].
+    ///
+    /// ```no_run
+    /// use lowbit_model::Tokenizer;
+    /// let tokenizer = Tokenizer::open("SmolLM2-135M")?;
+    /// let tokens = tokenizer.encode("It is a truth universally acknowledged")?;
+    /// assert_eq!(tokenizer.decode(&tokens)?, "It is a truth universally acknowledged");
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn decode(&self, tokens: &[u32]) -> Result<String> {
         self.inner.decode(tokens, false).map_err(|e| self.wrong(&e))
     }

@@ -2,7 +2,7 @@
 
 use lowbit_calib::{ChannelStats, Hessian};
 use lowbit_checkpoint::{Phase, Progress, Step};
-use lowbit_model::{Hook, Model, Stage};
+use lowbit_model::{Hook, Model, Projections};
 
 use crate::Result;
 use crate::collect::InputCollector;
@@ -64,7 +64,7 @@ pub fn calibrate<S: AsRef<[u32]>>(
     Ok(())
 }
 
-/// Collects the statistics of one stage after the other.
+/// Collects the statistics of one set of projections after the other.
 struct SinkHook<'a, 'b> {
     hessians: bool,
     collector: Option<InputCollector>,
@@ -72,17 +72,19 @@ struct SinkHook<'a, 'b> {
 }
 
 impl Hook for SinkHook<'_, '_> {
-    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> lowbit_model::Result<()> {
+    fn observe(&mut self, projections: &Projections, rows: &[f32]) -> lowbit_model::Result<()> {
         let hessians = self.hessians;
-        self.collector.get_or_insert_with(|| InputCollector::new(stage, hessians)).observe(stage, rows)?;
+        self.collector
+            .get_or_insert_with(|| InputCollector::new(projections, hessians))
+            .observe(projections, rows)?;
         Ok(())
     }
 
-    fn settle(&mut self, stage: &mut Stage) -> lowbit_model::Result<()> {
+    fn replace_weights(&mut self, projections: &mut Projections) -> lowbit_model::Result<()> {
         // An expert that no token chose has no statistics.
         let InputCollector { channels, hessian } =
-            self.collector.take().unwrap_or_else(|| InputCollector::new(stage, self.hessians));
-        let modules = stage.linears.iter().map(|linear| linear.name.as_str()).collect();
+            self.collector.take().unwrap_or_else(|| InputCollector::new(projections, self.hessians));
+        let modules = projections.linears.iter().map(|linear| linear.name.as_str()).collect();
         let input = InputStatistics { modules, channels: &channels, hessian: hessian.as_ref() };
         Ok((self.sink)(&input)?)
     }

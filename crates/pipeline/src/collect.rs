@@ -1,7 +1,7 @@
-//! Statistics of the input that the linears of one stage read, while its tokens come in and when all of them have.
+//! Statistics of the input that the linears of one set of projections read, while its tokens come in and when all of them have.
 
 use lowbit_calib::{ChannelStats, Drift, Hessian};
-use lowbit_model::Stage;
+use lowbit_model::Projections;
 
 use crate::{Error, Result};
 
@@ -13,17 +13,17 @@ pub(crate) struct InputCollector {
 }
 
 impl InputCollector {
-    /// No token yet, of the input of a stage.
-    pub(crate) fn new(stage: &Stage, hessian: bool) -> Self {
-        let features = stage.inputs();
+    /// No token yet, of the input of a set of projections.
+    pub(crate) fn new(projections: &Projections, hessian: bool) -> Self {
+        let features = projections.inputs();
         Self { channels: ChannelStats::new(features), hessian: hessian.then(|| Hessian::new(features)) }
     }
 
     /// Takes in whole tokens.
-    pub(crate) fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
-        self.channels.observe(rows).map_err(|e| Error::method(&stage.name(), e))?;
+    pub(crate) fn observe(&mut self, projections: &Projections, rows: &[f32]) -> Result<()> {
+        self.channels.observe(rows).map_err(|e| Error::method(&projections.name(), e))?;
         let hessian = self.hessian.as_mut().map_or(Ok(()), |hessian| hessian.observe(rows));
-        hessian.map_err(|e| Error::method(&stage.name(), e))
+        hessian.map_err(|e| Error::method(&projections.name(), e))
     }
 }
 

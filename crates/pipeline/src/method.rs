@@ -1,4 +1,4 @@
-//! What is done to the linears of a model, as data.
+//! The method: how the linears of a model are quantized, as data.
 
 use std::str::FromStr;
 
@@ -32,7 +32,7 @@ impl FromStr for Methods {
     }
 }
 
-/// Factors that are moved from the inputs of linears into their weights, and out of the norms and linears before them.
+/// Smoothing scales that are moved from the inputs of linears into their weights, and out of the norms and linears before them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Prescale {
@@ -48,9 +48,9 @@ pub enum Prescale {
 /// A method with its numbers.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Method {
-    /// Which one.
+    /// How codes and scales are chosen.
     pub method: Methods,
-    /// What is moved from the inputs into the weights first.
+    /// Smoothing scales that are moved from the inputs into the weights first.
     pub prescale: Prescale,
     /// Added to the diagonal of the Hessian, as a part of its mean.
     pub damping: f64,
@@ -58,11 +58,11 @@ pub struct Method {
     pub passes: usize,
     /// The order in which columns are quantized.
     pub order: ColumnOrder,
-    /// What errors count when scales are searched.
+    /// The weights of errors when scales are searched.
     pub weighing: ScaleWeighing,
     /// Rounds of choosing scales and codes of blocks together, after descent.
     pub rescales: usize,
-    /// How much of what earlier layers lost the weights make up for ([`Drift`](lowbit_calib::Drift)): 0 to 1. Where layers are sequential.
+    /// How much of the error of earlier layers the weights correct ([`Drift`](lowbit_calib::Drift)): 0 to 1. Where layers are sequential.
     pub drift: f64,
     /// Whether layers see the inputs that quantized layers before them give, or those of the original model.
     pub sequential: bool,
@@ -87,6 +87,12 @@ impl Default for Method {
 
 impl Method {
     /// Whether the method needs sum x x^T of every input.
+    ///
+    /// ```
+    /// use lowbit_pipeline::{Method, Methods};
+    /// assert!(Method::default().needs_hessians());
+    /// assert!(!Method { method: Methods::Sweep, ..Method::default() }.needs_hessians());
+    /// ```
     pub fn needs_hessians(&self) -> bool {
         self.method == Methods::Gptq
     }

@@ -22,6 +22,13 @@ pub struct LinearReport {
 
 impl LinearReport {
     /// Signal to noise of the output on the calibration tokens, in dB; infinite where nothing was lost.
+    ///
+    /// ```
+    /// let linear = lowbit_pipeline::LinearReport {
+    ///     module: "model.layers.0.mlp.down_proj".into(), format: "NVFP4".into(), tokens: 8, power: 100.0, rtn: 2.0, loss: 1.0,
+    /// };
+    /// assert_eq!(linear.output_db(), 20.0);
+    /// ```
     pub fn output_db(&self) -> f64 {
         if self.loss == 0.0 { f64::INFINITY } else { 10.0 * (self.power / self.loss).log10() }
     }
@@ -45,6 +52,14 @@ pub struct ModelReport {
 
 impl ModelReport {
     /// Signal to noise over all outputs, in dB: each linear counts alike.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Job;
+    /// use lowbit_pipeline::{CalibratedJob, Method};
+    /// let report = CalibratedJob::new(Job::new("llama", "llama-nvfp4"), Method::default()).run(&[[1, 2, 3]], &())?;
+    /// println!("{:.2} dB", report.mean_output_db());
+    /// # Ok::<(), lowbit_pipeline::Error>(())
+    /// ```
     pub fn mean_output_db(&self) -> f64 {
         let lost: f64 = self.linears.iter().map(|l| l.loss / l.power.max(f64::MIN_POSITIVE)).sum();
         10.0 * (self.linears.len() as f64 / lost).log10()

@@ -31,6 +31,13 @@ impl Statistics {
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if it is neither, or broken.
+    ///
+    /// ```no_run
+    /// use lowbit_pipeline::Statistics;
+    /// let statistics = Statistics::open("llama.imatrix".as_ref())?;
+    /// println!("{}", statistics.path().display());
+    /// # Ok::<(), lowbit_pipeline::Error>(())
+    /// ```
     pub fn open(path: &Path) -> Result<Self> {
         let kind = if path.extension().is_some_and(|e| e == "safetensors") {
             let file = StatisticsFile::open(path)?;
@@ -47,6 +54,13 @@ impl Statistics {
     }
 
     /// The file.
+    ///
+    /// ```no_run
+    /// use lowbit_pipeline::Statistics;
+    /// let statistics = Statistics::open("llama.imatrix".as_ref())?;
+    /// assert!(statistics.path().ends_with("llama.imatrix"));
+    /// # Ok::<(), lowbit_pipeline::Error>(())
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -55,6 +69,14 @@ impl Statistics {
     ///
     /// # Errors
     /// [`Error::Statistics`] if the file has another number of features, [`Error::Checkpoint`] if it cannot be read.
+    ///
+    /// ```no_run
+    /// use lowbit_pipeline::Statistics;
+    /// let statistics = Statistics::open("llama.imatrix".as_ref())?;
+    /// let squares = statistics.mean_square("model.layers.0.mlp.down_proj", 1536)?;
+    /// println!("{}", squares.is_some());
+    /// # Ok::<(), lowbit_pipeline::Error>(())
+    /// ```
     pub fn mean_square(&self, module: &str, features: usize) -> Result<Option<Vec<f32>>> {
         Ok(self.summary(module, features, false)?.map(|inputs| inputs.squares))
     }

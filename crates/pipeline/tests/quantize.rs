@@ -127,7 +127,7 @@ fn an_interrupted_run_goes_on_after_the_last_whole_layer_to_the_same_bytes() {
         // Not without being told to, and not as another job.
         let refused = calibrated.run(&sequences, &()).unwrap_err().to_string();
         assert!(refused.contains("out.sheets") && refused.contains("--resume"), "{refused}");
-        calibrated.job.resume = true;
+        calibrated.job.settings.resume = true;
         let mut other = calibrated.clone();
         other.method.damping = 0.5;
         let refused = other.run(&sequences, &()).unwrap_err().to_string();
@@ -153,13 +153,13 @@ fn a_file_of_statistics_gives_what_the_text_gives() {
     let model = Model::open(&checkpoint).unwrap();
     let mut planned = Vec::new();
     for at in 0..model.layers() {
-        for stage in model.layer(at).unwrap().stages() {
-            let plan = |linear: &lowbit_model::Linear| Planned {
+        for projections in model.layer(at).unwrap().projections() {
+            let plan = |linear: &lowbit_model::F32Linear| Planned {
                 name: linear.name.clone(),
                 channels: linear.cols,
                 hessian: Some(Precision::F64),
             };
-            planned.extend(stage.linears.iter().map(plan));
+            planned.extend(projections.linears.iter().map(plan));
         }
     }
     let path = temp.path().join("stats.safetensors");
@@ -180,7 +180,7 @@ fn a_file_of_statistics_gives_what_the_text_gives() {
     calibrated.run_on(&statistics, &Stops(AtomicUsize::new(2))).unwrap_err();
     let other = temp.path().join("other.safetensors");
     std::fs::copy(&path, &other).unwrap();
-    calibrated.job.resume = true;
+    calibrated.job.settings.resume = true;
     let refused = calibrated.run_on(&Statistics::open(&other).unwrap(), &()).unwrap_err().to_string();
     assert!(refused.contains("another job"), "{refused}");
     calibrated.run_on(&statistics, &()).unwrap();
@@ -202,7 +202,7 @@ fn formats_are_mixed_within_the_budget_and_written_as_chosen() {
         let mut mixed = MixedJob::new(job(&out, NVFP4), vec![Some(NVFP4), Some(fp8), None], 6.0);
         mixed.sensitivity = sensitivity;
         let mix = mixed.choose(&sequences, &()).unwrap();
-        assert_eq!(mix.groups.len(), 12); // 3 layers of 4 stages
+        assert_eq!(mix.groups.len(), 12); // 3 layers of 4 projections
         assert!(mix.bits <= 6.0 && mix.bits > 5.5, "{}", mix.bits);
         assert!(mix.bound <= mix.score);
         let mut calibrated = CalibratedJob::new(job(&out, NVFP4), Method::default());

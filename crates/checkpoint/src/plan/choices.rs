@@ -56,13 +56,13 @@ impl Job {
 
     /// The source, which must not be quantized.
     pub(super) fn open(&self) -> Result<Checkpoint> {
-        let checkpoint = Checkpoint::open(&self.source)?;
+        let checkpoint = Checkpoint::open(&self.settings.source)?;
         match layout::read(&checkpoint)? {
             None => Ok(checkpoint),
             Some(reading) => {
                 let reason =
                     format!("is quantized already ({}); `convert` changes that", reading.layout.name());
-                Err(Error::file(&self.source, reason))
+                Err(Error::file(&self.settings.source, reason))
             }
         }
     }

@@ -4,7 +4,6 @@ use super::Settings;
 use crate::layout::{COMPRESSED_TENSORS, Layout};
 use lowbit_blocks::{Format, NVFP4};
 use lowbit_calib::{Activations, ScaleRule};
-use lowbit_kernels::Kernels;
 use std::path::PathBuf;
 
 /// A tensor with NaN or infinity in it.
@@ -19,14 +18,12 @@ pub enum OnNonFinite {
 
 /// A quantization job, [`plan`](Self::plan)ned before anything is written.
 ///
-/// Not every field changes the output: `jobs`, `kernels` and `resume` never do.
+/// Of its settings only `max_shard_size` changes the output; every other field may.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Job {
-    /// Directory of the unquantized checkpoint.
-    pub source: PathBuf,
-    /// Directory to write: absent or empty, unless `resume`.
-    pub out: PathBuf,
+    /// Source, output, threads: what every job has.
+    pub settings: Settings,
     /// Format of the linears.
     pub format: Format,
     /// File convention of the output.
@@ -44,17 +41,6 @@ pub struct Job {
     pub include: Vec<String>,
     /// Patterns of what to leave out; stronger than `include`.
     pub exclude: Vec<String>,
-    /// Worker threads.
-    pub jobs: usize,
-    /// Most tensor bytes in one file, unless a single linear needs more.
-    pub max_shard_size: u64,
-    /// Whether to go on with an interrupted run in `out`.
-    pub resume: bool,
-    /// SIMD level of the kernels.
-    pub kernels: Kernels,
-    /// Bytes read between two entries of the journal; only how much an interruption costs depends on it.
-    #[doc(hidden)]
-    pub journal_bytes: u64,
 }
 
 impl Job {
@@ -65,10 +51,8 @@ impl Job {
 
     /// NVFP4 in the layout of compressed-tensors, with these settings.
     pub fn with(settings: Settings) -> Self {
-        let Settings { source, out, jobs, max_shard_size, resume, kernels, journal_bytes } = settings;
         Self {
-            source,
-            out,
+            settings,
             format: NVFP4,
             layout: COMPRESSED_TENSORS,
             scale_rule: None,
@@ -77,17 +61,6 @@ impl Job {
             on_nonfinite: OnNonFinite::Error,
             include: Vec::new(),
             exclude: Vec::new(),
-            jobs,
-            max_shard_size,
-            resume,
-            kernels,
-            journal_bytes,
         }
-    }
-
-    /// What the job has in common with every other.
-    pub(crate) fn settings(&self) -> Settings {
-        let Self { source, out, jobs, max_shard_size, resume, kernels, journal_bytes, .. } = self.clone();
-        Settings { source, out, jobs, max_shard_size, resume, kernels, journal_bytes }
     }
 }

@@ -24,7 +24,7 @@ impl Job {
     /// As [`plan`](Self::plan), or [`Error::Cancelled`].
     pub fn plan_with(&self, progress: &dyn Progress) -> Result<Plan> {
         let checkpoint = self.open()?;
-        paths::check(&self.source, &self.out, self.resume)?;
+        paths::check(&self.settings.source, &self.settings.out, self.settings.resume)?;
         let nonfinite = self.nonfinite(&checkpoint, progress)?;
         self.plan_without(checkpoint, &nonfinite)
     }
@@ -41,7 +41,7 @@ impl Job {
                 let patterns = (&self.include[..], &self.exclude[..]);
                 let selection = select::select(checkpoint, self.layout, patterns, &BTreeSet::new())?;
                 let names = selection.picked.into_iter().map(|picked| picked.tensor).collect();
-                super::nonfinite::find_nonfinite(checkpoint, &names, &self.settings(), progress)
+                super::nonfinite::find_nonfinite(checkpoint, &names, &self.settings, progress)
             }
         }
     }
@@ -49,8 +49,9 @@ impl Job {
     /// The plan that leaves the tensors in `nonfinite` as they are.
     fn plan_without(&self, checkpoint: Checkpoint, nonfinite: &BTreeSet<String>) -> Result<Plan> {
         let config = checkpoint.config();
-        let mut config =
-            config.cloned().ok_or_else(|| Error::file(&self.source, format!("there is no {CONFIG}")))?;
+        let mut config = config
+            .cloned()
+            .ok_or_else(|| Error::file(&self.settings.source, format!("there is no {CONFIG}")))?;
         let carried = layout::carry(self.layout, &self.format, self.activations)?;
         if carried.activations == Activations::Static {
             return Err(Error::Layout(LayoutError::CannotCarry {
@@ -98,7 +99,7 @@ impl Job {
         };
         let configs = self.layout.configure(&quantized, &config);
         Draft {
-            settings: self.settings(),
+            settings: self.settings.clone(),
             checkpoint,
             linears: Linears::default(),
             units,

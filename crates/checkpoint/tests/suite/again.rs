@@ -57,7 +57,8 @@ fn source(case: usize) -> TempDir {
 /// Quantized weights; `None` of weights that the layout refuses, as version 1 of GPTQ does zero points of 0.
 fn quantize(from: &Path, layout: &'static Layout, format: Format) -> Option<TempDir> {
     let out = tempdir().unwrap();
-    let plan = plan(from, out.path(), |job| (job.format, job.layout, job.jobs) = (format, layout, 1));
+    let plan =
+        plan(from, out.path(), |job| (job.format, job.layout, job.settings.jobs) = (format, layout, 1));
     match plan.run(&()) {
         Err(Error::Container(container::Error::Tensor { .. })) => None,
         done => done.map(|_| out).ok(),

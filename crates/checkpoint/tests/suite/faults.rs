@@ -65,14 +65,15 @@ fn looks_unfinished(out: &Path) {
 #[test]
 fn a_full_disk_is_told_and_the_run_can_go_on() {
     let whole = tempfile::tempdir().unwrap();
-    plan(&austen(), whole.path(), |job| job.max_shard_size = 600_000).run(&()).unwrap();
+    plan(&austen(), whole.path(), |job| job.settings.max_shard_size = 600_000).run(&()).unwrap();
     let before = contents(&austen());
     for room in [0, 100, 9_000, 300_000, 900_000, 1_400_000] {
         let out = tempfile::tempdir().unwrap();
         let disk = SmallDisk(Arc::new(AtomicI64::new(room)));
         let job = |resume| {
             plan(&austen(), out.path(), |job| {
-                (job.resume, job.max_shard_size, job.journal_bytes) = (resume, 600_000, 1)
+                (job.settings.resume, job.settings.max_shard_size, job.settings.journal_bytes) =
+                    (resume, 600_000, 1)
             })
         };
         let error = job(false).run_on(&disk, &()).unwrap_err().to_string();
@@ -135,7 +136,7 @@ fn an_output_directory_that_is_taken_is_left_alone() {
     write_llama(source.path());
     let out = tempfile::tempdir().unwrap();
     fs::write(out.path().join("notes.txt"), "mine").unwrap();
-    let say = |out: &Path, resume| error(source.path(), out, |job| job.resume = resume);
+    let say = |out: &Path, resume| error(source.path(), out, |job| job.settings.resume = resume);
     assert!(say(out.path(), false).ends_with("is not empty (1 files, notes.txt first)"));
     assert!(
         say(out.path(), true)
@@ -166,7 +167,7 @@ fn a_journal_goes_only_with_its_plan_and_its_source() {
     plan(source.path(), out.path(), |_| {}).run_on(&disk, &()).unwrap_err();
     let resume = |change: &dyn Fn(&mut lowbit_checkpoint::Job)| {
         error(source.path(), out.path(), |job| {
-            job.resume = true;
+            job.settings.resume = true;
             change(job);
         })
     };

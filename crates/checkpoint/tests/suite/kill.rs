@@ -89,8 +89,9 @@ impl DiskFile for DeadlyFile {
 /// A plan of three shards, whose journal has an entry for every few tiles; on one thread, so that operations come in the same order each time.
 fn job(out: &Path, resume: bool) -> Plan {
     plan(&austen(), out, |job| {
-        (job.resume, job.max_shard_size, job.journal_bytes) = (resume, 600_000, 400_000);
-        job.jobs = 1;
+        (job.settings.resume, job.settings.max_shard_size, job.settings.journal_bytes) =
+            (resume, 600_000, 400_000);
+        job.settings.jobs = 1;
     })
 }
 

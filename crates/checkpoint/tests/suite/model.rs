@@ -100,7 +100,7 @@ pub(crate) fn llama() -> Vec<Tensor> {
 /// The plan of a job that a test has changed.
 pub(crate) fn plan(source: &Path, out: &Path, change: impl FnOnce(&mut Job)) -> Plan {
     let mut job = Job::new(source, out);
-    job.jobs = 2;
+    job.settings.jobs = 2;
     change(&mut job);
     job.plan().unwrap()
 }
@@ -108,7 +108,7 @@ pub(crate) fn plan(source: &Path, out: &Path, change: impl FnOnce(&mut Job)) -> 
 /// What planning or running a job says when it fails.
 pub(crate) fn error(source: &Path, out: &Path, change: impl FnOnce(&mut Job)) -> String {
     let mut job = Job::new(source, out);
-    job.jobs = 2;
+    job.settings.jobs = 2;
     change(&mut job);
     let error = job.plan().and_then(|plan| plan.run(&())).expect_err("the job must fail").to_string();
     assert!(!error.contains('\n'), "not one line: {error}");

@@ -18,7 +18,7 @@ fn weight(checkpoint: &Checkpoint, name: &str) -> Vec<f32> {
 
 /// A sheet for each linear that `job` quantizes, each with the statistics of those that share its scale.
 fn sheets(job: &Job, dir: &Path, change: impl Fn(&mut QLinear<'static>)) -> Vec<PathBuf> {
-    let checkpoint = Checkpoint::open(&job.source).unwrap();
+    let checkpoint = Checkpoint::open(&job.settings.source).unwrap();
     let choices = job.choices(&()).unwrap();
     let mut paths = Vec::new();
     for (nth, choice) in choices.iter().enumerate() {

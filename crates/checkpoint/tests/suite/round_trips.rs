@@ -108,7 +108,7 @@ fn go(case: &Case) -> usize {
     let (source, first) = (source(case), tempdir().unwrap());
     let ways = case.from.carries(&case.format);
     let done = plan(source.path(), first.path(), |job| {
-        (job.format, job.layout, job.activations, job.jobs) =
+        (job.format, job.layout, job.activations, job.settings.jobs) =
             (case.format, case.from, Some(ways[0].activations), 1);
     })
     .run(&());

@@ -113,7 +113,7 @@ fn write_base(base: Base, dir: &Path, original: &Path) {
             let plan = plan(original, dir, |job| {
                 (job.format, job.layout) = (Format::named(format).unwrap(), layout);
                 if base == Base::Sharded {
-                    job.max_shard_size = 20_000;
+                    job.settings.max_shard_size = 20_000;
                 }
             });
             plan.run(&()).unwrap();

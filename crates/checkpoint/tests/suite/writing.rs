@@ -37,7 +37,7 @@ fn bytes_do_not_depend_on_threads_or_kernels() {
             let out = tempfile::tempdir().unwrap();
             let plan = plan(dir.path(), out.path(), |job| {
                 (job.format, job.layout) = (Format::named(format).unwrap(), layout);
-                (job.jobs, job.kernels) = (jobs, kernels);
+                (job.settings.jobs, job.settings.kernels) = (jobs, kernels);
             });
             plan.run(&()).unwrap();
             contents(out.path())
@@ -135,7 +135,7 @@ fn shards_hold_at_most_what_was_asked_and_keep_linears_together() {
 
     let out = tempfile::tempdir().unwrap();
     let limit = 600_000;
-    plan(&austen(), out.path(), |job| job.max_shard_size = limit).run(&()).unwrap();
+    plan(&austen(), out.path(), |job| job.settings.max_shard_size = limit).run(&()).unwrap();
     let sharded = Checkpoint::open(out.path()).unwrap();
     let names: Vec<_> = sharded
         .files()
@@ -165,7 +165,7 @@ fn shards_hold_at_most_what_was_asked_and_keep_linears_together() {
 #[test]
 fn plans_say_every_byte_before_it_is_written() {
     let out = tempfile::tempdir().unwrap();
-    let plan = plan(&austen(), out.path(), |job| job.max_shard_size = 700_000);
+    let plan = plan(&austen(), out.path(), |job| job.settings.max_shard_size = 700_000);
     let summary = plan.summary();
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0, "a plan writes nothing");
     assert_eq!((summary.linears, summary.copied, summary.scheme.as_str()), (21, 8, "NVFP4A16"));
@@ -261,7 +261,7 @@ fn files_that_would_take_the_place_of_unfinished_ones_are_not_copied() {
 fn no_number_of_threads_is_too_many() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_llama(dir.path());
-    plan(dir.path(), out.path(), |job| job.jobs = usize::MAX).run(&()).unwrap();
+    plan(dir.path(), out.path(), |job| job.settings.jobs = usize::MAX).run(&()).unwrap();
 }
 
 #[test]
@@ -289,11 +289,11 @@ fn progress_adds_up_and_can_stop_the_run() {
 
     let some = Count(Mutex::default(), bytes / 3);
     let out = tempfile::tempdir().unwrap();
-    let error = plan(&austen(), out.path(), |job| job.jobs = 1).run(&some).unwrap_err().to_string();
+    let error = plan(&austen(), out.path(), |job| job.settings.jobs = 1).run(&some).unwrap_err().to_string();
     assert!(error.starts_with("cancelled after ") && error.ends_with("can be resumed"), "{error}");
     assert!(!out.path().join("config.json").exists() && !out.path().join("model.safetensors").exists());
     let rest = Count(Mutex::default(), u64::MAX);
-    let report = plan(&austen(), out.path(), |job| job.resume = true).run(&rest).unwrap();
+    let report = plan(&austen(), out.path(), |job| job.settings.resume = true).run(&rest).unwrap();
     assert!(report.resumed_tiles > 0);
 }
 

@@ -12,7 +12,7 @@ use super::gated;
 use crate::config::Gating;
 use crate::model::Model;
 use crate::product::product;
-use crate::stage::{Hook, Stage, StageKind};
+use crate::projections::{Hook, ProjectionKind, Projections};
 use crate::{Result, exp, parallel};
 use lowbit_arch::Slot;
 
@@ -24,7 +24,7 @@ pub(super) struct Experts {
     chosen: usize,
     normed: bool,
     /// Gate and up, down.
-    experts: Vec<[Stage; 2]>,
+    experts: Vec<[Projections; 2]>,
 }
 
 impl Experts {
@@ -46,16 +46,16 @@ impl Experts {
                 ],
                 vec![model.linear(&down, c.hidden, moe.intermediate)?],
             ];
-            let mut kinds = [StageKind::GateUp, StageKind::Down].into_iter();
+            let mut kinds = [ProjectionKind::GateUp, ProjectionKind::Down].into_iter();
             Ok::<_, crate::Error>(linears.map(|linears| {
-                let kind = kinds.next().unwrap_or(StageKind::Down);
-                Stage { layer, kind, expert: Some(expert), linears }
+                let kind = kinds.next().unwrap_or(ProjectionKind::Down);
+                Projections { layer, kind, expert: Some(expert), linears }
             }))
         })?;
         Ok(Self { router, hidden: c.hidden, chosen: moe.chosen, normed: moe.normed, experts })
     }
 
-    pub(super) fn stages(&self) -> impl Iterator<Item = &Stage> {
+    pub(super) fn projections(&self) -> impl Iterator<Item = &Projections> {
         self.experts.iter().flatten()
     }
 

@@ -1,4 +1,4 @@
-//! One layer of a decoder: attention and MLP, stage by stage.
+//! One layer of a decoder: attention and MLP, projection by projection.
 //!
 //! ```text
 //! x = x + out(attention(rope(qkv(norm(x)))))
@@ -7,20 +7,20 @@
 //!
 //! Gemma 2 norms what is added, too. Qwen 3 norms each head of queries and keys before they are turned.
 
+mod cache;
 mod experts;
-mod past;
 
 use crate::attention::{Heads, attention, rotate};
 use crate::config::{Gating, gating};
 use crate::hidden::Hidden;
 use crate::model::Model;
 use crate::norm::{add, norm, norm_into};
-use crate::stage::{Hook, Linear, Stage, StageKind};
+use crate::projections::{F32Linear, Hook, ProjectionKind, Projections};
 use crate::{Error, Result, exp, parallel};
+pub(crate) use cache::KeyValueCache;
+use cache::sequences;
 use experts::Experts;
 use lowbit_arch::{Description, Placement, Rope, Slot};
-pub(crate) use past::Past;
-use past::sequences;
 
 /// A layer in memory.
 #[derive(Clone, Debug)]
@@ -35,14 +35,14 @@ pub struct Layer {
     post_norms: Option<[Vec<f32>; 2]>,
     /// Norms of the heads of queries and keys.
     head_norms: Option<[Vec<f32>; 2]>,
-    qkv: Stage,
-    out: Stage,
+    qkv: Projections,
+    out: Projections,
     mlp: Mlp,
 }
 
 #[derive(Clone, Debug)]
 enum Mlp {
-    Dense { gate_up: Stage, down: Stage },
+    Dense { gate_up: Projections, down: Projections },
     Experts(Experts),
 }
 
@@ -70,15 +70,18 @@ impl Layer {
             true => Some([norm(Slot::QueryNorm, c.head_dim)?, norm(Slot::KeyNorm, c.head_dim)?]),
             false => None,
         };
-        let stage = |kind, wanted: &[Wanted]| Self::stage(model, layer, kind, wanted);
+        let read = |kind, wanted: &[Wanted]| Self::read_projections(model, layer, kind, wanted);
         let qkv = [(Slot::Query, wide, hidden), (Slot::Key, narrow, hidden), (Slot::Value, narrow, hidden)];
         let inner = c.intermediate;
         let mlp = if c.is_sparse(layer) {
             Mlp::Experts(Experts::read(model, layer)?)
         } else {
             Mlp::Dense {
-                gate_up: stage(StageKind::GateUp, &[(Slot::Gate, inner, hidden), (Slot::Up, inner, hidden)])?,
-                down: stage(StageKind::Down, &[(Slot::Down, hidden, inner)])?,
+                gate_up: read(
+                    ProjectionKind::GateUp,
+                    &[(Slot::Gate, inner, hidden), (Slot::Up, inner, hidden)],
+                )?,
+                down: read(ProjectionKind::Down, &[(Slot::Down, hidden, inner)])?,
             }
         };
         Ok(Self {
@@ -87,8 +90,8 @@ impl Layer {
             mlp_norm: norm(Slot::MlpNorm, hidden)?,
             post_norms,
             head_norms,
-            qkv: stage(StageKind::Qkv, &qkv)?,
-            out: stage(StageKind::AttentionOut, &[(Slot::AttentionOut, hidden, wide)])?,
+            qkv: read(ProjectionKind::Qkv, &qkv)?,
+            out: read(ProjectionKind::AttentionOut, &[(Slot::AttentionOut, hidden, wide)])?,
             mlp,
             gating,
             rope,
@@ -96,21 +99,37 @@ impl Layer {
         })
     }
 
-    fn stage(model: &Model<'_>, layer: usize, kind: StageKind, wanted: &[Wanted]) -> Result<Stage> {
-        let linears: Vec<Linear> = parallel::map(wanted.to_vec(), |(slot, rows, cols)| {
+    fn read_projections(
+        model: &Model<'_>,
+        layer: usize,
+        kind: ProjectionKind,
+        wanted: &[Wanted],
+    ) -> Result<Projections> {
+        let linears: Vec<F32Linear> = parallel::map(wanted.to_vec(), |(slot, rows, cols)| {
             model.linear(&model.name(slot, layer)?, rows, cols)
         })?;
-        Ok(Stage { layer, kind, expert: None, linears })
+        Ok(Projections { layer, kind, expert: None, linears })
     }
 
-    /// Its stages, in the order in which they are run; those of an expert stand together.
-    pub fn stages(&self) -> Vec<&Stage> {
-        let mut stages = vec![&self.qkv, &self.out];
+    /// Its projections, in the order in which they are run; those of an expert stand together.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// for projections in model.layer(0)?.projections() {
+    ///     println!("{} reads {} features", projections.name(), projections.inputs());
+    /// }
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
+    pub fn projections(&self) -> Vec<&Projections> {
+        let mut projections = vec![&self.qkv, &self.out];
         match &self.mlp {
-            Mlp::Dense { gate_up, down } => stages.extend([gate_up, down]),
-            Mlp::Experts(experts) => stages.extend(experts.stages()),
+            Mlp::Dense { gate_up, down } => projections.extend([gate_up, down]),
+            Mlp::Experts(experts) => projections.extend(experts.projections()),
         }
-        stages
+        projections
     }
 
     /// Takes the hidden states through the layer. `hook` sees the input of every linear and may change it; `&mut ()` looks away.
@@ -118,16 +137,31 @@ impl Layer {
     /// # Errors
     /// What the hook says; [`Error::NonFinite`] if a hidden state is no number afterwards; [`Error::Activations`] or another if activations cannot be
     /// quantized; [`Error::Tokens`] if the states are another model's.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Checkpoint;
+    /// use lowbit_model::Model;
+    /// let checkpoint = Checkpoint::open("SmolLM2-135M")?;
+    /// let model = Model::open(&checkpoint)?;
+    /// let mut hidden = model.embed(&[[1, 2, 3]])?;
+    /// model.layer(0)?.forward(&mut hidden, &mut ())?;
+    /// # Ok::<(), lowbit_model::Error>(())
+    /// ```
     pub fn forward(&mut self, hidden: &mut Hidden, hook: &mut dyn Hook) -> Result<()> {
         self.run(hidden, None, hook)
     }
 
-    /// Takes the next tokens of sequences through the layer: as many of each, whose states are `hidden`, after those that `past` has seen.
-    pub(crate) fn forward_after(&mut self, hidden: &mut Hidden, past: &mut Past) -> Result<()> {
-        self.run(hidden, Some(past), &mut ())
+    /// Takes the next tokens of sequences through the layer: as many of each, whose states are `hidden`, after those that `cache` has seen.
+    pub(crate) fn forward_cached(&mut self, hidden: &mut Hidden, cache: &mut KeyValueCache) -> Result<()> {
+        self.run(hidden, Some(cache), &mut ())
     }
 
-    fn run(&mut self, hidden: &mut Hidden, past: Option<&mut Past>, hook: &mut dyn Hook) -> Result<()> {
+    fn run(
+        &mut self,
+        hidden: &mut Hidden,
+        cache: Option<&mut KeyValueCache>,
+        hook: &mut dyn Hook,
+    ) -> Result<()> {
         let c = &self.description;
         if hidden.width != c.hidden {
             return Err(Error::Tokens(format!(
@@ -137,9 +171,9 @@ impl Layer {
         }
         let mut x = vec![0.0; hidden.values.len()];
         norm_into(&hidden.values, &self.attention_norm, c.norm_eps, &mut x);
-        let mixed = self.attend(&x, &hidden.lengths, past, hook)?;
+        let mixed = self.attend(&x, &hidden.lengths, cache, hook)?;
         if self.post_norms.is_none() {
-            hook.stream(StageKind::AttentionOut, &hidden.values, hidden.width)?;
+            hook.stream(ProjectionKind::AttentionOut, &hidden.values, hidden.width)?;
         }
         let mut added = self.out.run(&mixed, hook)?.remove(0);
         drop(mixed);
@@ -150,7 +184,7 @@ impl Layer {
         add(&mut hidden.values, &added);
         norm_into(&hidden.values, &self.mlp_norm, c.norm_eps, &mut x);
         if self.post_norms.is_none() {
-            hook.stream(StageKind::Down, &hidden.values, hidden.width)?;
+            hook.stream(ProjectionKind::Down, &hidden.values, hidden.width)?;
         }
         added = match &mut self.mlp {
             Mlp::Dense { gate_up, down } => {
@@ -171,20 +205,27 @@ impl Layer {
         &mut self,
         x: &[f32],
         lengths: &[usize],
-        past: Option<&mut Past>,
+        cache: Option<&mut KeyValueCache>,
         hook: &mut dyn Hook,
     ) -> Result<Vec<f32>> {
         let mut outputs = self.qkv.run(x, hook)?.into_iter();
         let c = &self.description;
         let (mut q, mut k, v) = match (outputs.next(), outputs.next(), outputs.next()) {
             (Some(q), Some(k), Some(v)) => (q, k, v),
-            _ => return Err(Error::Linear { linear: self.qkv.name(), part: "the stage", have: 0, want: 3 }),
+            _ => {
+                return Err(Error::Linear {
+                    linear: self.qkv.name(),
+                    part: "the projections",
+                    have: 0,
+                    want: 3,
+                });
+            }
         };
         if let Some([q_norm, k_norm]) = &self.head_norms {
             norm(&mut q, q_norm, c.norm_eps);
             norm(&mut k, k_norm, c.norm_eps);
         }
-        let (first, narrow) = (past.as_ref().map_or(0, |past| past.tokens()), c.kv_heads * c.head_dim);
+        let (first, narrow) = (cache.as_ref().map_or(0, |cache| cache.tokens()), c.kv_heads * c.head_dim);
         let (cos, sin) = self.rope.table(first..first + lengths.iter().copied().max().unwrap_or(0));
         rotate(&mut q, c.head_dim, c.heads * c.head_dim, lengths, &cos, &sin);
         rotate(&mut k, c.head_dim, narrow, lengths, &cos, &sin);
@@ -196,11 +237,11 @@ impl Layer {
             cap: c.attention_cap,
             window: c.windows[self.layer],
         };
-        let Some(past) = past else {
+        let Some(cache) = cache else {
             return Ok(attention(&heads, &sequences(lengths, narrow, &k, &v), &q));
         };
-        past.extend(lengths, narrow, &k, &v);
-        Ok(attention(&heads, &past.sequences(lengths), &q))
+        cache.extend(lengths, narrow, &k, &v);
+        Ok(attention(&heads, &cache.sequences(lengths), &q))
     }
 }
 

@@ -4,7 +4,7 @@ use crate::tiny::Tiny;
 use lowbit_blocks::{Dtype, FP8_CHANNEL, Format, INT8, Kernels, NF4, NVFP4};
 use lowbit_calib::{Recipe, ScaleRule, round_slice};
 use lowbit_checkpoint::{Checkpoint, Job, layout};
-use lowbit_model::{Activations, Input, Model};
+use lowbit_model::{ActivationQuantization, InputQuantization, Model};
 
 /// A tiny Llama in a format and layout, with a setting of its quantization changed.
 fn quantized(
@@ -29,8 +29,8 @@ fn quantized(
 }
 
 /// How the first query reads its input.
-fn first(model: &Model<'_>) -> Input {
-    model.layer(0).unwrap().stages()[0].linears[0].input
+fn first(model: &Model<'_>) -> InputQuantization {
+    model.layer(0).unwrap().projections()[0].linears[0].input
 }
 
 /// A tiny Llama in FP8, with activations quantized at run time.
@@ -44,9 +44,14 @@ fn bitsandbytes_multiplies_in_the_type_that_its_configuration_names() {
         let setting = Some(("bnb_4bit_compute_dtype", said.into()));
         quantized(NF4, layout::BITSANDBYTES, setting, |checkpoint, tiny| {
             let plain = Model::open(checkpoint).unwrap();
-            let simulated = Model::open(checkpoint).unwrap().with_activations(Activations::AsConfigured);
-            assert_eq!((first(&plain), first(&simulated)), (Input::Plain, Input::Float(dtype)));
-            let weight = |model: &Model<'_>| model.layer(0).unwrap().stages()[0].linears[0].weight.clone();
+            let simulated =
+                Model::open(checkpoint).unwrap().with_activations(ActivationQuantization::AsConfigured);
+            assert_eq!(
+                (first(&plain), first(&simulated)),
+                (InputQuantization::Plain, InputQuantization::Float(dtype))
+            );
+            let weight =
+                |model: &Model<'_>| model.layer(0).unwrap().projections()[0].linears[0].weight.clone();
             let mut rounded = weight(&plain);
             round_slice(Kernels::best(), dtype, &mut rounded);
             assert!(weight(&simulated) == rounded && weight(&plain) != rounded);
@@ -56,27 +61,28 @@ fn bitsandbytes_multiplies_in_the_type_that_its_configuration_names() {
     }
     let setting = Some(("bnb_4bit_compute_dtype", "float32".into()));
     quantized(NF4, layout::BITSANDBYTES, setting, |checkpoint, _| {
-        let model = Model::open(checkpoint).unwrap().with_activations(Activations::AsConfigured);
-        assert_eq!(first(&model), Input::Plain);
+        let model = Model::open(checkpoint).unwrap().with_activations(ActivationQuantization::AsConfigured);
+        assert_eq!(first(&model), InputQuantization::Plain);
     });
 }
 
 #[test]
 fn eight_bits_of_bitsandbytes_keep_outliers() {
-    let divergence = |threshold: f64, want: fn(Input) -> bool| {
+    let divergence = |threshold: f64, want: fn(InputQuantization) -> bool| {
         let mut mean = 0.0;
         let setting = Some(("llm_int8_threshold", threshold.into()));
         quantized(INT8, layout::BITSANDBYTES, setting, |checkpoint, tiny| {
             let plain = Model::open(checkpoint).unwrap();
-            let simulated = Model::open(checkpoint).unwrap().with_activations(Activations::AsConfigured);
+            let simulated =
+                Model::open(checkpoint).unwrap().with_activations(ActivationQuantization::AsConfigured);
             assert!(want(first(&simulated)), "{:?}", first(&simulated));
             mean = simulated.evaluate(&plain, &tiny.tokens, 2).unwrap().divergence.mean();
         });
         mean
     };
-    let none = divergence(0.0, |input| matches!(input, Input::Tokens { .. }));
-    let six = divergence(6.0, |input| input == Input::Outliers { threshold: 6.0 });
-    let all = divergence(1e-9, |input| matches!(input, Input::Outliers { .. }));
+    let none = divergence(0.0, |input| matches!(input, InputQuantization::Tokens { .. }));
+    let six = divergence(6.0, |input| input == InputQuantization::Outliers { threshold: 6.0 });
+    let all = divergence(1e-9, |input| matches!(input, InputQuantization::Outliers { .. }));
     assert!(none > 0.0 && six > 0.0, "{none} {six}");
     assert!(all < 1e-9, "everything is an outlier, and nothing is rounded: {all}");
 }
@@ -85,13 +91,14 @@ fn eight_bits_of_bitsandbytes_keep_outliers() {
 fn configured_activations_change_the_result_and_little() {
     fp8(|checkpoint, tiny| {
         let plain = Model::open(checkpoint).unwrap();
-        let simulated = Model::open(checkpoint).unwrap().with_activations(Activations::AsConfigured);
-        assert_eq!(first(&plain), Input::Plain);
+        let simulated =
+            Model::open(checkpoint).unwrap().with_activations(ActivationQuantization::AsConfigured);
+        assert_eq!(first(&plain), InputQuantization::Plain);
         assert!(
-            matches!(first(&simulated), Input::Tokens { recipe, .. } if recipe.format.block == FP8_CHANNEL.block)
+            matches!(first(&simulated), InputQuantization::Tokens { recipe, .. } if recipe.format.block == FP8_CHANNEL.block)
         );
         // The head is not quantized.
-        assert_eq!(simulated.head().unwrap().stage().linears[0].input, Input::Plain);
+        assert_eq!(simulated.head().unwrap().projections().linears[0].input, InputQuantization::Plain);
         let e = simulated.evaluate(&plain, &tiny.tokens, 2).unwrap();
         assert!(e.divergence.mean() > 1e-6 && e.divergence.mean() < 0.1, "{}", e.divergence.mean());
     });
@@ -105,7 +112,7 @@ fn any_model_can_quantize_its_activations() {
     let plain = Model::open(&checkpoint).unwrap();
     let amax = Recipe::new(NVFP4).unwrap();
     let divergence = |recipe: Recipe| {
-        let model = Model::open(&checkpoint).unwrap().with_activations(Activations::All(recipe));
+        let model = Model::open(&checkpoint).unwrap().with_activations(ActivationQuantization::All(recipe));
         model.evaluate(&plain, &tiny.tokens, 2).unwrap().divergence.mean()
     };
     let [eight, four, adaptive] =

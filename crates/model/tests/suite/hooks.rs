@@ -1,36 +1,36 @@
-//! Hooks see the inputs of every linear, stage by stage, and what they change is what the products use.
+//! Hooks see the inputs of every linear, projection by projection, and what they change is what the products use.
 
 use crate::tiny::Tiny;
 use lowbit_checkpoint::Checkpoint;
-use lowbit_model::{Error, Hook, Model, Result, Stage, StageKind};
+use lowbit_model::{Error, Hook, Model, ProjectionKind, Projections, Result};
 use std::collections::BTreeMap;
 
-/// Counts what it sees, and may zero the weights of a kind of stage.
+/// Counts what it sees, and may zero the weights of a kind of projections.
 #[derive(Default)]
 struct Look {
     order: Vec<String>,
     tokens: BTreeMap<String, usize>,
     settled: Vec<String>,
-    zero: Option<StageKind>,
+    zero: Option<ProjectionKind>,
     after: Vec<f32>,
 }
 
 impl Hook for Look {
-    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
-        if !self.order.contains(&stage.name()) {
-            self.order.push(stage.name());
+    fn observe(&mut self, projections: &Projections, rows: &[f32]) -> Result<()> {
+        if !self.order.contains(&projections.name()) {
+            self.order.push(projections.name());
         }
-        *self.tokens.entry(stage.name()).or_default() += rows.len() / stage.inputs();
-        if stage.kind == StageKind::Down {
+        *self.tokens.entry(projections.name()).or_default() += rows.len() / projections.inputs();
+        if projections.kind == ProjectionKind::Down {
             self.after.extend_from_slice(rows);
         }
         Ok(())
     }
 
-    fn settle(&mut self, stage: &mut Stage) -> Result<()> {
-        self.settled.push(stage.name());
-        if self.zero == Some(stage.kind) {
-            stage.linears[0].weight.fill(0.0);
+    fn replace_weights(&mut self, projections: &mut Projections) -> Result<()> {
+        self.settled.push(projections.name());
+        if self.zero == Some(projections.kind) {
+            projections.linears[0].weight.fill(0.0);
         }
         Ok(())
     }
@@ -49,7 +49,7 @@ fn stages_come_in_order_and_see_all_tokens() {
     assert_eq!((&look.order, &look.settled), (&want, &want));
     assert!(look.tokens.values().all(|&tokens| tokens == 48));
     let layer = model.layer(1).unwrap();
-    let names: Vec<_> = layer.stages().iter().flat_map(|s| &s.linears).map(|l| l.name.clone()).collect();
+    let names: Vec<_> = layer.projections().iter().flat_map(|s| &s.linears).map(|l| l.name.clone()).collect();
     assert_eq!(names[0], "model.layers.1.self_attn.q_proj");
     assert_eq!((names.len(), &names[6][..]), (7, "model.layers.1.mlp.down_proj"));
     // Looking changes nothing.
@@ -62,15 +62,15 @@ fn settled_weights_are_those_of_the_products() {
     let dir = tiny.write();
     let checkpoint = Checkpoint::open(dir.path()).unwrap();
     let model = Model::open(&checkpoint).unwrap();
-    let mut look = Look { zero: Some(StageKind::GateUp), ..Look::default() };
+    let mut look = Look { zero: Some(ProjectionKind::GateUp), ..Look::default() };
     let mut hidden = model.embed(&tiny.tokens).unwrap();
     let mut layer = model.layer(0).unwrap();
     layer.forward(&mut hidden, &mut look).unwrap();
     // Without gates nothing reaches down_proj: silu(0) up = 0.
     assert!(look.after.len() == 48 * 48 && look.after.iter().all(|&x| x == 0.0));
     // The layer keeps what was settled.
-    assert!(layer.stages()[2].linears[0].weight.iter().all(|&w| w == 0.0));
-    assert!(layer.stages()[2].linears[1].weight.iter().any(|&w| w != 0.0));
+    assert!(layer.projections()[2].linears[0].weight.iter().all(|&w| w == 0.0));
+    assert!(layer.projections()[2].linears[1].weight.iter().any(|&w| w != 0.0));
 }
 
 #[test]
@@ -100,14 +100,14 @@ fn experts_see_their_own_tokens() {
 fn a_hook_that_gives_up_stops_the_run() {
     struct Stop;
     impl Hook for Stop {
-        fn settle(&mut self, stage: &mut Stage) -> Result<()> {
-            Err(Error::hook(format!("enough of {}", stage.name())))
+        fn replace_weights(&mut self, projections: &mut Projections) -> Result<()> {
+            Err(Error::hook(format!("enough of {}", projections.name())))
         }
     }
     struct Cut;
     impl Hook for Cut {
-        fn settle(&mut self, stage: &mut Stage) -> Result<()> {
-            stage.linears[0].weight.pop();
+        fn replace_weights(&mut self, projections: &mut Projections) -> Result<()> {
+            projections.linears[0].weight.pop();
             Ok(())
         }
     }

@@ -33,15 +33,15 @@ fn losses_of_a_trained_model_are_those_of_transformers() {
 fn a_model_writes_what_it_expects() {
     let checkpoint = Checkpoint::open(testdata().join("austen-2m")).unwrap();
     let model = Model::open(&checkpoint).unwrap();
-    let written = model.write(6, 48, 7, &()).unwrap();
+    let written = model.sample(6, 48, 7, &()).unwrap();
     assert!(written.len() == 6 && written.iter().all(|tokens| tokens.len() == 48));
-    assert_eq!(written, model.write(6, 48, 7, &()).unwrap());
-    assert_ne!(written, model.write(6, 48, 8, &()).unwrap());
+    assert_eq!(written, model.sample(6, 48, 7, &()).unwrap());
+    assert_ne!(written, model.sample(6, 48, 8, &()).unwrap());
     // Its own text surprises it about as much as Austen's does (4.2 nats a token above), chance much more.
     let by_chance = model.random_tokens(6, 48, 7);
     let (own, chance) = (model.loss(&written).unwrap().mean(), model.loss(&by_chance).unwrap().mean());
     assert!(own < 5.0 && chance > 8.0, "{own} {chance}");
-    assert!(matches!(model.write(0, 48, 7, &()), Err(Error::Tokens(_))));
+    assert!(matches!(model.sample(0, 48, 7, &()), Err(Error::Tokens(_))));
 }
 
 #[test]

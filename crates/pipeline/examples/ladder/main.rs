@@ -17,15 +17,15 @@ use std::path::Path;
 
 use lowbit_calib::Hessian;
 use lowbit_checkpoint::Checkpoint;
-use lowbit_model::{Hook, Model, Stage, Tokenizer, windows};
+use lowbit_model::{Hook, Model, Projections, Tokenizer, windows};
 
-/// Second moments of the inputs of every stage that is run.
+/// Second moments of the inputs of every set of projections that is run.
 #[derive(Default)]
 struct Moments(HashMap<String, Hessian>);
 
 impl Hook for Moments {
-    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> lowbit_model::Result<()> {
-        let hessian = self.0.entry(stage.name()).or_insert_with(|| Hessian::new(stage.inputs()));
+    fn observe(&mut self, projections: &Projections, rows: &[f32]) -> lowbit_model::Result<()> {
+        let hessian = self.0.entry(projections.name()).or_insert_with(|| Hessian::new(projections.inputs()));
         hessian.observe(rows).map_err(lowbit_model::Error::hook)
     }
 }
@@ -65,12 +65,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut other = moments(&model, (dir, held_out), 8, &layers)?;
     let mut linears = Vec::new();
     for &at in &layers {
-        for stage in model.layer(at)?.stages() {
-            let (Some(seen), Some(held_out)) = (seen.0.remove(&stage.name()), other.0.remove(&stage.name()))
+        for projections in model.layer(at)?.projections() {
+            let (Some(seen), Some(held_out)) =
+                (seen.0.remove(&projections.name()), other.0.remove(&projections.name()))
             else {
                 continue;
             };
-            for linear in &stage.linears {
+            for linear in &projections.linears {
                 linears.push(steps::Layer {
                     name: linear.name.clone(),
                     weight: linear.weight.clone(),

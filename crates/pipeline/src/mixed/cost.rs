@@ -1,4 +1,4 @@
-//! What each format costs the outputs of each stage.
+//! What each format costs the outputs of each set of projections.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,13 +8,13 @@ use lowbit_calib::{Hessian, Importance};
 use lowbit_checkpoint::Choice;
 use lowbit_kernels::Kernels;
 
-use lowbit_model::{Hook, Stage};
+use lowbit_model::{Hook, Projections};
 
 use crate::method::{Method, Methods};
 use crate::shared::SharedStats;
 use crate::{Error, Result};
 
-/// One decision: a stage, or all experts of a layer.
+/// One decision: a set of projections, or all experts of a layer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GroupCost {
     pub(super) name: String,
@@ -49,7 +49,7 @@ impl GroupCost {
     }
 }
 
-/// Costs of the stages of one layer.
+/// Costs of the projections of one layer.
 pub(super) struct CostCollector<'a> {
     formats: &'a [Option<Format>],
     /// For each format that is one, the linears that it is chosen for.
@@ -74,13 +74,13 @@ impl<'a> CostCollector<'a> {
         self.groups
     }
 
-    /// Every format of one stage.
-    fn cost(&self, stage: &Stage, hessian: &Hessian) -> Result<GroupCost> {
-        let at = |e: lowbit_calib::Error| Error::method(&stage.name(), e);
+    /// Every format of one set of projections.
+    fn cost(&self, projections: &Projections, hessian: &Hessian) -> Result<GroupCost> {
+        let at = |e: lowbit_calib::Error| Error::method(&projections.name(), e);
         let known = |module: &str| self.choices.iter().all(|of_format| of_format.contains_key(module));
-        let linears: Vec<_> = stage.linears.iter().filter(|linear| known(&linear.name)).collect();
+        let linears: Vec<_> = projections.linears.iter().filter(|linear| known(&linear.name)).collect();
         let squares = hessian.mean_square();
-        let mut group = GroupCost { name: stage.name(), ..GroupCost::default() };
+        let mut group = GroupCost { name: projections.name(), ..GroupCost::default() };
         for linear in &linears {
             group.modules.push(linear.name.clone());
             group.weights += linear.weight.len() as u64;
@@ -131,19 +131,19 @@ impl<'a> CostCollector<'a> {
 }
 
 impl Hook for CostCollector<'_> {
-    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> lowbit_model::Result<()> {
-        let hessian = self.hessian.get_or_insert_with(|| Hessian::new(stage.inputs()));
-        Ok(hessian.observe(rows).map_err(|e| Error::method(&stage.name(), e))?)
+    fn observe(&mut self, projections: &Projections, rows: &[f32]) -> lowbit_model::Result<()> {
+        let hessian = self.hessian.get_or_insert_with(|| Hessian::new(projections.inputs()));
+        Ok(hessian.observe(rows).map_err(|e| Error::method(&projections.name(), e))?)
     }
 
-    fn settle(&mut self, stage: &mut Stage) -> lowbit_model::Result<()> {
-        let hessian = self.hessian.take().unwrap_or_else(|| Hessian::new(stage.inputs()));
-        let group = self.cost(stage, &hessian)?;
+    fn replace_weights(&mut self, projections: &mut Projections) -> lowbit_model::Result<()> {
+        let hessian = self.hessian.take().unwrap_or_else(|| Hessian::new(projections.inputs()));
+        let group = self.cost(projections, &hessian)?;
         if group.modules.is_empty() {
             return Ok(());
         }
-        let experts = format!("layers.{}.experts", stage.layer);
-        match self.groups.last_mut().filter(|group| stage.expert.is_some() && group.name == experts) {
+        let experts = format!("layers.{}.experts", projections.layer);
+        match self.groups.last_mut().filter(|group| projections.expert.is_some() && group.name == experts) {
             Some(all) => {
                 all.modules.extend(group.modules);
                 all.weights += group.weights;
@@ -152,7 +152,7 @@ impl Hook for CostCollector<'_> {
                 all.losses.iter_mut().zip(group.losses).for_each(|(all, loss)| *all += loss);
                 all.coarsest.extend(group.coarsest);
             }
-            None if stage.expert.is_some() => self.groups.push(GroupCost { name: experts, ..group }),
+            None if projections.expert.is_some() => self.groups.push(GroupCost { name: experts, ..group }),
             None => self.groups.push(group),
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! Mixed precision: which format each linear of a model gets, so that a given number of bits loses least.
 //!
 //! ```text
-//! text ──► inputs of every stage ──► what each format costs its outputs: tr(D H D^T)          cost.rs
-//!      ──► KL divergence of the model with one stage in the coarsest format                   probe.rs
-//!                        score of (stage, format) = KL of the stage * its loss in the format / its loss in the coarsest
+//! text ──► inputs of every set of projections ──► what each format costs its outputs: tr(D H D^T)          cost.rs
+//!      ──► KL divergence of the model with one set of projections in the coarsest format                   probe.rs
+//!                        score of (projections, format) = KL of the projections * its loss in the format / its loss in the coarsest
 //!      ──► multiple-choice knapsack, exactly                                                  lowbit_calib::mixed
 //! ```
 //!
@@ -28,7 +28,7 @@ use probe::Probe;
 /// How much a model minds what a layer's output loses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Sensitivity {
-    /// By the KL divergence that each stage alone causes, on the first sequences: the number of forward passes is that of the stages.
+    /// By the KL divergence that each set of projections alone causes, on the first sequences: the number of forward passes is that of the projections.
     #[default]
     Probe,
     /// Every output's relative error counts the same.
@@ -86,6 +86,15 @@ pub struct Mix {
 
 impl MixedJob {
     /// A job that chooses among these formats, for scales that are searched; other methods are set.
+    ///
+    /// ```no_run
+    /// use lowbit_blocks::{FP8_CHANNEL, NVFP4};
+    /// use lowbit_checkpoint::Job;
+    /// use lowbit_pipeline::{CalibratedJob, Method, MixedJob};
+    /// let job = Job::new("llama", "llama-mixed");
+    /// let mixed = MixedJob::new(job.clone(), vec![Some(NVFP4), Some(FP8_CHANNEL)], 5.0);
+    /// assert_eq!(mixed.bits, 5.0);
+    /// ```
     pub fn new(job: Job, formats: Vec<Option<Format>>, bits: f64) -> Self {
         let method = Method { method: Methods::Sweep, ..Method::default() };
         Self { job, formats, bits, method, sensitivity: Sensitivity::default(), probed: 2 }
@@ -95,6 +104,18 @@ impl MixedJob {
     ///
     /// # Errors
     /// Whatever is wrong with the model, the text or a format; [`lowbit_calib::Error::Budget`] where even the cheapest formats need more bits.
+    ///
+    /// ```no_run
+    /// use lowbit_blocks::{FP8_CHANNEL, NVFP4};
+    /// use lowbit_checkpoint::Job;
+    /// use lowbit_pipeline::{CalibratedJob, Method, MixedJob};
+    /// let job = Job::new("llama", "llama-mixed");
+    /// let mixed = MixedJob::new(job.clone(), vec![Some(NVFP4), Some(FP8_CHANNEL)], 5.0);
+    /// let mix = mixed.choose(&[[1, 2, 3, 4]], &())?;
+    /// let mut job = CalibratedJob::new(job, Method::default());
+    /// job.formats = mix.formats;
+    /// # Ok::<(), lowbit_pipeline::Error>(())
+    /// ```
     pub fn choose<S: AsRef<[u32]>>(&self, sequences: &[S], progress: &dyn Progress) -> Result<Mix> {
         let mut choices: Vec<BTreeMap<String, Choice>> = Vec::new();
         for format in self.formats.iter().flatten() {
@@ -104,7 +125,7 @@ impl MixedJob {
             let of_format = job.choices(progress)?;
             choices.push(of_format.into_iter().map(|c| (c.linear.module.clone(), c)).collect());
         }
-        let checkpoint = Checkpoint::open(&self.job.source)?;
+        let checkpoint = Checkpoint::open(&self.job.settings.source)?;
         let model = Model::open(&checkpoint)?;
         let probe = match self.sensitivity {
             Sensitivity::Probe => Some(Probe::new(&model, &sequences[..self.probed.min(sequences.len())])?),
@@ -114,10 +135,11 @@ impl MixedJob {
         let mut costs: Vec<GroupCost> = Vec::new();
         for at in 0..model.layers() {
             if progress.cancelled() {
-                let (dir, total) = (self.job.source.clone(), model.layers() as u64);
+                let (dir, total) = (self.job.settings.source.clone(), model.layers() as u64);
                 return Err(lowbit_checkpoint::Error::Cancelled { dir, done: at as u64, total }.into());
             }
-            let mut collector = CostCollector::new(&self.formats, &choices, &self.method, self.job.kernels);
+            let mut collector =
+                CostCollector::new(&self.formats, &choices, &self.method, self.job.settings.kernels);
             let mut layer = model.layer(at)?;
             layer.forward(&mut hidden, &mut collector)?;
             for mut group in collector.finish() {

@@ -1,8 +1,8 @@
-//! How much a model minds one stage: the KL divergence that its coarsest format alone causes.
+//! How much a model minds one set of projections: the KL divergence that its coarsest format alone causes.
 
 use std::collections::HashMap;
 
-use lowbit_model::{Head, Hidden, Hook, Model, Stage};
+use lowbit_model::{Head, Hidden, Hook, Model, Projections};
 
 use crate::Result;
 
@@ -44,8 +44,8 @@ impl Probe {
 struct Replace(HashMap<String, Vec<f32>>);
 
 impl Hook for Replace {
-    fn settle(&mut self, stage: &mut Stage) -> lowbit_model::Result<()> {
-        for linear in &mut stage.linears {
+    fn replace_weights(&mut self, projections: &mut Projections) -> lowbit_model::Result<()> {
+        for linear in &mut projections.linears {
             if let Some(weight) = self.0.remove(&linear.name) {
                 linear.weight = weight;
             }

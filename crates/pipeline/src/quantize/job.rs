@@ -7,9 +7,7 @@ use std::time::Instant;
 use lowbit_blocks::Format;
 use lowbit_calib::ScaleRule;
 use lowbit_checkpoint::overlay::overlaid;
-use lowbit_checkpoint::{
-    Checkpoint, Choice, ConvertJob, Job, Phase, Progress, Report, Settings, Step, Weights,
-};
+use lowbit_checkpoint::{Checkpoint, Choice, ConvertJob, Job, Phase, Progress, Report, Step, Weights};
 use serde_json::json;
 
 use lowbit_model::{Hidden, Layer, Model};
@@ -52,6 +50,13 @@ pub struct CalibratedJob {
 
 impl CalibratedJob {
     /// A job with a method.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Job;
+    /// use lowbit_pipeline::{CalibratedJob, Method};
+    /// let job = CalibratedJob::new(Job::new("llama", "llama-nvfp4"), Method::default());
+    /// assert!(job.method.sequential && job.formats.is_empty());
+    /// ```
     pub fn new(job: Job, method: Method) -> Self {
         Self { job, method, formats: BTreeMap::new() }
     }
@@ -62,6 +67,15 @@ impl CalibratedJob {
     /// # Errors
     /// Whatever is wrong with the model, the text or the output; [`lowbit_checkpoint::Error::Cancelled`] where `progress` says so: the finished layers
     /// stay in `OUT.sheets`.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Job;
+    /// use lowbit_pipeline::{CalibratedJob, Method};
+    /// let job = CalibratedJob::new(Job::new("llama", "llama-nvfp4"), Method::default());
+    /// let report = job.run(&[[1, 2, 3, 4]], &())?;
+    /// println!("{} tokens, {:.2} dB", report.tokens, report.mean_output_db());
+    /// # Ok::<(), lowbit_pipeline::Error>(())
+    /// ```
     pub fn run<S: AsRef<[u32]>>(&self, sequences: &[S], progress: &dyn Progress) -> Result<ModelReport> {
         let start = Instant::now();
         let choices = self.choices(progress)?;
@@ -73,11 +87,11 @@ impl CalibratedJob {
             );
             return Err(Error::Method { linear: choice.linear.module.clone(), reason });
         }
-        let checkpoint = Checkpoint::open(&self.job.source)?;
+        let checkpoint = Checkpoint::open(&self.job.settings.source)?;
         let sheets = LayerSheets::open(
-            &self.job.out,
+            &self.job.settings.out,
             &self.identity(&checkpoint, &choices, sequences, None),
-            self.job.resume,
+            self.job.settings.resume,
         )?;
         let by_name: HashMap<&str, &Choice> = choices.iter().map(|c| (c.linear.module.as_str(), c)).collect();
         let model = Model::open(&checkpoint)?;
@@ -90,7 +104,7 @@ impl CalibratedJob {
         let mut done = 0;
         for at in 0..model.layers() {
             let cancelled = || {
-                let dir = self.job.out.clone();
+                let dir = self.job.settings.out.clone();
                 Error::Checkpoint(lowbit_checkpoint::Error::Cancelled { dir, done, total })
             };
             if progress.cancelled() {
@@ -108,7 +122,7 @@ impl CalibratedJob {
                         }
                         let own: &[PathBuf] =
                             if self.method.sequential { std::slice::from_ref(&path) } else { &[] };
-                        let under = Checkpoint::open(&self.job.source)?;
+                        let under = Checkpoint::open(&self.job.settings.source)?;
                         let under = if own.is_empty() { under } else { overlaid(under, own)? };
                         Model::open(&under)?.layer(at)?.forward(&mut hidden, &mut ())?;
                     }
@@ -116,7 +130,7 @@ impl CalibratedJob {
                     reports
                 }
                 None => {
-                    let solver = Solver::new(&self.method, self.job.kernels, progress);
+                    let solver = Solver::new(&self.method, self.job.settings.kernels, progress);
                     let (mut layer, folded) = self.layer(&model, at, &hidden, &by_name, &sheets)?;
                     let mut original = None;
                     if let Some(before) = &mut before {
@@ -155,6 +169,15 @@ impl CalibratedJob {
     ///
     /// # Errors
     /// As [`run`](Self::run); [`Error::Statistics`] where they do not fit the model or the method.
+    ///
+    /// ```no_run
+    /// use lowbit_checkpoint::Job;
+    /// use lowbit_pipeline::{CalibratedJob, Method, Statistics};
+    /// let statistics = Statistics::open("llama.safetensors".as_ref())?; // of `lowbit calibrate --hessians`
+    /// let job = CalibratedJob::new(Job::new("llama", "llama-nvfp4"), Method::default());
+    /// println!("{:.2} dB", job.run_on(&statistics, &())?.mean_output_db());
+    /// # Ok::<(), lowbit_pipeline::Error>(())
+    /// ```
     pub fn run_on(&self, statistics: &Statistics, progress: &dyn Progress) -> Result<ModelReport> {
         let start = Instant::now();
         let choices = self.choices(progress)?;
@@ -165,10 +188,10 @@ impl CalibratedJob {
             );
             return Err(Error::Statistics { file, reason });
         }
-        let weights = Weights::open(&self.job.source)?;
+        let weights = Weights::open(&self.job.settings.source)?;
         let file = Some(statistics.path());
         let identity = self.identity::<[u32; 0]>(weights.checkpoint(), &choices, &[], file);
-        let sheets = LayerSheets::open(&self.job.out, &identity, self.job.resume)?;
+        let sheets = LayerSheets::open(&self.job.settings.out, &identity, self.job.settings.resume)?;
         // Linears that share a tensor scale are quantized together; everything of a layer goes into one sheet.
         let mut layers: BTreeMap<Option<usize>, BTreeMap<usize, Vec<&Choice>>> = BTreeMap::new();
         for choice in &choices {
@@ -179,7 +202,7 @@ impl CalibratedJob {
         let (mut done, total) = (0, choices.iter().map(bytes).sum());
         for (at, groups) in layers.values().enumerate() {
             if progress.cancelled() {
-                let dir = self.job.out.clone();
+                let dir = self.job.settings.out.clone();
                 return Err(lowbit_checkpoint::Error::Cancelled { dir, done, total }.into());
             }
             if let Some(path) = sheets.finished(at) {
@@ -188,7 +211,7 @@ impl CalibratedJob {
                 paths.push(path);
                 continue;
             }
-            let mut solver = Solver::new(&self.method, self.job.kernels, progress);
+            let mut solver = Solver::new(&self.method, self.job.settings.kernels, progress);
             for group in groups.values() {
                 let read = group.iter().map(|choice| read(&weights, choice)).collect::<Result<Vec<_>>>()?;
                 let Some(first) = group.first() else { continue };
@@ -216,16 +239,12 @@ impl CalibratedJob {
 
     /// Writes the sheets in the output's layout.
     fn write(&self, overlay: Vec<PathBuf>, progress: &dyn Progress) -> Result<Report> {
-        let mut settings = Settings::new(&self.job.source, &self.job.out);
-        settings.jobs = self.job.jobs;
-        settings.max_shard_size = self.job.max_shard_size;
-        settings.kernels = self.job.kernels;
-        settings.resume = self.job.resume;
-        let mut convert = ConvertJob::new(&self.job.source, &self.job.out, self.job.layout);
-        (convert.settings, convert.overlay) = (settings, overlay);
+        let settings = &self.job.settings;
+        let mut convert = ConvertJob::new(&settings.source, &settings.out, self.job.layout);
+        (convert.settings, convert.overlay) = (settings.clone(), overlay);
         let mut report = convert.plan()?.run(progress)?;
         // Of the model, not of the sheets over it.
-        report.source_bytes = Checkpoint::open(&self.job.source)?.total_size();
+        report.source_bytes = Checkpoint::open(&self.job.settings.source)?.total_size();
         Ok(report)
     }
 
@@ -242,7 +261,7 @@ impl CalibratedJob {
             return Ok((model.layer(at)?, Folded::default()));
         }
         let folded = Folded::of(&self.method, model, at, hidden, choices)?;
-        let under = Checkpoint::open(&self.job.source)?;
+        let under = Checkpoint::open(&self.job.settings.source)?;
         let under = overlaid(under, &[sheets.write_temporary(&folded.sheet())?])?;
         let layer = Model::open(&under)?.layer(at)?;
         Ok((layer, folded))
@@ -298,9 +317,9 @@ impl CalibratedJob {
         if let Some(path) = sheets.finished(layers) {
             return Ok(Some(path));
         }
-        let weights = Weights::open(&self.job.source)?;
+        let weights = Weights::open(&self.job.settings.source)?;
         let rounding = Method { method: Methods::Rtn, ..self.method };
-        let mut solver = Solver::new(&rounding, self.job.kernels, &());
+        let mut solver = Solver::new(&rounding, self.job.settings.kernels, &());
         let mut groups: BTreeMap<usize, Vec<&Choice>> = BTreeMap::new();
         rest.into_iter().for_each(|choice| groups.entry(choice.shares).or_default().push(choice));
         for group in groups.values() {

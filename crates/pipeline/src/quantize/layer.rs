@@ -1,11 +1,11 @@
-//! One stage at a time: its inputs are seen, then its linears are quantized, and the layer goes on with what their codes say.
+//! One set of projections at a time: its inputs are seen, then its linears are quantized, and the layer goes on with what their codes say.
 
 use std::collections::HashMap;
 
 use lowbit_calib::Drift;
 use lowbit_checkpoint::Choice;
 
-use lowbit_model::{Hook, Result, Stage, StageKind};
+use lowbit_model::{Hook, ProjectionKind, Projections, Result};
 
 use super::original::Original;
 use super::solver::{Member, Solver};
@@ -17,12 +17,12 @@ use crate::method::Method;
 pub(super) struct LayerQuantizer<'a> {
     method: &'a Method,
     choices: &'a HashMap<&'a str, &'a Choice>,
-    /// The stage that is being run, and how many of its tokens were seen.
+    /// The projections that are being run, and how many of their tokens were collected.
     collector: Option<InputCollector>,
     drift: Option<Drift>,
     tokens: usize,
     /// By how much the stream that the next outputs are added to falls short of the original's.
-    short: Option<(StageKind, Vec<f32>, usize)>,
+    short: Option<(ProjectionKind, Vec<f32>, usize)>,
     /// What the original model's layer had, where the method asks.
     original: Option<Original>,
     pub(super) solver: Solver<'a>,
@@ -40,21 +40,23 @@ impl<'a> LayerQuantizer<'a> {
 }
 
 impl Hook for LayerQuantizer<'_> {
-    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> Result<()> {
-        if !stage.linears.iter().any(|linear| self.choices.contains_key(linear.name.as_str())) {
+    fn observe(&mut self, projections: &Projections, rows: &[f32]) -> Result<()> {
+        if !projections.linears.iter().any(|linear| self.choices.contains_key(linear.name.as_str())) {
             return Ok(());
         }
-        let at = |e: lowbit_calib::Error| Error::method(&stage.name(), e);
-        let (features, hessians) = (stage.inputs(), self.method.needs_hessians());
-        self.collector.get_or_insert_with(|| InputCollector::new(stage, hessians)).observe(stage, rows)?;
+        let at = |e: lowbit_calib::Error| Error::method(&projections.name(), e);
+        let (features, hessians) = (projections.inputs(), self.method.needs_hessians());
+        self.collector
+            .get_or_insert_with(|| InputCollector::new(projections, hessians))
+            .observe(projections, rows)?;
         let (first, tokens) = (self.tokens, rows.len() / features.max(1));
         self.tokens += tokens;
-        let before = self.original.as_ref().and_then(|o| o.input(stage, first * features, rows.len()));
+        let before = self.original.as_ref().and_then(|o| o.input(projections, first * features, rows.len()));
         if let Some(before) = before {
             let drift = self.drift.get_or_insert_with(|| Drift::new(features));
             drift.observe(before, rows).map_err(at)?;
             if let Some((kind, short, width)) = &self.short
-                && *kind == stage.kind
+                && *kind == projections.kind
             {
                 drift
                     .observe_stream(&short[first * width..(first + tokens) * width], *width, rows)
@@ -64,7 +66,7 @@ impl Hook for LayerQuantizer<'_> {
         Ok(())
     }
 
-    fn stream(&mut self, kind: StageKind, stream: &[f32], width: usize) -> Result<()> {
+    fn stream(&mut self, kind: ProjectionKind, stream: &[f32], width: usize) -> Result<()> {
         let before = self.original.as_ref().and_then(|original| original.stream(kind));
         let before = before.filter(|before| before.len() == stream.len());
         self.short = before.map(|before| {
@@ -74,10 +76,10 @@ impl Hook for LayerQuantizer<'_> {
         Ok(())
     }
 
-    fn settle(&mut self, stage: &mut Stage) -> Result<()> {
+    fn replace_weights(&mut self, projections: &mut Projections) -> Result<()> {
         // An expert that no token chose has been shown nothing.
         let hessians = self.method.needs_hessians();
-        let collector = self.collector.take().unwrap_or_else(|| InputCollector::new(stage, hessians));
+        let collector = self.collector.take().unwrap_or_else(|| InputCollector::new(projections, hessians));
         let inputs = InputSummary {
             tokens: collector.channels.tokens(),
             squares: collector.channels.mean_square(),
@@ -87,9 +89,9 @@ impl Hook for LayerQuantizer<'_> {
         };
         self.tokens = 0;
         if let Some(original) = &mut self.original {
-            original.drop_input(stage);
+            original.drop_input(projections);
         }
-        let chosen = stage.linears.iter_mut().filter_map(|linear| {
+        let chosen = projections.linears.iter_mut().filter_map(|linear| {
             let choice = *self.choices.get(linear.name.as_str())?;
             Some((choice, linear))
         });

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `job.rs`      all of it together
-//! `layer.rs`    one layer while it runs: inputs collected stage by stage, linears quantized
+//! `layer.rs`    one layer while it runs: inputs collected projection by projection, linears quantized
 //! `solver.rs`   linears that read the same input, quantized together
 //! `prescale.rs` smoothing scales moved from inputs into weights first: AWQ, SmoothQuant
 //! `original.rs` inputs of the original model's layer, next to the quantized one's

@@ -1,4 +1,4 @@
-//! Factors moved from the inputs of linears into their weights, before these are quantized: AWQ, SmoothQuant.
+//! Smoothing scales moved from the inputs of linears into their weights, before these are quantized: AWQ, SmoothQuant.
 //!
 //! ```text
 //! y = W x = (W diag s) (x / s)            x / s is made by what comes before: a norm whose weight is divided, or the rows of a linear
@@ -6,7 +6,7 @@
 //! layer as it is ──► statistics of each input ──► s of each feed ──► a sheet with the folded layer ──► quantized like any other
 //! ```
 //!
-//! Factors are powers that search (AWQ: error of the outputs by E[x²], doing nothing included) or a formula (SmoothQuant) gives. A norm's weight is rounded to
+//! Scales are powers that search (AWQ: error of the outputs by E[x²], doing nothing included) or a formula (SmoothQuant) gives. A norm's weight is rounded to
 //! its type, and columns are multiplied by what that leaves, so that the folded layer gives what it gave. Values of grouped heads, which several
 //! columns share, are left alone, as are feeds of which a linear is not quantized.
 
@@ -19,7 +19,7 @@ use lowbit_checkpoint::overlay::Sheet;
 use lowbit_checkpoint::safetensors::Dtype;
 use lowbit_checkpoint::{Checkpoint, Choice, Weights};
 
-use lowbit_model::{Hidden, Hook, Model, Stage};
+use lowbit_model::{Hidden, Hook, Model, Projections};
 
 use crate::collect::InputCollector;
 use crate::method::{Method, Prescale};
@@ -28,7 +28,7 @@ use crate::{Error, Result};
 /// A tensor of a sheet.
 type Tensor = (String, Dtype, Vec<usize>, Vec<u8>);
 
-/// A layer with its factors folded.
+/// A layer with its smoothing scales folded.
 #[derive(Default)]
 pub(super) struct Folded {
     /// Weights of linears, f32: what is quantized instead of the source's.
@@ -111,7 +111,7 @@ impl Folded {
     }
 }
 
-/// The factors of linears that read the same input; `None` where nothing is better.
+/// The smoothing scales of linears that read the same input; `None` where nothing is better.
 fn scales(
     method: &Method,
     choice: &Choice,
@@ -137,7 +137,7 @@ fn scales(
 /// SmoothQuant's.
 const SMOOTH_EXPONENT: f64 = 0.5;
 
-/// Divides what makes the input; gives the factors that it is really divided by. `None` where it cannot be divided so.
+/// Divides what makes the input; gives the scales that it is really divided by. `None` where it cannot be divided so.
 fn divide(
     model: &Model<'_>,
     feed: &Feed,
@@ -207,14 +207,16 @@ struct LayerInputs {
 }
 
 impl Hook for LayerInputs {
-    fn observe(&mut self, stage: &Stage, rows: &[f32]) -> lowbit_model::Result<()> {
-        self.collector.get_or_insert_with(|| InputCollector::new(stage, false)).observe(stage, rows)?;
+    fn observe(&mut self, projections: &Projections, rows: &[f32]) -> lowbit_model::Result<()> {
+        self.collector
+            .get_or_insert_with(|| InputCollector::new(projections, false))
+            .observe(projections, rows)?;
         Ok(())
     }
 
-    fn settle(&mut self, stage: &mut Stage) -> lowbit_model::Result<()> {
+    fn replace_weights(&mut self, projections: &mut Projections) -> lowbit_model::Result<()> {
         let Some(collector) = self.collector.take() else { return Ok(()) };
-        let modules = stage.linears.iter().map(|linear| linear.name.clone());
+        let modules = projections.linears.iter().map(|linear| linear.name.clone());
         self.by_module.extend(modules.map(|module| (module, collector.channels.clone())));
         Ok(())
     }

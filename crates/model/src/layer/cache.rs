@@ -4,14 +4,14 @@ use crate::attention::Sequence;
 
 /// Keys and values of one layer, of sequences that are as long as each other.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Past {
+pub(crate) struct KeyValueCache {
     tokens: usize,
     /// Of each sequence, rows of all heads.
     keys: Vec<Vec<f32>>,
     values: Vec<Vec<f32>>,
 }
 
-impl Past {
+impl KeyValueCache {
     /// Tokens that each sequence has.
     pub(super) fn tokens(&self) -> usize {
         self.tokens
