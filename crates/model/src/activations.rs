@@ -26,7 +26,7 @@ use lowbit_calib::{
 use lowbit_checkpoint::Checkpoint;
 use lowbit_checkpoint::layout::{ExtraKind, Product, Stored};
 
-/// What is done to the inputs of a model's linears.
+/// How the inputs of a model's linears are quantized.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 #[non_exhaustive]
 pub enum ActivationQuantization {
@@ -79,7 +79,7 @@ impl InputQuantization {
         }
     }
 
-    /// Quantizes rows of `cols` features and puts back what the codes say.
+    /// Quantizes rows of `cols` features, and decodes them in place.
     pub(crate) fn quantize(&self, linear: &str, cols: usize, x: &mut [f32]) -> Result<()> {
         let tokens = x.len() / cols.max(1);
         match self {

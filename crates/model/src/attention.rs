@@ -15,7 +15,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 /// Queries of a job.
 const QUERIES: usize = 128;
 
-/// What does not change from layer to layer but for the window.
+/// The heads of a layer; only the window differs between layers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heads {
     pub(crate) heads: usize,
@@ -26,10 +26,10 @@ pub(crate) struct Heads {
     pub(crate) window: Option<usize>,
 }
 
-/// What the last tokens of a sequence look at: rows of `kv_heads * head_dim`, from its first token on.
+/// Keys and values that the last tokens of a sequence attend to: rows of `kv_heads * head_dim`, from its first token on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sequence<'a> {
-    /// How many tokens look.
+    /// How many tokens are queries.
     pub(crate) queries: usize,
     pub(crate) keys: &'a [f32],
     pub(crate) values: &'a [f32],
@@ -92,7 +92,7 @@ pub(crate) fn attention(h: &Heads, sequences: &[Sequence<'_>], q: &[f32]) -> Vec
     out
 }
 
-/// Turns each head of each row by its position in its sequence: feature i and feature i + d / 2 of a head are a pair.
+/// Rotates each head of each row by its position in its sequence: feature i and feature i + d / 2 of a head are a pair.
 pub(crate) fn rotate(
     x: &mut [f32],
     head_dim: usize,

@@ -56,7 +56,7 @@ fn in_file(file: &Path, error: lowbit_arch::Error) -> Error {
     }
 }
 
-/// What this runtime does not compute of a description, and what it does.
+/// The first part of a description that this runtime does not compute, and what it computes instead.
 fn not_run(d: &Description) -> Option<(&'static str, &'static str)> {
     let rope = d.rope.as_ref();
     let softmax = |routing| routing == Routing::Softmax;
@@ -79,4 +79,28 @@ fn not_run(d: &Description) -> Option<(&'static str, &'static str)> {
         ),
     ];
     checks.into_iter().find(|check| !check.0).map(|(_, what, can)| (what, can))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_not_run(name: &str) -> Option<&'static str> {
+        let path = format!("{}/../../testdata/configs/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let config: serde_json::Map<_, _> =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        not_run(&Description::read(&config).unwrap()).map(|(what, _)| what)
+    }
+
+    #[test]
+    fn what_is_not_computed_is_found_in_the_description() {
+        assert_eq!(first_not_run("llama"), None);
+        assert_eq!(first_not_run("gpt2"), Some("layer norm"));
+        assert_eq!(first_not_run("gpt-neox"), Some("layer norm"));
+        assert_eq!(first_not_run("deepseek-v3"), Some("latent attention"));
+        assert_eq!(first_not_run("gpt-oss"), Some("attention with sinks"));
+        assert_eq!(first_not_run("granite"), Some("scaled outputs"));
+        // Nothing but names of fused linears differs, which the list of families keeps out.
+        assert_eq!(first_not_run("phi3"), None);
+    }
 }

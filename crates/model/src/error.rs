@@ -1,4 +1,4 @@
-//! What can go wrong with a model: one line that names the setting, the tensor or the number.
+//! Errors of opening and running a model: one line that names the setting, the tensor or the number.
 
 use std::path::PathBuf;
 

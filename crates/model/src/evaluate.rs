@@ -32,7 +32,7 @@ pub fn windows(tokens: &[u32], size: usize, count: usize) -> Result<Vec<&[u32]>>
     Ok(tokens.chunks_exact(size).take(count).collect())
 }
 
-/// What a model thinks of some sequences, and how far that is from the original's.
+/// Losses of a model on some sequences, and its divergence from the original.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Evaluation {

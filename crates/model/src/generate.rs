@@ -48,7 +48,7 @@ impl<'m, 'c> Generator<'m, 'c> {
 }
 
 impl Model<'_> {
-    /// The `count` tokens that the model thinks likeliest after `prompt`, one by one. Takes the memory of the whole model in f32.
+    /// The `count` likeliest tokens after `prompt`, one by one. Takes the memory of the whole model in f32.
     ///
     /// # Errors
     /// As [`Model::embed`] and [`Model::forward`].
@@ -74,7 +74,7 @@ impl Model<'_> {
         Ok(tokens)
     }
 
-    /// Sequences of `length` tokens that the model writes by itself: the first token of each by chance, each other drawn from what the model expects.
+    /// Sequences of `length` tokens sampled from the model: the first token of each is random, each other is drawn from the model's probabilities.
     /// The same for the same seed, on the same machine. Takes the memory of the whole model in f32.
     ///
     /// # Errors

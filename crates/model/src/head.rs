@@ -1,4 +1,4 @@
-//! The end of a model: the last norm, the output head, and what its logits say of the tokens that came.
+//! The output head: the last norm, the logits, and the losses of the tokens by them.
 //!
 //! ```text
 //! loss        log sum_v e^l_v - l_next                        f64; of token 1 and on of each sequence
@@ -61,7 +61,7 @@ impl Loss {
 pub struct Divergence {
     /// Sum of the Kullback-Leibler divergences of all positions, in nats.
     pub sum: f64,
-    /// Positions at which both think the same token likeliest.
+    /// Positions at which both predict the same token.
     pub agreed: u64,
     /// How many positions there are.
     pub positions: u64,
@@ -78,7 +78,7 @@ impl Divergence {
         self.sum / self.positions as f64
     }
 
-    /// Share of the positions at which both think the same token likeliest.
+    /// Share of the positions at which both predict the same token.
     ///
     /// ```
     /// let divergence = lowbit_model::Divergence { sum: 0.5, agreed: 3, positions: 4 };

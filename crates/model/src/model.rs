@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 pub struct Model<'c> {
     description: Description,
     weights: Weights<&'c Checkpoint>,
-    /// What tensors are called before `layers.0`: `model.`, or nothing.
+    /// The prefix of names before `layers.0`: `model.`, or nothing.
     prefix: &'static str,
     activations: ActivationQuantization,
 }
@@ -70,7 +70,7 @@ impl<'c> Model<'c> {
         Self { activations, ..self }
     }
 
-    /// What it computes, in numbers.
+    /// The description of its computations, in numbers.
     ///
     /// ```no_run
     /// use lowbit_checkpoint::Checkpoint;

@@ -55,7 +55,7 @@ pub struct F32Linear {
     pub weight: Vec<f32>,
     /// Added to each output.
     pub bias: Option<Vec<f32>>,
-    /// What each input feature is multiplied with before anything else (`pre_quant_scale`).
+    /// Factors of the input's features, before the input is quantized.
     pub pre_quant_scale: Option<Vec<f32>>,
     /// How the input is quantized.
     pub input: InputQuantization,

@@ -27,7 +27,7 @@ impl InputCollector {
     }
 }
 
-/// What a solver is given of an input.
+/// The statistics of an input, as a solver takes them.
 #[derive(Debug, Default)]
 pub(crate) struct InputSummary {
     pub(crate) tokens: u64,

@@ -1,4 +1,4 @@
-//! What can go wrong while a model is calibrated and quantized: one line that names the linear, the file or the number.
+//! Errors of calibration and quantization: one line that names the linear, the file or the number.
 
 use std::path::PathBuf;
 

@@ -140,7 +140,7 @@ impl ColumnOrder {
     }
 }
 
-/// What errors count in the search of scales: [`Weighing`], as files and command lines name it.
+/// The weights of errors in the search of scales: [`Weighing`], as files and command lines name it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScaleWeighing {

@@ -1,4 +1,4 @@
-//! What became of each linear.
+//! Reports: the error of each linear and the totals of a job.
 
 use lowbit_checkpoint::Report;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ pub struct LinearReport {
     pub module: String,
     /// Its format.
     pub format: String,
-    /// Tokens whose inputs were seen.
+    /// Tokens of its input.
     pub tokens: u64,
     /// Mean square of an output vector over these tokens: tr(W H W^T) / tokens.
     pub power: f64,
@@ -34,7 +34,7 @@ impl LinearReport {
     }
 }
 
-/// What a job came to.
+/// The result of a job.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelReport {
     /// The linears of the layers, in the order in which they were quantized.

@@ -1,4 +1,4 @@
-//! Inputs that an earlier run has seen: a file of statistics, or llama.cpp's importance matrix.
+//! Statistics of an earlier run: our own file, or llama.cpp's importance matrix.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use lowbit_checkpoint::statistics::{Imatrix, StatisticsFile};
 use crate::collect::InputSummary;
 use crate::{Error, Result};
 
-/// What is known of the inputs of a model's linears, by module.
+/// Statistics of the inputs of a model's linears, by module.
 #[derive(Debug)]
 pub struct Statistics {
     path: PathBuf,
@@ -81,7 +81,7 @@ impl Statistics {
         Ok(self.summary(module, features, false)?.map(|inputs| inputs.squares))
     }
 
-    /// What is known of the input of a module.
+    /// The statistics of the input of a module.
     pub(crate) fn summary(
         &self,
         module: &str,

@@ -29,14 +29,14 @@ impl KeyValueCache {
         self.tokens += lengths.first().copied().unwrap_or(0);
     }
 
-    /// What the last tokens of each sequence look at.
+    /// Keys and values that the last tokens of each sequence attend to.
     pub(super) fn sequences(&self, queries: &[usize]) -> Vec<Sequence<'_>> {
         let both = self.keys.iter().zip(&self.values);
         both.zip(queries).map(|((keys, values), &queries)| Sequence { queries, keys, values }).collect()
     }
 }
 
-/// Sequences that are seen whole, of which keys and values (rows of `width`) stand one after the other.
+/// Whole sequences, of which keys and values (rows of `width`) stand one after the other.
 pub(super) fn sequences<'a>(
     lengths: &[usize],
     width: usize,

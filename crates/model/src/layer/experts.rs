@@ -16,7 +16,7 @@ use crate::projections::{Hook, ProjectionKind, Projections};
 use crate::{Result, exp, parallel};
 use lowbit_arch::Slot;
 
-/// The experts of a layer, and who chooses between them.
+/// The router and the experts of a layer.
 #[derive(Clone, Debug)]
 pub(super) struct Experts {
     router: Vec<f32>,

@@ -5,7 +5,7 @@
 //! x = x + down(act(gate(norm(x))) * up(norm(x)))        or a mixture of experts
 //! ```
 //!
-//! Gemma 2 norms what is added, too. Qwen 3 norms each head of queries and keys before they are turned.
+//! Gemma 2 norms the outputs of attention and MLP, too. Qwen 3 norms each head of queries and keys before rotation.
 
 mod cache;
 mod experts;
@@ -31,7 +31,7 @@ pub struct Layer {
     layer: usize,
     attention_norm: Vec<f32>,
     mlp_norm: Vec<f32>,
-    /// Norms of what attention and MLP add.
+    /// Norms of the outputs of attention and MLP.
     post_norms: Option<[Vec<f32>; 2]>,
     /// Norms of the heads of queries and keys.
     head_norms: Option<[Vec<f32>; 2]>,
@@ -132,7 +132,7 @@ impl Layer {
         projections
     }
 
-    /// Takes the hidden states through the layer. `hook` sees the input of every linear and may change it; `&mut ()` looks away.
+    /// Takes the hidden states through the layer. `hook` observes the input of every linear and may replace its weight; `&mut ()` does neither.
     ///
     /// # Errors
     /// What the hook says; [`Error::NonFinite`] if a hidden state is no number afterwards; [`Error::Activations`] or another if activations cannot be
@@ -151,7 +151,7 @@ impl Layer {
         self.run(hidden, None, hook)
     }
 
-    /// Takes the next tokens of sequences through the layer: as many of each, whose states are `hidden`, after those that `cache` has seen.
+    /// Takes the next tokens of sequences through the layer: as many of each, whose states are `hidden`, after those in `cache`.
     pub(crate) fn forward_cached(&mut self, hidden: &mut Hidden, cache: &mut KeyValueCache) -> Result<()> {
         self.run(hidden, Some(cache), &mut ())
     }
@@ -200,7 +200,7 @@ impl Layer {
         hidden.check(|| format!("after layer {}", self.layer))
     }
 
-    /// What the heads give, side by side.
+    /// The outputs of the heads, side by side.
     fn attend(
         &mut self,
         x: &[f32],

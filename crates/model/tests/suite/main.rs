@@ -5,4 +5,5 @@ mod families;
 mod hooks;
 mod malformed;
 mod real;
+mod refused;
 mod tiny;

@@ -1,4 +1,4 @@
-//! What each format costs the outputs of each set of projections.
+//! The cost of each format for each set of projections: bits, and the error of the outputs.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,7 +28,7 @@ pub(super) struct GroupCost {
     pub(super) power: f64,
     /// Weights as the format of the greatest loss leaves them.
     pub(super) coarsest: HashMap<String, Vec<f32>>,
-    /// What the loss of the coarsest format is worth.
+    /// The score of the loss of the coarsest format.
     pub(super) weight: f64,
 }
 
@@ -37,7 +37,7 @@ impl GroupCost {
         self.losses.iter().copied().fold(0.0, f64::max)
     }
 
-    /// What each format costs, and what it is expected to lose.
+    /// Cost and expected loss of each format.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
         let most = self.loss_of_coarsest();
         let score = |loss: f64| if most > 0.0 { self.weight * loss / most } else { 0.0 };

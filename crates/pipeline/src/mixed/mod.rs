@@ -25,7 +25,7 @@ use crate::{Error, Result};
 use cost::{CostCollector, GroupCost};
 use probe::Probe;
 
-/// How much a model minds what a layer's output loses.
+/// The measure of a model's sensitivity to the error of a layer's output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Sensitivity {
     /// By the KL divergence that each set of projections alone causes, on the first sequences: the number of forward passes is that of the projections.
@@ -39,21 +39,21 @@ pub enum Sensitivity {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MixedJob {
-    /// Source, layout, selection. Its format is not looked at.
+    /// Source, layout, selection. Its format is not read.
     pub job: Job,
-    /// What linears may be stored as; `None` is as they are.
+    /// Formats that linears may be stored in; `None` leaves one as it is.
     pub formats: Vec<Option<Format>>,
     /// Bits for each weight that is chosen for, on average, at most.
     pub bits: f64,
     /// How codes will be chosen: losses are those that it leaves.
     pub method: Method,
-    /// What losses count.
+    /// The weights of losses.
     pub sensitivity: Sensitivity,
     /// Sequences that KL divergences are taken on.
     pub probed: usize,
 }
 
-/// Linears that get the same format, and what each would cost.
+/// Linears that get the same format, and the cost of each format.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct MixedGroup {
     /// `layers.0.qkv` …
@@ -75,7 +75,7 @@ pub struct Mix {
     pub groups: Vec<MixedGroup>,
     /// Bits for each weight, on average.
     pub bits: f64,
-    /// What the choice is expected to lose: nats of KL divergence if probed.
+    /// The expected loss of the choice: nats of KL divergence if probed.
     pub score: f64,
     /// No choice within the budget is expected to lose less than this.
     pub bound: f64,

@@ -1,4 +1,4 @@
-//! How much a model minds one set of projections: the KL divergence that its coarsest format alone causes.
+//! The sensitivity of a model to one set of projections: the KL divergence that its coarsest format alone causes.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use lowbit_model::{Head, Hidden, Hook, Model, Projections};
 
 use crate::Result;
 
-/// The original model's states before each layer, on a few sequences, and what it predicts.
+/// The original model's states before each layer, on a few sequences, and its predictions.
 pub(super) struct Probe {
     before: Vec<Hidden>,
     last: Hidden,

@@ -23,7 +23,7 @@ use crate::report::{LinearReport, ModelReport};
 use crate::statistics::Statistics;
 use crate::{Error, Result};
 
-/// A quantization job whose codes are chosen by what the layers of the model see.
+/// A quantization job whose codes are chosen by the inputs of the layers.
 ///
 /// ```no_run
 /// use lowbit_checkpoint::Job;
@@ -42,7 +42,7 @@ use crate::{Error, Result};
 pub struct CalibratedJob {
     /// Source, output, format, layout, selection.
     pub job: Job,
-    /// What is done.
+    /// The method.
     pub method: Method,
     /// Formats of single linears, by module, where they differ ([`Mix::formats`](crate::Mix::formats)); `None` leaves one as it is. The others have the job's.
     pub formats: BTreeMap<String, Option<Format>>,
@@ -115,7 +115,7 @@ impl CalibratedJob {
                 Some(path) => {
                     resumed += 1;
                     let reports = sheets.reports(&path)?;
-                    // Nobody looks at what the last layer gives.
+                    // The outputs of the last layer have no reader.
                     if !last {
                         if let Some(before) = &mut before {
                             self.layer(&model, at, &hidden, &by_name, &sheets)?.0.forward(before, &mut ())?;
@@ -165,7 +165,7 @@ impl CalibratedJob {
         Ok(ModelReport { linears, tokens, resumed_layers: resumed, seconds, written })
     }
 
-    /// Runs it on what an earlier run has seen of the inputs: no layer is run, and every linear is quantized for the inputs of the original model.
+    /// Runs the job on statistics of an earlier run: no layer is run, and every linear is quantized for the inputs of the original model.
     ///
     /// # Errors
     /// As [`run`](Self::run); [`Error::Statistics`] where they do not fit the model or the method.
@@ -360,7 +360,7 @@ impl CalibratedJob {
     }
 }
 
-/// What tells a file from another version of it: name, length, time of its last change.
+/// The identity of a file: name, length, time of its last change.
 fn file_identity(path: &Path) -> serde_json::Value {
     let about = std::fs::metadata(path).ok();
     let modified = about.as_ref().and_then(|about| about.modified().ok());

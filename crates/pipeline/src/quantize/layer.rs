@@ -1,4 +1,4 @@
-//! One set of projections at a time: its inputs are seen, then its linears are quantized, and the layer goes on with what their codes say.
+//! The hook that quantizes a layer: it collects the input of one set of projections, quantizes them, and the layer continues with the decoded weights.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub(super) struct LayerQuantizer<'a> {
     tokens: usize,
     /// By how much the stream that the next outputs are added to falls short of the original's.
     short: Option<(ProjectionKind, Vec<f32>, usize)>,
-    /// What the original model's layer had, where the method asks.
+    /// Inputs of the original model's layer, where the method compares them.
     original: Option<Original>,
     pub(super) solver: Solver<'a>,
 }

@@ -1,9 +1,9 @@
-//! Quantizing a model by what its layers see: the forward pass, the solver and the output directory, layer by layer.
+//! Quantizing a model by the inputs of its layers: the forward pass, the solver and the output directory, layer by layer.
 //!
 //! ```text
 //! job ──► choices: which linears, which recipe, who shares a scale
 //! text ──► hidden states ─┬─► layer 0: inputs of q, k, v ──► codes ──► inputs of o ──► codes … ──► sheet 0 ─┐
-//!                         └─► layer 1: sees what the quantized layer 0 gives ────────────────────► sheet 1 ─┼─► convert: the output directory
+//!                         └─► layer 1: reads outputs of the quantized layer 0 ───────────────────► sheet 1 ─┼─► convert: the output directory
 //!                             …                                                                            ─┘
 //! ```
 //!

@@ -1,4 +1,4 @@
-//! What the inputs of a layer are in the original model: kept while the quantized one is solved for, layer by layer.
+//! The inputs of a layer in the original model, kept while the quantized layer is solved for.
 
 use std::collections::HashMap;
 

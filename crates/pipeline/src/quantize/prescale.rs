@@ -31,7 +31,7 @@ type Tensor = (String, Dtype, Vec<usize>, Vec<u8>);
 /// A layer with its smoothing scales folded.
 #[derive(Default)]
 pub(super) struct Folded {
-    /// Weights of linears, f32: what is quantized instead of the source's.
+    /// Weights of linears, f32: they are quantized in place of the source's.
     linears: Vec<Tensor>,
     /// Norms and routers, in their own types: part of the output.
     pub(super) kept: Vec<Tensor>,
@@ -137,7 +137,7 @@ fn scales(
 /// SmoothQuant's.
 const SMOOTH_EXPONENT: f64 = 0.5;
 
-/// Divides what makes the input; gives the scales that it is really divided by. `None` where it cannot be divided so.
+/// Divides the weight that produces the input; gives the scales after rounding. `None` where it cannot be divided so.
 fn divide(
     model: &Model<'_>,
     feed: &Feed,

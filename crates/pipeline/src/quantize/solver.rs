@@ -1,4 +1,4 @@
-//! Linears that read the same input, quantized together: what they share is taken of all of them.
+//! The solver of one set of projections: linears that read the same input, quantized together under shared scales.
 
 use half::{bf16, f16};
 use lowbit_blocks::{Dtype, Element, QLinear, Shape, Values};
@@ -13,13 +13,13 @@ use crate::report::LinearReport;
 use crate::shared::SharedStats;
 use crate::{Error, Result};
 
-/// What is added to the diagonal in the regression of the drift, as a part of its mean.
+/// The damping of the regression of the drift: a part of the mean diagonal that is added to the diagonal.
 const DRIFT_DAMPING: f64 = 0.05;
 
 /// A linear to quantize: its choice, and its weight as f32.
 pub(super) type Member<'a> = (&'a Choice, &'a [f32]);
 
-/// Quantizes groups of linears, and keeps what becomes of them.
+/// Quantizes sets of projections, and collects the results.
 pub(super) struct Solver<'a> {
     method: &'a Method,
     kernels: Kernels,
@@ -122,7 +122,7 @@ fn of(choice: &Choice, error: &lowbit_calib::Error) -> Error {
     Error::method(&choice.linear.module, error)
 }
 
-/// The scale of inputs up to `amax`: what the largest code, under the largest block scale, stands for.
+/// The scale of inputs up to `amax`: `amax` over the value of the largest code under the largest block scale.
 fn input_scale(choice: &Choice, amax: f32) -> f32 {
     let element = choice.recipe.format.element;
     let largest = if choice.recipe.format.has_tensor_scale() {
