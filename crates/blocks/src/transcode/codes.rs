@@ -44,7 +44,7 @@ impl Shifts {
     }
 }
 
-/// How the codes of a run are mapped.
+/// How the codes of an overlap are mapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Key {
     /// Values times 2^this.

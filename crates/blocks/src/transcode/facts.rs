@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::Part;
+use super::StoredRows;
 use super::codes::Maps;
 use super::extent::{Choice, Extent};
 use super::powers::{Reach, holds, same, stored};
@@ -68,12 +68,18 @@ pub(super) struct Matrix {
     pub(super) blocked: Option<Obstacle>,
     /// The zero point of the one block of the target.
     zero: Option<f32>,
-    seen: Option<Bytes>,
+    /// The stored scales that occur, of one byte each.
+    scale_bytes: Option<Bytes>,
 }
 
 impl Matrix {
-    const NONE: Self =
-        Self { reach: [Reach::NONE; 2], extents: [Extent::EMPTY; 2], blocked: None, zero: None, seen: None };
+    const NONE: Self = Self {
+        reach: [Reach::NONE; 2],
+        extents: [Extent::EMPTY; 2],
+        blocked: None,
+        zero: None,
+        scale_bytes: None,
+    };
 
     /// Takes note of the target's zero point.
     fn meet(&mut self, zero: f32) -> Result<(), Obstacle> {
@@ -137,8 +143,8 @@ impl Facts {
                 self.obstacle = self.obstacle.or(Some(obstacle));
             }
             into.blocked = into.blocked.or(from.blocked);
-            if let Some(Bytes(from)) = &from.seen {
-                let Bytes(into) = into.seen.get_or_insert_default();
+            if let Some(Bytes(from)) = &from.scale_bytes {
+                let Bytes(into) = into.scale_bytes.get_or_insert_default();
                 into.iter_mut().zip(from).for_each(|(into, from)| *into |= from);
             }
         }
@@ -149,8 +155,8 @@ impl Facts {
         self.matrices.get(index).copied().unwrap_or(Matrix::NONE)
     }
 
-    pub(super) fn seen(&self, matrix: usize) -> Option<Bytes> {
-        self.matrix(matrix).seen
+    pub(super) fn scale_bytes(&self, matrix: usize) -> Option<Bytes> {
+        self.matrix(matrix).scale_bytes
     }
 }
 
@@ -168,7 +174,7 @@ impl Route {
     ///
     /// # Panics
     /// If there is no such matrix, or a part does not have as many bytes as the rows have.
-    pub fn observe(&self, facts: &mut Facts, matrix: usize, part: Part<'_>) {
+    pub fn observe(&self, facts: &mut Facts, matrix: usize, part: StoredRows<'_>) {
         let shape = Shape::matrix(part.rows, self.shape.cols);
         assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape);
         assert_eq!(part.scales.len(), self.from.scales_len(shape), "bytes of scales");
@@ -184,12 +190,12 @@ impl Route {
         let index = if facts.matrices.len() == 1 { 0 } else { matrix };
         let (of, maps) = (&mut facts.matrices[index], &mut facts.maps);
         if self.outer == OuterChange::Inverted && self.from.scale.kind.bytes() == 1 {
-            of.seen.get_or_insert_default().extend(part.scales);
+            of.scale_bytes.get_or_insert_default().extend(part.scales);
         }
         if self.needs_facts() {
-            let mut target = Observer { route: self, of, rounding: &mut facts.rounding, obstacle: None };
-            let seen = target.observe(maps, matrix, &part);
-            facts.obstacle = seen.err().or(target.obstacle);
+            let mut observer = Observer { route: self, of, rounding: &mut facts.rounding, obstacle: None };
+            let observed = observer.observe(maps, matrix, &part);
+            facts.obstacle = observed.err().or(observer.obstacle);
         }
     }
 
@@ -199,7 +205,7 @@ impl Route {
     /// As [`observe`](Self::observe), and if the tensor is of another format or width, or more than one matrix.
     pub fn observe_rows(&self, facts: &mut Facts, matrix: usize, tile: &QTensor<'_>) {
         self.assert_tile(tile);
-        self.observe(facts, matrix, Part::of(tile));
+        self.observe(facts, matrix, StoredRows::of(tile));
     }
 
     pub(super) fn assert_tile(&self, tile: &QTensor<'_>) {
@@ -217,7 +223,7 @@ struct Observer<'a> {
 }
 
 impl Observer<'_> {
-    fn observe(&mut self, maps: &mut Maps, matrix: usize, part: &Part<'_>) -> Result<(), Obstacle> {
+    fn observe(&mut self, maps: &mut Maps, matrix: usize, part: &StoredRows<'_>) -> Result<(), Obstacle> {
         let tile = SourceRows::new(self.route, maps, matrix, part)?;
         let always = self.route.refined && zeros::always(&self.route.from, &self.route.to);
         let zeros = if always { Vec::new() } else { tile.target_zeros()? };

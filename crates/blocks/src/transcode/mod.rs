@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! codes    a table of 256 entries: the target's code of the very same value, times 2^shift, less a zero point
-//! blocks   runs of values that lie in one block of either side; scales are repeated, or several become one
+//! blocks   overlaps: values that lie in one block of either side; scales are repeated, or several become one
 //! scales   the same number in another type, times 2^-m where a tensor scale 2^m takes it up
 //! ```
 //!
@@ -68,7 +68,7 @@ use crate::tensor::QTensor;
 
 /// The stored bytes of some rows of one matrix, as a file has them.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
+pub struct StoredRows<'a> {
     /// How many rows.
     pub rows: usize,
     /// Scales of their blocks.
@@ -79,7 +79,7 @@ pub struct Part<'a> {
     pub codes: Option<&'a [u8]>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> StoredRows<'a> {
     fn of(tile: &'a QTensor<'_>) -> Self {
         Self {
             rows: tile.shape().rows,

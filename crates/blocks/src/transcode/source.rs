@@ -1,4 +1,4 @@
-//! A tile of rows of the source, and the scales that its blocks get in the target.
+//! Some rows of the source, and the scales that its blocks get in the target.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,24 +9,24 @@ use super::extent::{Choice, Extent};
 use super::packed::Packed;
 use super::powers::{same, split};
 use super::route::{OuterChange, Route};
-use super::{Part, zeros};
+use super::{StoredRows, zeros};
 use crate::format::Zero;
 use crate::grid::{Grid, Overlap};
 use crate::obstacle::Obstacle;
 use crate::shape::Shape;
 
-/// Who says which scales will do.
+/// What says which scales will do, and takes those that were found.
 pub(super) trait ScaleTarget {
     /// Whether the target can store this scale.
     fn accepts(&self, scale: f32) -> bool;
-    /// Takes what was found for a block of the target: at first, and without the runs that are free.
+    /// Takes what was found for a block of the target: at first, and without the overlaps that are free.
     fn take(&mut self, block: usize, first: Choice, second: Choice);
 }
 
-/// A tile with its scales and zero points read.
+/// Some rows with their scales and zero points read.
 pub(super) struct SourceRows<'a> {
     pub(super) route: &'a Route,
-    pub(super) part: Part<'a>,
+    pub(super) part: StoredRows<'a>,
     pub(super) shape: Shape,
     /// Whether blocks of the target lie in blocks of the source, and codes need no shift.
     pub(super) straight: bool,
@@ -46,7 +46,7 @@ impl<'a> SourceRows<'a> {
         route: &'a Route,
         maps: &mut Maps,
         matrix: usize,
-        part: &Part<'a>,
+        part: &StoredRows<'a>,
     ) -> Result<Self, Obstacle> {
         let (from, shape) = (&route.from, Shape::matrix(part.rows, route.shape.cols));
         let blocks = from.scales_per_matrix(shape);

@@ -29,15 +29,15 @@ pub(super) fn tensor_scale(route: &Route, facts: &Facts, exponents: &[i32]) -> (
         OuterChange::Inverted => {
             let stored = route.tensor_scale.stored();
             // `Route::new` refused those without one.
-            let turned: Vec<f32> = stored.iter().map(|&scale| 1.0 / scale).collect();
+            let reciprocals: Vec<f32> = stored.iter().map(|&scale| 1.0 / scale).collect();
             let mut worst: Option<f64> = None;
-            for (matrix, (&t, &r)) in stored.iter().zip(&turned).enumerate() {
+            for (matrix, (&t, &r)) in stored.iter().zip(&reciprocals).enumerate() {
                 if !alike(route, facts, matrix, t, r) {
                     let error = (f64::from(t) * f64::from(r) - 1.0).abs();
                     worst = Some(worst.map_or(error, |worst| worst.max(error)));
                 }
             }
-            (directed(turned), worst)
+            (directed(reciprocals), worst)
         }
     }
 }
@@ -51,8 +51,8 @@ fn alike(route: &Route, facts: &Facts, matrix: usize, t: f32, r: f32) -> bool {
     let same = |scale: f32| same(scale * multiplied, scale / divided);
     match route.from.scale.kind {
         ScaleKind::E4m3 | ScaleKind::E8m0 | ScaleKind::Ue5m3 => {
-            let seen = facts.seen(matrix);
-            (0..=u8::MAX).filter(|&byte| seen.is_none_or(|seen| seen.has(byte))).all(|byte| {
+            let occur = facts.scale_bytes(matrix);
+            (0..=u8::MAX).filter(|&byte| occur.is_none_or(|occur| occur.has(byte))).all(|byte| {
                 let mut scale = [0.0];
                 route.from.scale.kind.decode_into(&[byte], &mut scale);
                 same(scale[0])

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::Part;
+use super::StoredRows;
 use super::codes::{Key, Maps};
 use super::exactness::Exactness;
 use super::extent::Choice;
@@ -116,7 +116,7 @@ impl Transcoder {
     ) -> Result<Parts<'t>, Obstacle> {
         let Route { to, .. } = &self.route;
         let maps = &mut maps;
-        let source = SourceRows::new(&self.route, maps, matrix, &Part::of(tile))?;
+        let source = SourceRows::new(&self.route, maps, matrix, &StoredRows::of(tile))?;
         let exponent = self.exponents.get(matrix).copied().unwrap_or(0);
         let kept = if self.route.chooses_whole() { None } else { source.kept_scales(exponent) };
         let (codes, scales) = match (kept, source.one_offset()) {

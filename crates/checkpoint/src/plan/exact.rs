@@ -2,7 +2,7 @@
 
 use super::source::{Linears, Strip};
 use crate::{Checkpoint, Result};
-use lowbit_blocks::transcode::{Facts, Part, Route, Transcoder};
+use lowbit_blocks::transcode::{Facts, Route, StoredRows, Transcoder};
 use lowbit_blocks::{Format, Shape, TensorScale};
 
 /// A linear on its way to another format.
@@ -122,7 +122,7 @@ fn observe(
             match direct.filter(|_| !codes) {
                 Some(stored) => {
                     let (scales, zeros) = stored.numbers(checkpoint, matrix, rows.clone())?;
-                    let part = Part { rows: rows.len(), scales: &scales, zeros: &zeros, codes: None };
+                    let part = StoredRows { rows: rows.len(), scales: &scales, zeros: &zeros, codes: None };
                     route.observe(facts, matrix, part);
                 }
                 None => {

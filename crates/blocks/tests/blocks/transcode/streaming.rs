@@ -1,6 +1,6 @@
 //! Tile by tile is the same as all at once.
 
-use lowbit_blocks::transcode::{Exactness, Part, Route};
+use lowbit_blocks::transcode::{Exactness, Route, StoredRows};
 use lowbit_blocks::{Format, MXFP4, NVFP4, QTensor, Shape, TensorScale};
 use proptest::prelude::*;
 
@@ -17,8 +17,8 @@ fn tiles(route: &Route, shape: Shape, quanta: usize) -> Vec<(usize, std::ops::Ra
         .collect()
 }
 
-fn part<'a>(tile: &'a QTensor<'_>, codes: bool) -> Part<'a> {
-    Part {
+fn part<'a>(tile: &'a QTensor<'_>, codes: bool) -> StoredRows<'a> {
+    StoredRows {
         rows: tile.shape().rows,
         scales: tile.scales(),
         zeros: tile.zeros().unwrap_or_default(),
@@ -86,7 +86,7 @@ fn codes_are_asked_for_only_where_zeros_may_help() {
     let route = Route::new(MXFP4, NVFP4, Shape::matrix(1, 64), &TensorScale::None, false).unwrap();
     let observed = |up: u8, codes: Option<&[u8]>| {
         let mut facts = route.facts();
-        route.observe(&mut facts, 0, Part { rows: 1, scales: &scales(up), zeros: &[], codes });
+        route.observe(&mut facts, 0, StoredRows { rows: 1, scales: &scales(up), zeros: &[], codes });
         facts
     };
     assert!(!route.wants_codes(&observed(17, None)));
