@@ -69,6 +69,29 @@ impl Visit<'_> for Defined<'_> {
     fn visit_item_enum(&mut self, item: &syn::ItemEnum) {
         self.found.extend(self.enums.iter().filter(|name| item.ident == **name));
     }
+
+    /// Macros that write an enum: `enum Name` among their tokens.
+    fn visit_macro(&mut self, call: &syn::Macro) {
+        self.tokens(call.tokens.clone());
+    }
+}
+
+impl Defined<'_> {
+    fn tokens(&mut self, tokens: proc_macro2::TokenStream) {
+        let mut after_enum = false;
+        for token in tokens {
+            match token {
+                proc_macro2::TokenTree::Group(group) => self.tokens(group.stream()),
+                proc_macro2::TokenTree::Ident(word) => {
+                    if after_enum {
+                        self.found.extend(self.enums.iter().filter(|name| word == **name));
+                    }
+                    after_enum = word == "enum";
+                }
+                _ => after_enum = false,
+            }
+        }
+    }
 }
 
 /// Lines with patterns of `enums`, and which; or the wildcards beside them.

@@ -8,13 +8,13 @@ use lowbit_lints::{circles, matches, sources};
 const GROWING: [&str; 4] = ["Element", "ScaleKind", "Block", "Level"];
 
 /// How many patterns elsewhere are still to go. May only shrink.
-const PATTERNS_LEFT: usize = 209;
+const PATTERNS_LEFT: usize = 115;
 
 /// How many matches with a wildcard are still to go. May only shrink.
-const WILDCARDS_LEFT: usize = 14;
+const WILDCARDS_LEFT: usize = 11;
 
 /// How many circles are still to go. May only shrink.
-const CIRCLES_LEFT: usize = 18;
+const CIRCLES_LEFT: usize = 2;
 
 #[test]
 fn growing_enums_are_matched_only_where_they_are_defined() {
@@ -37,8 +37,8 @@ fn modules_of_a_folder_form_no_circle() {
     assert!(found.len() <= CIRCLES_LEFT, "{} circles, {CIRCLES_LEFT} are known", found.len());
 }
 
-/// Lines of the longest file. 500 is the rule.
-const LONGEST: usize = 504;
+/// Lines of the longest file.
+const LONGEST: usize = 500;
 
 #[test]
 fn no_file_is_longer_than_500_lines() {
