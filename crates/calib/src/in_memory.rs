@@ -19,6 +19,7 @@ use crate::parallel::map;
 use crate::quantizer::Quantizer;
 use crate::recipe::Recipe;
 use crate::rows::Out;
+use crate::rules::ChooseScale;
 use crate::stats::TensorStats;
 
 /// Values of a piece, about, and of the smallest part that is observed apart.
@@ -59,6 +60,21 @@ impl Recipe {
     ) -> Result<QTensor<'static>, Error> {
         quantize(self, shape, values.into(), None)
     }
+
+    /// [`quantize`](Self::quantize) with block scales of a rule of one's own: [`ChooseScale`].
+    ///
+    /// # Errors
+    /// As [`quantize`](Self::quantize) and [`Quantizer::with_scale_choice`].
+    pub fn quantize_with<'x>(
+        &self,
+        shape: Shape,
+        values: impl Into<Values<'x>>,
+        rule: impl ChooseScale + 'static,
+    ) -> Result<QTensor<'static>, Error> {
+        let values = values.into();
+        let quantizer = ready(self, shape, values, None)?.with_scale_choice(rule)?;
+        fill(&quantizer, values)
+    }
 }
 
 impl Quantizer {
@@ -80,11 +96,21 @@ pub(crate) fn quantize(
     values: Values<'_>,
     given: Option<&TensorScale>,
 ) -> Result<QTensor<'static>, Error> {
+    fill(&ready(recipe, shape, values, given)?, values)
+}
+
+/// A quantizer of these values, which it has looked at where the recipe asks for it.
+fn ready(
+    recipe: &Recipe,
+    shape: Shape,
+    values: Values<'_>,
+    given: Option<&TensorScale>,
+) -> Result<Quantizer, Error> {
     recipe.check()?;
     recipe.format.check(shape)?;
     check_len(recipe, shape, values)?;
     let stats = if given.is_some() { Vec::new() } else { observe(recipe, shape, values)? };
-    fill(&Quantizer::new(recipe, shape, values.dtype(), &stats, given, Kernels::best())?, values)
+    Quantizer::new(recipe, shape, values.dtype(), &stats, given, Kernels::best())
 }
 
 /// Whether there are as many values as the shape says.

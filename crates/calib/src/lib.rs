@@ -53,6 +53,7 @@ pub use output_error::{Inputs, channel_error, output_error};
 pub use quantizer::Quantizer;
 pub use recipe::{Activations, Recipe};
 pub use rows::Out;
+pub use rules::ChooseScale;
 pub use scale_rule::ScaleRule;
 pub use statistics::{ChannelStats, Magnitudes, RangeRule};
 pub use stats::TensorStats;

@@ -10,7 +10,7 @@ use core::ops::Range;
 use std::sync::Arc;
 
 use lowbit_blocks::grid::Grid;
-use lowbit_blocks::{Block, Dtype, Shape, TensorScale, Values};
+use lowbit_blocks::{Block, Dtype, Outer, Shape, TensorScale, Values};
 use lowbit_kernels::Kernels;
 
 use crate::encoder::Encoder;
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::importance::{Importance, Weighting};
 use crate::recipe::Recipe;
 use crate::rows::{MatrixScales, Out, RowQuantizer};
-use crate::rules::{Chooser, Fixed, SecondLevel};
+use crate::rules::{ChooseScale, Chooser, Custom, Fixed, SecondLevel};
 use crate::stats::TensorStats;
 use crate::tensor_scale::TensorScaleRule;
 
@@ -130,6 +130,37 @@ impl Quantizer {
     pub fn with_importance(self, importance: Importance<'_>) -> Result<Self, Error> {
         let weighting = Weighting::new(importance, &self.recipe.format, self.shape().cols)?;
         Ok(Self { weighting: weighting.map(Arc::new), ..self })
+    }
+
+    /// The same quantizer with block scales of a rule of one's own, which sees what the recipe would have chosen.
+    ///
+    /// ```
+    /// use lowbit_blocks::{Dtype, MXFP4, Shape};
+    /// use lowbit_calib::{Out, Recipe};
+    /// use lowbit_kernels::Kernels;
+    /// let finer = |_: &[f32], proposed: f32| proposed / 2.0;
+    /// let quantizer = Recipe::new(MXFP4)?.quantizer(Shape::matrix(1, 32), Dtype::F32, &[], Kernels::best())?;
+    /// let quantizer = quantizer.with_scale_choice(finer)?;
+    /// let (mut codes, mut scales) = ([0; 16], [0; 1]);
+    /// let out = Out { codes: &mut codes, scales: &mut scales, zeros: &mut [] };
+    /// quantizer.quantize_rows(0, 0, &[1.5f32; 32], out)?;
+    /// assert_eq!(scales, [124]); // 1.5 takes 2^-2 (125): 6 * 1/4; half of it is 124
+    /// # Ok::<(), lowbit_calib::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] where blocks have zero points, where a matrix has one scale in all, and where scales have scales of their own.
+    pub fn with_scale_choice(mut self, rule: impl ChooseScale + 'static) -> Result<Self, Error> {
+        let format = &self.recipe.format;
+        let outer_in_blocks = format.scale.outer != Outer::matrix(format.has_tensor_scale());
+        if format.has_zeros() || format.block == Block::Tensor || outer_in_blocks {
+            let reason =
+                "a scale rule of one's own goes with blocks that have a scale each, and nothing else";
+            return Err(Error::Recipe { format: format.name(), reason });
+        }
+        let custom = Custom(Arc::new(rule));
+        self.matrices.iter_mut().for_each(|matrix| matrix.chooser.set_custom(custom.clone()));
+        Ok(self)
     }
 
     /// The recipe.

@@ -227,6 +227,7 @@ impl<'a> RowQuantizer<'a> {
                     let weights = weighting.map_or(Weights::Uniform, |of| Weights::Columns { of, first });
                     chooser.search(encoder, chunk, weights, extremes, &mut chosen, search);
                 }
+                chooser.replace(chunk, &mut chosen);
                 (&scales[..], &zeros[..])
             }
         };

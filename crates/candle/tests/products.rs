@@ -55,12 +55,15 @@ fn every_format_multiplies_as_candle_does() -> Result<()> {
 fn dimensions_before_the_last_are_tokens_and_the_type_stays() -> Result<()> {
     let layer = layer(NVFP4, false);
     let x = Tensor::from_vec(noise(2 * 3 * COLS), (2, 3, COLS), &Device::Cpu)?;
-    for (dtype, bound) in [(DType::F32, 1e-4), (DType::F16, 0.02), (DType::BF16, 0.1)] {
+    // The result is rounded once: by half a step, as a part of the largest number.
+    for (dtype, part) in [(DType::F32, 1e-5), (DType::F16, 0.5e-3), (DType::BF16, 4e-3)] {
         let x = x.to_dtype(dtype)?;
         let y = layer.forward(&x)?;
         assert_eq!((y.dims(), y.dtype()), (&[2, 3, ROWS][..], dtype));
-        let difference = largest_difference(&y, &of_candle(&layer, &x)?)?;
-        assert!(difference < bound, "{dtype:?}: {difference}");
+        let want = of_candle(&layer, &x)?;
+        let largest: f32 = want.abs()?.flatten_all()?.max(0)?.to_scalar()?;
+        let difference = largest_difference(&y, &want)?;
+        assert!(difference <= part * largest, "{dtype:?}: {difference} of {largest}");
     }
     Ok(())
 }

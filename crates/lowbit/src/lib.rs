@@ -23,6 +23,6 @@ pub use lowbit_blocks::{
     UnknownFormat, Values, Zero, half,
 };
 #[doc(no_inline)]
-pub use lowbit_calib::{Recipe, ScaleRule, TokenScale, quantize_tokens};
+pub use lowbit_calib::{ChooseScale, Recipe, ScaleRule, TokenScale, quantize_tokens};
 #[doc(no_inline)]
 pub use lowbit_kernels::Kernels;

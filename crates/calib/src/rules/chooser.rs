@@ -3,6 +3,7 @@
 use lowbit_blocks::{Dtype, Element, ScaleKind, Values, Zero};
 use lowbit_kernels::Kernels;
 
+use super::custom::Custom;
 use super::mx::{self, MxElement};
 use super::percentile;
 pub(crate) use super::two_level::SecondLevel;
@@ -31,6 +32,8 @@ pub(crate) struct Chooser {
     pub(super) unrounded: bool,
     pub(super) kernels: Kernels,
     mx: Option<MxElement>,
+    /// A rule of one's own, which is asked last.
+    pub(super) custom: Option<Custom>,
 }
 
 /// Where the scales of a chunk go: stored bytes, effective scales, and the same for zero points or biases (empty where there are none).
@@ -72,6 +75,7 @@ impl Chooser {
             unrounded: recipe.quotient == Quotient::Unrounded,
             kernels,
             mx: MxElement::of(format.element),
+            custom: None,
         }
     }
 

@@ -9,6 +9,7 @@
 //! affine          affine.rs       f32, f16, bf16, bias   smallest and largest value
 //! percentile      percentile.rs   the first two          a quantile of |x| in place of amax
 //! search          search.rs       all                    the error of the block under each candidate
+//! custom          custom.rs       all but zero points    the values of the block: a rule of one's own
 //! ```
 //!
 //! A rule is a pure function of one block (and the tensor scale); the files hold those functions, over many blocks at a time.
@@ -16,6 +17,7 @@
 mod affine;
 mod asymmetric;
 mod chooser;
+mod custom;
 mod float;
 mod interleaved;
 mod mx;
@@ -26,5 +28,7 @@ mod tensor;
 mod two_level;
 
 pub(crate) use chooser::{Chooser, Chosen, Extremes, SecondLevel};
+pub use custom::ChooseScale;
+pub(crate) use custom::Custom;
 pub(crate) use search::SearchBuffers;
 pub(crate) use tensor::Fixed;
