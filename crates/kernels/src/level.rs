@@ -58,6 +58,8 @@ macro_rules! levels {
                 )
             }};
         }
+
+        pub(crate) use on;
     };
 }
 
@@ -75,5 +77,3 @@ levels! { $ |detected|
     #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
     Wasm(Simd<WasmSimd128>) "wasm" detected.as_wasm_simd128().map(Simd);
 }
-
-pub(crate) use on;

@@ -8,7 +8,7 @@
 )]
 #![cfg_attr(
     not(any(feature = "std", feature = "wide")),
-    allow(unreachable_code, unused_macros, unused_mut, unused_variables)
+    allow(unreachable_code, unused_macros, unused_mut, unused_variables, clippy::never_loop)
 )]
 
 #[cfg(feature = "std")]
