@@ -31,8 +31,9 @@ fn elements() -> String {
                 let (normal, least) = (number(f.min_positive()), number(f.min_positive_subnormal()));
                 let (infinite, nans) = (if f.infinity_code().is_some() { "±" } else { "no" }, f.nan_count());
                 let (e, m, bias) = (f.exponent_bits, f.mantissa_bits, f.bias);
+                let range = if f.signed { format!("±{max}") } else { format!("{min} … {max}") };
                 format!(
-                    "| {element} | {bits} | {e}, {m}, {bias} | ±{max} | {normal} | {least} | {infinite} | {nans} |"
+                    "| {element} | {bits} | {e}, {m}, {bias} | {range} | {normal} | {least} | {infinite} | {nans} |"
                 )
             }
             None if bits == 4 && element.max() == 1.0 => {
