@@ -1,14 +1,13 @@
 //! Products of blocks by way of tiles, sixteen blocks at a time, whose lanes are in memory: what no other loop takes, and levels that have no others.
 
-use super::columns::{COLUMNS, fold_row};
-use super::lanes::SumLanes;
-use super::plan::{HALF_CHUNK, Plan};
+use super::columns::{COLUMNS, fold_halves, fold_row};
+use super::plan::Plan;
 use super::prepared::{Prepared, Values};
 use super::rows::Rows;
 use super::scales::{ScaleRange, Scales, spread};
 use super::tile::{TILE, Tile};
 use crate::Blocks;
-use crate::lanes::{CHUNK, LANES};
+use crate::lanes::{CHUNK, LANES, Lanes};
 use crate::level::{Level, on};
 
 /// Blocks of weights that a tile has at most, the first and the last one in part.
@@ -68,23 +67,7 @@ impl Row<'_> {
         for tile in (0..len).step_by(TILE) {
             let tile_end = len.min(tile + TILE);
             let weights = self.decode(weights, tile, tile_end - tile);
-            let mut done = tile;
-            if block == HALF_CHUNK {
-                // Tiles begin with groups: whole ones are summed in registers.
-                while done + group <= tile_end {
-                    let weights = weights[(done - tile) / CHUNK..][..group / CHUNK].try_into().unwrap();
-                    let mut x_scales = [0.0; LANES];
-                    let scales = self.scales_from(done / block, LANES);
-                    for (c, lanes) in lanes[..out.len()].iter_mut().enumerate() {
-                        let x = x.column(first + c);
-                        spread(x.scales, self.plan.x_run, done / block, LANES, &mut x_scales);
-                        let x = values(self.level, x, done, done + group, x_tile).try_into().unwrap();
-                        add_short_blocks(self.level, weights, x, &scales, &x_scales, lanes);
-                    }
-                    done += group;
-                }
-            }
-            for at in (done..tile_end).step_by(group) {
+            for at in (tile..tile_end).step_by(group) {
                 let (start, end) = (at / group * group, tile_end.min(at.saturating_add(group)));
                 let weights = &weights[(at - tile) / CHUNK..(end - tile).div_ceil(CHUNK)];
                 for (c, sums) in sums.iter_mut().enumerate() {
@@ -117,7 +100,10 @@ impl Row<'_> {
         let scales = self.scales_from(first_block, blocks);
         for (c, (sums, lanes)) in sums.iter().zip(lanes).enumerate() {
             spread(x.column(first + c).scales, self.plan.x_run, first_block, blocks, &mut x_scales);
-            add_block_terms(self.level, sums, &scales, &x_scales, lanes);
+            let sums = fold_halves(self.level, sums);
+            for (i, lane) in lanes.iter_mut().enumerate() {
+                *lane += (sums[i] * scales[i]) * x_scales[i];
+            }
         }
     }
 
@@ -168,96 +154,26 @@ fn add_to_blocks(
     had: usize,
     lanes: &mut [[f32; 2 * LANES]],
 ) {
-    on!(level, l => add_to_blocks_in(l, weights, x, block, had, lanes));
-}
-
-#[inline(always)]
-fn add_to_blocks_in<L: SumLanes>(
-    l: L,
-    weights: &[[f32; CHUNK]],
-    x: &[[f32; CHUNK]],
-    block: usize,
-    had: usize,
-    lanes: &mut [[f32; 2 * LANES]],
-) {
     let (weights, x) = (weights.as_flattened(), x.as_flattened());
     let weights = weights.as_chunks::<LANES>().0;
     let x = &x.as_chunks::<LANES>().0[..weights.len()];
     let (mut vector, mut end) = (0, (block - had) / LANES);
-    for lanes in lanes {
-        let [low, high] = lanes.as_chunks_mut().0 else { unreachable!() };
-        let (mut a, mut b) = (l.load(low), l.load(high));
-        let end_here = end.min(weights.len());
-        while vector < end_here {
-            a = a + l.load(&weights[vector]) * l.load(&x[vector]);
-            vector += 1;
-            if vector < end_here {
-                b = b + l.load(&weights[vector]) * l.load(&x[vector]);
+    on!(level, l => {
+        for lanes in lanes {
+            let [low, high] = lanes.as_chunks_mut().0 else { unreachable!() };
+            let (mut a, mut b) = (l.load(low), l.load(high));
+            let end_here = end.min(weights.len());
+            while vector < end_here {
+                a = a + l.load(&weights[vector]) * l.load(&x[vector]);
                 vector += 1;
+                if vector < end_here {
+                    b = b + l.load(&weights[vector]) * l.load(&x[vector]);
+                    vector += 1;
+                }
             }
+            l.store(a, low);
+            l.store(b, high);
+            end = end.saturating_add(block / LANES);
         }
-        l.store(a, low);
-        l.store(b, high);
-        end = end.saturating_add(block / LANES);
-    }
-}
-
-/// The lanes of sixteen blocks to their sums, times both scales, added to sixteen lanes.
-fn add_block_terms(
-    level: Level,
-    blocks: &[[f32; 2 * LANES]; LANES],
-    scales: &[f32; LANES],
-    x_scales: &[f32; LANES],
-    lanes: &mut [f32; LANES],
-) {
-    on!(level, l => add_block_terms_in(l, blocks, scales, x_scales, lanes));
-}
-
-#[inline(always)]
-fn add_block_terms_in<L: SumLanes>(
-    l: L,
-    blocks: &[[f32; 2 * LANES]; LANES],
-    scales: &[f32; LANES],
-    x_scales: &[f32; LANES],
-    lanes: &mut [f32; LANES],
-) {
-    let mut sums = [l.splat(0.0); LANES];
-    for (sum, block) in sums.iter_mut().zip(blocks) {
-        let [a, b] = block.as_chunks().0 else { unreachable!() };
-        *sum = l.load(a) + l.load(b);
-    }
-    let terms = (l.add_neighbours(sums) * l.load(scales)) * l.load(x_scales);
-    l.store(l.load(lanes) + terms, lanes);
-}
-
-/// Adds the terms of sixteen blocks of 32 values: one product in each of the 32 lanes of a block.
-fn add_short_blocks(
-    level: Level,
-    weights: &[[f32; CHUNK]; LANES / 2],
-    x: &[[f32; CHUNK]; LANES / 2],
-    scales: &[f32; LANES],
-    x_scales: &[f32; LANES],
-    lanes: &mut [f32; LANES],
-) {
-    on!(level, l => add_short_blocks_in(l, weights, x, scales, x_scales, lanes));
-}
-
-#[inline(always)]
-fn add_short_blocks_in<L: SumLanes>(
-    l: L,
-    weights: &[[f32; CHUNK]; LANES / 2],
-    x: &[[f32; CHUNK]; LANES / 2],
-    scales: &[f32; LANES],
-    x_scales: &[f32; LANES],
-    lanes: &mut [f32; LANES],
-) {
-    let mut sums = [l.splat(0.0); LANES];
-    let weights = weights.as_flattened().as_chunks::<LANES>().0.as_chunks::<2>().0;
-    let x = x.as_flattened().as_chunks::<LANES>().0.as_chunks::<2>().0;
-    for ((sum, [w_low, w_high]), [x_low, x_high]) in sums.iter_mut().zip(weights).zip(x) {
-        // Lanes start at +0.0, adding which would make +0.0 of -0.0. The lanes of the row, which this is added to, make no difference of that.
-        *sum = l.load(w_low) * l.load(x_low) + l.load(w_high) * l.load(x_high);
-    }
-    let terms = (l.add_neighbours(sums) * l.load(scales)) * l.load(x_scales);
-    l.store(l.load(lanes) + terms, lanes);
+    });
 }

@@ -1,7 +1,7 @@
 //! Columns of a product, several at a time, and how lanes become results.
 
 use super::lanes::SumLanes;
-use crate::lanes::LANES;
+use crate::lanes::{LANES, Lanes};
 use crate::level::{Level, on};
 
 /// Columns that are multiplied together where there are that many.
@@ -58,34 +58,31 @@ impl Results<'_> {
 
 /// The lanes of sixteen rows to sixteen numbers.
 pub(super) fn fold(level: Level, rows: &[[f32; LANES]; LANES]) -> [f32; LANES] {
-    on!(level, l => fold_vectors(l, rows))
-}
-
-#[inline(always)]
-fn fold_vectors<L: SumLanes>(l: L, rows: &[[f32; LANES]; LANES]) -> [f32; LANES] {
-    let mut vectors = [l.splat(0.0); LANES];
-    for (vector, lanes) in vectors.iter_mut().zip(rows) {
-        *vector = l.load(lanes);
-    }
-    let mut out = [0.0; LANES];
-    l.store(l.add_neighbours(vectors), &mut out);
-    out
+    on!(level, l => {
+        let mut vectors = [l.splat(0.0); LANES];
+        for (vector, lanes) in vectors.iter_mut().zip(rows) {
+            *vector = l.load(lanes);
+        }
+        fold_vectors(l, vectors)
+    })
 }
 
 /// Lanes `l` and `l + 16` of sixteen rows, then neighbours, to sixteen numbers.
 pub(super) fn fold_halves(level: Level, rows: &[[f32; 2 * LANES]; LANES]) -> [f32; LANES] {
-    on!(level, l => fold_vector_pairs(l, rows))
+    on!(level, l => {
+        let mut vectors = [l.splat(0.0); LANES];
+        for (vector, lanes) in vectors.iter_mut().zip(rows) {
+            let [low, high] = lanes.as_chunks().0 else { unreachable!() };
+            *vector = l.load(low) + l.load(high);
+        }
+        fold_vectors(l, vectors)
+    })
 }
 
 #[inline(always)]
-fn fold_vector_pairs<L: SumLanes>(l: L, rows: &[[f32; 2 * LANES]; LANES]) -> [f32; LANES] {
-    let mut sums = [l.splat(0.0); LANES];
-    for (sum, lanes) in sums.iter_mut().zip(rows) {
-        let [low, high] = lanes.as_chunks().0 else { unreachable!() };
-        *sum = l.load(low) + l.load(high);
-    }
+fn fold_vectors<L: SumLanes>(l: L, vectors: [L::F; LANES]) -> [f32; LANES] {
     let mut out = [0.0; LANES];
-    l.store(l.add_neighbours(sums), &mut out);
+    l.store(l.add_neighbours(vectors), &mut out);
     out
 }
 

@@ -55,7 +55,7 @@ pub(super) fn dot_f32(level: Level, rows: &[f32], x: &[f32], len: usize, out: &m
 }
 
 /// Lanes `l` and `l + 16`, then neighbours until one is left.
-fn fold_row_pair(lanes: [f32; 2 * LANES]) -> f32 {
+pub(super) fn fold_row_pair(lanes: [f32; 2 * LANES]) -> f32 {
     fold_row(core::array::from_fn(|l| lanes[l] + lanes[l + LANES]))
 }
 

@@ -6,7 +6,7 @@ use super::prepared::{Prepared, Values, check_expand};
 use super::rows::Rows;
 use super::scales::stored::StoredScales;
 use super::scales::{AllScales, Scales};
-use super::{block_registers, block_tiles, float, float_tiles, integer};
+use super::{bias, block_registers, block_tiles, float, float_tiles, integer};
 use crate::kernels::check_blocks;
 use crate::level::Level;
 use crate::{Blocks, Element, Kernels, reference};
@@ -162,6 +162,44 @@ impl Kernels {
         match self.0 {
             Some(level) if rows.len > 0 && !out.is_empty() => dot_in_blocks(level, rows, scales, x, out),
             _ => reference::dot_prepared(rows, scales, x, out),
+        }
+    }
+
+    /// Adds to the results of [`dot_prepared`](Kernels::dot_prepared) what biases add: weights of a block are `code * scale + bias`, or a minimum
+    /// that is subtracted, and `biases` has one for each block of `block` values of each row.
+    ///
+    /// `t` of a block is the sum of its activations: of each block of activations within it the exact sum, rounded, times the step (of floats the sum in 32
+    /// lanes, folded as in [`dot`](Kernels::dot)), times its scale, added in ascending order. A result is `out + sum`, where `lane[k mod 32] += bias * t` for
+    /// each block `k`, all rounded, from +0.0, in ascending order and folded as in [`dot`](Kernels::dot).
+    ///
+    /// ```
+    /// use lowbit_kernels::{Element, Kernels, Prepared, Values};
+    /// let kernels = Kernels::best();
+    /// let (mut codes, mut sums) = ([0; Values::codes_len(4)], [0; Values::sums_len(4)]);
+    /// kernels.expand(Element::Int { bits: 8 }, &[1, 2, 3, 4], 4, &mut codes, &mut sums);
+    /// let x = Prepared { len: 4, block: 2, values: Values::Int { codes: &codes, sums: &sums, step: 1.0 }, scales: &[1.0, 0.5] };
+    /// let mut out = [100.0]; // one row, one column
+    /// kernels.add_biases(&[10.0, -2.0], 2, x, &mut out);
+    /// assert_eq!(out, [123.0]); // 100 + 10 * (1 + 2) * 1 - 2 * (3 + 4) * 0.5
+    /// ```
+    ///
+    /// # Panics
+    /// If lengths do not fit.
+    #[track_caller]
+    pub fn add_biases(self, biases: &[f32], block: usize, x: Prepared<'_>, out: &mut [f32]) {
+        assert!(block > 0, "blocks of no values");
+        let blocks = x.len.div_ceil(block);
+        if blocks == 0 || biases.is_empty() {
+            assert!(biases.is_empty(), "{} biases in rows of none", biases.len());
+            return;
+        }
+        let (rows, got) = (biases.len() / blocks, biases.len());
+        assert!(got.is_multiple_of(blocks), "{got} biases do not divide into rows of {blocks}");
+        assert!(out.len().is_multiple_of(rows), "{} results do not divide into {rows} rows", out.len());
+        x.check(x.len, block, out.len() / rows);
+        match self.0 {
+            Some(level) if blocks <= bias::LONGEST_ROW => bias::add(level, biases, block, x, out),
+            _ => reference::add_biases(biases, block, x, out),
         }
     }
 

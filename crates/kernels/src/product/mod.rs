@@ -34,6 +34,7 @@
 //! time, but for one column of `integer::groups` on AVX2 and AVX-512, where these become f32 in registers: E4M3 (E2M1, INT4, UINT4 in 16), E8M0 without a
 //! factor (4 bits and E4M3 in 32), BF16 and F16 without a factor (4 bits and integers of 8 bits in 32).
 
+mod bias;
 mod block_registers;
 mod block_tiles;
 mod columns;

@@ -7,7 +7,7 @@
 //! halves apart     v0 v2 … v126, v1 v3 … v127, v128 v130 …                      for codes that are nibbles: a byte holds v0 and v1
 //! ```
 //!
-//! The second form meets low and high nibbles of 64 bytes where they are. Sums within a block are exact, so their order is free.
+//! In the second order, 64 values lie as the low nibbles of 64 bytes do, and 64 as the high ones. Sums within a block are exact, so their order is free.
 
 use crate::Element;
 

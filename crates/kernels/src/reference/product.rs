@@ -40,6 +40,20 @@ pub(crate) fn dot_prepared(rows: Rows<'_>, scales: AllScales<'_>, x: Prepared<'_
     }
 }
 
+/// `lane[k mod 32] += bias_k * t_k`, where `t_k` is the sum of the activations of block `k`.
+pub(crate) fn add_biases(biases: &[f32], block: usize, x: Prepared<'_>, out: &mut [f32]) {
+    let blocks = x.len.div_ceil(block);
+    let columns = out.len() / (biases.len() / blocks);
+    for (i, out) in out.iter_mut().enumerate() {
+        let (x, biases) = (x.column(i % columns), &biases[i / columns * blocks..][..blocks]);
+        let mut lane = [0.0; 32];
+        for (k, bias) in biases.iter().enumerate() {
+            lane[k % 32] += bias * block_sum(x, k * block, x.len.min((k + 1).saturating_mul(block)));
+        }
+        *out += fold_32(lane);
+    }
+}
+
 /// What is stored, times or divided by the scale of the tensor.
 fn scale_at(scales: Scales<'_>, index: usize) -> f32 {
     let all = match scales {
@@ -92,6 +106,24 @@ fn row_prepared(
         (k, start) = (k + 1, end);
     }
     fold(&mut lane)
+}
+
+/// The sum of each block of activations within `start..end`, times its scale, added up in ascending order.
+fn block_sum(x: Prepared<'_>, start: usize, end: usize) -> f32 {
+    let (mut sum, mut at) = (0.0, start);
+    while at < end {
+        let block = at / x.block;
+        let until = end.min((block + 1).saturating_mul(x.block));
+        let values = match x.values {
+            Values::Int { codes, step, .. } => {
+                (at..until).map(|j| i64::from(codes[j])).sum::<i64>() as f32 * step
+            }
+            Values::Float(x) => block_of_floats(at..until, |_| 1.0, |j| x[j]),
+        };
+        sum += values * x.scales[block];
+        at = until;
+    }
+    sum
 }
 
 /// Products of values, in 32 lanes from the start of the block.

@@ -118,7 +118,7 @@ fn join_sums(token: Avx2, low: __m256i, high: __m256i) -> i32x16<Avx2> {
 }
 
 kernel!(
-    /// `mantissa * x * 2^s`. The sign instruction makes 0 of what meets code 0, whose weight is that.
+    /// `mantissa * x * 2^s`. The sign instruction makes an activation 0 where the code is 0, whose weight is 0, too.
     #[inline(always)]
     fn e4m3_dot(
         avx2: Avx2,

@@ -20,7 +20,7 @@ use crate::product::scales::{ScaleBuffer, ScaleRange, Scales};
 use crate::product::weights::e4m3::E4m3;
 use crate::product::weights::exact::Exact;
 use crate::product::weights::nf4::Nf4;
-use crate::product::weights::{Bytes, Nibbles, Sums, Weights};
+use crate::product::weights::{Activations, Bytes, Nibbles, Weights};
 
 /// Adds the terms of a panel of one column to its lanes. Rows whose scales do not become f32 in registers go the other way.
 pub(super) fn add_column(groups: Groups, in_registers: Option<ScaleType>, panel: &mut Panel<'_, 1>) {
@@ -262,10 +262,10 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> GroupLoop<'
         let left = values - whole * N * W::VALUES;
         let mut x = [&[][..]; C];
         // The activations of the last group, which may lack blocks: then there are zeros.
-        let mut last = [[W::ZEROS; N]; C];
+        let mut last = [[W::X::ZEROS; N]; C];
         let (mut columns, mut last_columns) = ([all.column(0); C], [all.column(0); C]);
         for c in 0..C {
-            let vectors = &W::column(x_codes[c])[segment.first_value() / W::VALUES..];
+            let vectors = &W::X::of_column(x_codes[c])[segment.first_value() / W::VALUES..];
             x[c] = &vectors.as_chunks::<N>().0[..whole];
             let tail = &vectors[whole * N..];
             if left > 0 {
@@ -292,7 +292,7 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> GroupLoop<'
         let unit = if G::WITH_UNIT { None } else { Some(unit) };
         let bytes = whole * N * CHUNK;
         let codes = row.codes[..bytes].as_chunks::<CHUNK>().0.as_chunks::<N>().0;
-        let ahead = row.ahead.as_many(W::AHEAD, bytes).as_chunks::<CHUNK>().0.as_chunks::<N>().0;
+        let ahead = row.ahead.as_many(W::X::AHEAD, bytes).as_chunks::<CHUNK>().0.as_chunks::<N>().0;
         let mut largest = l.splat_byte(0);
         for group in 0..whole {
             let mut sums = [[W::Exact::zero(l); N]; C];
@@ -310,8 +310,8 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> GroupLoop<'
             );
             let terms = GroupTerms { unit, scales: scales.group(l, group), zeros };
             for c in 0..C {
-                let sums = Self::rounded(l, sums[c], columns[c], group);
-                sum[c] = terms.add(l, sums, columns[c], group, sum[c]);
+                let sums = W::Exact::of_neighbours(l, sums[c]);
+                sum[c] = terms.add::<W::Exact>(l, sums, columns[c], group, sum[c]);
             }
         }
         if left > 0 {
@@ -345,8 +345,8 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> GroupLoop<'
             );
             let terms = GroupTerms { unit, scales: first_lanes(l, scales.last(l), count), zeros };
             for c in 0..C {
-                let sums = Self::rounded(l, sums[c], last_columns[c], 0);
-                sum[c] = terms.add(l, sums, last_columns[c], 0, sum[c]);
+                let sums = W::Exact::of_neighbours(l, sums[c]);
+                sum[c] = terms.add::<W::Exact>(l, sums, last_columns[c], 0, sum[c]);
             }
         }
         if !W::NAN {
@@ -356,12 +356,6 @@ impl<'a, L: SumLanes, W: Weights<L>, const C: usize, const N: usize> GroupLoop<'
         let (own, tail) = row.codes[..bytes + left].split_at(bytes + left / CHUNK * CHUNK);
         let is_nan = if w.tracks_nan() { l.any_byte_above(largest, 0x7e) } else { w.has_nan(own) };
         if is_nan || w.has_nan(tail) { [l.splat(f32::NAN); C] } else { sum }
-    }
-
-    /// The sums of the blocks of a group, corrected, as f32.
-    #[inline(always)]
-    fn rounded(l: L, sums: [Sums<L, W>; N], column: Column<'_>, group: usize) -> L::F {
-        W::Exact::rounded(l, W::Exact::of_neighbours(l, sums), column.corrections(l, group))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::product::prefetch::Ahead;
 use crate::product::rows::Rows;
 use crate::product::scales::{ScaleBuffer, ScaleRange, Scales};
 use crate::product::weights::Weights;
+use crate::product::weights::exact::Exact;
 
 /// Up to sixteen rows, and up to [`SEGMENT`](crate::product::scales::stored::SEGMENT) blocks of each.
 #[derive(Clone, Copy)]
@@ -104,12 +105,6 @@ impl Column<'_> {
             Self { scales: scales.1, corrections: corrections.1, sums: sums.1 },
         )
     }
-
-    /// The corrections of a group.
-    #[inline(always)]
-    pub(super) fn corrections<L: SumLanes>(self, l: L, group: usize) -> L::I {
-        l.ints(&self.corrections[group])
-    }
 }
 
 /// The codes of a row of a segment.
@@ -143,9 +138,17 @@ pub(super) struct GroupTerms<L: Lanes> {
 }
 
 impl<L: SumLanes> GroupTerms<L> {
-    /// Adds the terms of sixteen blocks, whose sums are rounded, to the lanes of a column, of which they are that group.
+    /// Adds the terms of sixteen blocks to the lanes of a column, of which they are that group.
     #[inline(always)]
-    pub(super) fn add(&self, l: L, mut sums: L::F, x: Column<'_>, group: usize, lanes: L::F) -> L::F {
+    pub(super) fn add<E: Exact<L>>(
+        &self,
+        l: L,
+        sums: E::Sums,
+        x: Column<'_>,
+        group: usize,
+        lanes: L::F,
+    ) -> L::F {
+        let mut sums = E::rounded(l, sums, l.ints(&x.corrections[group]));
         if let Some(unit) = self.unit {
             sums = sums * unit;
         }

@@ -9,7 +9,7 @@ use crate::product::scales::ScaleRange;
 use crate::product::weights::e4m3::{E4m3AnyX, is_e4m3};
 use crate::product::weights::exact::Exact;
 use crate::product::weights::nf4::Nf4;
-use crate::product::weights::{Bytes, Nibbles, Packed, Weights};
+use crate::product::weights::{Activations, Bytes, Nibbles, Packed, Weights};
 
 /// Adds the terms of a panel to the lanes of its rows, one column after the other.
 pub(super) fn add<const C: usize>(panel: &mut Panel<'_, C>) {
@@ -50,7 +50,7 @@ fn each_row<L: SumLanes, W: Weights<L>>(
     column: Column<'_>,
     lanes: &mut [[f32; LANES]; LANES],
 ) {
-    let x = &W::column(x)[segment.first_value() / W::VALUES..];
+    let x = &W::X::of_column(x)[segment.first_value() / W::VALUES..];
     let vectors = segment.values().div_ceil(W::VALUES);
     for (row, lanes) in lanes[..segment.count].iter_mut().enumerate() {
         let codes = RowCodes::new(w, segment, row);
@@ -111,8 +111,8 @@ fn add_groups<L: SumLanes, W: Weights<L>>(
         } else {
             W::Exact::of_few(l, &sums[..vectors])
         };
-        let sums = W::Exact::rounded(l, sums, column.corrections(l, group));
-        let sum = terms(l, segment, row.start, group).add(l, sums, column, group, l.load(lanes));
+        let terms = terms(l, segment, row.start, group);
+        let sum = terms.add::<W::Exact>(l, sums, column, group, l.load(lanes));
         l.store(sum, lanes);
     }
 }

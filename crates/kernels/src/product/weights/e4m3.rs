@@ -6,10 +6,10 @@
 //! other levels       a table of all codes
 //! ```
 //!
-//! A row with a NaN has NaN for all its results, so that is asked for once a row.
+//! A row with a NaN has NaN for all its results, so a row is checked once.
 
+use super::Weights;
 use super::exact::One;
-use super::{Weights, in_order};
 use crate::Element;
 use crate::lanes::CHUNK;
 use crate::product::lanes::SumLanes;
@@ -48,14 +48,8 @@ impl<L: SumLanes> Weights<L> for E4m3<L> {
     type X = [i8; CHUNK];
     type Loaded = L::E4m3Weights;
     type Exact = One;
-    const VALUES: usize = CHUNK;
-    const ZEROS: Self::X = [0; CHUNK];
     const NAN: bool = true;
 
-    #[inline(always)]
-    fn column(x: &[i8]) -> &[Self::X] {
-        in_order(x)
-    }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
         l.e4m3_weights(self.tables, codes.try_into().unwrap())
@@ -106,14 +100,8 @@ impl<L: SumLanes> Weights<L> for E4m3AnyX {
     type X = [i8; CHUNK];
     type Loaded = [u8; CHUNK];
     type Exact = One;
-    const VALUES: usize = CHUNK;
-    const ZEROS: Self::X = [0; CHUNK];
     const NAN: bool = true;
 
-    #[inline(always)]
-    fn column(x: &[i8]) -> &[Self::X] {
-        in_order(x)
-    }
     #[inline(always)]
     fn load(self, _: L, codes: &[u8]) -> Self::Loaded {
         codes.try_into().unwrap()

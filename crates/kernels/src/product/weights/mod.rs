@@ -19,31 +19,22 @@ use crate::codes::unpack;
 use crate::lanes::CHUNK;
 use exact::{Exact, One};
 
-/// The exact sums of a kind of weights.
-pub(super) type Sums<L, W> = <<W as Weights<L>>::Exact as Exact<L>>::Sums;
-
 /// How the codes of one vector become bytes, and are multiplied with activations.
 pub(super) trait Weights<L: SumLanes>: Copy {
     /// Activations that one vector of codes is multiplied with.
-    type X: Copy;
+    type X: Activations;
     /// A vector of codes as bytes.
     type Loaded: Copy;
     /// How sums of neighbouring products are held.
     type Exact: Exact<L>;
     /// Values in a vector of codes.
-    const VALUES: usize;
-    /// Bytes of codes to prefetch ahead.
-    const AHEAD: usize = 8192;
-    /// Activations that add nothing.
-    const ZEROS: Self::X;
+    const VALUES: usize = size_of::<Self::X>();
 
     /// Bytes of a vector of codes.
     #[inline(always)]
     fn bytes(self) -> usize {
         CHUNK
     }
-    /// The one of the two orders of a column that these weights are multiplied with.
-    fn column(x: &[i8]) -> &[Self::X];
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded;
     /// Sixteen sums of neighbouring products.
     fn dot(self, l: L, weights: Self::Loaded, x: &Self::X) -> <Self::Exact as Exact<L>>::Sums;
@@ -67,10 +58,37 @@ pub(super) trait Weights<L: SumLanes>: Copy {
     }
 }
 
-/// The half of a column whose values are in order.
-#[inline(always)]
-pub(super) fn in_order(x: &[i8]) -> &[[i8; CHUNK]] {
-    x[..x.len() / 2].as_chunks().0
+/// The activations of one vector of codes.
+pub(super) trait Activations: Copy {
+    /// Those that add nothing.
+    const ZEROS: Self;
+    /// Bytes of codes to prefetch ahead.
+    const AHEAD: usize;
+
+    /// Those of a column, in the order of its two that such vectors have.
+    fn of_column(x: &[i8]) -> &[Self];
+}
+
+/// For codes that are bytes: in order.
+impl Activations for [i8; CHUNK] {
+    const ZEROS: Self = [0; CHUNK];
+    const AHEAD: usize = 8192;
+
+    #[inline(always)]
+    fn of_column(x: &[i8]) -> &[Self] {
+        x[..x.len() / 2].as_chunks().0
+    }
+}
+
+/// For codes that are nibbles: those of low nibbles, then those of high ones.
+impl Activations for [i8; 2 * CHUNK] {
+    const ZEROS: Self = [0; 2 * CHUNK];
+    const AHEAD: usize = 12288;
+
+    #[inline(always)]
+    fn of_column(x: &[i8]) -> &[Self] {
+        x[x.len() / 2..].as_chunks().0
+    }
 }
 
 /// The offset of an element in steps: what makes its least value 0, or a code's flipped sign bit. Of NF4, in high parts of its sums.
@@ -80,7 +98,8 @@ pub(super) const fn offset(e: Element) -> i32 {
         Element::E2m3 => const { least(Element::E2m3) },
         Element::Int { .. } | Element::MxInt8 => 1 << (e.bits() - 1),
         Element::Nf4 => 1 << (NF4_BITS - LOW_BITS),
-        _ => 0,
+        Element::Uint { .. } | Element::E4m3 | Element::E4m3Fnuz => 0,
+        _ => panic!("not summed exactly"),
     }
 }
 
@@ -115,7 +134,8 @@ impl<L: SumLanes> Nibbles<L> {
         Self(l.byte_table(match e {
             Element::E2m1 => const { &table(Element::E2m1) },
             Element::Int { .. } => const { &table(Element::Int { bits: 4 }) },
-            _ => const { &table(Element::Uint { bits: 4 }) },
+            Element::Uint { .. } => const { &table(Element::Uint { bits: 4 }) },
+            _ => unreachable!("{e} has no table of bytes"),
         }))
     }
 }
@@ -124,14 +144,7 @@ impl<L: SumLanes> Weights<L> for Nibbles<L> {
     type X = [i8; 2 * CHUNK];
     type Loaded = [L::B; 2];
     type Exact = One;
-    const VALUES: usize = 2 * CHUNK;
-    const AHEAD: usize = 12288;
-    const ZEROS: Self::X = [0; 2 * CHUNK];
 
-    #[inline(always)]
-    fn column(x: &[i8]) -> &[Self::X] {
-        x[x.len() / 2..].as_chunks().0
-    }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
         l.halves(self.0, codes.try_into().unwrap())
@@ -158,13 +171,7 @@ impl<L: SumLanes> Weights<L> for Bytes {
     type X = [i8; CHUNK];
     type Loaded = L::B;
     type Exact = One;
-    const VALUES: usize = CHUNK;
-    const ZEROS: Self::X = [0; CHUNK];
 
-    #[inline(always)]
-    fn column(x: &[i8]) -> &[Self::X] {
-        in_order(x)
-    }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
         l.xor_bytes(l.load_bytes(codes.try_into().unwrap()), l.splat_byte(self.flip))
@@ -192,16 +199,10 @@ impl<L: SumLanes> Weights<L> for Packed {
     type X = [i8; CHUNK];
     type Loaded = L::B;
     type Exact = One;
-    const VALUES: usize = CHUNK;
-    const ZEROS: Self::X = [0; CHUNK];
 
     #[inline(always)]
     fn bytes(self) -> usize {
         CHUNK / 8 * self.e.bits() as usize
-    }
-    #[inline(always)]
-    fn column(x: &[i8]) -> &[Self::X] {
-        in_order(x)
     }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {

@@ -29,14 +29,7 @@ impl<L: SumLanes> Weights<L> for Nf4<L> {
     type X = [i8; 2 * CHUNK];
     type Loaded = [[L::B; 2]; NF4_DIGITS];
     type Exact = Two;
-    const VALUES: usize = 2 * CHUNK;
-    const AHEAD: usize = 12288;
-    const ZEROS: Self::X = [0; 2 * CHUNK];
 
-    #[inline(always)]
-    fn column(x: &[i8]) -> &[Self::X] {
-        x[x.len() / 2..].as_chunks().0
-    }
     #[inline(always)]
     fn load(self, l: L, codes: &[u8]) -> Self::Loaded {
         let ([a, b, c, d], codes) = (self.0, codes.try_into().unwrap());

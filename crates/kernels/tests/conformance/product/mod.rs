@@ -1,5 +1,6 @@
 //! Products: every element, block length and number of columns, by every level.
 
+mod bias;
 mod exact;
 mod stored;
 
