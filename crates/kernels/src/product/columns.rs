@@ -48,9 +48,14 @@ impl Results<'_> {
         lanes: &[T],
         fold: impl Fn(&T) -> [f32; LANES],
     ) {
-        for (column, lanes) in (self.first..self.columns).zip(lanes) {
-            for (row, result) in (row..row + count).zip(fold(lanes)) {
-                self.out[row * self.columns + column] = result;
+        // In variables: behind the reference they would be read again after each store.
+        let (out, columns, first) = (&mut *self.out, self.columns, self.first);
+        for (column, lanes) in (first..columns).zip(lanes) {
+            let results = fold(lanes);
+            let mut at = row * columns + column;
+            for result in &results[..count] {
+                out[at] = *result;
+                at += columns;
             }
         }
     }

@@ -18,21 +18,27 @@
 //! AVX2, AVX-512 and NEON. Blocks are the shorter of those of the two sides.
 //!
 //! ```text
-//! activations      weights                                        blocks                       levels      loop
-//! f32              4 bits (unrolled: 8, but MXINT8)               16 (4 bits), 32, 64n, a row  all         float_registers
-//! f32              other                                          any                          all         float_tiles
-//! integers, exact  E2M1, INT4, UINT4; zero points: not in 16      16, 32                       unrolled    integer::groups
-//! integers, exact  INT8, UINT8, MXINT8; E4M3 and NF4: no zeros    32                           unrolled    integer::groups (E4M3: AVX2, AVX-512)
-//! integers, exact  other                                          16, 32, 64, 128n, a row      all         integer::vectors
-//! decoded to f32   any                                            a row                        all         float, sums are scaled
-//! any, not exact   4 and 8 bits, but FNUZ; no zero points         32, 64n                      unrolled    block_registers
-//! any, not exact   other                                          16, 32, 64, 128n, a row      all         block_tiles
-//! any              any                                            other                        all         the reference
+//! activations        weights                             blocks                     levels         loop
+//! f32                4 bits                              16, 32, 64n, a row         all            float_registers
+//! f32                8 bits, but MXINT8, UE5M3           32, 64n, a row             unrolled       float_registers
+//! f32                other                               any                        all            float_tiles
+//! integers, exact    E2M1, INT4, UINT4                   16 (no zeros), 32          unrolled       integer::groups
+//! integers, exact    INT8, UINT8, MXINT8                 32                         unrolled       integer::groups
+//! integers, exact    NF4, no zeros                       32                         unrolled       integer::groups, one column
+//! integers, exact    E4M3, no zeros; no -128             32                         AVX2, AVX-512  integer::groups
+//! integers, exact    other                               16, 32, 64, 128n, a row    all            integer::vectors
+//! floats             any                                 a row                      all            float, whose sums are scaled
+//! any, not exact     4 and 8 bits as for f32, but FNUZ;  32; 64n in rows of whole   unrolled       block_registers
+//!                    no zeros                            chunks (integers: to 128)
+//! any, not exact     other                               16, 32, 64, 128n, a row    all            block_tiles
+//! any                any                                 other                      all            the reference
 //! ```
 //!
-//! Sums are exact where both sides are whole numbers of steps ([`Element::exact_step`](crate::Element::exact_step)). Scales are laid out as f32 for a row at a
-//! time, but for one column of `integer::groups` on AVX2 and AVX-512, where these become f32 in registers: E4M3 (E2M1, INT4, UINT4 in 16), E8M0 without a
-//! factor (4 bits and E4M3 in 32), BF16 and F16 without a factor (4 bits and integers of 8 bits in 32).
+//! Sums are exact where both sides are whole numbers of steps ([`Element::exact_step`](crate::Element::exact_step)).
+//!
+//! Scales are laid out as f32, a row at a time. For one column of `integer::groups` on AVX2 and AVX-512, stored scales of one block each become f32 in
+//! registers instead: E4M3 for 4 bits in 16; E8M0 without a factor for 4 bits and E4M3 in 32; BF16 and F16 without a factor for 4 bits and integers of 8 bits in
+//! 32. Scales that blocks share become f32 once and are repeated in registers for INT4 and UINT4 with zero points.
 
 mod bias;
 mod block_registers;

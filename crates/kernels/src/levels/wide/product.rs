@@ -33,7 +33,7 @@ impl SumLanes for Wide {
     }
     #[inline(always)]
     fn halves(self, table: Self::Bytes, codes: &[u8; CHUNK]) -> [Self::B; 2] {
-        [codes.map(|code| table[usize::from(code & 15)]), codes.map(|code| table[usize::from(code >> 4)])]
+        halves(&table, codes)
     }
     #[inline(always)]
     fn dot_halves(self, [low, high]: [Self::B; 2], x: &[i8; 2 * CHUNK]) -> Self::I {
@@ -69,13 +69,7 @@ impl SumLanes for Wide {
     }
     #[inline(always)]
     fn dot(self, weights: Self::B, x: &[i8; CHUNK]) -> Self::I {
-        let products: [i16; CHUNK] = from_fn(|i| i16::from(weights[i]) * i16::from(x[i]));
-        let sums = products.as_chunks::<4>().0.iter();
-        let mut out = [0; LANES];
-        for (out, products) in out.iter_mut().zip(sums) {
-            *out = products.iter().map(|&product| i32::from(product)).sum();
-        }
-        self.ints(&out)
+        self.ints(&dot(&weights, x))
     }
 
     #[inline(always)]
@@ -90,6 +84,23 @@ impl SumLanes for Wide {
     fn add_quarters(self, x: [Self::F; 4]) -> Self::F {
         self.add_four(x)
     }
+}
+
+/// The lookups of low and high nibbles, a function of its own: it is long, and many loops have it.
+#[inline(never)]
+fn halves(table: &[u8; 16], codes: &[u8; CHUNK]) -> [[u8; CHUNK]; 2] {
+    [codes.map(|code| table[usize::from(code & 15)]), codes.map(|code| table[usize::from(code >> 4)])]
+}
+
+/// Sixteen sums of 4 neighbouring products, a function of its own for the same reason.
+#[inline(never)]
+fn dot(weights: &[u8; CHUNK], x: &[i8; CHUNK]) -> [i32; LANES] {
+    let products: [i16; CHUNK] = from_fn(|i| i16::from(weights[i]) * i16::from(x[i]));
+    let mut out = [0; LANES];
+    for (out, products) in out.iter_mut().zip(products.as_chunks::<4>().0) {
+        *out = products.iter().map(|&product| i32::from(product)).sum();
+    }
+    out
 }
 
 impl Wide {

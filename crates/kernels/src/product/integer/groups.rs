@@ -52,29 +52,21 @@ fn add_in_registers(groups: Groups, kind: ScaleType, panel: &mut Panel<'_, 1>) -
     let Segment { level, rows, scales, unit, .. } = panel.segment;
     let (e, all) = (rows.element, panel.segment.all_rows());
     let Scales::Stored(stored) = scales else { return all };
+    macro_rules! run {
+        ($l:ident, $weights:expr, $kind:expr, $vectors:literal) => {
+            on!(level, $l => in_registers::<_, _, _, $vectors, _>($l, $weights, $kind, panel))
+        };
+    }
     match (groups, kind) {
-        (Groups::Nibbles16, ScaleType::E4m3) => on!(level, l => {
-            let kind = E4m3Scales::new(l, stored.factor, unit);
-            in_registers::<_, _, _, 2>(l, Nibbles::new(l, e), kind, panel)
-        }),
-        (Groups::Nibbles32, ScaleType::E8m0) => {
-            on!(level, l => in_registers::<_, _, _, 4>(l, Nibbles::new(l, e), E8m0Scales, panel))
+        (Groups::Nibbles16, ScaleType::E4m3) => {
+            run!(l, Nibbles::new(l, e), E4m3Scales::new(l, stored.factor, unit), 2)
         }
-        (Groups::Nibbles32, ScaleType::Bf16) => {
-            on!(level, l => in_registers::<_, _, _, 4>(l, Nibbles::new(l, e), Bf16Scales, panel))
-        }
-        (Groups::Nibbles32, ScaleType::F16) => {
-            on!(level, l => in_registers::<_, _, _, 4>(l, Nibbles::new(l, e), F16Scales, panel))
-        }
-        (Groups::E4m3x32, ScaleType::E8m0) => {
-            on!(level, l => in_registers::<_, _, _, 8>(l, E4m3::new(l, e), E8m0Scales, panel))
-        }
-        (Groups::Bytes32, ScaleType::Bf16) => {
-            on!(level, l => in_registers::<_, _, _, 8>(l, Bytes::new(e), Bf16Scales, panel))
-        }
-        (Groups::Bytes32, ScaleType::F16) => {
-            on!(level, l => in_registers::<_, _, _, 8>(l, Bytes::new(e), F16Scales, panel))
-        }
+        (Groups::Nibbles32, ScaleType::E8m0) => run!(l, Nibbles::new(l, e), E8m0Scales, 4),
+        (Groups::Nibbles32, ScaleType::Bf16) => run!(l, Nibbles::new(l, e), Bf16Scales, 4),
+        (Groups::Nibbles32, ScaleType::F16) => run!(l, Nibbles::new(l, e), F16Scales, 4),
+        (Groups::E4m3x32, ScaleType::E8m0) => run!(l, E4m3::new(l, e), E8m0Scales, 8),
+        (Groups::Bytes32, ScaleType::Bf16) => run!(l, Bytes::new(e), Bf16Scales, 8),
+        (Groups::Bytes32, ScaleType::F16) => run!(l, Bytes::new(e), F16Scales, 8),
         _ => all,
     }
 }
@@ -82,25 +74,24 @@ fn add_in_registers(groups: Groups, kind: ScaleType, panel: &mut Panel<'_, 1>) -
 /// Adds the terms of some rows, one bit each, whose scales are laid out.
 fn add<const C: usize>(groups: Groups, panel: &mut Panel<'_, C>, rows: u32) {
     let (level, e) = (panel.segment.level, panel.segment.rows.element);
+    macro_rules! run {
+        ($l:ident, $weights:expr, $vectors:literal, $zeros:literal) => {
+            on!(level, $l => laid_out::<_, _, C, $vectors, $zeros>($l, $weights, panel, rows))
+        };
+    }
     match groups {
-        Groups::Nibbles16 => {
-            on!(level, l => laid_out::<_, _, C, 2, false>(l, Nibbles::new(l, e), panel, rows));
-        }
-        Groups::Nibbles32 => {
-            on!(level, l => laid_out::<_, _, C, 4, false>(l, Nibbles::new(l, e), panel, rows));
-        }
-        Groups::Nibbles32Zeros => {
-            on!(level, l => laid_out::<_, _, C, 4, true>(l, Nibbles::new(l, e), panel, rows));
-        }
-        Groups::E4m3x32 => on!(level, l => laid_out::<_, _, C, 8, false>(l, E4m3::new(l, e), panel, rows)),
-        Groups::Bytes32 => on!(level, l => laid_out::<_, _, C, 8, false>(l, Bytes::new(e), panel, rows)),
+        Groups::Nibbles16 => run!(l, Nibbles::new(l, e), 2, false),
+        Groups::Nibbles32 => run!(l, Nibbles::new(l, e), 4, false),
+        Groups::Nibbles32Zeros => run!(l, Nibbles::new(l, e), 4, true),
+        Groups::E4m3x32 => run!(l, E4m3::new(l, e), 8, false),
+        Groups::Bytes32 => run!(l, Bytes::new(e), 8, false),
         Groups::Nf4x32 | Groups::Bytes32Zeros => unreachable!("one column at a time"),
     }
 }
 
 /// Groups of `N` vectors, whose scales become f32 in registers.
 #[inline(always)]
-fn in_registers<L: SumLanes, W: Weights<L>, K: InRegisters<L>, const N: usize>(
+fn in_registers<L: SumLanes, W: Weights<L>, K: InRegisters<L, B>, const N: usize, const B: usize>(
     l: L,
     w: W,
     kind: K,
@@ -118,7 +109,7 @@ fn in_registers<L: SumLanes, W: Weights<L>, K: InRegisters<L>, const N: usize>(
         all,
         #[inline(always)]
         |groups, row, range, sum, _| {
-            let bytes = &stored.bytes[(range.start + range.first) * K::BYTES..];
+            let bytes = &stored.bytes[(range.start + range.first) * B / LANES..];
             let scales = kind.of_row(l, bytes, range.blocks, groups.whole)?;
             Some(groups.add(l, row, scales, NO_ZEROS, sum))
         },

@@ -118,41 +118,52 @@ impl<L: SumLanes> ScaleGroups<L> for Shared<'_, L> {
     }
 }
 
-/// A type of stored scales, and what all rows have in common.
-pub(crate) trait InRegisters<L: SumLanes>: Copy {
-    /// The scales of a row.
-    type Of<'a>: ScaleGroups<L>;
-    /// Bytes of a scale.
-    const BYTES: usize;
+/// A type of stored scales of which sixteen, in `B` bytes, become f32 in registers.
+pub(crate) trait InRegisters<L: SumLanes, const B: usize>: Copy {
+    /// See [`ScaleGroups::WITH_UNIT`].
+    const WITH_UNIT: bool = false;
 
-    /// Whether all of a row can be made f32 in registers.
-    fn takes(self, l: L, scales: &[u8]) -> bool;
-    /// Those of a row that has `whole` groups and perhaps one more; there are bytes for that.
-    fn of(self, bytes: &[u8], whole: usize) -> Self::Of<'_>;
-
-    /// Those of a row of so many blocks, if they are plain and there are as many bytes as it takes to tell. Prefetches the scales of later rows.
+    /// Whether all of a row do.
     #[inline(always)]
-    fn of_row(self, l: L, bytes: &[u8], blocks: usize, whole: usize) -> Option<Self::Of<'_>> {
-        let own = bytes.get(..blocks.next_multiple_of(CHUNK) * Self::BYTES)?;
+    fn takes(self, _: L, _: &[u8]) -> bool {
+        true
+    }
+    fn widen(self, l: L, bytes: &[u8; B]) -> L::F;
+
+    /// The scales of a row of so many blocks, if they are plain and there are as many bytes as it takes to tell. Prefetches the scales of later rows.
+    #[inline(always)]
+    fn of_row(self, l: L, bytes: &[u8], blocks: usize, whole: usize) -> Option<Stored<'_, Self, B>> {
+        let own = bytes.get(..blocks.next_multiple_of(CHUNK) * B / LANES)?;
         for line in bytes.get(STORED_AHEAD..).unwrap_or(&[]).iter().step_by(LINE).take(own.len() / LINE) {
             l.prefetch(line);
         }
-        if self.takes(l, own) { Some(self.of(bytes, whole)) } else { None }
+        if !self.takes(l, own) {
+            return None;
+        }
+        let (groups, tail) = bytes.split_at(whole * B);
+        let groups = &groups.as_chunks().0[..whole];
+        Some(Stored { kind: self, groups, last: tail.first_chunk().unwrap_or(&[0; B]) })
     }
 }
 
-/// A row's scales as stored, in groups of `B` bytes.
+/// The scales of a row as stored, in groups of `B` bytes.
 #[derive(Clone, Copy)]
-struct Stored<'a, const B: usize> {
+pub(crate) struct Stored<'a, K, const B: usize> {
+    kind: K,
     groups: &'a [[u8; B]],
     last: &'a [u8; B],
 }
 
-impl<'a, const B: usize> Stored<'a, B> {
+impl<L: SumLanes, K: InRegisters<L, B>, const B: usize> ScaleGroups<L> for Stored<'_, K, B> {
+    const WITH_UNIT: bool = K::WITH_UNIT;
+
     #[inline(always)]
-    fn new(bytes: &'a [u8], whole: usize) -> Self {
-        let (groups, tail) = bytes.split_at(whole * B);
-        Self { groups: &groups.as_chunks().0[..whole], last: tail.first_chunk().unwrap_or(&[0; B]) }
+    fn group(self, l: L, group: usize) -> L::F {
+        self.kind.widen(l, &self.groups[group])
+    }
+    #[inline(always)]
+    fn last(self, l: L) -> L::F {
+        self.kind.widen(l, self.last)
     }
 }
 
@@ -164,7 +175,7 @@ pub(crate) fn is_modest(factor: Factor) -> bool {
     }
 }
 
-/// Scales that are `f16 * factor` or `f16 / factor`.
+/// E4M3: `f16 * factor` or `f16 / factor`, neither negative nor NaN.
 #[derive(Clone, Copy)]
 pub(crate) struct E4m3Scales<L: SumLanes> {
     factor: L::F,
@@ -185,100 +196,55 @@ impl<L: SumLanes> E4m3Scales<L> {
     }
 }
 
-impl<L: SumLanes> InRegisters<L> for E4m3Scales<L> {
-    type Of<'a> = RowOfE4m3<'a, L>;
-    const BYTES: usize = 1;
+impl<L: SumLanes> InRegisters<L, LANES> for E4m3Scales<L> {
+    const WITH_UNIT: bool = true;
 
     #[inline(always)]
     fn takes(self, l: L, scales: &[u8]) -> bool {
         below(l, scales, 0, 0x7f)
     }
     #[inline(always)]
-    fn of(self, bytes: &[u8], whole: usize) -> Self::Of<'_> {
-        RowOfE4m3 { rows: Stored::new(bytes, whole), kind: self }
-    }
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct RowOfE4m3<'a, L: SumLanes> {
-    rows: Stored<'a, LANES>,
-    kind: E4m3Scales<L>,
-}
-
-impl<L: SumLanes> RowOfE4m3<'_, L> {
-    #[inline(always)]
-    fn scales(self, l: L, bytes: &[u8; LANES]) -> L::F {
+    fn widen(self, l: L, bytes: &[u8; LANES]) -> L::F {
         let f16 = l.scales_e4m3(bytes);
-        if self.kind.divide { f16 / self.kind.factor } else { f16 * self.kind.factor }
+        if self.divide { f16 / self.factor } else { f16 * self.factor }
     }
 }
 
-impl<L: SumLanes> ScaleGroups<L> for RowOfE4m3<'_, L> {
-    const WITH_UNIT: bool = true;
+/// E8M0: neither 2^-127, which becomes 255, nor NaN, which becomes 254.
+#[derive(Clone, Copy)]
+pub(crate) struct E8m0Scales;
 
+impl<L: SumLanes> InRegisters<L, LANES> for E8m0Scales {
     #[inline(always)]
-    fn group(self, l: L, group: usize) -> L::F {
-        self.scales(l, &self.rows.groups[group])
+    fn takes(self, l: L, scales: &[u8]) -> bool {
+        below(l, scales, 255, 254)
     }
     #[inline(always)]
-    fn last(self, l: L) -> L::F {
-        self.scales(l, self.rows.last)
+    fn widen(self, l: L, bytes: &[u8; LANES]) -> L::F {
+        l.scales_e8m0(bytes)
     }
 }
 
-/// Stamps the types of scales that take no second level.
-macro_rules! alone {
-    ($($name:ident, $row:ident: $bytes:expr, $widen:ident, $takes:expr;)*) => { $(
-        #[derive(Clone, Copy)]
-        pub(crate) struct $name;
+/// BF16, any.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16Scales;
 
-        impl<L: SumLanes> InRegisters<L> for $name {
-            type Of<'a> = $row<'a>;
-            const BYTES: usize = $bytes;
-
-            #[inline(always)]
-            fn takes(self, l: L, scales: &[u8]) -> bool {
-                $takes(l, scales)
-            }
-            #[inline(always)]
-            fn of(self, bytes: &[u8], whole: usize) -> Self::Of<'_> {
-                $row(Stored::new(bytes, whole))
-            }
-        }
-
-        #[derive(Clone, Copy)]
-        pub(crate) struct $row<'a>(Stored<'a, { $bytes * LANES }>);
-
-        impl<L: SumLanes> ScaleGroups<L> for $row<'_> {
-            const WITH_UNIT: bool = false;
-
-            #[inline(always)]
-            fn group(self, l: L, group: usize) -> L::F {
-                l.$widen(&self.0.groups[group])
-            }
-            #[inline(always)]
-            fn last(self, l: L) -> L::F {
-                l.$widen(self.0.last)
-            }
-        }
-    )* };
+impl<L: SumLanes> InRegisters<L, { 2 * LANES }> for Bf16Scales {
+    #[inline(always)]
+    fn widen(self, l: L, bytes: &[u8; 2 * LANES]) -> L::F {
+        l.scales_bf16(bytes)
+    }
 }
 
-alone! {
-    E8m0Scales, RowOfE8m0: 1, scales_e8m0, powers;
-    Bf16Scales, RowOfBf16: 2, scales_bf16, any;
-    F16Scales, RowOfF16: 2, scales_f16, any;
-}
+/// F16, any.
+#[derive(Clone, Copy)]
+pub(crate) struct F16Scales;
 
-#[inline(always)]
-fn any<L: SumLanes>(_: L, _: &[u8]) -> bool {
-    true
-}
-
-/// Neither 2^-127, which becomes 255, nor NaN, which becomes 254.
-#[inline(always)]
-fn powers<L: SumLanes>(l: L, scales: &[u8]) -> bool {
-    below(l, scales, 255, 254)
+impl<L: SumLanes> InRegisters<L, { 2 * LANES }> for F16Scales {
+    #[inline(always)]
+    fn widen(self, l: L, bytes: &[u8; 2 * LANES]) -> L::F {
+        l.scales_f16(bytes)
+    }
 }
 
 /// Whether all bytes are below a limit once that has been added, wrapped.
