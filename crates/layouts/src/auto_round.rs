@@ -16,8 +16,8 @@
 
 mod translate;
 
-use super::qweight::{Convention, Settings, is_auto_round};
-use super::{Found, ReadLayout, awq, compressed_tensors, gptq, stored};
+use super::qweight::{self, Convention, Settings, is_auto_round};
+use super::{Contradiction, Found, ReadLayout, awq, compressed_tensors, gptq, stored};
 use crate::{Checkpoint, Result};
 use serde_json::Value;
 
@@ -39,6 +39,10 @@ impl ReadLayout for AutoRound {
             }
             _ => awq::linears(checkpoint, &settings),
         }))
+    }
+
+    fn contradictions(&self, checkpoint: &Checkpoint) -> Result<Vec<Contradiction>> {
+        qweight::contradictions(checkpoint)
     }
 }
 

@@ -21,7 +21,9 @@ pub(super) use find::linears;
 
 use super::part::{Linear, Part, scale_dtype};
 use super::qweight::{self, Convention, constant};
-use super::{Carried, Found, Holds, Packing, Quantized, ReadLayout, WriteLayout};
+use super::{
+    Carried, Contradiction, Found, Holds, Ignored, Packing, Quantized, ReadLayout, WriteLayout, stored,
+};
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Format, Zero};
 use lowbit_calib::Activations;
@@ -46,6 +48,14 @@ impl Awq {
 impl ReadLayout for Awq {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         qweight::find(self.0, checkpoint, linears)
+    }
+
+    fn ignored(&self, checkpoint: &Checkpoint) -> Option<Ignored> {
+        Ignored::of_transformers(stored::any_quantization_config(checkpoint)?)
+    }
+
+    fn contradictions(&self, checkpoint: &Checkpoint) -> Result<Vec<Contradiction>> {
+        qweight::contradictions(checkpoint)
     }
 }
 

@@ -39,7 +39,8 @@ mod groups;
 pub(super) use find::linears;
 
 use super::{
-    Cache, CacheNumber, Carried, Companion, Found, Linear, Part, Quantized, ReadLayout, WriteLayout,
+    Cache, CacheNumber, Carried, Companion, Found, Ignored, Linear, Part, Quantized, ReadLayout, WriteLayout,
+    stored,
 };
 use crate::{Checkpoint, Result};
 use compression::Compression;
@@ -59,6 +60,10 @@ pub(super) struct CompressedTensors;
 impl ReadLayout for CompressedTensors {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         find::find(checkpoint)
+    }
+
+    fn ignored(&self, checkpoint: &Checkpoint) -> Option<Ignored> {
+        Ignored::of_compressed_tensors(stored::any_quantization_config(checkpoint)?)
     }
 }
 

@@ -20,7 +20,10 @@ mod config;
 mod find;
 
 use super::part::scale_dtype;
-use super::{Carried, Companion, Found, Holds, Linear, Packing, Part, Quantized, ReadLayout, WriteLayout};
+use super::{
+    Carried, Companion, Found, Holds, Ignored, Linear, Packing, Part, Quantized, ReadLayout, WriteLayout,
+    stored,
+};
 use crate::{Checkpoint, Result};
 use lowbit_arch::Orientation;
 use lowbit_blocks::{Block, FP8_CHANNEL, Format, MXFP4, MXFP8, ScaleKind, Zero};
@@ -54,6 +57,10 @@ impl Fp8 {
 impl ReadLayout for Fp8 {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         find::find(*self, checkpoint)
+    }
+
+    fn ignored(&self, checkpoint: &Checkpoint) -> Option<Ignored> {
+        Ignored::of_transformers(stored::any_quantization_config(checkpoint)?)
     }
 }
 

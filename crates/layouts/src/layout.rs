@@ -1,6 +1,8 @@
 //! What a layout is: one row of facts, how its files are read, and how they are written.
 
 use crate::cache::CacheNumber;
+use crate::contradiction::Contradiction;
+use crate::ignored::Ignored;
 use crate::part::{Linear, Part};
 use crate::quantized::{Quantized, Scheme};
 use crate::stored::Stored;
@@ -108,6 +110,21 @@ pub trait ReadLayout: fmt::Debug + Sync {
     /// # Errors
     /// Its configuration makes no sense for any linear.
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>>;
+
+    /// The layers that the configuration leaves out; `None` where the convention has no list, or decides layer by layer.
+    fn ignored(&self, checkpoint: &Checkpoint) -> Option<Ignored> {
+        let _ = checkpoint;
+        None
+    }
+
+    /// What the tensors say against the configuration, where readers that trust it would not see it.
+    ///
+    /// # Errors
+    /// A tensor cannot be read.
+    fn contradictions(&self, checkpoint: &Checkpoint) -> Result<Vec<Contradiction>> {
+        let _ = checkpoint;
+        Ok(Vec::new())
+    }
 }
 
 /// How the files of a layout are written: what the tensors of a linear are, and what the configuration says.

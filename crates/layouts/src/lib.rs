@@ -34,8 +34,10 @@ mod auto_round;
 mod awq;
 mod bitsandbytes;
 mod cache;
+mod claim;
 pub mod columns;
 mod compressed_tensors;
+mod contradiction;
 mod conversion;
 mod decode;
 mod detect;
@@ -45,6 +47,7 @@ mod fp8;
 mod gpt_oss;
 mod gptq;
 mod hqq;
+mod ignored;
 mod layout;
 mod mapped;
 mod mlx;
@@ -63,11 +66,14 @@ mod torchao;
 
 pub use cache::CacheTensor;
 pub use cache::{Cache, CacheNumber};
+pub use claim::Claim;
+pub use contradiction::{Contradiction, ContradictionKind};
 pub use conversion::{Verdict, carried, conversion, counterpart};
 pub use decode::Whole;
 pub use detect::{FOREIGN, Foreign, Reading, Survey, read, survey};
 pub use error::{Error, Mismatch, Result};
 pub use formula::Formula;
+pub use ignored::Ignored;
 pub use layout::{Carried, Companion, Found, Layout, ReadLayout, Stacks, WriteLayout};
 pub use mapped::{Access, Mapped, MappedLinear};
 pub use packing::Packing;
@@ -229,6 +235,15 @@ pub const LAYOUTS: &[&Layout] = &[
 /// Names of the files besides `config.json` that speak of a layout; another layout has no use for them.
 pub fn side_files() -> Vec<&'static str> {
     LAYOUTS.iter().flat_map(|layout| layout.side_files).copied().collect()
+}
+
+/// The layout that the configuration names, whether its files are in it or not. ModelOpt's configurations need not say whose they are.
+pub fn of_configuration(checkpoint: &Checkpoint) -> Option<&'static Layout> {
+    let Some(config) = any_quantization_config(checkpoint) else {
+        return modelopt::has_side_file(checkpoint).then_some(MODELOPT);
+    };
+    let method = config.get("quant_method").and_then(|method| method.as_str()).unwrap_or(MODELOPT.name);
+    LAYOUTS.iter().copied().find(|layout| layout.methods.contains(&method))
 }
 
 /// The layout of this name.

@@ -37,7 +37,8 @@ mod find;
 mod stacks;
 
 use super::{
-    Cache, CacheNumber, Carried, Companion, Found, Holds, Linear, Part, Quantized, ReadLayout, WriteLayout,
+    Cache, CacheNumber, Carried, Companion, Found, Holds, Ignored, Linear, Part, Quantized, ReadLayout,
+    WriteLayout, stored,
 };
 use crate::{Checkpoint, Result};
 use algorithm::{ALGORITHMS, Algorithm, Weight, second_stage};
@@ -56,6 +57,15 @@ pub(super) struct ModelOpt;
 impl ReadLayout for ModelOpt {
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         find::find(checkpoint)
+    }
+
+    fn ignored(&self, checkpoint: &Checkpoint) -> Option<Ignored> {
+        match stored::any_quantization_config(checkpoint) {
+            Some(config) => Ignored::of_modelopt(config),
+            None => {
+                Ignored::of_modelopt(find::side(checkpoint).ok().flatten()?.get("quantization")?.as_object()?)
+            }
+        }
     }
 }
 
@@ -122,4 +132,10 @@ impl WriteLayout for ModelOpt {
         let companion = Companion { suffix, dtype, listed: false, reciprocal: false };
         Some((format!("{attention}.{projection}.{suffix}"), companion))
     }
+}
+
+/// Whether there is a configuration of ModelOpt's own that says something of quantization.
+pub(super) fn has_side_file(checkpoint: &Checkpoint) -> bool {
+    let side = find::side(checkpoint).ok().flatten();
+    side.is_some_and(|side| side.get("quantization").is_some_and(Value::is_object))
 }

@@ -1,9 +1,11 @@
 //! What GPTQ, AWQ and AutoRound have in common: integers in `M.qweight`, zero points in `M.qzeros`, `M.scales`, and a configuration that says what
 //! the tensors do not.
 
+mod contradictions;
 mod settings;
 mod zeros;
 
+pub(super) use contradictions::contradictions;
 pub(super) use settings::{Convention, Settings, is_auto_round};
 pub use zeros::unpacked;
 pub(super) use zeros::{Zeros, constant};

@@ -4,7 +4,7 @@ use super::checks::Code;
 use super::finding::Finding;
 use super::layers::Layers;
 use super::names;
-use crate::layout::any_quantization_config;
+use crate::layout::{Claim, any_quantization_config};
 use lowbit_blocks::Block;
 use lowbit_container::{CONFIG, Checkpoint, read_config};
 use serde_json::{Map, Value};
@@ -12,39 +12,6 @@ use std::collections::BTreeMap;
 
 /// ModelOpt's own configuration, beside `config.json`.
 const SIDE_FILE: &str = "hf_quant_config.json";
-
-/// Numbers that conventions with one configuration for all layers state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Claim {
-    pub(super) bits: Option<u64>,
-    /// `None` also where groups are whole rows.
-    pub(super) group: Option<u64>,
-    pub(super) symmetric: Option<bool>,
-}
-
-impl Claim {
-    /// The claims of a configuration; nothing if it says other things of some layers.
-    pub(super) fn of(config: &Map<String, Value>) -> Self {
-        let apart = ["quantized_layers", "dynamic", "extra_config", "config_groups"];
-        let says = |key: &&str| config.get(*key).is_some_and(|v| v.as_object().is_none_or(|o| !o.is_empty()));
-        // MLX has the numbers of single modules under their names.
-        let numbers =
-            |v: &Value| v.as_object().is_some_and(|o| o.contains_key("bits") || o.contains_key("group_size"));
-        if apart.iter().any(|key| says(key) && config.get(*key) != Some(&Value::Null))
-            || config.values().any(numbers)
-        {
-            return Self::default();
-        }
-        let get = |keys: &[&str]| keys.iter().find_map(|key| config.get(*key));
-        let not = |key: &str| config.get(key).and_then(Value::as_bool).map(|said| !said);
-        let said = get(&["sym", "symmetric"]).and_then(Value::as_bool);
-        Self {
-            bits: get(&["bits", "w_bit"]).and_then(Value::as_u64),
-            group: get(&["group_size", "q_group_size"]).and_then(Value::as_u64).filter(|&g| g > 0),
-            symmetric: said.or(not("zero_point")).or(not("has_zero_point")),
-        }
-    }
-}
 
 /// Reads ModelOpt's own configuration, if there is one.
 pub(super) fn side(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Option<Map<String, Value>> {

@@ -8,7 +8,7 @@
 //! | `files` | index and shards |
 //! | `layers` | tensors of quantized layers, as the layout reads them |
 //! | `config`, `ignore` | the configuration against the tensors |
-//! | `gptq` | zero points and orders of GPTQ and AWQ |
+//! | `contradictions` | what tensors say against the configuration: zero points and orders of GPTQ and AWQ |
 //! | `scan`: `linear`, `floats`, `judge` | values |
 //! | `fused`, `experts`, `head` | the model as a whole |
 //! | `against` | the original |
@@ -16,12 +16,12 @@
 mod against;
 mod checks;
 mod config;
+mod contradictions;
 mod experts;
 mod files;
 mod finding;
 mod floats;
 mod fused;
-mod gptq;
 mod head;
 mod ignore;
 mod judge;
@@ -84,10 +84,10 @@ pub fn verify(path: &Path, options: &VerifyOptions, progress: &dyn Progress) -> 
     let mut findings = Vec::new();
     let checkpoint = files::open(path, &mut findings)?;
     let side = config::side(&checkpoint, &mut findings);
-    let told = gptq::check(&checkpoint, &mut findings)?;
+    let told = contradictions::check(&checkpoint, &mut findings)?;
     let layers = layers::read(&checkpoint, told, &mut findings)?;
     config::check(&checkpoint, side.as_ref(), &layers, &mut findings);
-    ignore::check(&checkpoint, side.as_ref(), &layers, &mut findings);
+    ignore::check(&checkpoint, &layers, &mut findings);
     fused::check(&checkpoint, &layers, &mut findings)?;
     experts::check(&checkpoint, &mut findings);
     head::check(&checkpoint, &mut findings)?;

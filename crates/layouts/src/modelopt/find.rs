@@ -22,8 +22,13 @@ const EXTRAS: &[(&str, ExtraKind)] = &[
 /// Name of ModelOpt's own configuration file.
 pub(super) const SIDE_FILE: &str = "hf_quant_config.json";
 
+/// ModelOpt's own configuration, if there is one.
+pub(super) fn side(checkpoint: &Checkpoint) -> Result<Option<Map<String, Value>>> {
+    Ok(read_config(&checkpoint.dir().join(SIDE_FILE))?)
+}
+
 pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
-    let side = read_config(&checkpoint.dir().join(SIDE_FILE))?;
+    let side = side(checkpoint)?;
     let side = side.as_ref().and_then(|side| side.get("quantization")).and_then(Value::as_object);
     let modules = || checkpoint.tensors().filter_map(|t| t.entry.name.strip_suffix(".weight_scale"));
     let Some(config) = side.or_else(|| own_config(checkpoint)) else {

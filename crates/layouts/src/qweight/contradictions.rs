@@ -9,15 +9,14 @@
 //! A symmetric file has the zero 2^(b-1) everywhere. Some tools wrote v2 zeros under the name of v1: only the values tell. Sources: GPTQModel
 //! `quantization/config.py`, AutoAWQ `modules/linear/gemm.py`.
 
-use super::checks::Code;
-use super::config::Claim;
-use super::finding::Finding;
-use crate::layout::{Packing, any_quantization_config, unpacked};
-use crate::safetensors::Dtype;
-use crate::{Checkpoint, Result};
-use lowbit_container::Tensor;
+use super::unpacked;
+use crate::claim::Claim;
+use crate::contradiction::{Contradiction, ContradictionKind as Kind};
+use crate::packing::Packing;
+use crate::stored::any_quantization_config;
+use crate::{Checkpoint, Result, Tensor};
+use lowbit_container::Dtype;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// How codes lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,11 +39,10 @@ struct Layer<'a> {
     zeros: Tensor<'a>,
 }
 
-/// Checks every layer that has `qweight`, `qzeros` and `scales`. The result are modules of which a reader that trusts the configuration would only say
-/// the same in other words.
-pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Result<BTreeSet<String>> {
-    let mut told = BTreeSet::new();
-    let Some(config) = any_quantization_config(checkpoint) else { return Ok(told) };
+/// What the tensors of every layer that has `qweight`, `qzeros` and `scales` say against the configuration.
+pub(in super::super) fn contradictions(checkpoint: &Checkpoint) -> Result<Vec<Contradiction>> {
+    let mut all = Vec::new();
+    let Some(config) = any_quantization_config(checkpoint) else { return Ok(all) };
     let text = |key: &str| config.get(key).and_then(Value::as_str);
     let format = text("checkpoint_format").or(text("format")).or(text("version")).unwrap_or("gptq");
     let packed = match (text("quant_method"), text("packing_format").unwrap_or_default()) {
@@ -55,40 +53,31 @@ pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Res
         // As they are: `auto_round` alone, and `auto_round:gptqmodel`.
         (Some("auto-round" | "intel/auto-round"), "auto_round" | "auto_round:gptqmodel") => Packed::GptqV2,
         (Some("auto-round" | "intel/auto-round"), packing) if packing.contains("gptq") => Packed::GptqV1,
-        _ => return Ok(told),
+        _ => return Ok(all),
     };
     let claim = Claim::of(config);
-    let mut same: BTreeMap<(Code, String), Vec<String>> = BTreeMap::new();
     for tensor in checkpoint.tensors() {
         let Some(module) = tensor.entry.name.strip_suffix(".qweight") else { continue };
         let Some(layer) = Layer::read(checkpoint, module, packed) else { continue };
         let mut found =
-            |code, detail: String| same.entry((code, detail)).or_default().push(module.to_owned());
+            |kind, detail: String| all.push(Contradiction { kind, module: module.to_owned(), detail });
         if let Some(said) = claim.bits.filter(|&said| said != layer.bits as u64) {
-            found(Code::ConfigBits, format!("{said} bits are said, codes have {}", layer.bits));
+            found(Kind::Bits, format!("{said} bits are said, codes have {}", layer.bits));
         } else if let Some(said) = claim.group.filter(|&said| !layer.fits(said)) {
-            found(Code::ConfigGroup, format!("group size {said} is said, scales are of {}", layer.group()));
+            found(Kind::Group, format!("group size {said} is said, scales are of {}", layer.group()));
         } else if claim.symmetric == Some(true)
-            && let Some((code, detail)) = layer.symmetric(packed)?
+            && let Some((kind, detail)) = layer.symmetric(packed)?
         {
-            found(code, detail);
+            found(kind, detail);
         }
         let Some(order) = checkpoint.tensor(&format!("{module}.g_idx")) else { continue };
         let kept = config.get("desc_act") == Some(&false.into());
         let kept = claim.group.filter(|&said| kept && layer.fits(said));
-        if let Some((code, detail)) = layer.order(order, kept)? {
-            found(code, detail);
+        if let Some((kind, detail)) = layer.order(order, kept)? {
+            found(kind, detail);
         }
     }
-    for ((code, detail), modules) in same {
-        let detail =
-            if modules.len() > 1 { format!("{detail}, in {} layers", modules.len()) } else { detail };
-        findings.push(Finding::new(code, detail).with("count", modules.len()).about(&modules[0]));
-        if matches!(code, Code::ConfigBits | Code::ConfigGroup | Code::OrderRange) {
-            told.extend(modules);
-        }
-    }
-    Ok(told)
+    Ok(all)
 }
 
 impl<'a> Layer<'a> {
@@ -120,22 +109,22 @@ impl<'a> Layer<'a> {
     }
 
     /// What is wrong with the zero points of a layer that is said to be symmetric.
-    fn symmetric(&self, packed: Packed) -> Result<Option<(Code, String)>> {
+    fn symmetric(&self, packed: Packed) -> Result<Option<(Kind, String)>> {
         let Some((low, high)) = self.extremes()? else { return Ok(None) };
         let middle = 1u8 << (self.bits - 1);
         let v1 = if packed == Packed::GptqV1 { middle - 1 } else { middle };
         Ok(match (low, high) {
             (low, high) if low != high => {
-                Some((Code::ConfigSymmetric, format!("symmetric, but zero points are {low} to {high}")))
+                Some((Kind::Symmetric, format!("symmetric, but zero points are {low} to {high}")))
             }
             (zero, _) if zero == v1 => None,
             (zero, _) if packed == Packed::GptqV1 && zero == middle => {
-                Some((Code::ZerosAreV2, format!("all zero points are stored as {zero}, v1 has {v1}")))
+                Some((Kind::ZerosAreV2, format!("all zero points are stored as {zero}, v1 has {v1}")))
             }
             (zero, _) if packed == Packed::GptqV2 && zero + 1 == middle => {
-                Some((Code::ZerosAreV1, format!("all zero points are stored as {zero}, v2 has {middle}")))
+                Some((Kind::ZerosAreV1, format!("all zero points are stored as {zero}, v2 has {middle}")))
             }
-            (zero, _) => Some((Code::ConfigSymmetric, format!("symmetric, but all zero points are {zero}"))),
+            (zero, _) => Some((Kind::Symmetric, format!("symmetric, but all zero points are {zero}"))),
         })
     }
 
@@ -147,7 +136,7 @@ impl<'a> Layer<'a> {
     }
 
     /// What is wrong with the order of columns. `kept` is the group size of columns that should be in their own order.
-    fn order(&self, order: Tensor<'_>, kept: Option<u64>) -> Result<Option<(Code, String)>> {
+    fn order(&self, order: Tensor<'_>, kept: Option<u64>) -> Result<Option<(Kind, String)>> {
         if order.entry.dtype != Dtype::I32 || order.entry.elements() != self.inputs as u64 {
             return Ok(None);
         }
@@ -163,9 +152,9 @@ impl<'a> Layer<'a> {
                 "{}: {wrong} columns are of groups outside of 0..{}, first column {first} of {}",
                 self.module, self.groups, groups[first]
             );
-            Some((Code::OrderRange, detail))
+            Some((Kind::OrderRange, detail))
         } else if kept.is_some_and(moved) {
-            Some((Code::ConfigOrder, "desc_act is false, and g_idx reorders columns".into()))
+            Some((Kind::Order, "desc_act is false, and g_idx reorders columns".into()))
         } else {
             None
         })

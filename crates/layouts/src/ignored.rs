@@ -1,0 +1,92 @@
+//! The layers that a configuration leaves out.
+//!
+//! | convention | list | a layer is in it |
+//! |---|---|---|
+//! | compressed-tensors | `ignore` | by its name, or by a regular expression after `re:` |
+//! | ModelOpt | `ignore`, `exclude_modules` | by its name, by one of the modules that hold it, or by a glob |
+//! | transformers' own | `modules_to_not_convert`, `ignored_layers` | by its name, by the end of it, or by one of the modules that hold it |
+
+use crate::pattern::Pattern;
+use serde_json::{Map, Value};
+
+/// The layers that are left out, and those that are taken at all.
+#[derive(Clone, Debug)]
+pub struct Ignored {
+    ignored: Vec<Rule>,
+    /// `None`: every linear.
+    targets: Option<Vec<Pattern>>,
+    /// Whether an output head that is not in the list is meant to be quantized. GPTQ, AWQ and FP8 of transformers leave it alone whether they are
+    /// told to or not.
+    pub means_head: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Pattern(Pattern),
+    /// This module, what it holds, and modules that end in this name.
+    Part(String),
+}
+
+impl Rule {
+    fn takes(&self, module: &str) -> bool {
+        match self {
+            Self::Pattern(pattern) => pattern.matches(module),
+            Self::Part(name) => format!(".{module}.").contains(&format!(".{name}.")),
+        }
+    }
+}
+
+/// The texts of these lists.
+fn texts<'a>(config: &'a Map<String, Value>, keys: &[&str]) -> Vec<&'a str> {
+    let lists = keys.iter().filter_map(|key| config.get(*key)?.as_array());
+    lists.flatten().filter_map(Value::as_str).collect()
+}
+
+impl Ignored {
+    /// compressed-tensors: exact names and regular expressions, and the classes or names that its groups take.
+    pub(crate) fn of_compressed_tensors(config: &Map<String, Value>) -> Option<Self> {
+        let exact = |text: &&str| Pattern::exact(text).ok().map(Rule::Pattern);
+        let ignored = texts(config, &["ignore"]).iter().filter_map(exact).collect();
+        let groups = config.get("config_groups").and_then(Value::as_object)?;
+        let targets = groups.values().filter_map(|g| g.get("targets")?.as_array()).flatten();
+        let targets: Vec<&str> = targets.filter_map(Value::as_str).collect();
+        // A class takes every linear.
+        let every = targets.iter().any(|t| !t.contains('.') && !t.starts_with("re:"));
+        let named = || targets.iter().filter_map(|text| Pattern::exact(text).ok()).collect();
+        Some(Self { ignored, targets: (!every).then(named), means_head: true })
+    }
+
+    /// ModelOpt: names and globs. A mixed model lists what is quantized, and nothing that is not.
+    pub(crate) fn of_modelopt(config: &Map<String, Value>) -> Option<Self> {
+        if config.contains_key("quantized_layers") {
+            return None;
+        }
+        let of = |text: &str| match Pattern::new(text) {
+            Ok(pattern) if !pattern.is_name() => Rule::Pattern(pattern),
+            _ => Rule::Part(text.to_owned()),
+        };
+        let ignored = texts(config, &["ignore", "exclude_modules"]).into_iter().map(of).collect();
+        Some(Self { ignored, targets: None, means_head: config.contains_key("quant_method") })
+    }
+
+    /// The lists of transformers; `None` where the convention decides layer by layer.
+    pub(crate) fn of_transformers(config: &Map<String, Value>) -> Option<Self> {
+        let apart = ["dynamic", "modules_in_block_to_quantize", "extra_config"];
+        if apart.iter().any(|key| config.get(*key).is_some_and(|v| !v.is_null())) {
+            return None;
+        }
+        let list = texts(config, &["modules_to_not_convert", "ignored_layers"]);
+        let ignored = list.into_iter().map(|text| Rule::Part(text.to_owned())).collect();
+        Some(Self { ignored, targets: None, means_head: false })
+    }
+
+    /// Whether the list has this module.
+    pub fn ignores(&self, module: &str) -> bool {
+        self.ignored.iter().any(|rule| rule.takes(module))
+    }
+
+    /// Whether the configuration takes this module where it is not ignored.
+    pub fn targets(&self, module: &str) -> bool {
+        self.targets.as_ref().is_none_or(|targets| targets.iter().any(|t| t.matches(module)))
+    }
+}
