@@ -18,11 +18,11 @@
 //! | [`mlx`](MLX) | mlx-lm | affine codes with biases, MXFP4, MXFP8, NVFP4 without tensor scale |
 //! | [`hqq`](HQQ), [`quanto`](QUANTO), [`quark`](QUARK), [`torchao`](TORCHAO) | HQQ, optimum-quanto, AMD Quark, torchao | read only |
 //!
-//! To add one: a file with a type that implements [`Layout`], and its line in [`LAYOUTS`]. A layout says what the parts of a linear are
-//! ([`Part`], with a [`Packing`] where the file arranges codes, scales or zero points differently) and what else belongs to it ([`Stored`]); the pipeline and
-//! the readers know nothing else of it. Three tools, from the plain to the strange:
+//! To add one: a file with a type that implements [`ReadLayout`] and, if it is written, [`WriteLayout`], and its row in [`LAYOUTS`]. A layout says what
+//! the parts of a linear are ([`Part`], with a [`Packing`] where the file arranges codes, scales or zero points differently) and what else belongs to it
+//! ([`Stored`]); jobs and readers know nothing else of it. Three tools, from the plain to the strange:
 //!
-//! 1. A part that is arranged differently is a [`Packing`], in a file of its own under `packing/`: both directions, tile by tile if it can be.
+//! 1. A part that is arranged differently is a [`Packing`], with its two directions under `packing/`: both directions, tile by tile if it can be.
 //! 2. A part that depends on the whole linear is [`Holds::Made`] when written, and [`Stored::assemble`] when read.
 //! 3. What is no part of the weight (scales of the input, factors, zero points of activations) is a field of [`Stored`] or an [`Extra`]: converting
 //!    carries it over, or says that it cannot.
