@@ -61,7 +61,7 @@ pub struct ComparedTensor {
 /// Compares two checkpoint directories or safetensors files.
 ///
 /// # Errors
-/// Whatever is wrong with one of them; [`Error::Job`] if they have no weight in common; [`Error::Tensor`] if a weight has another shape in each.
+/// Whatever is wrong with one of them; [`Error::Job`] if they have no weight in common; [`Error::Tensor`](lowbit_container::Error::Tensor) if a weight has another shape in each.
 pub fn compare(
     first: &Path,
     second: &Path,

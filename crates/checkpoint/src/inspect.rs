@@ -177,7 +177,7 @@ pub struct TensorReport {
 /// One weight of a checkpoint, by the name of the tensor or module, in numbers.
 ///
 /// # Errors
-/// [`Error::File`] if there is no such weight; whatever is wrong with the checkpoint.
+/// [`Error::File`](lowbit_container::Error::File) if there is no such weight; whatever is wrong with the checkpoint.
 pub fn inspect_tensor(path: &Path, name: &str) -> Result<TensorReport> {
     let weights = Weights::open(path)?;
     let inspection = describe(path, &weights);

@@ -61,7 +61,7 @@ impl Sheet {
     /// [`tensor`](Self::tensor) of a sheet.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if the parts do not fit the linear.
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if the parts do not fit the linear.
     pub fn linear(
         &mut self,
         linear: &Linear,
@@ -112,7 +112,7 @@ impl Sheet {
     /// Writes the file under this name at once and whole: nobody sees half of it, and after the call it is on the disk.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Tensor`] where a tensor's bytes are not as many as its shape says.
+    /// [`Error::Io`](lowbit_container::Error::Io); [`Error::Tensor`](lowbit_container::Error::Tensor) where a tensor's bytes are not as many as its shape says.
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut metadata = self.metadata.clone();
         metadata.insert(REPLACES.into(), json!(self.replaces).to_string());

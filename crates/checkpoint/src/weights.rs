@@ -227,7 +227,7 @@ impl Weight<'_> {
     /// [`unsmoothed`](Self::unsmoothed)), columns in the order of the input's features.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io), or [`Error::Tensor`](crate::Error::Tensor) where there are no such rows or the bytes are no tensor of the format.
+    /// [`Error::Io`](lowbit_container::Error::Io), or [`Error::Tensor`](lowbit_container::Error::Tensor) where there are no such rows or the bytes are no tensor of the format.
     pub fn read(&self, rows: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
         let cols = self.shape.cols;
         if rows.start > rows.end || rows.end > self.rows() {

@@ -142,7 +142,7 @@ impl Mapped {
     /// into a finished file.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`] and [`read`]; [`Error::Io`] if a file cannot be mapped.
+    /// As [`Checkpoint::open`] and [`read`]; [`Error::Io`](lowbit_container::Error::Io) if a file cannot be mapped.
     #[allow(unsafe_code)]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;
@@ -203,7 +203,7 @@ impl Mapped {
     /// The bytes of a tensor as they are in the file. They need not be aligned to its type.
     ///
     /// # Errors
-    /// [`Error::File`] if there is no such tensor.
+    /// [`Error::File`](lowbit_container::Error::File) if there is no such tensor.
     pub fn bytes(&self, name: &str) -> Result<(&Entry, &[u8])> {
         let (entry, _, bytes) = self.place(name)?;
         Ok((entry, bytes))
@@ -239,7 +239,7 @@ impl Mapped {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Container`] if there is no such tensor; [`Error::Tensor`] if it is of another type.
+    /// [`Error::Container`] if there is no such tensor; [`Error::Tensor`](lowbit_container::Error::Tensor) if it is of another type.
     pub fn plain(&self, name: &str) -> Result<PlainTensor> {
         let (entry, _, bytes) = self.place(name)?;
         let dtype = match entry.dtype {
@@ -283,7 +283,7 @@ impl Mapped {
     /// memory.
     ///
     /// # Errors
-    /// [`Error::File`] if there is no quantized linear of this name, or as [`Stored::read`].
+    /// [`Error::File`](lowbit_container::Error::File) if there is no quantized linear of this name, or as [`Stored::read`].
     pub fn linear(&self, name: &str) -> Result<QLinear<'static>> {
         let missing =
             || Error::file(self.held.checkpoint.dir(), format!("there is no quantized linear `{name}`"));

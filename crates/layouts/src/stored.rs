@@ -109,7 +109,7 @@ impl Stored {
     /// Holds the parts against the checkpoint: each must be there, with its type and length.
     ///
     /// # Errors
-    /// [`Error::Missing`] for a missing tensor, [`Error::Mismatch`] for one that does not fit.
+    /// [`Error::Missing`](lowbit_container::Error::Missing) for a missing tensor, [`Error::Mismatch`] for one that does not fit.
     pub fn new(checkpoint: &Checkpoint, linear: Linear, format: Format, parts: Vec<Part>) -> Result<Self> {
         for part in &parts {
             let tensor = checkpoint.require(&part.name)?;
@@ -172,7 +172,7 @@ impl Stored {
     /// [`quantum`](Self::quantum) and ends at one or at the last row.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Tensor`] if the bytes are no tensor of the format.
+    /// [`Error::Io`](lowbit_container::Error::Io), or [`Error::Tensor`](lowbit_container::Error::Tensor) if the bytes are no tensor of the format.
     pub fn rows(
         &self,
         checkpoint: &Checkpoint,
@@ -245,7 +245,7 @@ impl Stored {
     /// The input feature of each column that [`rows`](Self::rows) gives, where that is not its own number.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if the groups are not those of the format.
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if the groups are not those of the format.
     pub fn perm(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<u32>>> {
         let Some(name) = &self.groups else { return Ok(None) };
         columns::perm(checkpoint.require(name)?, &self.format, self.linear.shape.cols).map(Some)
@@ -286,7 +286,7 @@ impl Stored {
     /// What the input's columns are multiplied by.
     ///
     /// # Errors
-    /// [`Error::Missing`], or [`Error::Tensor`] if it does not hold floats.
+    /// [`Error::Missing`](lowbit_container::Error::Missing), or [`Error::Tensor`](lowbit_container::Error::Tensor) if it does not hold floats.
     pub fn read_pre_quant_scale(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>> {
         floats(checkpoint, self.pre_quant_scale.as_deref())
     }
@@ -294,7 +294,7 @@ impl Stored {
     /// The static scale of the input: its multiplier, also where the reciprocal is stored.
     ///
     /// # Errors
-    /// [`Error::Missing`], or [`Error::Tensor`] if it does not hold one float.
+    /// [`Error::Missing`](lowbit_container::Error::Missing), or [`Error::Tensor`](lowbit_container::Error::Tensor) if it does not hold one float.
     pub fn read_input_scale(&self, checkpoint: &Checkpoint) -> Result<Option<f32>> {
         let Some((name, reciprocal)) = &self.input_scale else { return Ok(None) };
         let tensor = checkpoint.require(name)?;
@@ -307,7 +307,7 @@ impl Stored {
     /// The second level of scales.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`](lowbit_container::Error::Io).
     pub fn tensor_scale(&self, checkpoint: &Checkpoint) -> Result<TensorScale> {
         let part = self.parts.iter().find(|part| matches!(part.holds, Holds::TensorScale));
         let scales = match (part, self.implied_scale) {

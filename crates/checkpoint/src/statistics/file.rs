@@ -44,7 +44,7 @@ impl StatisticsFile {
     /// Opens a file and checks that each linear has all that belongs to it, in the right types and shapes.
     ///
     /// # Errors
-    /// As [`TensorFile::open`]; [`Error::File`] or [`Error::Tensor`] where the file is none of this format and version, or contradicts itself.
+    /// As [`TensorFile::open`]; [`Error::File`](lowbit_container::Error::File) or [`Error::Tensor`](lowbit_container::Error::Tensor) where the file is none of this format and version, or contradicts itself.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let file = TensorFile::open(path.as_ref())?;
         let get = |key: &str| file.header().metadata.get(key).map_or("", String::as_str);
@@ -142,7 +142,7 @@ impl StatisticsFile {
     /// The moments of a linear's input.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if there is no such linear or its numbers are no statistics (NaN, negative), [`Error::Io`] if they cannot be read.
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if there is no such linear or its numbers are no statistics (NaN, negative), [`Error::Io`](lowbit_container::Error::Io) if they cannot be read.
     pub fn channels(&self, name: &str) -> Result<ChannelStats> {
         let parts = self.parts(name)?;
         let absmax = self.bytes(self.entry(name, ABSMAX, parts.absmax)?)?;
@@ -161,7 +161,7 @@ impl StatisticsFile {
     /// The Hessian of a linear's input; `None` if the file has none.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if there is no such linear, a number is NaN or infinite, or one on the diagonal is negative; [`Error::Io`] if it cannot be read.
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if there is no such linear, a number is NaN or infinite, or one on the diagonal is negative; [`Error::Io`](lowbit_container::Error::Io) if it cannot be read.
     pub fn hessian(&self, name: &str) -> Result<Option<Hessian>> {
         let parts = self.parts(name)?;
         let Some(at) = parts.hessian else { return Ok(None) };

@@ -27,7 +27,7 @@ impl Imatrix {
     /// Reads a file of either form.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be read, otherwise as [`parse`](Self::parse).
+    /// [`Error::Io`](lowbit_container::Error::Io) if it cannot be read, otherwise as [`parse`](Self::parse).
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::parse(path, &fs::read(path).map_err(|e| Error::io("read", path, e))?)
@@ -36,7 +36,7 @@ impl Imatrix {
     /// Reads the bytes of a file of either form; `file` names it in errors.
     ///
     /// # Errors
-    /// [`Error::File`] where it is cut off, contradicts itself, or holds numbers that are no sums.
+    /// [`Error::File`](lowbit_container::Error::File) where it is cut off, contradicts itself, or holds numbers that are no sums.
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self> {
         let mut cursor = Cursor::new(file, bytes);
         if !bytes.starts_with(MAGIC) {

@@ -46,7 +46,7 @@ impl StatisticsWriter {
     /// Plans a file for these linears; `about` goes into its metadata: model, texts, sequence length.
     ///
     /// # Errors
-    /// [`Error::Job`] if a name comes twice or a Hessian is too large to address, [`Error::Io`] if the file cannot be made.
+    /// [`Error::Job`] if a name comes twice or a Hessian is too large to address, [`Error::Io`](lowbit_container::Error::Io) if the file cannot be made.
     pub fn create(path: &Path, linears: &[Planned], about: &BTreeMap<String, String>) -> Result<Self> {
         let mut metadata = about.clone();
         metadata.insert("format".into(), FORMAT.into());
@@ -100,7 +100,7 @@ impl StatisticsWriter {
     /// replaces it.
     ///
     /// # Errors
-    /// [`Error::Job`] where this is not what was planned, [`Error::Io`] if it cannot be written.
+    /// [`Error::Job`] where this is not what was planned, [`Error::Io`](lowbit_container::Error::Io) if it cannot be written.
     pub fn write(&mut self, name: &str, stats: &ChannelStats, hessian: Option<&Hessian>) -> Result<()> {
         let n = stats.channels();
         let refuse = |reason: String| Err(Error::Job(format!("statistics of {name}: {reason}")));
@@ -170,7 +170,7 @@ impl StatisticsWriter {
     /// Gives the file its name once all linears are written.
     ///
     /// # Errors
-    /// [`Error::Job`] that names a linear that is missing, [`Error::Io`] if the file cannot be renamed.
+    /// [`Error::Job`] that names a linear that is missing, [`Error::Io`](lowbit_container::Error::Io) if the file cannot be renamed.
     pub fn finish(self) -> Result<()> {
         if let Some(name) = self.left.first() {
             return Err(Error::Job(format!(

@@ -79,7 +79,7 @@ pub struct Verification {
 /// Looks for everything in [`CHECKS`].
 ///
 /// # Errors
-/// Only what keeps it from looking: [`Error::Io`](crate::Error::Io), or the progress said stop.
+/// Only what keeps it from looking: [`Error::Io`](lowbit_container::Error::Io), or the progress said stop.
 pub fn verify(path: &Path, options: &VerifyOptions, progress: &dyn Progress) -> Result<Verification> {
     let mut findings = Vec::new();
     let checkpoint = files::open(path, &mut findings)?;

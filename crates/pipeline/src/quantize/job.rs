@@ -62,7 +62,7 @@ impl CalibratedJob {
     }
 
     /// Runs the job: each layer is quantized and written as an overlay, then the overlays become the output's layout. With
-    /// [`resume`](Job::resume), layers that an interrupted run has finished are taken as they are.
+    /// [`resume`](lowbit_checkpoint::Settings::resume), layers that an interrupted run has finished are taken as they are.
     ///
     /// # Errors
     /// Whatever is wrong with the model, the text or the output; [`lowbit_checkpoint::Error::Cancelled`] where `progress` says so: the finished layers
