@@ -5,7 +5,7 @@ use super::exact::{self, Candidate};
 use super::source::Strip;
 use super::units::{Copied, Target, Way};
 use super::{Decoded, Draft, Linears, Placed, Plan, QuantizedUnit, Settings, Source, Title, Unit};
-use super::{carry, natural, paths, select, stacks};
+use super::{companions, natural, paths, select, stacks};
 use crate::arch::{Arch, Role};
 use crate::layout::{self, Layout, Linear, Quantized, QuantizedModule, Reading, Scheme, Stored, quantum};
 use crate::{Checkpoint, Error, Result};
@@ -65,7 +65,7 @@ impl ConvertJob {
             return Err(Error::file(&self.settings.source, reason));
         };
         paths::check(&self.settings.source, &self.settings.out, self.settings.resume)?;
-        let base = carry::plain_config(&checkpoint)?;
+        let base = companions::plain_config(&checkpoint)?;
         let arch = Arch::new(Some(&base));
         let mut warnings = checkpoint.warnings().to_vec();
         let Reading { layout: from, linears, caches, sparse } = reading;
@@ -74,8 +74,8 @@ impl ConvertJob {
         self.check_mix(&targets)?;
         let mut units = self.linears(&checkpoint, &arch, &linears, &targets)?;
         units.extend(decoded.into_iter().map(Unit::Decoded));
-        let mut carried = carry::carry_over(&checkpoint, self.layout, from, &linears, &caches, &units)?;
-        units.extend(carry::restored(&checkpoint, sparse, &mut carried.consumed)?);
+        let mut carried = companions::carry_over(&checkpoint, self.layout, from, &linears, &caches, &units)?;
+        units.extend(companions::restored(&checkpoint, sparse, &mut carried.consumed)?);
         units.extend(carried.units);
         let rest = select::rest(&checkpoint, &arch, &carried.consumed);
         for (name, why) in &rest.copied {

@@ -1,7 +1,7 @@
 //! The plan of a job that writes plain weights.
 
 use super::units::{Copied, Decoded};
-use super::{Draft, Linears, Plan, Settings, Title, Unit, carry, natural, paths, select};
+use super::{Draft, Linears, Plan, Settings, Title, Unit, companions, natural, paths, select};
 use crate::arch::Arch;
 use crate::layout::{self, ExtraKind, Reading};
 use crate::{CONFIG, Checkpoint, Error, Result, json};
@@ -41,12 +41,12 @@ impl DequantizeJob {
             ));
         };
         paths::check(&self.settings.source, &self.settings.out, self.settings.resume)?;
-        let mut config = carry::plain_config(&checkpoint)?;
+        let mut config = companions::plain_config(&checkpoint)?;
         let Reading { layout: from, linears, caches, sparse } = reading;
         let linears = Linears::new(&checkpoint, linears)?;
-        let mut consumed = carry::consumed(&linears);
+        let mut consumed = companions::consumed(&linears);
         consumed.extend(caches.iter().map(|cache| cache.tensor.clone()));
-        let mut units = carry::restored(&checkpoint, sparse, &mut consumed)?;
+        let mut units = companions::restored(&checkpoint, sparse, &mut consumed)?;
         for (at, stored) in linears.stored.iter().enumerate() {
             let needed = [ExtraKind::Transform, ExtraKind::LowRank];
             if let Some(extra) = stored.extras.iter().find(|extra| needed.contains(&extra.kind)) {

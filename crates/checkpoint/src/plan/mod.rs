@@ -9,8 +9,8 @@
 //! A plan is a pure function of the source's headers, its scales where a conversion depends on them, and the job, except that [`OnNonFinite::Keep`] reads all weights once. Its
 //! [`digest`](Plan::digest) covers everything that decides an output byte, and ties a journal to it.
 
-mod carry;
 mod choices;
+mod companions;
 mod convert;
 mod dequantize;
 mod exact;

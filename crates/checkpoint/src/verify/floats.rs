@@ -1,6 +1,6 @@
 //! Tensors of plain numbers, by chunks of bytes: norms, embeddings, scales of activations, and scales whose layer is not read.
 
-use super::seen::Numbers;
+use super::counts::Numbers;
 use crate::safetensors::Dtype;
 use lowbit_container::Tensor;
 use std::ops::Range;

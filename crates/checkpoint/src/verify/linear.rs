@@ -1,6 +1,6 @@
 //! Tiles of a quantized linear: scales, codes and zero points as they are in memory, whatever the layout.
 
-use super::seen::{Count, Linear, Numbers, bad_codes, count_codes, count_outside};
+use super::counts::{Count, Linear, Numbers, bad_codes, count_codes, count_outside};
 use crate::layout::Stored;
 use crate::{Checkpoint, Result};
 use lowbit_blocks::{Block, Outer, QTensor, ScaleKind, Shape, TensorScale, Zero};

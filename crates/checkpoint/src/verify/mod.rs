@@ -9,7 +9,7 @@
 //! | `layers` | tensors of quantized layers, as the layout reads them |
 //! | `config`, `ignore` | the configuration against the tensors |
 //! | `contradictions` | what tensors say against the configuration: zero points and orders of GPTQ and AWQ |
-//! | `scan`: `linear`, `floats`, `judge` | values |
+//! | `scan`: `linear`, `floats`, `verdicts` | values |
 //! | `fused`, `experts`, `head` | the model as a whole |
 //! | `against` | the original |
 
@@ -17,6 +17,7 @@ mod against;
 mod checks;
 mod config;
 mod contradictions;
+mod counts;
 mod experts;
 mod files;
 mod finding;
@@ -24,12 +25,11 @@ mod floats;
 mod fused;
 mod head;
 mod ignore;
-mod judge;
 mod layers;
 mod linear;
 mod names;
 mod scan;
-mod seen;
+mod verdicts;
 
 pub use checks::{CHECKS, Check, Severity};
 pub use finding::Finding;

@@ -1,12 +1,12 @@
 //! Every byte of a checkpoint, once: tiles of quantized linears and chunks of float tensors, shared among threads.
 
 use super::checks::Code;
+use super::counts::{Linear, Numbers};
 use super::experts;
 use super::finding::Finding;
 use super::layers::Layers;
 use super::names::{self, Kind};
-use super::seen::{Linear, Numbers};
-use super::{floats, judge, linear};
+use super::{floats, linear, verdicts};
 use crate::progress::{Phase, Progress, Step};
 use crate::threads::for_each;
 use crate::{Checkpoint, Error, Result};
@@ -121,12 +121,12 @@ pub(super) fn scan(
         let OfLinear { seen, alive, failed } = seen.into_inner().unwrap_or_else(|e| e.into_inner());
         match failed {
             Some(finding) => findings.push(finding),
-            None => judge::linear(checkpoint, stored, &seen, &alive, findings),
+            None => verdicts::linear(checkpoint, stored, &seen, &alive, findings),
         }
     }
     for (tensor, seen) in tensors.iter().zip(of_tensors) {
         let kind = names::part_of(&tensor.entry.name).map(|(_, kind)| kind);
-        judge::floats(*tensor, kind, &seen.into_inner().unwrap_or_else(|e| e.into_inner()), findings);
+        verdicts::floats(*tensor, kind, &seen.into_inner().unwrap_or_else(|e| e.into_inner()), findings);
     }
     Ok(())
 }

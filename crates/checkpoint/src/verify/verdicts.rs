@@ -1,9 +1,9 @@
-//! From what was seen to what is wrong.
+//! From counts of what is stored to what is wrong with it.
 
 use super::checks::Code;
+use super::counts::{Count, Linear, Numbers};
 use super::finding::Finding;
 use super::names::Kind;
-use super::seen::{Count, Linear, Numbers};
 use crate::Checkpoint;
 use crate::layout::{Holds, Part, Stored};
 use lowbit_blocks::Block;
