@@ -37,7 +37,7 @@ pub(super) fn read(
             layers.understood = false;
             let unsaid = any_quantization_config(checkpoint).is_none();
             let code = if unsaid { Code::QuantizationUnsaid } else { Code::ConventionUnread };
-            findings.push(Finding::of(code, &error.into()));
+            findings.push(Finding::of(code, &error));
             return Ok(layers);
         }
         Err(error @ Error::Container(ContainerError::Io { .. })) => return Err(error),
@@ -45,7 +45,7 @@ pub(super) fn read(
             layers.understood = false;
             // A configuration that is no JSON has been told as a file.
             if findings.iter().all(|f| f.code != Code::ConfigBroken.check().code) {
-                findings.push(Finding::of(Code::ConfigUnusable, &error.into()));
+                findings.push(Finding::of(Code::ConfigUnusable, &error));
             }
             return Ok(layers);
         }

@@ -17,7 +17,7 @@ const END: &str = "<!-- END conversions -->";
 
 /// Layouts that are written.
 pub(crate) fn written() -> impl Iterator<Item = &'static Layout> {
-    LAYOUTS.iter().copied().filter(|layout| carried(*layout).next().is_some())
+    LAYOUTS.iter().copied().filter(|layout| carried(layout).next().is_some())
 }
 
 /// One row for each layout and format, one column for each layout. `plain` takes everything, and is left out of the rows.
