@@ -30,7 +30,7 @@ pub use fp8::{FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, FP8_E5M2_BLOCK, FP8_E5M2_CH
 pub use int::{INT8, INT8_TENSOR, UINT8, UINT8_TENSOR};
 pub use k_quants::{Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
 pub use mx::{MXFP4, MXFP6_E2M3, MXFP6_E3M2, MXFP8, MXFP8_E5M2, MXINT8};
-pub use nvfp4::NVFP4;
+pub use nvfp4::{E2M1_UE5M3, NVFP4};
 pub use parse::UnknownFormat;
 
 use crate::error::Error;
@@ -168,11 +168,13 @@ pub const FORMATS: &[(&str, Format)] = &[
     ("int2-g64", Format::int(2, Block::Group(64))),
     ("nf4", NF4),
     ("fp4", BNB_FP4),
+    ("q2_k", Q2_K),
+    ("q3_k", Q3_K),
+    ("q4_k", Q4_K),
+    ("q5_k", Q5_K),
+    ("q6_k", Q6_K),
+    ("e2m1-g16-ue5m3", E2M1_UE5M3),
 ];
-
-/// Names of super-blocks.
-const K_QUANTS: &[(&str, Format)] =
-    &[("q2_k", Q2_K), ("q3_k", Q3_K), ("q4_k", Q4_K), ("q5_k", Q5_K), ("q6_k", Q6_K)];
 
 impl Format {
     /// A format with one level of scales and no zero point.

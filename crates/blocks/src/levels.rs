@@ -139,6 +139,23 @@ impl Scale {
         }
     }
 
+    /// What the stored scales of the first blocks of a matrix are worth, without the tensor scale.
+    ///
+    /// # Panics
+    /// If `stored` is not [`len`](Self::len)`(out.len())` bytes long.
+    ///
+    /// ```
+    /// use lowbit_blocks::Q4_K;
+    /// // f16 0.5, then 3 and 1 in 6 bits each, and zeros.
+    /// let mut scales = [0.0; 8];
+    /// Q4_K.scale.decode_into(&[0x00, 0x38, 0b01_000011, 0, 0, 0, 0, 0], &mut scales);
+    /// assert_eq!(scales[..3], [1.5, 0.5, 0.0]);
+    /// ```
+    pub fn decode_into(&self, stored: &[u8], out: &mut [f32]) {
+        assert_eq!(stored.len(), self.len(out.len()), "bytes for {} scales", out.len());
+        self.decode(stored, 0..out.len(), out);
+    }
+
     /// Scales of a super-block, from the block `first` on.
     fn decode_super_block(&self, inner: &[u8], first: usize, outer: f32, out: &mut [f32]) {
         let bits = self.kind.bits() as usize;

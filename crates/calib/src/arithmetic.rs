@@ -14,6 +14,7 @@
 use half::{bf16, f16};
 use lowbit_blocks::{Dtype, ScaleKind};
 use lowbit_kernels::Kernels;
+use lowbit_scalar::UE5M3;
 use serde::{Deserialize, Serialize};
 
 /// The type to which each result of a computation is rounded.
@@ -159,6 +160,7 @@ pub(crate) fn limits(kind: ScaleKind) -> Limits {
     let (least, max, epsilon) = match kind {
         ScaleKind::F16 => (f16::from_bits(1).to_f32(), f16::MAX.to_f32(), f16::EPSILON.to_f32()),
         ScaleKind::Bf16 => (bf16::from_bits(1).to_f32(), bf16::MAX.to_f32(), bf16::EPSILON.to_f32()),
+        ScaleKind::Ue5m3 => (UE5M3::MIN_POSITIVE_SUBNORMAL_F32, UE5M3::MAX_F32, UE5M3::EPSILON.to_f32()),
         _ => (f32::from_bits(1), f32::MAX, f32::EPSILON),
     };
     Limits { least, max, epsilon }

@@ -12,7 +12,7 @@
 //! A zero point on the stepwise path is added as a signed number, as compressed-tensors does, to a signed code that gets its offset last:
 //! `RN_d(y + z)` is not the same for z and z + 2^(b-1).
 
-use lowbit_blocks::{Block, Dtype, Element, ScaleKind, Zero};
+use lowbit_blocks::{Block, Dtype, Element, ScaleKind};
 use lowbit_kernels::{Blocks, Kernels};
 use lowbit_scalar::Fp4;
 
@@ -56,7 +56,7 @@ impl Encoder {
             ties: recipe.ties,
             zero_sign: recipe.zero_sign,
             flat: matches!(recipe.format.block, Block::Flat(_)),
-            biased: recipe.format.zero == Zero::Bias,
+            biased: recipe.format.zero.is_added(),
             powers_of_two: recipe.format.scale.kind == ScaleKind::E8m0,
         }
     }

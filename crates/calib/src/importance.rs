@@ -114,6 +114,21 @@ pub(crate) enum Weights<'a> {
 }
 
 impl Weights<'_> {
+    /// What the square of one error counts for, without those beside it; `at` counts the values of a run.
+    pub(crate) fn of_value(self, at: usize) -> f64 {
+        match self {
+            Self::Uniform => 1.0,
+            Self::Counts(counts) => counts[at],
+            Self::Columns { of: Weighting::Channels(weights), first } => {
+                weights[(first + at) % weights.len()].into()
+            }
+            Self::Columns { of: Weighting::Blocks { len, of }, first } => {
+                let col = (first + at) % (of.len() / len);
+                of[col / len * len * len + col % len * (len + 1)]
+            }
+        }
+    }
+
     /// The squared error of each block against `decoded`, values in the order of the chunk.
     pub(crate) fn errors(self, chunk: &Chunk<'_>, decoded: &[f32], out: &mut [f64]) {
         match self {

@@ -74,7 +74,7 @@ impl Recipe {
     /// Our own recipe: f32 throughout, divided by the rounded scale, ties to even.
     ///
     /// Scale rules: `even` for E2M1 with power-of-two scales, `rceil` for the other elements with them, `min-max` where there is
-    /// a zero point, `affine` where there is a bias, `amax` elsewhere.
+    /// a zero point, `affine` where there is a bias, `mse` where there are minima of super-blocks, `amax` elsewhere.
     ///
     /// # Errors
     /// [`Error::Blocks`] or [`Error::Recipe`] where the format makes no sense or nobody has defined scales for it.
@@ -84,6 +84,7 @@ impl Recipe {
             (ScaleKind::E8m0, _) => ScaleRule::Rceil,
             (_, Zero::Int) => ScaleRule::MinMax,
             (_, Zero::Bias) => ScaleRule::Affine,
+            (_, Zero::Min) => ScaleRule::Mse,
             _ => ScaleRule::Amax,
         };
         let tensor_scale = match format.has_tensor_scale() {

@@ -220,11 +220,19 @@ impl<'a> RowQuantizer<'a> {
                 scales.resize(chunk.blocks(), 0.0);
                 zeros.resize(if out.zeros.is_empty() { 0 } else { chunk.blocks() }, 0.0);
                 let mut chosen = Chosen { stored: out.scales, scales, zero_codes: out.zeros, zeros };
-                chooser.choose(extremes, &mut chosen);
-                chooser.raise_short_block(chunk, &mut chosen);
-                if chooser.candidates() > 0 {
+                let weights = || {
                     let first = place(0).1;
-                    let weights = weighting.map_or(Weights::Uniform, |of| Weights::Columns { of, first });
+                    weighting.map_or(Weights::Uniform, |of| Weights::Columns { of, first })
+                };
+                let levels = &self.grid.format().scale;
+                if levels.outer.count().is_some() {
+                    chooser.super_block_scales(levels, chunk, weights(), extremes, &mut chosen);
+                } else {
+                    chooser.choose(extremes, &mut chosen);
+                    chooser.raise_short_block(chunk, &mut chosen);
+                }
+                if levels.outer.count().is_none() && chooser.candidates() > 0 {
+                    let weights = weights();
                     chooser.search(encoder, chunk, weights, extremes, &mut chosen, search);
                 }
                 chooser.replace(chunk, &mut chosen);

@@ -108,12 +108,20 @@ impl ScaleRule {
     pub fn fits(self, format: &Format) -> bool {
         use ScaleRule::*;
         let symmetric = format.element.is_int() && format.element.int_bits() > Some(1);
+        if format.scale.outer.count().is_some() {
+            return match self {
+                MinMax => format.zero == Zero::Min && format.element.is_uint(),
+                Mse if format.zero == Zero::Min => format.element.is_uint(),
+                Amax | Mse => format.zero == Zero::None,
+                _ => false,
+            };
+        }
         match (self, format.zero, format.scale.kind) {
             (Affine, Zero::Bias, scale) => {
                 let unsigned = format.element.is_uint();
                 unsigned && scale.is_float() && matches!(format.block, Block::Group(_) | Block::Channel)
             }
-            (Affine, ..) | (_, Zero::Float | Zero::Bias, _) => false,
+            (Affine, ..) | (_, Zero::Float | Zero::Bias | Zero::Min, _) => false,
             (MinMax | Mse, Zero::Int, scale) => scale.is_float(),
             (_, Zero::Int, _) | (MinMax, ..) => false,
             (Floor | Ceil | Even | Rceil | Round175 | CeilLog2 | Mse, Zero::None, ScaleKind::E8m0) => {

@@ -3,6 +3,7 @@
 //! ```text
 //! NAME.codes          official dtype where there is one and rows are whole bytes (F4, F6_*, F8_*, I8, U8), else U8 [.., bytes of a row]
 //! NAME.scales         F32, F16, BF16, F8_E4M3 or F8_E8M0, [..] as the grid of blocks
+//!                     super-blocks: U8 [.., bytes of a row], each the outer number and the packed scales of its blocks
 //! NAME.zeros          U8 (integer zero points) or the scale's type, like scales
 //! NAME.tensor_scale   F32, one for each matrix
 //! NAME.groups         I32 of each input column, where columns do not stand in the order of their groups: the group that it belongs to (`g_idx`)
@@ -110,14 +111,25 @@ impl WriteLayout for Plain {
             Block::Flat(_) => vec![wide],
             _ => vec![high, wide],
         };
-        let scale = scale_dtype(format.scale.kind);
+        let one_each = (scale_dtype(format.scale.kind), scales);
+        // Super-blocks are bytes, those of a row together.
+        let (scale, scales) = if format.scale.outer.count().is_some() {
+            let bytes = format.scales_len(matrix);
+            let in_rows = |rows| vec![rows, bytes / rows.max(1)];
+            let shape =
+                if matches!(format.block, Block::Flat(_)) { vec![bytes] } else { in_rows(shape.rows) };
+            (Dtype::U8, shape)
+        } else {
+            one_each.clone()
+        };
+        let (zero, zeros) =
+            if format.zero == Zero::Int { (Dtype::U8, one_each.1) } else { (scale, scales.clone()) };
         let mut parts = vec![
             part("codes", dtype, stack(codes), Holds::Codes(None)),
-            part("scales", scale, stack(scales.clone()), Holds::Scales(None)),
+            part("scales", scale, stack(scales), Holds::Scales(None)),
         ];
         if format.has_zeros() {
-            let dtype = if format.zero == Zero::Int { Dtype::U8 } else { scale };
-            parts.push(part("zeros", dtype, stack(scales), Holds::Zeros(None)));
+            parts.push(part("zeros", zero, stack(zeros), Holds::Zeros(None)));
         }
         if format.has_tensor_scale() {
             parts.push(part("tensor_scale", Dtype::F32, vec![shape.matrices], Holds::TensorScale));

@@ -15,12 +15,12 @@ use alloc::string::String;
 use lowbit_kernels::Element;
 
 use super::int::default_scale;
-use super::{Block, FORMATS, Format, K_QUANTS, Zero};
+use super::{Block, FORMATS, Format, Zero};
 use crate::levels::{Outer, Scale};
 use crate::scale::ScaleKind;
 
 pub(super) fn parse(name: &str) -> Option<Format> {
-    let preset = FORMATS.iter().chain(K_QUANTS).find(|(preset, _)| *preset == name);
+    let preset = FORMATS.iter().find(|(preset, _)| *preset == name);
     preset.map(|(_, format)| *format).or_else(|| parse_parts(name))
 }
 
@@ -85,8 +85,7 @@ fn parse_block(text: &str) -> Option<Block> {
 pub(super) fn compose(format: &Format) -> String {
     let float_as =
         |row: &Format| if row.scale.kind.is_float() { row.with_scale(ScaleKind::F32) } else { *row };
-    if let Some((name, _)) = FORMATS.iter().chain(K_QUANTS).find(|(_, row)| float_as(row) == float_as(format))
-    {
+    if let Some((name, _)) = FORMATS.iter().find(|(_, row)| float_as(row) == float_as(format)) {
         return (*name).to_owned();
     }
     let mut name = match format.element.int_bits() {

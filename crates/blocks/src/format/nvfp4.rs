@@ -30,3 +30,12 @@ pub const NVFP4: Format = Format {
     scale: Scale { kind: ScaleKind::E4m3, outer: Outer::Matrix },
     ..PLAIN
 };
+
+/// E2M1 in 16 as in [`NVFP4`], with UE5M3 scales, which reach from 2^-17 to 114688 and so need no tensor scale; 4.5 bits per weight.
+///
+/// ```
+/// use lowbit_blocks::{E2M1_UE5M3, Shape};
+/// assert_eq!(E2M1_UE5M3.bits_per_weight(Shape::matrix(4, 32)), 4.5);
+/// ```
+pub const E2M1_UE5M3: Format =
+    Format { element: Element::E2m1, block: Block::Group(16), scale: Scale::new(ScaleKind::Ue5m3), ..PLAIN };

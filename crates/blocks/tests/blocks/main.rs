@@ -12,5 +12,6 @@ mod product;
 mod product_layer;
 mod round_trip;
 mod rows;
+mod super_blocks;
 mod swizzle;
 mod transcode;

@@ -22,7 +22,9 @@ pub(super) struct ScaleColumn {
     divisors: Vec<f32>,
     /// Empty where there are none.
     pub(super) zeros: Vec<f32>,
-    /// Scales as stored, a byte in the first place or all four.
+    /// Whether these are added to products, not subtracted from codes.
+    added: bool,
+    /// Scales as stored, a byte in the first place or all four; zeros where super-blocks store them.
     pub(super) stored: Vec<[u8; 4]>,
 }
 
@@ -47,6 +49,7 @@ pub(super) struct Rounder {
 
 /// Effective scales and zero points of a whole tensor, one for each block.
 pub(super) struct EffectiveScales {
+    added: bool,
     stored: Vec<[u8; 4]>,
     scales: Vec<f32>,
     zeros: Vec<f32>,
@@ -54,22 +57,22 @@ pub(super) struct EffectiveScales {
 
 impl EffectiveScales {
     pub(super) fn of(tensor: &QTensor<'_>) -> Self {
-        let kind = tensor.format().scale.kind;
-        let mut stored = vec![[0; 4]; tensor.scales().len() / kind.bytes()];
-        for (to, from) in stored.iter_mut().zip(tensor.scales().chunks_exact(kind.bytes())) {
-            to[..from.len()].copy_from_slice(from);
+        let (levels, scales) = (tensor.format().scale, tensor.effective_scales(0));
+        let mut stored = vec![[0; 4]; scales.len()];
+        if levels.outer.count().is_none() {
+            for (to, from) in stored.iter_mut().zip(tensor.scales().chunks_exact(levels.kind.bytes())) {
+                to[..from.len()].copy_from_slice(from);
+            }
         }
-        let scales = tensor.effective_scales(0);
-        let zeros = tensor.zeros().unwrap_or_default().iter().map(|&zero| f32::from(zero)).collect();
-        Self { stored, scales, zeros }
+        Self { added: tensor.format().zero.is_added(), stored, scales, zeros: tensor.block_zeros(0) }
     }
 }
 
 impl ScaleColumn {
     /// Of `rows` rows of scale 1.
-    fn ones(rows: usize, zeros: bool) -> Self {
+    fn ones(rows: usize, zeros: bool, added: bool) -> Self {
         let zeros = vec![0.0; if zeros { rows } else { 0 }];
-        Self { scales: vec![1.0; rows], divisors: vec![1.0; rows], zeros, stored: vec![[0; 4]; rows] }
+        Self { scales: vec![1.0; rows], divisors: vec![1.0; rows], zeros, added, stored: vec![[0; 4]; rows] }
     }
 
     /// Replaces the scale of one row.
@@ -104,11 +107,12 @@ impl ScaleColumn {
             let pairs = values.iter().zip(&self.scales);
             return decoded.iter_mut().zip(pairs).for_each(|(out, (value, scale))| *out = value * scale);
         }
-        let triples = values.iter().zip(&self.zeros).zip(&self.scales);
-        decoded
-            .iter_mut()
-            .zip(triples)
-            .for_each(|(out, ((value, zero), scale))| *out = (value - zero) * scale);
+        let triples = decoded.iter_mut().zip(values.iter().zip(&self.zeros).zip(&self.scales));
+        if self.added {
+            triples.for_each(|(out, ((value, zero), scale))| *out = value * scale + zero);
+        } else {
+            triples.for_each(|(out, ((value, zero), scale))| *out = (value - zero) * scale);
+        }
     }
 }
 
@@ -121,10 +125,14 @@ impl Rounder {
         values: &mut [f32],
         decoded: &mut [f32],
     ) {
-        for ((value, target), divisor) in values.iter_mut().zip(targets).zip(&column.divisors) {
-            *value = target / divisor;
+        if column.added {
+            let triples = values.iter_mut().zip(targets).zip(column.zeros.iter().zip(&column.divisors));
+            triples.for_each(|((value, target), (zero, divisor))| *value = (target - zero) / divisor);
+        } else {
+            let pairs = values.iter_mut().zip(targets).zip(&column.divisors);
+            pairs.for_each(|((value, target), divisor)| *value = target / divisor);
         }
-        if !column.zeros.is_empty() {
+        if !column.added && !column.zeros.is_empty() {
             values.iter_mut().zip(&column.zeros).for_each(|(value, zero)| *value += zero);
         }
         self.codes.resize(self.element.packed_len(values.len()), 0);
@@ -141,7 +149,7 @@ impl ScaleColumns {
         let (rows, width) = (count.next_multiple_of(LANES), grid.shared_columns());
         let blocks = grid.shape().cols.div_ceil(width);
         let column = |block| {
-            let mut column = ScaleColumn::ones(rows, !of.zeros.is_empty());
+            let mut column = ScaleColumn::ones(rows, !of.zeros.is_empty(), of.added);
             for row in 0..count {
                 let from = grid.block(0, first + row, block * width);
                 column.set(row, of.stored[from], of.scales[from]);

@@ -170,6 +170,9 @@ fn check(gptq: &Gptq<'_>, recipe: &Recipe, shape: Shape, hessian: &Hessian) -> R
     if recipe.format.zero == Zero::Bias {
         return refuse("codes are moved under scales and integer zero points, not biases");
     }
+    if recipe.format.scale.outer.count().is_some() && (gptq.groups != Groups::Static || gptq.rescales > 0) {
+        return refuse("scales of super-blocks are chosen first, and stay");
+    }
     let block = recipe.format.block;
     if gptq.order == Order::ActivationGroups && !matches!(block, Block::Channel | Block::Group(_)) {
         return refuse("only groups within a row can be formed of columns in another order");
@@ -304,7 +307,8 @@ impl Problem<'_> {
             loss.add(&rows.loss);
         }
         let format = self.recipe.format;
-        if !self.rounded.grid().blocks_in_rows() || shape.cols == 0 {
+        let chosen_first = !self.rounded.grid().blocks_in_rows() || format.scale.outer.count().is_some();
+        if chosen_first || shape.cols == 0 {
             scales = self.rounded.scales().to_vec();
             zeros = self.rounded.zeros().unwrap_or_default().to_vec();
         }

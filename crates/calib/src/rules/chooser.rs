@@ -79,10 +79,15 @@ impl Chooser {
         }
     }
 
+    /// Whether the rule looks at the smallest and the largest value.
+    const fn ranges(&self) -> bool {
+        matches!(self.zero, Zero::Int) || self.zero.is_added()
+    }
+
     /// Whether the rule looks at the largest magnitude alone.
     fn is_symmetric(&self) -> bool {
         let full_range = matches!(self.rule, ScaleRule::FullRange | ScaleRule::MseFullRange);
-        !matches!(self.zero, Zero::Int | Zero::Bias) && !full_range
+        !self.ranges() && !full_range
     }
 
     /// The numbers as f32, in `buffer` if they are not, in blocks of `len` that are looked at meanwhile or after it: [`look`](Self::look).
@@ -113,7 +118,7 @@ impl Chooser {
     pub(crate) fn look(&self, chunk: &Chunk<'_>, seen: &mut Extremes) -> bool {
         if !self.is_symmetric() {
             chunk.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
-            if !matches!(self.zero, Zero::Int | Zero::Bias) {
+            if !self.ranges() {
                 signed_extremes(&seen.lo, &seen.hi, &mut seen.amax);
             }
             return all_finite(self.kernels, &seen.lo) && all_finite(self.kernels, &seen.hi);

@@ -64,7 +64,8 @@ impl Chooser {
         let scale = match self.kind {
             ScaleKind::F16 => half::f16::from_f32(raw).to_f32(),
             ScaleKind::Bf16 => half::bf16::from_f32(raw).to_f32(),
-            _ => raw,
+            ScaleKind::F32 => raw,
+            kind => kind.rounded(raw),
         };
         let scale = scale.clamp(-limits.max, limits.max);
         match self.zero_block {

@@ -23,6 +23,7 @@ mod interleaved;
 mod mx;
 mod percentile;
 mod search;
+mod super_blocks;
 mod sweep;
 mod tensor;
 mod two_level;
