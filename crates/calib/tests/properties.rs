@@ -43,7 +43,12 @@ proptest! {
         row.chunks_mut(16).filter(|block| block.iter().all(|x| *x == 0.0)).for_each(|block| block[0] = 1.0);
         let factor = (power as f32).exp2();
         let scaled: Vec<f32> = row.iter().map(|x| x * factor).collect();
-        for (_, format) in FORMATS {
+        // UE5M3, and the f16 of super-blocks, do not reach that far.
+        let reaches = |format: &Format| {
+            let narrow = format.scale.kind.is_small_float() && !format.has_tensor_scale();
+            !narrow && format.scale.outer.count().is_none()
+        };
+        for format in FORMATS.iter().map(|(_, format)| format).filter(|format| reaches(format)) {
             // All but the one rule whose logarithm is coarser the further from 1 a scale is.
             for rule in ScaleRule::fitting(format).filter(|rule| *rule != ScaleRule::CeilLog2) {
                 let recipe = Recipe::new(*format).unwrap().with_scale_rule(rule).unwrap();

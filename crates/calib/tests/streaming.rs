@@ -65,7 +65,7 @@ fn shape_for(format: &Format) -> Shape {
         Block::Tile { .. } | Block::Tensor => Shape { matrices: 2, rows: 131, cols: 333 },
         Block::Flat(_) => Shape { matrices: 2, rows: 37, cols: 50 },
         Block::Channel => Shape { matrices: 2, rows: 5, cols: 77 },
-        Block::Group(_) => Shape { matrices: 2, rows: 9, cols: 384 },
+        Block::Group(_) => Shape { matrices: 2, rows: 9, cols: 768 },
     }
 }
 
@@ -179,7 +179,7 @@ fn a_value_that_is_not_finite_is_named() {
     let places = [(0, 0, 0), (1, 3, 5), (1, 4, 191)];
     for (_, format) in FORMATS {
         let recipe = Recipe::new(*format).unwrap();
-        let shape = Shape { matrices: 2, rows: 5, cols: 384 };
+        let shape = Shape { matrices: 2, rows: 5, cols: 768 };
         for (matrix, row, col) in places {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let mut values = normal(1, shape.len().unwrap());
@@ -282,7 +282,7 @@ fn what_does_not_fit_is_an_error() {
 #[test]
 fn empty_tensors_have_scales_or_nothing() {
     for (_, format) in FORMATS {
-        for (rows, cols) in [(0, 0), (0, 384), (3, 0)] {
+        for (rows, cols) in [(0, 0), (0, 768), (3, 0)] {
             let shape = Shape { matrices: 2, rows, cols };
             let q = Recipe::new(*format).unwrap().quantize(shape, &[0.0f32; 0][..]).unwrap();
             assert_eq!(
