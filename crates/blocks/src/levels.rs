@@ -62,6 +62,16 @@ impl Outer {
         if tensor_scale { Self::Matrix } else { Self::None }
     }
 
+    /// The type of the outer numbers, if there are any.
+    #[must_use]
+    pub const fn kind(self) -> Option<ScaleKind> {
+        match self {
+            Self::None => None,
+            Self::Matrix => Some(ScaleKind::F32),
+            Self::Blocks { kind, .. } => Some(kind),
+        }
+    }
+
     /// Blocks in a super-block; `None` where there are no super-blocks.
     #[must_use]
     pub const fn count(self) -> Option<usize> {

@@ -73,7 +73,7 @@ fn formats_table() -> String {
     ];
     let lines = rows().map(|row| {
         let zero = if row.format.zero == Zero::None { "" } else { " + zero" };
-        let level = if row.format.has_tensor_scale() { " + f32" } else { "" };
+        let level = row.format.scale.outer.kind().map(|kind| format!(" + {kind}")).unwrap_or_default();
         let mut layouts: Vec<&str> = row.carried_by.iter().map(|c| c.layout).collect();
         layouts.dedup();
         let rules: Vec<String> = row.scale_rules.iter().map(ToString::to_string).collect();

@@ -2,7 +2,7 @@
 
 use super::{Carried, Layout};
 use lowbit_blocks::transcode::{Exactness, Route};
-use lowbit_blocks::{Dtype, Format, Shape, TensorScale, Zero};
+use lowbit_blocks::{Dtype, Format, ScaleKind, Shape, TensorScale, Zero};
 use lowbit_calib::recipes;
 use std::fmt;
 
@@ -46,9 +46,11 @@ impl fmt::Display for Verdict {
 /// ```
 pub fn counterpart(layout: &Layout, from: &Format) -> Format {
     let bits = from.element.bits() as u8;
-    let unsigned = Format::uint(bits, from.block).with_scale(from.scale.kind);
+    // The product of two levels is an f32.
+    let kind = if from.scale.outer.count().is_some() { ScaleKind::F32 } else { from.scale.kind };
+    let unsigned = Format::uint(bits, from.block).with_scale(kind);
     let others = [
-        Format::int(bits, from.block).with_scale(from.scale.kind),
+        Format::int(bits, from.block).with_scale(kind),
         unsigned.with_zero(Zero::Int),
         unsigned.with_zero(Zero::Bias),
         unsigned.with_zero(Zero::Float),

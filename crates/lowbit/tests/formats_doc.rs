@@ -74,8 +74,13 @@ fn formats() -> String {
             Zero::Min => "min",
             _ => unreachable!("a kind of zero points without a word"),
         };
-        let scale = format.scale.kind.name().to_owned()
-            + if format.has_tensor_scale() { ", f32 per matrix" } else { "" };
+        let outer = format.scale.outer;
+        let level = match (outer.kind(), outer.count()) {
+            (Some(kind), Some(blocks)) => format!(", {kind} per {blocks} blocks"),
+            (Some(kind), None) => format!(", {kind} per matrix"),
+            (None, _) => String::new(),
+        };
+        let scale = format.scale.kind.name().to_owned() + &level;
         let bits = format.bits_per_weight(Shape::matrix(4096, 4096));
         let bits = format!("{bits:.5}");
         let bits = bits.trim_end_matches('0').trim_end_matches('.');

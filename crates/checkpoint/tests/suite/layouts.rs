@@ -20,7 +20,8 @@ pub(crate) fn formats() -> Vec<Format> {
         "int8-g32",
         "int6-g32-asym",
     ];
-    let presets = FORMATS.iter().map(|(_, format)| *format);
+    // Super-blocks of 256 values do not fit rows of 128; they have a test of their own.
+    let presets = FORMATS.iter().map(|(_, format)| *format).filter(|f| f.scale.outer.count().is_none());
     presets.chain(more.iter().map(|name| Format::named(name).unwrap())).collect()
 }
 

@@ -29,6 +29,7 @@ mod parity;
 mod reading;
 mod round_trips;
 mod selecting;
+mod super_blocks;
 mod verify;
 mod verify_faults;
 mod writing;

@@ -28,7 +28,8 @@ struct Case {
 
 /// Presets, and integers of every width in groups of many sizes.
 fn formats() -> Vec<Format> {
-    let presets = FORMATS.iter().map(|(_, format)| *format);
+    // Super-blocks of 256 values do not fit rows of 128; they have a test of their own.
+    let presets = FORMATS.iter().map(|(_, format)| *format).filter(|f| f.scale.outer.count().is_none());
     let blocks = [Block::Channel, Block::Group(16), Block::Group(32), Block::Group(64), Block::Group(128)];
     let integers = blocks.into_iter().flat_map(|block| {
         (1..=8).flat_map(move |bits| {
