@@ -115,7 +115,7 @@ impl WriteLayout for Plain {
         // Super-blocks are bytes, those of a row together.
         let (scale, scales) = if format.scale.outer.count().is_some() {
             let bytes = format.scales_len(matrix);
-            let in_rows = |rows| vec![rows, bytes / rows.max(1)];
+            let in_rows = |rows: usize| vec![rows, bytes / rows.max(1)];
             let shape =
                 if matches!(format.block, Block::Flat(_)) { vec![bytes] } else { in_rows(shape.rows) };
             (Dtype::U8, shape)

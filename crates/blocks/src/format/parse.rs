@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use super::{BNB_FP4, Block, FORMATS, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, K_QUANTS, Zero};
+use super::{BNB_FP4, Block, FORMATS, FP8, FP8_BLOCK, FP8_CHANNEL, FP8_E5M2, Format, INT8, Zero};
 use super::{MXFP4, MXFP8, NF4, NVFP4};
 use crate::scale::ScaleKind;
 
@@ -140,7 +140,7 @@ impl TryFrom<&str> for Format {
 }
 
 fn presets() -> impl Iterator<Item = (&'static str, Format)> {
-    FORMATS.iter().chain(K_QUANTS).copied()
+    FORMATS.iter().copied()
 }
 
 const fn is_separator(c: char) -> bool {

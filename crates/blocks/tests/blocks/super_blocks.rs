@@ -66,8 +66,7 @@ fn q4_k_decodes_as_ggml_does() {
     assert_eq!(bits(row), bits(want[256..512].iter().copied()));
     // Encoding what it decodes to, with its own minima, gives its codes back.
     let scales = tensor.block_scales(0);
-    let again =
-        QTensor::encode(Q4_K, tensor.shape(), (&want).into(), &scales, tensor.zeros(), TensorScale::None);
+    let again = QTensor::encode(Q4_K, tensor.shape(), &want, &scales, tensor.zeros(), TensorScale::None);
     let again = again.unwrap();
     if again.scales() == tensor.scales() {
         assert_eq!(again.codes(), tensor.codes());
@@ -116,7 +115,7 @@ fn what_super_blocks_refuse() {
     let error = QTensor::encode(
         Q4_K,
         Shape::matrix(1, 256),
-        (&[0.0f32; 256][..]).into(),
+        &[0.0f32; 256],
         &[1.0, 1.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
         Some(&[0; 8]),
         TensorScale::None,
