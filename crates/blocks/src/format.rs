@@ -92,6 +92,89 @@ pub enum Block {
     Flat(usize),
 }
 
+impl Block {
+    /// Whether all values of the matrix are one block.
+    #[must_use]
+    pub const fn is_tensor(self) -> bool {
+        matches!(self, Self::Tensor)
+    }
+
+    /// Whether a block is a row.
+    #[must_use]
+    pub const fn is_channel(self) -> bool {
+        matches!(self, Self::Channel)
+    }
+
+    /// Whether blocks are groups of a row.
+    #[must_use]
+    pub const fn is_group(self) -> bool {
+        matches!(self, Self::Group(_))
+    }
+
+    /// Whether blocks are rectangles.
+    #[must_use]
+    pub const fn is_tile(self) -> bool {
+        matches!(self, Self::Tile { .. })
+    }
+
+    /// Whether blocks run over the flattened matrix.
+    #[must_use]
+    pub const fn is_flat(self) -> bool {
+        matches!(self, Self::Flat(_))
+    }
+
+    /// Whether every block lies in one row, and every row starts with one.
+    #[must_use]
+    pub const fn is_by_row(self) -> bool {
+        matches!(self, Self::Channel | Self::Group(_))
+    }
+
+    /// Values of a group.
+    ///
+    /// ```
+    /// use lowbit_blocks::Block;
+    /// assert_eq!(Block::Group(48).group(), Some(48));
+    /// assert_eq!(Block::Channel.group(), None);
+    /// ```
+    #[must_use]
+    pub const fn group(self) -> Option<usize> {
+        match self {
+            Self::Group(len) => Some(len),
+            Self::Tensor | Self::Channel | Self::Tile { .. } | Self::Flat(_) => None,
+        }
+    }
+
+    /// Values of a block of the flattened matrix.
+    #[must_use]
+    pub const fn flat(self) -> Option<usize> {
+        match self {
+            Self::Flat(len) => Some(len),
+            Self::Tensor | Self::Channel | Self::Group(_) | Self::Tile { .. } => None,
+        }
+    }
+
+    /// Rows and columns of a tile.
+    #[must_use]
+    pub const fn tile(self) -> Option<(usize, usize)> {
+        match self {
+            Self::Tile { rows, cols } => Some((rows, cols)),
+            Self::Tensor | Self::Channel | Self::Group(_) | Self::Flat(_) => None,
+        }
+    }
+}
+
+impl core::fmt::Display for Block {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Tensor => f.write_str("tensor"),
+            Self::Channel => f.write_str("row"),
+            Self::Group(len) => write!(f, "{len} values"),
+            Self::Tile { rows, cols } => write!(f, "{rows}x{cols} tile"),
+            Self::Flat(len) => write!(f, "{len} flat values"),
+        }
+    }
+}
+
 /// What is subtracted from a code, or added to the product.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

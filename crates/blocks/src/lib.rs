@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod bytes;
+mod codebook;
 mod effective;
 mod error;
 mod error_stats;
@@ -24,6 +25,7 @@ pub mod transcode;
 mod values;
 
 pub use bytes::{Bytes, SharedBuffer};
+pub use codebook::Codebook;
 pub use error::Error;
 pub use error_stats::{ErrorReport, ErrorStats};
 pub use format::*;

@@ -161,9 +161,16 @@ impl ScaleKind {
     /// The nearest number that can be stored.
     #[must_use]
     pub fn rounded(self, scale: f32) -> f32 {
-        let mut read = [0.0];
-        self.decode_into(&self.encode(scale)[..self.bytes()], &mut read);
-        read[0]
+        match self {
+            Self::F32 => scale,
+            Self::F16 => f16::from_f32(scale).to_f32(),
+            Self::Bf16 => bf16::from_f32(scale).to_f32(),
+            _ => {
+                let mut read = [0.0];
+                self.decode_into(&self.encode(scale)[..self.bytes()], &mut read);
+                read[0]
+            }
+        }
     }
 
     /// The scale type of that [`name`](Self::name), or `None`.

@@ -12,7 +12,7 @@
 //! A zero point on the stepwise path is added as a signed number, as compressed-tensors does, to a signed code that gets its offset last:
 //! `RN_d(y + z)` is not the same for z and z + 2^(b-1).
 
-use lowbit_blocks::{Block, Dtype, Element, ScaleKind};
+use lowbit_blocks::{Dtype, Element, ScaleKind};
 use lowbit_kernels::{Blocks, Kernels};
 use lowbit_scalar::Fp4;
 
@@ -55,7 +55,7 @@ impl Encoder {
             quotient: recipe.quotient,
             ties: recipe.ties,
             zero_sign: recipe.zero_sign,
-            flat: matches!(recipe.format.block, Block::Flat(_)),
+            flat: recipe.format.block.is_flat(),
             biased: recipe.format.zero.is_added(),
             powers_of_two: recipe.format.scale.kind == ScaleKind::E8m0,
         }

@@ -80,8 +80,8 @@ impl Recipe {
     /// [`Error::Blocks`] or [`Error::Recipe`] where the format makes no sense or nobody has defined scales for it.
     pub fn new(format: Format) -> Result<Self, Error> {
         let scale_rule = match (format.scale.kind, format.zero) {
-            (ScaleKind::E8m0, _) if format.element == Element::E2m1 => ScaleRule::Even,
-            (ScaleKind::E8m0, _) => ScaleRule::Rceil,
+            (kind, _) if kind.is_power_of_two() && format.element == Element::E2m1 => ScaleRule::Even,
+            (kind, _) if kind.is_power_of_two() => ScaleRule::Rceil,
             (_, Zero::Int) => ScaleRule::MinMax,
             (_, Zero::Bias) => ScaleRule::Affine,
             (_, Zero::Min) => ScaleRule::Mse,

@@ -119,15 +119,18 @@ impl ScaleRule {
         match (self, format.zero, format.scale.kind) {
             (Affine, Zero::Bias, scale) => {
                 let unsigned = format.element.is_uint();
-                unsigned && scale.is_float() && matches!(format.block, Block::Group(_) | Block::Channel)
+                unsigned && scale.is_float() && format.block.is_by_row()
             }
             (Affine, ..) | (_, Zero::Float | Zero::Bias | Zero::Min, _) => false,
             (MinMax | Mse, Zero::Int, scale) => scale.is_float(),
             (_, Zero::Int, _) | (MinMax, ..) => false,
-            (Floor | Ceil | Even | Rceil | Round175 | CeilLog2 | Mse, Zero::None, ScaleKind::E8m0) => {
+            (Floor | Ceil | Even | Rceil | Round175 | CeilLog2 | Mse, Zero::None, scale)
+                if scale.is_power_of_two() =>
+            {
                 suits_powers_of_two(format.element)
             }
-            (_, _, ScaleKind::E8m0) | (Floor | Ceil | Even | Rceil | Round175 | CeilLog2, ..) => false,
+            (_, _, scale) if scale.is_power_of_two() => false,
+            (Floor | Ceil | Even | Rceil | Round175 | CeilLog2, ..) => false,
             (Amax | Percentile(_) | Mse, ..) => true,
             (Narrow, ..) => symmetric,
             (FullRange | MseFullRange, _, scale) => symmetric && scale.is_float(),

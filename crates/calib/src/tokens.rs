@@ -6,7 +6,7 @@
 //! nvfp4                   E4M3 scales per 16 values, and a tensor scale: given (calibrated), or one per token
 //! ```
 
-use lowbit_blocks::{Block, QTensor, Shape, TensorScale, Values};
+use lowbit_blocks::{QTensor, Shape, TensorScale, Values};
 
 use crate::error::Error;
 use crate::in_memory;
@@ -51,7 +51,7 @@ pub fn quantize_tokens<'x>(
     scale: TokenScale,
 ) -> Result<QTensor<'static>, Error> {
     let values = values.into();
-    if !matches!(recipe.format.block, Block::Channel | Block::Group(_)) {
+    if !recipe.format.block.is_by_row() {
         let reason = "blocks of more than one token would make a token depend on its batch";
         return Err(Error::Recipe { format: recipe.format.name(), reason });
     }

@@ -1,7 +1,7 @@
 //! `lowbit formats`: the table of formats and who carries them, and the recipes behind them.
 
 use anyhow::Result;
-use lowbit_blocks::{Block, Dtype, FORMATS, Format, Shape, Zero};
+use lowbit_blocks::{Dtype, FORMATS, Format, Shape, Zero};
 use lowbit_calib::recipes::{self, Entry, Producer};
 use lowbit_calib::{Activations, Quotient, Recipe, ScaleRule, TensorScaleRule, Ties, ZeroSign};
 use lowbit_checkpoint::layout::LAYOUTS;
@@ -80,7 +80,7 @@ fn formats_table() -> String {
         vec![
             row.name.to_owned(),
             row.format.element.to_string(),
-            block(row.format.block),
+            row.format.block.to_string(),
             format!("{}{level}{zero}", row.format.scale.kind.name()),
             format!("{:.3}", row.bits_per_weight),
             layouts.join("\n"),
@@ -90,16 +90,6 @@ fn formats_table() -> String {
     let mut text = table(&columns, lines);
     text.push_str("Other sizes work too: int<1-8>-g<n>[-asym], int<1-8>-channel[-asym]. Float scales take the dtype that the layout's tool\nstores; bits/w is that of a 4096x4096 matrix with the dtype shown. The arithmetic behind each: lowbit formats --recipes\n");
     text
-}
-
-fn block(block: Block) -> String {
-    match block {
-        Block::Tensor => "tensor".into(),
-        Block::Channel => "row".into(),
-        Block::Group(n) => format!("{n} values"),
-        Block::Tile { rows, cols } => format!("{rows}x{cols} tile"),
-        Block::Flat(n) => format!("{n} flat values"),
-    }
 }
 
 /// One table for each producer.

@@ -25,7 +25,7 @@ mod state;
 
 use super::{Carried, Found, Holds, Linear, Packing, Part, Quantized, ReadLayout, WriteLayout};
 use crate::{Checkpoint, Result};
-use lowbit_blocks::{Block, Format, INT8, NF4, Outer, ScaleKind};
+use lowbit_blocks::{Format, INT8, NF4, Outer, ScaleKind};
 use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
@@ -43,7 +43,7 @@ const BLOCKSIZES: [usize; 8] = [32, 64, 128, 256, 512, 1024, 2048, 4096];
 
 /// Whether it is NF4 or FP4 as bitsandbytes stores it, whatever float its scales are in.
 fn is_four_bits(format: &Format) -> bool {
-    let Block::Flat(blocksize) = format.block else { return false };
+    let Some(blocksize) = format.block.flat() else { return false };
     let row = NF4.with_element(format.element).with_block(format.block);
     format.element.is_codebook()
         && BLOCKSIZES.contains(&blocksize)

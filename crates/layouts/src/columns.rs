@@ -7,16 +7,13 @@
 //! ```
 
 use crate::{Result, Tensor};
-use lowbit_blocks::{Block, Format};
+use lowbit_blocks::Format;
 use lowbit_container::safetensors::Dtype;
 use lowbit_scalar::pack::{pack_bits, unpack_bits};
 
 /// The stable argsort of a `g_idx`, whose groups must have as many columns as the format says.
 pub(super) fn perm(tensor: Tensor<'_>, format: &Format, cols: usize) -> Result<Vec<u32>> {
-    let size = match format.block {
-        Block::Group(size) => size,
-        _ => cols,
-    };
+    let size = format.block.group().unwrap_or(cols);
     let groups = of_columns(tensor, cols)?;
     let count = cols / size.max(1);
     let mut perm = vec![0; cols];
@@ -50,10 +47,7 @@ pub(super) fn of_columns(tensor: Tensor<'_>, cols: usize) -> Result<Vec<i32>> {
 
 /// The bytes of a `g_idx`: the group of each input column, I32. Without a permutation columns stand in the order of their groups.
 pub fn groups(format: &Format, cols: usize, perm: Option<&[u32]>) -> Vec<u8> {
-    let size = match format.block {
-        Block::Group(size) => size,
-        _ => cols.max(1),
-    };
+    let size = format.block.group().unwrap_or(cols.max(1));
     let mut groups = vec![0i32; cols];
     for column in 0..cols {
         groups[perm.map_or(column, |perm| perm[column] as usize)] = (column / size) as i32;

@@ -63,7 +63,7 @@ impl Formula {
                 }
             }
             (Self::Rounded(dtype), TensorScale::None, _)
-                if format.zero == Zero::Float && !matches!(format.block, Block::Tensor | Block::Flat(_)) =>
+                if format.zero == Zero::Float && !(format.block.is_tensor() || format.block.is_flat()) =>
             {
                 rounded_differences(dtype, tensor, rows, out);
             }

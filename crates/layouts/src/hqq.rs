@@ -105,10 +105,8 @@ fn read(checkpoint: &Checkpoint, codes: Tensor<'_>, module: &str) -> Result<Stor
 
 /// Codes are of the compute type; with scales of another type torch works in f32, where the format's own operations are.
 fn rounding(compute: Dtype, scale: ScaleKind) -> Formula {
-    match (compute, scale) {
-        (Dtype::F16, ScaleKind::F16) | (Dtype::Bf16, ScaleKind::Bf16) => Formula::Rounded(compute),
-        _ => Formula::Format,
-    }
+    let alike = compute != Dtype::F32 && scale.dtype() == Some(compute);
+    if alike { Formula::Rounded(compute) } else { Formula::Format }
 }
 
 /// A matrix in which each value has the scale and the zero point of its group for itself.

@@ -116,8 +116,7 @@ impl WriteLayout for Plain {
         let (scale, scales) = if format.scale.outer.count().is_some() {
             let bytes = format.scales_len(matrix);
             let in_rows = |rows: usize| vec![rows, bytes / rows.max(1)];
-            let shape =
-                if matches!(format.block, Block::Flat(_)) { vec![bytes] } else { in_rows(shape.rows) };
+            let shape = if format.block.is_flat() { vec![bytes] } else { in_rows(shape.rows) };
             (Dtype::U8, shape)
         } else {
             one_each.clone()

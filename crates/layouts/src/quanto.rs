@@ -88,11 +88,7 @@ fn read(checkpoint: &Checkpoint, codes: Tensor<'_>, weight: &str, scale: Tensor<
         module: lowbit_arch::module_of(weight).to_owned(),
         weight: weight.to_owned(),
         shape,
-        dtype: match kind {
-            ScaleKind::F32 => lowbit_blocks::Dtype::F32,
-            ScaleKind::F16 => lowbit_blocks::Dtype::F16,
-            _ => lowbit_blocks::Dtype::Bf16,
-        },
+        dtype: kind.dtype().unwrap_or(lowbit_blocks::Dtype::Bf16),
         ..Linear::default()
     };
     let mut stored = Stored::new(checkpoint, linear, format, parts)?;
@@ -155,11 +151,8 @@ fn packed(
         Dtype::I8 => (Zero::Int, Dtype::I8, None, Formula::Format),
         dtype if dtype == scale.entry.dtype => {
             let negated = Packing::Negated { bytes: kind.bytes() };
-            let rounded = match kind {
-                ScaleKind::F16 => Formula::Rounded(lowbit_blocks::Dtype::F16),
-                ScaleKind::Bf16 => Formula::Rounded(lowbit_blocks::Dtype::Bf16),
-                _ => Formula::Format,
-            };
+            let narrow = kind.dtype().filter(|dtype| *dtype != lowbit_blocks::Dtype::F32);
+            let rounded = narrow.map_or(Formula::Format, Formula::Rounded);
             (Zero::Bias, dtype, Some(negated), rounded)
         }
         other => return Err(shift.error(format!("is {other}, neither I8 nor that of the scales")).into()),

@@ -79,7 +79,7 @@ pub(super) fn carries(format: &Format, widths: &[u32]) -> Vec<Carried> {
         Zero::Int => format.element.is_uint(),
         _ => false,
     };
-    let block = matches!(format.block, Block::Channel | Block::Group(_));
+    let block = format.block.is_by_row();
     let fits = element
         && block
         && widths.contains(&bits)

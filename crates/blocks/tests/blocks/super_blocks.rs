@@ -134,3 +134,70 @@ fn groups_of_48() {
     // 45 codes of 3 bits: 17 bytes; 3 super-blocks of an f32 and three 6-bit integers.
     assert_eq!((odd.codes_len(shape), odd.scales_len(shape)), (2 * 5 * 17, 2 * 5 * 3 * (4 + 3)));
 }
+
+/// A codebook of vectors of four, made up: two magnitudes and signs, an f16 scale; decoded, encoded under weights, multiplied.
+struct Fours;
+
+impl Codebook for Fours {
+    fn values(&self) -> usize {
+        8
+    }
+
+    fn bytes(&self) -> usize {
+        2 + 2
+    }
+
+    fn decode(&self, block: &[u8], values: &mut [f32]) {
+        let scale = half::f16::from_le_bytes([block[0], block[1]]).to_f32();
+        for (index, vector) in block[2..].iter().zip(values.chunks_exact_mut(4)) {
+            for (k, value) in vector.iter_mut().enumerate() {
+                let magnitude = if index >> (4 + k) & 1 == 1 { 3.0 } else { 1.0 };
+                *value = scale * if index >> k & 1 == 1 { -magnitude } else { magnitude };
+            }
+        }
+    }
+
+    fn encode(&self, values: &[f32], weights: &[f32], block: &mut [u8]) {
+        let mut best = f32::INFINITY;
+        let amax = values.iter().fold(0.0f32, |a, x| a.max(x.abs()));
+        let mut trial = [0; 4];
+        for step in 1..=8 {
+            trial[..2].copy_from_slice(&half::f16::from_f32(amax / 3.0 * step as f32 / 8.0).to_le_bytes());
+            for (at, vector) in values.chunks_exact(4).enumerate() {
+                let scale = half::f16::from_le_bytes([trial[0], trial[1]]).to_f32();
+                let bit = |k: usize| {
+                    u8::from(vector[k] < 0.0) << k | u8::from(vector[k].abs() > 2.0 * scale) << (4 + k)
+                };
+                trial[2 + at] = (0..4).map(bit).sum();
+            }
+            let decoded = self.to_f32_vec(&trial);
+            let error: f32 = (0..8).map(|i| weights[i] * (decoded[i] - values[i]).powi(2)).sum();
+            if error < best {
+                best = error;
+                block.copy_from_slice(&trial);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_codebook_of_vectors_decodes_encodes_under_weights_and_multiplies() {
+    let row = [1.0, -3.0, 3.0, 1.0, -1.0, -1.0, 3.0, -3.0, 0.5, 0.5, 1.5, -0.5, 1.5, 1.5, -0.5, 0.5f32];
+    let mut blocks = [0; 8];
+    for (x, block) in row.chunks_exact(8).zip(blocks.chunks_exact_mut(4)) {
+        Fours.encode(x, &[1.0; 8], block);
+    }
+    assert_eq!(Fours.to_f32_vec(&blocks), row);
+    let x: Vec<f32> = (0..16).map(|i| i as f32).collect();
+    assert_eq!(Fours.dot(&blocks, &x), row.iter().zip(&x).map(|(w, x)| w * x).sum::<f32>());
+    // One value that weighs more than all others is met.
+    let (uneven, mut weights) = ([3.0, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7f32], [1.0; 8]);
+    let error_of_first = |weights: &[f32; 8]| {
+        let mut block = [0; 4];
+        Fours.encode(&uneven, weights, &mut block);
+        (Fours.to_f32_vec(&block)[0] - 3.0).abs()
+    };
+    let even = error_of_first(&weights);
+    weights[0] = 1e6;
+    assert!(error_of_first(&weights) < even);
+}

@@ -34,22 +34,26 @@ struct Form {
 
 /// How far from the scale candidates are.
 const fn offsets(kind: ScaleKind) -> &'static [i8] {
-    match kind {
-        ScaleKind::E4m3 => &[0, -1, 1, -2, 2, -3, 3, -4, 4],
-        ScaleKind::E8m0 => &[0, -1, 1],
-        _ => &[0, -1, 1, -2, 2, -3, 3],
+    if kind.is_small_float() {
+        &[0, -1, 1, -2, 2, -3, 3, -4, 4]
+    } else if kind.is_power_of_two() {
+        &[0, -1, 1]
+    } else {
+        &[0, -1, 1, -2, 2, -3, 3]
     }
 }
 
 /// The stored scale so many steps away; the same where there is none.
 fn neighbour(kind: ScaleKind, stored: [u8; 4], offset: i8) -> [u8; 4] {
-    /// The largest numbers of E4M3 and E8M0.
-    const TOP: u8 = 126;
+    /// The largest number of E8M0.
     const GREATEST: u8 = 254;
     match kind {
         _ if offset == 0 => stored,
-        ScaleKind::E4m3 => [stored[0].saturating_add_signed(offset).clamp(1, TOP), 0, 0, 0],
-        ScaleKind::E8m0 => [stored[0].saturating_add_signed(offset).min(GREATEST), 0, 0, 0],
+        kind if kind.is_small_float() => {
+            let top = kind.encode(kind.largest())[0];
+            [stored[0].saturating_add_signed(offset).clamp(1, top), 0, 0, 0]
+        }
+        kind if kind.is_power_of_two() => [stored[0].saturating_add_signed(offset).min(GREATEST), 0, 0, 0],
         _ => {
             let mut scale = [0.0];
             kind.decode_into(&stored[..kind.bytes()], &mut scale);

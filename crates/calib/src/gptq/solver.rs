@@ -1,6 +1,6 @@
 //! From a matrix and its Hessian to codes: scales first, then some rows at a time, each for itself.
 
-use lowbit_blocks::{Block, Dtype, QTensor, Shape, Values, Zero};
+use lowbit_blocks::{Dtype, QTensor, Shape, Values, Zero};
 use lowbit_kernels::{Blocks, Kernels};
 
 use super::factor::Factor;
@@ -174,11 +174,11 @@ fn check(gptq: &Gptq<'_>, recipe: &Recipe, shape: Shape, hessian: &Hessian) -> R
         return refuse("scales of super-blocks are chosen first, and stay");
     }
     let block = recipe.format.block;
-    if gptq.order == Order::ActivationGroups && !matches!(block, Block::Channel | Block::Group(_)) {
+    if gptq.order == Order::ActivationGroups && !block.is_by_row() {
         return refuse("only groups within a row can be formed of columns in another order");
     }
     if gptq.groups != Groups::Static {
-        if !matches!(block, Block::Channel | Block::Group(_)) {
+        if !block.is_by_row() {
             return refuse("only the scales of groups within a row can be chosen on the way");
         }
         let group = recipe.format.grid(shape)?.shared_columns();
@@ -324,7 +324,7 @@ impl Problem<'_> {
 fn encode(recipe: &Recipe, shape: Shape, values: &[f32]) -> Vec<u8> {
     let format = &recipe.format;
     let mut codes = vec![0; format.codes_len(shape)];
-    let stream = if matches!(format.block, Block::Flat(_)) { values.len() } else { shape.cols };
+    let stream = if format.block.is_flat() { values.len() } else { shape.cols };
     let bytes = format.element.packed_len(stream);
     if bytes > 0 {
         for (values, codes) in values.chunks_exact(stream).zip(codes.chunks_exact_mut(bytes)) {

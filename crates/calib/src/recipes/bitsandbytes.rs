@@ -13,7 +13,7 @@
 //!
 //! Sources: `bitsandbytes/backends/default/ops.py` (`quantize_4bit`), `csrc/kernels.cu`.
 
-use lowbit_blocks::{Block, Element, Format, INT8, Outer, ScaleKind, Zero};
+use lowbit_blocks::{Element, Format, INT8, Outer, ScaleKind, Zero};
 
 use crate::arithmetic::{Quotient, Ties};
 use crate::recipe::Recipe;
@@ -34,8 +34,7 @@ pub fn recipe(format: &Format, parity: bool) -> Option<Recipe> {
         let tensor_scale = TensorScaleRule::Fixed { factor: STEP };
         return Some(Recipe { format, tensor_scale, scale_rule: ScaleRule::Narrow, ..ours });
     }
-    let flat =
-        matches!(format.block, Block::Flat(_)) && format.scale.kind.is_float() && format.zero == Zero::None;
+    let flat = format.block.is_flat() && format.scale.kind.is_float() && format.zero == Zero::None;
     if !flat || !format.element.is_codebook() {
         return None;
     }

@@ -8,7 +8,7 @@
 //!
 //! Sources: `backend/cpu/quantized.cpp`, `ops.cpp` (`quantize`).
 
-use lowbit_blocks::{Block, Dtype, Format, MXFP4, MXFP8, NVFP4, Outer, ScaleKind, Zero};
+use lowbit_blocks::{Dtype, Format, MXFP4, MXFP8, NVFP4, Outer, ScaleKind, Zero};
 
 use crate::arithmetic::Quotient;
 use crate::recipe::Recipe;
@@ -34,7 +34,7 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
     }
     let affine = format.zero == Zero::Bias
         && format.element.is_uint()
-        && matches!(format.block, Block::Group(32 | 64 | 128));
+        && matches!(format.block.group(), Some(32 | 64 | 128));
     if !affine {
         return None;
     }

@@ -144,8 +144,10 @@ impl Chooser {
             _ => {}
         }
         match self.kind {
-            ScaleKind::E8m0 => self.mx_scales(&seen.amax, chosen.stored, chosen.scales),
-            ScaleKind::E4m3 => self.two_level_scales(&seen.amax, chosen.stored, chosen.scales),
+            kind if kind.is_power_of_two() => self.mx_scales(&seen.amax, chosen.stored, chosen.scales),
+            kind if kind == ScaleKind::E4m3 => {
+                self.two_level_scales(&seen.amax, chosen.stored, chosen.scales)
+            }
             _ => {
                 self.float_scales(&seen.amax, chosen.stored, chosen.scales);
                 if let SecondLevel::Multiply(factor) = self.second_level {

@@ -7,8 +7,6 @@
 //!
 //! The signed full-range rule passes -m, the negated value of largest magnitude, as amax: its scales may be negative.
 
-use lowbit_blocks::ScaleKind;
-
 use super::{Chooser, Chosen};
 use crate::arithmetic::{least_normal, limits, round_slice, round_to};
 use crate::chunk::Chunk;
@@ -61,13 +59,7 @@ impl Chooser {
     /// A computed scale as its type holds it; `amax` tells a zero block from an underflow.
     pub(super) fn float_scale(&self, amax: f32, raw: f32) -> f32 {
         let limits = limits(self.kind);
-        let scale = match self.kind {
-            ScaleKind::F16 => half::f16::from_f32(raw).to_f32(),
-            ScaleKind::Bf16 => half::bf16::from_f32(raw).to_f32(),
-            ScaleKind::F32 => raw,
-            kind => kind.rounded(raw),
-        };
-        let scale = scale.clamp(-limits.max, limits.max);
+        let scale = self.kind.rounded(raw).clamp(-limits.max, limits.max);
         match self.zero_block {
             _ if scale != 0.0 => scale,
             ZeroBlock::Keep => 0.0,

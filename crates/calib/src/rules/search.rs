@@ -49,8 +49,8 @@ impl Chooser {
     pub(crate) fn candidates(&self) -> usize {
         match (self.rule, self.kind) {
             (ScaleRule::FourOverSix, _) => 1,
-            (ScaleRule::Mse, ScaleKind::E4m3) => OFFSETS.len(),
-            (ScaleRule::Mse, ScaleKind::E8m0) => usize::from(POWERS),
+            (ScaleRule::Mse, kind) if kind == ScaleKind::E4m3 => OFFSETS.len(),
+            (ScaleRule::Mse, kind) if kind.is_power_of_two() => usize::from(POWERS),
             (ScaleRule::Mse | ScaleRule::MseFullRange, _) => self.grow_steps() + SHRINK_STEPS,
             _ => 0,
         }
@@ -74,8 +74,10 @@ impl Chooser {
                 seen.times(1.5, shrunk);
                 self.choose(shrunk, chosen);
             }
-            (_, ScaleKind::E4m3) => self.two_level_neighbours(base, OFFSETS[k], chosen.stored, chosen.scales),
-            (_, ScaleKind::E8m0) => {
+            (_, kind) if kind == ScaleKind::E4m3 => {
+                self.two_level_neighbours(base, OFFSETS[k], chosen.stored, chosen.scales)
+            }
+            (_, kind) if kind.is_power_of_two() => {
                 for ((stored, scale), base) in
                     chosen.stored.iter_mut().zip(chosen.scales.iter_mut()).zip(base)
                 {

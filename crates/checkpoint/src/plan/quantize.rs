@@ -3,7 +3,7 @@
 use super::{Draft, Job, Linears, OnNonFinite, Plan, Title, paths, recipes, select, units};
 use crate::layout::{self, Quantized, QuantizedModule, Scheme};
 use crate::{CONFIG, Checkpoint, Error, Progress, Result};
-use lowbit_blocks::{Block, Dtype, Format};
+use lowbit_blocks::{Dtype, Format};
 use lowbit_calib::Activations;
 use lowbit_layouts::Error as LayoutError;
 use serde_json::Value;
@@ -120,7 +120,7 @@ impl Job {
 
 /// Says which linears end within a tile: their bytes are the producers', but engines whose kernels want whole tiles refuse them.
 fn short_tiles(format: &Format, selection: &select::Selection) -> Option<String> {
-    let Block::Tile { rows, cols } = format.block else { return None };
+    let Some((rows, cols)) = format.block.tile() else { return None };
     let short = selection.picked.iter().map(|p| &p.linear);
     let short: Vec<_> = short.filter(|l| l.shape.rows % rows != 0 || l.shape.cols % cols != 0).collect();
     let (first, count) = (short.first()?, short.len());

@@ -15,7 +15,7 @@ use crate::layout::Reading;
 use crate::progress::{Phase, Progress};
 use crate::weights::Weights;
 use crate::{Checkpoint, Result};
-use lowbit_blocks::{Block, Format};
+use lowbit_blocks::Format;
 use lowbit_scalar::FloatFormat;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -122,7 +122,7 @@ const fn floor(format: &Format) -> f64 {
     let element = format.element;
     match (element.int_bits(), element.bits(), element.float_format()) {
         // One large value takes the steps from all others.
-        (Some(bits), ..) if matches!(format.block, Block::Tensor) => bits as f64 + 1.0,
+        (Some(bits), ..) if format.block.is_tensor() => bits as f64 + 1.0,
         (Some(1), ..) => -3.0,
         (Some(2), ..) => 1.0,
         (Some(3), ..) => 5.0,

@@ -5,7 +5,6 @@ use super::finding::Finding;
 use super::layers::Layers;
 use super::names;
 use crate::layout::{Claim, any_quantization_config};
-use lowbit_blocks::Block;
 use lowbit_container::{CONFIG, Checkpoint, read_config};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -62,7 +61,7 @@ fn groups(claim: &Claim, layers: &Layers, findings: &mut Vec<Finding>) {
     let Some(said) = claim.group else { return };
     let mut other: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for linear in &layers.linears {
-        if let Block::Group(have) = linear.format.block
+        if let Some(have) = linear.format.block.group()
             && have as u64 != said
         {
             other.entry(have).or_default().push(&linear.linear.module);

@@ -112,7 +112,7 @@ fn any_code(tile: &QTensor<'_>) -> bool {
 /// bias is the weight where the scale is zero.
 fn lost_blocks(tile: &QTensor<'_>, scales: &[f32]) -> impl Iterator<Item = usize> {
     let format = tile.format();
-    let means_it = matches!(format.block, Block::Flat(_)) || format.zero.is_added();
+    let means_it = format.block.is_flat() || format.zero.is_added();
     let Shape { rows, cols, .. } = tile.shape();
     let (_, wide) = format.scale_grid(tile.shape());
     let block_of = |row: usize, col: usize| match format.block {

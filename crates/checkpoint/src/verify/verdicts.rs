@@ -6,7 +6,6 @@ use super::finding::Finding;
 use super::names::Kind;
 use crate::Checkpoint;
 use crate::layout::{Holds, Part, Stored};
-use lowbit_blocks::Block;
 use lowbit_container::Tensor;
 
 /// No weight of a trained model comes near this.
@@ -29,7 +28,7 @@ pub(super) fn linear(
     let at = |count: &Count| format!("block {} of row {}", count.first % grid, count.first / grid);
     // Producers of weight-only integers choose the sign that spends the code of -2^(bits-1) well.
     let free = match stored.format.element.int_bits() {
-        Some(bits) => bits < 8 || matches!(stored.format.block, Block::Group(_)),
+        Some(bits) => bits < 8 || stored.format.block.is_group(),
         // The nested absmax of a block that is nearly zero may come out below it: bitsandbytes rounds it like any other.
         None => stored.format.element.is_codebook() && stored.assemble.is_some(),
     };

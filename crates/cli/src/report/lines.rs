@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use lowbit_blocks::{Block, Shape};
+use lowbit_blocks::Shape;
 use lowbit_calib::Recipe;
 
 use super::svg::{element, escape, number};
@@ -31,7 +31,7 @@ impl NumberLine {
     /// tensor scale is the matrix's. `None` where the format's blocks are not so many values of a row, or more than there are.
     pub(super) fn of(recipe: &Recipe, name: &str, row: &[f32], shown: usize, amax: f32) -> Option<Self> {
         let format = recipe.format;
-        let Block::Group(len) = format.block else { return None };
+        let Some(len) = format.block.group() else { return None };
         let mut blocks = row.get(..len)?.to_vec();
         blocks.resize(2 * len, 0.0);
         *blocks.last_mut()? = amax;

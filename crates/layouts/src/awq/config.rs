@@ -2,16 +2,13 @@
 
 use super::super::Quantized;
 use crate::{CONFIG, json};
-use lowbit_blocks::{Block, Zero};
+use lowbit_blocks::Zero;
 use serde_json::{Map, Value, json};
 
 /// `config.json` with the quantization in it.
 pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
     let format = quantized.main().format;
-    let group = match format.block {
-        Block::Group(size) => json!(size),
-        _ => json!(-1),
-    };
+    let group = format.block.group().map_or(json!(-1), |size| json!(size));
     // Loaders look for these texts anywhere in a name: one that is the start of a quantized module's would leave that out too.
     let kept =
         quantized.kept.iter().filter(|kept| !quantized.names().any(|name| name.contains(kept.as_str())));

@@ -117,7 +117,7 @@ const OFFSET_WIDTH: usize = 24;
 
 /// The text of a linear in this format, of the same length whatever the offset: spaces before the last brace make up for it.
 pub(super) fn text(linear: &Linear, format: &Format, offset: Option<f32>) -> String {
-    let Block::Flat(blocksize) = format.block else { return String::new() };
+    let Some(blocksize) = format.block.flat() else { return String::new() };
     let dtype = match linear.dtype {
         Dtype::F32 => "float32",
         Dtype::F16 => "float16",

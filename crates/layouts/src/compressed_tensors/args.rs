@@ -35,16 +35,14 @@ pub(super) fn read(args: &Map<String, Value>, scale: Dtype, codes: Dtype) -> Opt
     let kind = scale_kind(scale).filter(|kind| kind.is_float()).unwrap_or(ScaleKind::F32);
     let e4m3 = Format::new(Element::E4m3, block, kind);
     Some(match (text("type").unwrap_or("int"), bits, codes) {
-        ("float", 4, _) => match (scale_kind(scale), block) {
-            (Some(ScaleKind::E8m0), Block::Group(_)) => (MXFP4.with_block(block), Compression::Mxfp4),
-            (Some(ScaleKind::E4m3), Block::Group(_)) => (NVFP4.with_block(block), Compression::Nvfp4),
+        ("float", 4, _) => match (scale_kind(scale), block.is_group()) {
+            (Some(kind), true) if kind == MXFP4.scale.kind => (MXFP4.with_block(block), Compression::Mxfp4),
+            (Some(kind), true) if kind == NVFP4.scale.kind => (NVFP4.with_block(block), Compression::Nvfp4),
             _ if block == MXFP4.block => (MXFP4, Compression::Mxfp4),
             _ if block == NVFP4.block => (NVFP4, Compression::Nvfp4),
             _ => return None,
         },
-        ("float", 8, _) if exponents && matches!(block, Block::Group(_)) => {
-            (MXFP8.with_block(block), Compression::Mxfp8)
-        }
+        ("float", 8, _) if exponents && block.is_group() => (MXFP8.with_block(block), Compression::Mxfp8),
         ("float", 8, _) => (e4m3, Compression::Float),
         ("int", 1..=8, _) => {
             let integers = if symmetric { Format::int(bits, block) } else { Format::uint(bits, block) };
@@ -76,13 +74,15 @@ fn tile(structure: &Value) -> Option<Block> {
 
 /// The arguments of weights in this format.
 pub(super) fn weights(format: &Format, permuted: bool) -> Value {
-    let (strategy, group, block) = match format.block {
-        Block::Tensor => ("tensor", None, None),
-        Block::Channel | Block::Flat(_) => ("channel", None, None),
-        Block::Group(group) if format.has_tensor_scale() => ("tensor_group", Some(group), None),
-        Block::Group(group) => ("group", Some(group), None),
-        Block::Tile { rows, cols } => ("block", None, Some([rows, cols])),
+    let (group, tile) = (format.block.group(), format.block.tile());
+    let strategy = match (group, tile) {
+        (Some(_), _) if format.has_tensor_scale() => "tensor_group",
+        (Some(_), _) => "group",
+        (None, Some(_)) => "block",
+        (None, None) if format.block.is_tensor() => "tensor",
+        (None, None) => "channel",
     };
+    let block = tile.map(|(rows, cols)| [rows, cols]);
     let mut args = args(format, strategy, group);
     if permuted {
         args["actorder"] = "group".into();
@@ -99,9 +99,9 @@ pub(super) fn weights(format: &Format, permuted: bool) -> Value {
 /// tensor; of NVFP4 it is the second level.
 pub(super) fn activations(format: &Format, activations: Activations) -> Value {
     let symmetric = format.with_zero(Zero::None);
-    match (activations, format.block) {
+    match (activations, format.block.group()) {
         (Activations::None, _) => Value::Null,
-        (Activations::Static, Block::Group(group)) if format.has_tensor_scale() => {
+        (Activations::Static, Some(group)) if format.has_tensor_scale() => {
             let mut args = args(&symmetric, "tensor_group", Some(group));
             args["dynamic"] = "local".into();
             args["observer"] = "static_minmax".into();
@@ -113,11 +113,11 @@ pub(super) fn activations(format: &Format, activations: Activations) -> Value {
             args["observer"] = "static_minmax".into();
             args
         }
-        (_, Block::Group(group)) if format.scale.kind == ScaleKind::E8m0 => {
-            args(&symmetric, "group", Some(group))
-        }
-        (_, Block::Tile { cols, .. }) => args(&symmetric, "group", Some(cols)),
-        _ => eight_bits(args(&symmetric, "token", None)),
+        (_, Some(group)) if format.scale.kind.is_power_of_two() => args(&symmetric, "group", Some(group)),
+        _ => match format.block.tile() {
+            Some((_, cols)) => args(&symmetric, "group", Some(cols)),
+            None => eight_bits(args(&symmetric, "token", None)),
+        },
     }
 }
 
@@ -137,14 +137,18 @@ fn args(format: &Format, strategy: &str, group: Option<usize>) -> Value {
         "num_bits": format.element.bits(),
         "observer": null,
         "observer_kwargs": {},
-        "scale_dtype": match format.scale.kind {
-            ScaleKind::E4m3 => Some("torch.float8_e4m3fn"),
-            ScaleKind::E8m0 => Some("torch.uint8"),
-            _ => None,
-        },
+        "scale_dtype": torch_scale(format.scale.kind),
         "strategy": strategy,
         "symmetric": format.zero == Zero::None,
         "type": if integer { "int" } else { "float" },
         "zp_dtype": if format.zero == Zero::None { None } else { Some("torch.int8") },
     })
+}
+
+/// The dtype of small scales as torch calls it; null for floats.
+fn torch_scale(kind: ScaleKind) -> Option<&'static str> {
+    if kind.is_power_of_two() {
+        return Some("torch.uint8");
+    }
+    (kind == NVFP4.scale.kind).then_some("torch.float8_e4m3fn")
 }

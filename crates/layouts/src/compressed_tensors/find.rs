@@ -7,7 +7,7 @@ use super::groups::{Group, Groups};
 use super::{Compression, args};
 use crate::{Checkpoint, Error, Result, Tensor};
 use lowbit_arch::Arch;
-use lowbit_blocks::{Block, Format, Shape, Zero};
+use lowbit_blocks::{Format, Shape, Zero};
 use lowbit_container::safetensors::Dtype;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
 /// Whether the columns are not in the order of their groups. -1 is what the tool fills in where it has no order.
 fn is_scattered(order: Tensor<'_>, format: &Format, cols: usize) -> Result<bool> {
     let groups = columns::of_columns(order, cols)?;
-    let Block::Group(size) = format.block else { return Ok(false) };
+    let Some(size) = format.block.group() else { return Ok(false) };
     Ok(!groups.contains(&-1) && !columns::is_in_order(&groups, size))
 }
 

@@ -7,7 +7,7 @@ use super::super::Quantized;
 use super::super::quantized::Scheme;
 use super::super::qweight::Convention;
 use crate::{CONFIG, json};
-use lowbit_blocks::{Block, Zero};
+use lowbit_blocks::Zero;
 use serde_json::{Map, Value, json};
 
 /// Name of GPTQModel's own configuration file.
@@ -50,10 +50,7 @@ pub(super) fn write(
 
 /// What `dynamic` and the top say of a scheme.
 fn overrides(scheme: &Scheme) -> Map<String, Value> {
-    let group = match scheme.format.block {
-        Block::Group(size) => json!(size),
-        _ => json!(-1),
-    };
+    let group = scheme.format.block.group().map_or(json!(-1), |size| json!(size));
     let sym = scheme.format.zero == Zero::None;
     let fields = [("bits", json!(scheme.format.element.bits())), ("group_size", group), ("sym", json!(sym))];
     fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -3,7 +3,7 @@
 use super::super::{Found, Stored, columns, qweight};
 use super::tensors;
 use crate::{Checkpoint, Result, Tensor};
-use lowbit_blocks::{Block, Format};
+use lowbit_blocks::Format;
 use qweight::{Convention, Settings, Zeros, constant};
 
 /// All linears of a checkpoint that is in one of the conventions of GPTQ.
@@ -62,10 +62,8 @@ const fn other(convention: Convention) -> Convention {
 
 /// The name of a `g_idx` whose columns do not stand in the order of their groups.
 fn scattered(order: Tensor<'_>, format: &Format, cols: usize) -> Result<Option<String>> {
-    let size = match format.block {
-        Block::Group(size) | Block::Tile { cols: size, .. } => size,
-        _ => cols,
-    };
+    let of_tile = || format.block.tile().map(|(_, size)| size);
+    let size = format.block.group().or_else(of_tile).unwrap_or(cols);
     let in_order = columns::is_in_order(&columns::of_columns(order, cols)?, size);
     if !in_order && !cols.is_multiple_of(size) {
         return Err(order

@@ -5,7 +5,7 @@ use super::super::{Extra, ExtraKind, Formula, Found, Linear, Stored, read_floats
 use super::{AFFINE, MODES, Mlx, NVFP4_ONE_LEVEL, affine};
 use crate::layout::WriteLayout;
 use crate::{Checkpoint, Error, Result, Tensor};
-use lowbit_blocks::{Block, Dtype as FloatDtype, Format, MXFP4, NVFP4, ScaleKind, Shape};
+use lowbit_blocks::{Block, Format, MXFP4, NVFP4, Shape};
 use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
@@ -102,12 +102,7 @@ fn module_of(
         module: module.to_owned(),
         weight: weight.entry.name.clone(),
         shape,
-        dtype: match format.scale.kind {
-            ScaleKind::F32 => FloatDtype::F32,
-            ScaleKind::F16 => FloatDtype::F16,
-            ScaleKind::Bf16 => FloatDtype::Bf16,
-            _ => stored::weight_dtype(checkpoint),
-        },
+        dtype: format.scale.kind.dtype().unwrap_or_else(|| stored::weight_dtype(checkpoint)),
         stacked: scales.entry.shape.len() == 3,
         ..Linear::default()
     };

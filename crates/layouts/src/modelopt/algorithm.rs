@@ -199,10 +199,7 @@ impl Algorithm {
     /// Whether the format is what this algorithm stores, but for the type of float scales, which are f32 here.
     pub(super) fn carries(&self, format: &Format) -> bool {
         let format = if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
-        let group = match format.block {
-            Block::Group(group) => group,
-            _ => 0,
-        };
+        let group = format.block.group().unwrap_or(0);
         self.weight.format(group) == format && self.group.is_none_or(|own| own == group)
     }
 }

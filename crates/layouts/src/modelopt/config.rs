@@ -9,7 +9,6 @@ use super::algorithm::{Algorithm, Args};
 use super::exclude::summarize;
 use super::find::{self, SIDE_FILE};
 use crate::{CONFIG, json};
-use lowbit_blocks::Block;
 use serde_json::{Map, Value, json};
 
 /// The key of several algorithms.
@@ -90,10 +89,7 @@ fn ways<'a>(quantized: &Quantized<'a>) -> (Vec<Way<'a>>, Map<String, Value>) {
     let (mut ways, mut layers) = (Vec::<Way<'a>>::new(), Map::new());
     for module in quantized.modules {
         let Some(algorithm) = algorithm(quantized, module) else { continue };
-        let group = match module.scheme.format.block {
-            Block::Group(group) => group,
-            _ => 0,
-        };
+        let group = module.scheme.format.block.group().unwrap_or(0);
         let at = ways.iter().position(|way| (way.algorithm.name, way.group) == (algorithm.name, group));
         let at = at.unwrap_or_else(|| {
             ways.push(Way { algorithm, group, layers: Vec::new() });
