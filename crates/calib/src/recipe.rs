@@ -47,6 +47,7 @@ pub enum Activations {
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Recipe {
     /// What is stored.
     pub format: Format,
@@ -132,6 +133,30 @@ impl Recipe {
     #[must_use]
     pub const fn with_scale(self, scale: ScaleKind) -> Self {
         Self { format: self.format.with_scale(scale), ..self }
+    }
+
+    /// The same recipe with another rule for the scale of a matrix. [`check`](Self::check) says whether it fits.
+    #[must_use]
+    pub const fn with_tensor_scale(self, tensor_scale: TensorScaleRule) -> Self {
+        Self { tensor_scale, ..self }
+    }
+
+    /// The same recipe, computing quotients and scales in another type.
+    #[must_use]
+    pub const fn with_arithmetic(self, arithmetic: Arithmetic, scale_arithmetic: Arithmetic) -> Self {
+        Self { arithmetic, scale_arithmetic, ..self }
+    }
+
+    /// The same recipe with another rule for ties. [`check`](Self::check) says whether it fits.
+    #[must_use]
+    pub const fn with_ties(self, ties: Ties) -> Self {
+        Self { ties, ..self }
+    }
+
+    /// The same recipe, telling engines something else about activations; no byte of the weights changes.
+    #[must_use]
+    pub const fn with_activations(self, activations: Activations) -> Self {
+        Self { activations, ..self }
     }
 
     /// Whether the parts fit together.

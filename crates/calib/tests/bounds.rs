@@ -18,6 +18,12 @@ use lowbit_calib::{Recipe, ScaleRule};
 use proptest::prelude::*;
 use support::blocks::{SLACK, any_block, block, errors, largest, quantize_row, sse};
 
+/// The same recipe with something changed, checked or not.
+fn with(mut recipe: Recipe, change: impl FnOnce(&mut Recipe)) -> Recipe {
+    change(&mut recipe);
+    recipe
+}
+
 fn config() -> ProptestConfig {
     ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -165,8 +171,8 @@ proptest! {
     fn nvfp4_choices((first, second) in two_blocks(-13.0..0.0)) {
         let row = [first, second].concat();
         let four_over_six = recipe(NVFP4, "four-over-six");
-        let six = Recipe { scale_rule: ScaleRule::Amax, ..four_over_six };
-        let search = Recipe { scale_rule: ScaleRule::Mse, ..four_over_six };
+        let six = with(four_over_six, |recipe| recipe.scale_rule = ScaleRule::Amax);
+        let search = with(four_over_six, |recipe| recipe.scale_rule = ScaleRule::Mse);
         let errors = [six, four_over_six, search].map(|recipe| errors(&row, &quantize_row(&recipe, &row)));
         for at in [0..16, 16..32] {
             let [six, four, search] = [0, 1, 2].map(|i| &errors[i][at.clone()]);

@@ -14,6 +14,12 @@ use lowbit_blocks::{
 use lowbit_calib::{Recipe, ScaleRule, TensorScaleRule};
 use support::normal::normal;
 
+/// The same recipe with something changed, checked or not.
+fn with(mut recipe: Recipe, change: impl FnOnce(&mut Recipe)) -> Recipe {
+    change(&mut recipe);
+    recipe
+}
+
 const SIDE: usize = 1024;
 static NORMAL: LazyLock<Vec<f32>> = LazyLock::new(|| normal(0, SIDE * SIDE));
 
@@ -51,15 +57,14 @@ fn nvfp4() {
     check(&[(NVFP4, "amax", 20.44), (NVFP4, "four-over-six", 21.21), (NVFP4, "mse", 21.80)]);
     let nvint4 = NVFP4.with_element(Element::Int { bits: 4 });
     check(&[(nvint4, "narrow", 21.27)]);
-    let low = Recipe {
-        tensor_scale: TensorScaleRule::Multiply { scale_max: 256.0 },
-        ..Recipe::new(NVFP4).unwrap()
-    };
+    let low = with(Recipe::new(NVFP4).unwrap(), |recipe| {
+        recipe.tensor_scale = TensorScaleRule::Multiply { scale_max: 256.0 }
+    });
     assert!((sqnr(&low) - 20.43).abs() <= 0.05);
-    let mse = Recipe { scale_rule: ScaleRule::Mse, ..low };
+    let mse = with(low, |recipe| recipe.scale_rule = ScaleRule::Mse);
     assert!((sqnr(&mse) - 21.80).abs() <= 0.05);
     // The scale of amax / 4 saturates at 448 where amax / 6 is above 299, which costs next to nothing.
-    let high = Recipe { scale_rule: ScaleRule::FourOverSix, ..Recipe::new(NVFP4).unwrap() };
+    let high = with(Recipe::new(NVFP4).unwrap(), |recipe| recipe.scale_rule = ScaleRule::FourOverSix);
     assert!((sqnr(&high) - 21.21).abs() <= 0.05);
 }
 

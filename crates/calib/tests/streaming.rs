@@ -14,6 +14,12 @@ use lowbit_calib::{
 use lowbit_kernels::Kernels;
 use support::normal::normal;
 
+/// The same recipe with something changed, checked or not.
+fn with(mut recipe: Recipe, change: impl FnOnce(&mut Recipe)) -> Recipe {
+    change(&mut recipe);
+    recipe
+}
+
 /// Quantizes `rows` at a time with the statistics of the whole.
 fn in_pieces(
     recipe: &Recipe,
@@ -215,7 +221,7 @@ fn parts_of_a_matrix_have_the_scale_and_the_first_error_of_the_whole() {
     for recipe in [
         Recipe::new(NVFP4).unwrap(),
         Recipe::new(FP8).unwrap(),
-        Recipe { scale_rule: ScaleRule::Percentile(99.9), ..Recipe::new(FP8).unwrap() },
+        with(Recipe::new(FP8).unwrap(), |recipe| recipe.scale_rule = ScaleRule::Percentile(99.9)),
         Recipe::new(UINT8_TENSOR).unwrap(),
     ] {
         let whole = recipe.quantize(shape, &x[..]).unwrap();
@@ -303,22 +309,25 @@ fn recipes_that_contradict_themselves_are_refused() {
     let nvfp4 = Recipe::new(NVFP4).unwrap();
     let reason = |recipe: Recipe| recipe.check().unwrap_err().to_string();
     let other = Recipe::new(MXFP4).unwrap();
-    assert!(reason(Recipe { tensor_scale: other.tensor_scale, ..nvfp4 }).contains("do not agree on whether"));
     assert!(
-        reason(Recipe { scale_rule: other.scale_rule, ..nvfp4 })
+        reason(with(nvfp4, |recipe| recipe.tensor_scale = other.tensor_scale))
+            .contains("do not agree on whether")
+    );
+    assert!(
+        reason(with(nvfp4, |recipe| recipe.scale_rule = other.scale_rule))
             .contains("which takes amax, percentile:99.9, four-over-six, mse")
     );
-    let ties = Recipe { ties: lowbit_calib::Ties::TowardZero, ..Recipe::new(INT8).unwrap() };
+    let ties = with(Recipe::new(INT8).unwrap(), |recipe| recipe.ties = lowbit_calib::Ties::TowardZero);
     assert!(reason(ties).contains("ties toward zero are defined for e2m1"));
     let float_zero = INT8.with_element(Element::Uint { bits: 4 }).with_zero(lowbit_blocks::Zero::Float);
     assert!(Recipe::new(float_zero).unwrap_err().to_string().contains("are read, not chosen"));
     for percent in [0.0, -1.0, 100.5, f32::NAN] {
-        let recipe = Recipe { scale_rule: ScaleRule::Percentile(percent), ..nvfp4 };
+        let recipe = with(nvfp4, |recipe| recipe.scale_rule = ScaleRule::Percentile(percent));
         assert!(reason(recipe).contains("a percentile is above 0 and at most 100"));
     }
     for scale_max in [0.0, -448.0, 449.0, f32::INFINITY, f32::NAN] {
         for rule in [TensorScaleRule::Multiply { scale_max }, TensorScaleRule::Divide { scale_max }] {
-            assert!(reason(Recipe { tensor_scale: rule, ..nvfp4 }).contains("largest block scale"));
+            assert!(reason(with(nvfp4, |recipe| recipe.tensor_scale = rule)).contains("largest block scale"));
         }
     }
     // 0 and -1: what would the tensor scale divide by?
