@@ -147,6 +147,12 @@ impl Recipe {
         Self { arithmetic, scale_arithmetic, ..self }
     }
 
+    /// The same recipe, computing quotients another way. [`check`](Self::check) says whether it fits.
+    #[must_use]
+    pub const fn with_quotient(self, quotient: Quotient) -> Self {
+        Self { quotient, ..self }
+    }
+
     /// The same recipe with another rule for ties. [`check`](Self::check) says whether it fits.
     #[must_use]
     pub const fn with_ties(self, ties: Ties) -> Self {

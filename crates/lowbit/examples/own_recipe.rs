@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // Every choice is a field. A recipe is data: compare it, store it as JSON, hand it to another machine, and get the same bytes.
-    let mine = Recipe { quotient: lowbit::calib::Quotient::Reciprocal, ..Recipe::new(NVFP4)? };
+    let mine = Recipe::new(NVFP4)?.with_quotient(lowbit::calib::Quotient::Reciprocal);
     mine.check()?;
     let (divided, multiplied) =
         (Recipe::new(NVFP4)?.quantize(shape, &weights[..])?, mine.quantize(shape, &weights[..])?);
