@@ -164,10 +164,10 @@ fn add_to_blocks(
             let (mut a, mut b) = (l.load(low), l.load(high));
             let end_here = end.min(weights.len());
             while vector < end_here {
-                a = a + l.load(&weights[vector]) * l.load(&x[vector]);
+                a += l.load(&weights[vector]) * l.load(&x[vector]);
                 vector += 1;
                 if vector < end_here {
-                    b = b + l.load(&weights[vector]) * l.load(&x[vector]);
+                    b += l.load(&weights[vector]) * l.load(&x[vector]);
                     vector += 1;
                 }
             }
