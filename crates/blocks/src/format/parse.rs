@@ -68,8 +68,8 @@ const SUGGESTIONS: usize = 3;
 ///
 /// ```
 /// use lowbit_blocks::Format;
-/// let error = "mxpf4".parse::<Format>().unwrap_err();
-/// assert_eq!(error.to_string(), "no format is called mxpf4; did you mean mxfp4, mxfp8 or nvfp4?");
+/// let error = "mxfp5".parse::<Format>().unwrap_err();
+/// assert_eq!(error.to_string(), "no format is called mxfp5; did you mean mxfp4 or mxfp8?");
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnknownFormat {
