@@ -1,4 +1,5 @@
-//! How the values, blocks and bytes of a format lie over a stack of matrices. Everything that walks a tensor asks this.
+//! How the values, blocks and bytes of a format lie over a stack of matrices. Everything that walks
+//! a tensor asks this.
 //!
 //! ```text
 //! bytes     matrix after matrix; row after row, each padded to a whole byte (Flat: one stream per matrix, padded at its end)
@@ -11,8 +12,9 @@
 //! Channel   1      cols   1               Group    1      g      cols / g        Tile   r   c   ceil(cols / c)
 //! ```
 //!
-//! Kernels take codes that are dense from a byte on, in blocks of one length that follow one another: [`Grid::runs`] cuts a
-//! matrix into such runs. Products take whole rows that begin with a block: [`Grid::rectangles`].
+//! Kernels take codes that are dense from a byte on, in blocks of one length that follow one
+//! another: [`Grid::runs`] cuts a matrix into such runs. Products take whole rows that begin with a
+//! block: [`Grid::rectangles`].
 
 mod counts;
 mod overlaps;
@@ -31,9 +33,11 @@ use crate::error::Error;
 use crate::format::{Block, Format};
 use crate::shape::Shape;
 
-/// Where the values of a format lie, for matrices of one shape: their blocks and the bytes of their codes.
+/// Where the values of a format lie, for matrices of one shape: their blocks and the bytes of their
+/// codes.
 ///
-/// Rows and columns count from the start of a matrix. Blocks and bytes count over all matrices, as they are stored.
+/// Rows and columns count from the start of a matrix. Blocks and bytes count over all matrices, as
+/// they are stored.
 ///
 /// ```
 /// use lowbit_blocks::{NVFP4, Shape};
@@ -80,7 +84,8 @@ impl Format {
 
     /// Where the codes of some rows of one matrix lie, in bytes.
     ///
-    /// `rows` starts at a whole [`row_quantum`](Self::row_quantum) and ends at one or at the last row.
+    /// `rows` starts at a whole [`row_quantum`](Self::row_quantum) and ends at one or at the last
+    /// row.
     ///
     /// ```
     /// use lowbit_blocks::{NVFP4, Shape};
@@ -90,14 +95,16 @@ impl Format {
     /// ```
     ///
     /// # Panics
-    /// If [`check`](Self::check) refuses the shape, or `rows` is not in it or starts or ends elsewhere.
+    /// If [`check`](Self::check) refuses the shape, or `rows` is not in it or starts or ends
+    /// elsewhere.
     #[must_use]
     pub fn codes_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
         self.assert_rows(shape, matrix, &rows);
         Grid::of(self, shape).bytes(matrix, rows)
     }
 
-    /// Where the scales of some rows of one matrix lie, in bytes; `rows` as in [`codes_range`](Self::codes_range).
+    /// Where the scales of some rows of one matrix lie, in bytes; `rows` as in
+    /// [`codes_range`](Self::codes_range).
     ///
     /// All rows of a matrix share the scale of a `Tensor` format.
     ///
@@ -110,7 +117,8 @@ impl Format {
         start + self.scale_bytes(blocks.start - first)..start + self.scale_bytes(blocks.end - first)
     }
 
-    /// Where the zero points of some rows of one matrix lie, in bytes; `rows` as in [`codes_range`](Self::codes_range).
+    /// Where the zero points of some rows of one matrix lie, in bytes; `rows` as in
+    /// [`codes_range`](Self::codes_range).
     ///
     /// # Panics
     /// As [`codes_range`](Self::codes_range).
@@ -126,7 +134,8 @@ impl Format {
         (matrix * self.scales_per_matrix(shape), self.blocks_range(shape, matrix, rows))
     }
 
-    /// Which blocks, counted over all matrices, some rows of one matrix have; `rows` as in [`codes_range`](Self::codes_range).
+    /// Which blocks, counted over all matrices, some rows of one matrix have; `rows` as in
+    /// [`codes_range`](Self::codes_range).
     ///
     /// # Panics
     /// As [`codes_range`](Self::codes_range).
@@ -167,7 +176,7 @@ impl Grid {
             Block::Flat(_) => (rows * cols, len),
             Block::Tensor if dense => (rows * cols, rows * cols),
             Block::Channel | Block::Group(_) if dense => (rows * cols, len),
-            _ => (cols, len),
+            Block::Tensor | Block::Channel | Block::Group(_) | Block::Tile { .. } => (cols, len),
         };
         Self {
             format: *format,
@@ -203,13 +212,15 @@ impl Grid {
         self.matrix_blocks
     }
 
-    /// The smallest number of rows whose codes and scales can be written on their own: [`Format::row_quantum`].
+    /// The smallest number of rows whose codes and scales can be written on their own:
+    /// [`Format::row_quantum`].
     #[must_use]
     pub fn row_quantum(&self) -> usize {
         self.format.row_quantum(self.shape.cols)
     }
 
-    /// A number of rows that hold about so many values, in whole [quanta](Self::row_quantum); at least one, and no more than there are.
+    /// A number of rows that hold about so many values, in whole [quanta](Self::row_quantum); at
+    /// least one, and no more than there are.
     ///
     /// ```
     /// use lowbit_blocks::{FP8_BLOCK, MXFP4, Shape};
@@ -234,7 +245,8 @@ impl Grid {
         matrix * self.matrix_blocks + block
     }
 
-    /// The blocks that some rows lie in, wholly or in part. All rows of a matrix share the block of a `Tensor` format.
+    /// The blocks that some rows lie in, wholly or in part. All rows of a matrix share the block of
+    /// a `Tensor` format.
     ///
     /// ```
     /// use lowbit_blocks::{FP8_BLOCK, NVFP4, Shape};
@@ -249,7 +261,9 @@ impl Grid {
         let (start, end) = match self.format.block {
             Block::Tensor => (0, 1),
             Block::Flat(len) => (rows.start * cols / len, (rows.end * cols).div_ceil(len)),
-            _ => (rows.start / self.high * self.across, rows.end.div_ceil(self.high) * self.across),
+            Block::Channel | Block::Group(_) | Block::Tile { .. } => {
+                (rows.start / self.high * self.across, rows.end.div_ceil(self.high) * self.across)
+            }
         };
         let first = matrix * self.matrix_blocks;
         first + start..first + end
@@ -274,7 +288,8 @@ impl Grid {
         if self.is_flat() { self.bytes_of(rows * self.shape.cols) } else { rows * self.row_bytes }
     }
 
-    /// Whether the codes of all rows are one dense stream: rows end on bytes, or run into one another.
+    /// Whether the codes of all rows are one dense stream: rows end on bytes, or run into one
+    /// another.
     #[must_use]
     pub const fn is_dense(&self) -> bool {
         self.is_flat() || self.rows_on_bytes()
@@ -307,11 +322,12 @@ impl Grid {
     pub const fn tiles(&self) -> Option<(usize, usize)> {
         match self.format.block {
             Block::Tile { rows, cols } => Some((rows, cols)),
-            _ => None,
+            Block::Tensor | Block::Channel | Block::Group(_) | Block::Flat(_) => None,
         }
     }
 
-    /// Columns, counted from the left, that share a block in every row: blocks begin and end at multiples of it, or with the row.
+    /// Columns, counted from the left, that share a block in every row: blocks begin and end at
+    /// multiples of it, or with the row.
     ///
     /// ```
     /// use lowbit_blocks::{NF4, NVFP4, Shape};

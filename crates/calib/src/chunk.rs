@@ -26,7 +26,8 @@ impl<'a> Chunk<'a> {
         Self::rectangle(values, values.len(), values.len(), len)
     }
 
-    /// Several runs of `width` values, `stride` values apart, that share their blocks of `len` columns.
+    /// Several runs of `width` values, `stride` values apart, that share their blocks of `len`
+    /// columns.
     pub(crate) fn rectangle(values: &'a [f32], width: usize, stride: usize, len: usize) -> Self {
         Self { values, width, stride, len }
     }
@@ -101,7 +102,8 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The sum of (x - y)^2 in f64, in four partial sums so that the additions overlap; the order is fixed.
+/// The sum of (x - y)^2 in f64, in four partial sums so that the additions overlap; the order is
+/// fixed.
 fn squared_error(x: &[f32], y: &[f32]) -> f64 {
     let square = |(x, y): (&f32, &f32)| {
         let e = f64::from(*x) - f64::from(*y);

@@ -5,8 +5,9 @@
 //!         some columns of a row of tiles, where the tensor has few of those
 //! ```
 //!
-//! Parts and pieces are the same whatever the number of threads, each writes its own bytes, and of several errors the first in the order
-//! of the tensor is reported: nothing depends on who was faster.
+//! Parts and pieces are the same whatever the number of threads, each writes its own bytes, and of
+//! several errors the first in the order of the tensor is reported: nothing depends on who was
+//! faster.
 
 use core::ops::Range;
 
@@ -29,7 +30,8 @@ const COUNTED: usize = 1 << 20;
 /// Parts of a matrix that are observed apart, at most: each has statistics of its own.
 const PARTS: usize = 64;
 
-/// Rows of tiles from which on they stay whole: a run of few columns costs as much beside its values as one of many.
+/// Rows of tiles from which on they stay whole: a run of few columns costs as much beside its
+/// values as one of many.
 const TILE_ROWS: usize = 4;
 
 /// A piece of a tensor, and where its bytes go.
@@ -48,11 +50,13 @@ enum PieceOut<'a> {
 }
 
 impl Recipe {
-    /// Quantizes a whole tensor in memory: statistics, then pieces of rows, with the code that streaming uses. With the feature `rayon` pieces
-    /// are shared among threads; the bytes are the same.
+    /// Quantizes a whole tensor in memory: statistics, then pieces of rows, with the code that
+    /// streaming uses. With the feature `rayon` pieces are shared among threads; the bytes are the
+    /// same.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] at the first NaN or infinity; [`Error::Blocks`] where shape, format and values do not fit.
+    /// [`Error::NonFinite`] at the first NaN or infinity; [`Error::Blocks`] where shape, format and
+    /// values do not fit.
     pub fn quantize<'x>(
         &self,
         shape: Shape,
@@ -81,7 +85,8 @@ impl Quantizer {
     /// The whole tensor, in memory.
     ///
     /// # Errors
-    /// As [`quantize_rows`](Self::quantize_rows); [`Error::Blocks`] where there are not as many values as the shape says.
+    /// As [`quantize_rows`](Self::quantize_rows); [`Error::Blocks`] where there are not as many
+    /// values as the shape says.
     pub fn quantize<'x>(&self, values: impl Into<Values<'x>>) -> Result<QTensor<'static>, Error> {
         let values = values.into();
         check_len(self.recipe(), self.shape(), values)?;
@@ -208,7 +213,8 @@ fn pieces<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Ve
     pieces
 }
 
-/// Columns of a tile of the format, and those of a piece of a matrix with few rows of tiles; none where rows stay whole.
+/// Columns of a tile of the format, and those of a piece of a matrix with few rows of tiles; none
+/// where rows stay whole.
 fn piece_columns(grid: &Grid) -> Option<(usize, usize)> {
     let ((high, wide), shape) = (grid.tiles()?, grid.shape());
     let tile_rows = shape.matrices.saturating_mul(shape.rows.div_ceil(high));

@@ -17,29 +17,33 @@ use crate::error::Error;
 use crate::importance::{Weighting, Weights};
 use crate::rules::{Chooser, Chosen, Extremes, Fixed, SearchBuffers};
 
-/// Values of a chunk: 16 KB of f32, read or widened, which stay in the first- or second-level cache, as does the chunk after it.
+/// Values of a chunk: 16 KB of f32, read or widened, which stay in the first- or second-level
+/// cache, as does the chunk after it.
 const CHUNK: usize = 4096;
 /// Values of a cache line.
 const LINE: usize = 16;
-/// Values of a strip of tiles: 4 MB of f32, which stays in the cache that cores share. Whole rows of a layer, one after the other, are
-/// read faster twice from there than runs of narrower strips, which begin a page each, once from the second-level cache.
+/// Values of a strip of tiles: 4 MB of f32, which stays in the cache that cores share. Whole rows
+/// of a layer, one after the other, are read faster twice from there than runs of narrower strips,
+/// which begin a page each, once from the second-level cache.
 const STRIP: usize = 1 << 20;
 /// The same for values that are widened first: 256 KB of f32.
 const WIDENED_STRIP: usize = 1 << 16;
 
-/// Buffers for the bytes of some rows: exactly as long as [`Format`](lowbit_blocks::Format)'s `codes_range`, `scales_range` and
-/// `zeros_range` say.
+/// Buffers for the bytes of some rows: exactly as long as [`Format`](lowbit_blocks::Format)'s
+/// `codes_range`, `scales_range` and `zeros_range` say.
 #[derive(Debug, Default)]
 pub struct Out<'a> {
     /// Codes of the rows.
     pub codes: &'a mut [u8],
-    /// Scales of their blocks. `Block::Tensor` writes the scale of the matrix in every call, unless this is empty.
+    /// Scales of their blocks. `Block::Tensor` writes the scale of the matrix in every call, unless
+    /// this is empty.
     pub scales: &'a mut [u8],
     /// Zero points of their blocks; like `scales`.
     pub zeros: &'a mut [u8],
 }
 
-/// How the scales of one matrix are chosen, and the one that is chosen already where a matrix has one.
+/// How the scales of one matrix are chosen, and the one that is chosen already where a matrix has
+/// one.
 #[derive(Clone, Debug)]
 pub(crate) struct MatrixScales {
     pub(crate) chooser: Chooser,
@@ -123,11 +127,12 @@ impl<'a> RowQuantizer<'a> {
         Ok(())
     }
 
-    /// Rows whose blocks are tiles of several rows: strips of whole tiles, where they are if they are f32, else widened.
+    /// Rows whose blocks are tiles of several rows: strips of whole tiles, where they are if they
+    /// are f32, else widened.
     ///
-    /// `values` are whole rows, of which some columns are encoded: they start with a tile, and on a byte, and end with one or with the
-    /// row. `codes` are those of the columns for each row, `scales` and `zeros` those of their tiles: of one row of tiles if `columns` are
-    /// not all.
+    /// `values` are whole rows, of which some columns are encoded: they start with a tile, and on a
+    /// byte, and end with one or with the row. `codes` are those of the columns for each row,
+    /// `scales` and `zeros` those of their tiles: of one row of tiles if `columns` are not all.
     pub(crate) fn tiles(
         &mut self,
         rows: Range<usize>,
@@ -178,7 +183,8 @@ impl<'a> RowQuantizer<'a> {
                     scales: &mut scales[format.scale_bytes(blocks.start)..format.scale_bytes(blocks.end)],
                     zeros: &mut zeros[format.zero_bytes(blocks.start)..format.zero_bytes(blocks.end)],
                 };
-                // The same row of the strip after it: memory would stand idle while codes are made of what lies in a cache.
+                // The same row of the strip after it: memory would stand idle while codes are made
+                // of what lies in a cache.
                 let next = |run: usize| {
                     let same = left + width < columns.end;
                     let (row, col) = if same { (row, left + width) } else { (row + height, columns.start) };
@@ -192,8 +198,8 @@ impl<'a> RowQuantizer<'a> {
         Ok(())
     }
 
-    /// Chooses the scales of a chunk that has been looked at and encodes it. `place` says which row and column of the matrix a value of the
-    /// chunk is. `next` says what will be read after a run.
+    /// Chooses the scales of a chunk that has been looked at and encodes it. `place` says which row
+    /// and column of the matrix a value of the chunk is. `next` says what will be read after a run.
     fn chunk<'v, 'o>(
         &mut self,
         chunk: &Chunk<'_>,

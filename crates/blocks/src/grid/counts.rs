@@ -2,13 +2,15 @@
 
 use crate::shape::Shape;
 
-/// Bytes of `n` codes of `bits` bits in one dense stream. The product in bits may overflow where the bytes do not.
+/// Bytes of `n` codes of `bits` bits in one dense stream. The product in bits may overflow where
+/// the bytes do not.
 pub(super) fn packed(bits: u32, n: usize) -> Option<usize> {
     let bits = bits as usize;
     (n / 8).checked_mul(bits)?.checked_add((n % 8 * bits).div_ceil(8))
 }
 
-/// A number of rows that hold about so many values, in whole quanta; at least one, and no more than there are.
+/// A number of rows that hold about so many values, in whole quanta; at least one, and no more than
+/// there are.
 pub(crate) fn rows_holding(shape: Shape, quantum: usize, values: usize) -> usize {
     let wanted = (values / shape.cols.max(1)).max(1);
     wanted.div_ceil(quantum).saturating_mul(quantum).min(shape.rows).max(1)

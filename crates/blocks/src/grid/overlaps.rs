@@ -53,7 +53,8 @@ impl Grid {
         Cursor { block: row / self.high * self.across, end: len, len }
     }
 
-    /// Visits all overlaps with another grid of the same rows and columns, in the order of their values.
+    /// Visits all overlaps with another grid of the same rows and columns, in the order of their
+    /// values.
     ///
     /// ```
     /// use lowbit_blocks::{Block, Format, Shape};
@@ -78,7 +79,8 @@ impl Grid {
     }
 }
 
-/// Whether every block of `to` lies in one of `from`, for any number of rows. False where that is not clear from lengths.
+/// Whether every block of `to` lies in one of `from`, for any number of rows. False where that is
+/// not clear from lengths.
 pub(crate) fn refines(from: Block, to: Block, cols: usize) -> bool {
     use Block::{Channel, Flat, Group, Tensor, Tile};
     // Columns after which every block of `to` ends, if none crosses a row.

@@ -1,8 +1,9 @@
 //! A matrix cut into runs that a kernel takes in one call.
 //!
-//! A kernel wants one dense stream of codes that starts on a byte, and blocks of one length from its first value on. A matrix is
-//! one such stream, a *line*, where its rows end on bytes and blocks follow one another (and always for `Flat`); otherwise each
-//! row is a line. Runs of a line start and end with blocks and bytes as far as they can:
+//! A kernel wants one dense stream of codes that starts on a byte, and blocks of one length from
+//! its first value on. A matrix is one such stream, a *line*, where its rows end on bytes and
+//! blocks follow one another (and always for `Flat`); otherwise each row is a line. Runs of a line
+//! start and end with blocks and bytes as far as they can:
 //!
 //! ```text
 //! values    0 ......... | ............... | ............... | .....        runs
@@ -16,7 +17,8 @@ use core::ops::Range;
 use super::Grid;
 use super::counts::lcm;
 
-/// Consecutive values of one matrix, dense codes from a byte on, in blocks of one length that follow one another.
+/// Consecutive values of one matrix, dense codes from a byte on, in blocks of one length that
+/// follow one another.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Run {
     /// The values, counted row-major from the start of their matrix.
@@ -36,8 +38,9 @@ pub struct Run {
 impl Grid {
     /// The runs of some values of one matrix, counted row-major, each of at most `most` values.
     ///
-    /// A run ends where a block and a byte end together, if that comes within `most` values; else on a byte, before `most` values are
-    /// over, and with a block at the latest. Fewer values than one byte needs count as so many.
+    /// A run ends where a block and a byte end together, if that comes within `most` values; else
+    /// on a byte, before `most` values are over, and with a block at the latest. Fewer values than
+    /// one byte needs count as so many.
     ///
     /// ```
     /// use lowbit_blocks::grid::Run;
@@ -57,8 +60,8 @@ impl Grid {
         Runs { grid: *self, matrix, values, most: most.max(self.align), unit: self.unit() }
     }
 
-    /// Values after which a block (a super-block, where there are some) and a byte end together, counted from the start of a row or of a
-    /// flat matrix.
+    /// Values after which a block (a super-block, where there are some) and a byte end together,
+    /// counted from the start of a row or of a flat matrix.
     ///
     /// ```
     /// use lowbit_blocks::{Block, Format, Shape};

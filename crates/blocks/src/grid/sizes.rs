@@ -7,8 +7,8 @@
 //! grid of blocks in a matrix of R x C:  Tensor 1x1   Channel Rx1   Group(g) R x C/g   Tile ceil(R/r) x ceil(C/c)   Flat(b) 1 x ceil(RC/b)
 //! ```
 //!
-//! Shapes come from files, so no number may overflow: [`Format::check`] refuses what does not fit, and the plain functions
-//! answer `usize::MAX` where the true number is larger.
+//! Shapes come from files, so no number may overflow: [`Format::check`] refuses what does not fit,
+//! and the plain functions answer `usize::MAX` where the true number is larger.
 
 use super::counts::{gcd, lcm, packed};
 use crate::error::Error;
@@ -19,8 +19,8 @@ impl Format {
     /// Whether a tensor of that shape can be stored in this format.
     ///
     /// # Errors
-    /// [`Error::BadFormat`] where the fields contradict each other, [`Error::RaggedRow`] where a row does not divide into
-    /// groups, [`Error::TooLarge`] where its bytes could not be addressed.
+    /// [`Error::BadFormat`] where the fields contradict each other, [`Error::RaggedRow`] where a
+    /// row does not divide into groups, [`Error::TooLarge`] where its bytes could not be addressed.
     pub fn check(&self, shape: Shape) -> Result<(), Error> {
         self.check_row()?;
         if let (Block::Group(_), Some(block)) = (self.block, self.values_per_run())
@@ -49,7 +49,8 @@ impl Format {
         Err(Error::Length { part, unit, got, want, shape, format: self.name() })
     }
 
-    /// Bytes of the codes of one row. A row of a `Flat` format need not start on a byte; this is its length if it does.
+    /// Bytes of the codes of one row. A row of a `Flat` format need not start on a byte; this is
+    /// its length if it does.
     #[must_use]
     pub fn row_bytes(&self, cols: usize) -> usize {
         packed(self.element.bits(), cols).unwrap_or(usize::MAX)
@@ -61,7 +62,8 @@ impl Format {
         self.checked_codes(shape).unwrap_or(usize::MAX)
     }
 
-    /// Rows and columns of the grid of blocks that one matrix divides into, each block with one scale.
+    /// Rows and columns of the grid of blocks that one matrix divides into, each block with one
+    /// scale.
     #[must_use]
     pub fn scale_grid(&self, shape: Shape) -> (usize, usize) {
         let Shape { rows, cols, .. } = shape;
@@ -103,7 +105,8 @@ impl Format {
         !matches!(self.zero, Zero::None)
     }
 
-    /// Bytes of the scales of so many consecutive blocks of a matrix, the first of which begins a super-block if there are any.
+    /// Bytes of the scales of so many consecutive blocks of a matrix, the first of which begins a
+    /// super-block if there are any.
     ///
     /// ```
     /// use lowbit_blocks::{NVFP4, Q4_K};
@@ -114,7 +117,8 @@ impl Format {
         self.scale.len(blocks)
     }
 
-    /// Bytes of the zero points of so many consecutive blocks; 0 for a format without. As [`scale_bytes`](Self::scale_bytes).
+    /// Bytes of the zero points of so many consecutive blocks; 0 for a format without. As
+    /// [`scale_bytes`](Self::scale_bytes).
     #[must_use]
     pub const fn zero_bytes(&self, blocks: usize) -> usize {
         match self.zero {
@@ -144,8 +148,8 @@ impl Format {
 
     /// The smallest number of rows whose codes and scales can be written on their own.
     ///
-    /// Rows of a `Tile` format go together tile by tile; those of a `Flat` format until block, byte and row end together.
-    /// Every other row stands alone.
+    /// Rows of a `Tile` format go together tile by tile; those of a `Flat` format until block, byte
+    /// and row end together. Every other row stands alone.
     ///
     /// ```
     /// use lowbit_blocks::{FP8_BLOCK, NF4, NVFP4};
@@ -171,7 +175,9 @@ impl Format {
         let bits = self.element.bits();
         let matrix = match self.block {
             Block::Flat(_) => packed(bits, shape.rows.checked_mul(shape.cols)?)?,
-            _ => packed(bits, shape.cols)?.checked_mul(shape.rows)?,
+            Block::Tensor | Block::Channel | Block::Group(_) | Block::Tile { .. } => {
+                packed(bits, shape.cols)?.checked_mul(shape.rows)?
+            }
         };
         matrix.checked_mul(shape.matrices)
     }

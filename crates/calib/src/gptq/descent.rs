@@ -1,12 +1,14 @@
-//! Coordinate descent on the error of the output: each code in turn becomes the best one, given all others.
+//! Coordinate descent on the error of the output: each code in turn becomes the best one, given all
+//! others.
 //!
 //! ```text
 //! f(e) = e H e^T,   g = e H
 //! changing q_j by -d changes f by d (2 g_j + d H_jj), least at q_j + g_j / H_jj:    q_j <- nearest(q_j + g_j / H_jj),   g += d H_j
 //! ```
 //!
-//! The nearest code is the best one, since the change is a parabola around it. A change is made only if it lowers f by more than rounding could
-//! feign (1e-5 d^2 H_jj), so f never rises. Columns are visited as they stand; channels that are always zero stay.
+//! The nearest code is the best one, since the change is a parabola around it. A change is made
+//! only if it lowers f by more than rounding could feign (1e-5 d^2 H_jj), so f never rises. Columns
+//! are visited as they stand; channels that are always zero stay.
 
 use super::lazy_updates::{LazyUpdates, Reach, add_columns};
 use super::rows::Rows;

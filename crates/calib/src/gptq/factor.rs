@@ -6,14 +6,17 @@
 //! e (H + lambda I) e^T = sum_k d_k (e_k + sum_{j<k} e_j M_jk)^2          each column, given those before it, adds one square
 //! ```
 //!
-//! So column k is best rounded at `w_k + sum_{j<k} e_j M_jk`, which is the weight that GPTQ's updates leave there: with U the upper Cholesky factor of
-//! the inverse, `M = (sqrt(diag d) U)^-1`, and no inverse is needed. The factorization is one f64 Cholesky of the matrix with rows
-//! and columns reversed, on one thread.
+//! So column k is best rounded at `w_k + sum_{j<k} e_j M_jk`, which is the weight that GPTQ's
+//! updates leave there: with U the upper Cholesky factor of the inverse, `M = (sqrt(diag d) U)^-1`,
+//! and no inverse is needed. The factorization is one f64 Cholesky of the matrix with rows and
+//! columns reversed, on one thread.
 //!
-//! Channels that are always zero get a 1 on the diagonal and neither give nor take. The mean is over all channels; they count 0 there.
-//! If there is no factor, the damping is doubled, from 0.01 at least, as long as it is at most 1.
+//! Channels that are always zero get a 1 on the diagonal and neither give nor take. The mean is
+//! over all channels; they count 0 there. If there is no factor, the damping is doubled, from 0.01
+//! at least, as long as it is at most 1.
 //!
-//! Sources: Frantar et al. 2022 (the updates); Chee et al. 2023, "QuIP", theorem 6 (the same rounding without an inverse).
+//! Sources: Frantar et al. 2022 (the updates); Chee et al. 2023, "QuIP", theorem 6 (the same
+//! rounding without an inverse).
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
@@ -32,7 +35,8 @@ pub(super) struct Factor {
 }
 
 impl Factor {
-    /// Of a symmetric row-major matrix whose columns are visited in the order `perm`. Channels that are always zero count `dead` in the mean.
+    /// Of a symmetric row-major matrix whose columns are visited in the order `perm`. Channels that
+    /// are always zero count `dead` in the mean.
     pub(super) fn new(matrix: &[f64], perm: &[usize], damping: f64, dead: f64) -> Result<Self, Error> {
         let n = perm.len();
         let entry = |j: usize| Some(matrix[j * n + j]).filter(|entry| *entry > 0.0);
@@ -73,7 +77,8 @@ fn factorize(matrix: &[f64], perm: &[usize], lambda: f64) -> Option<Vec<f32>> {
     }
     let reciprocals: Vec<f64> = (0..n).map(|k| 1.0 / pivot(k)).collect();
     let mut upper = vec![0.0f32; n * n];
-    // Row j of M comes from row n-1-j of the factor; squares of rows and columns keep both in the cache.
+    // Row j of M comes from row n-1-j of the factor; squares of rows and columns keep both in the
+    // cache.
     const SQUARE: usize = 32;
     for top in (0..n).step_by(SQUARE) {
         for left in (top..n).step_by(SQUARE) {

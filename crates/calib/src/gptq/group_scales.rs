@@ -1,4 +1,5 @@
-//! EffectiveScales of a group chosen when its turn comes, from what the feedback has made of its weights.
+//! EffectiveScales of a group chosen when its turn comes, from what the feedback has made of its
+//! weights.
 //!
 //! ```text
 //! updated weights of columns G, after the errors e_S of some columns S before them:     w_G + u (M_GG)^-1,   u = e_S M_SG
@@ -33,8 +34,8 @@ pub(super) struct GroupScales<'a> {
 }
 
 impl GroupScales<'_> {
-    /// Chooses the scales of the group that begins with this step, if one does. `snapshot` holds the updated weights of the block for
-    /// [`Groups::Stale`].
+    /// Chooses the scales of the group that begins with this step, if one does. `snapshot` holds
+    /// the updated weights of the block for [`Groups::Stale`].
     pub(super) fn begin(
         &self,
         rows: &mut Rows,

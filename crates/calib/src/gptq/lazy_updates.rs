@@ -1,4 +1,5 @@
-//! Lazy updates: columns are visited a block at a time, and what a visit changes reaches the columns behind in one product.
+//! Lazy updates: columns are visited a block at a time, and what a visit changes reaches the
+//! columns behind in one product.
 //!
 //! ```text
 //! acc      rows x n      one number per row and column; changes as columns are visited
@@ -9,8 +10,8 @@
 //! after a block    all other columns are, by one product
 //! ```
 //!
-//! Matrices of rows are column-major, so that a loop over rows is a loop of vectors. The order of all sums is fixed by the block and
-//! the step; every product runs on one thread.
+//! Matrices of rows are column-major, so that a loop over rows is a loop of vectors. The order of
+//! all sums is fixed by the block and the step; every product runs on one thread.
 
 use core::ops::Range;
 
@@ -56,8 +57,8 @@ pub(super) struct LazyUpdates<'a> {
 }
 
 impl LazyUpdates<'_> {
-    /// Visits all columns. `visit` gets the numbers of its block, up to date for its own columns, and writes into `delta` what reaches the others;
-    /// it says whether there is anything.
+    /// Visits all columns. `visit` gets the numbers of its block, up to date for its own columns,
+    /// and writes into `delta` what reaches the others; it says whether there is anything.
     pub(super) fn run(&self, acc: &mut [f32], mut visit: impl FnMut(&Step, &[f32], &mut [f32]) -> bool) {
         let (n, rows) = (self.cols, self.rows);
         let (mut local, mut delta) = (Vec::new(), Vec::new());

@@ -15,8 +15,8 @@ use faer::{Accum, MatMut, MatRef, Par};
 /// Columns of a step.
 const STEP: usize = 128;
 
-/// A product of errors and a part of H or M, `matrix`, row-major with `n` columns: `acc` gets `alpha e[from] A[from, to]` or as much more.
-/// Matrices of rows are column-major; one thread.
+/// A product of errors and a part of H or M, `matrix`, row-major with `n` columns: `acc` gets
+/// `alpha e[from] A[from, to]` or as much more. Matrices of rows are column-major; one thread.
 pub(super) fn product(
     acc: &mut [f32],
     accum: Accum,

@@ -24,8 +24,9 @@
 //! solver.rs          all of it, in order
 //! ```
 //!
-//! Rows are solved 128 at a time, on one thread each time: bits depend neither on threads nor on features. They may differ between
-//! machines, as faer's products sum in the order that suits the machine.
+//! Rows are solved 128 at a time, on one thread each time: bits depend neither on threads nor on
+//! features. They may differ between machines, as faer's products sum in the order that suits the
+//! machine.
 //!
 //! Sources: Frantar et al. 2022, "GPTQ", arXiv 2210.17323; GPTQModel for defaults and orders.
 

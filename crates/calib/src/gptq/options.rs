@@ -10,8 +10,8 @@ use crate::hessian::Hessian;
 pub enum Damping<'a> {
     /// This much; 0.05 by default.
     Fixed(f64),
-    /// The candidate whose weights have the least error on tokens that were not solved for (the first of equals). The weights are then solved for
-    /// both Hessians together.
+    /// The candidate whose weights have the least error on tokens that were not solved for (the
+    /// first of equals). The weights are then solved for both Hessians together.
     HeldOut {
         /// What to try.
         candidates: &'a [f64],
@@ -28,8 +28,8 @@ pub enum Groups {
     Static,
     /// What the feedback has made of them when the group begins.
     Live,
-    /// As published, and as AutoGPTQ and GPTQModel have it: what the feedback of earlier blocks has made of them. What happened in the same block is
-    /// missing; dead channels get zero weights.
+    /// As published, and as AutoGPTQ and GPTQModel have it: what the feedback of earlier blocks has
+    /// made of them. What happened in the same block is missing; dead channels get zero weights.
     Stale,
 }
 
@@ -68,28 +68,32 @@ pub struct Gptq<'a> {
     pub damping: Damping<'a>,
     /// The order of columns.
     pub order: Order,
-    /// Columns between whose blocks errors travel as products of matrices; it changes results by rounding only, but for
-    /// [`Groups::Stale`].
+    /// Columns between whose blocks errors travel as products of matrices; it changes results by
+    /// rounding only, but for [`Groups::Stale`].
     pub block: usize,
     /// Passes of coordinate descent, at most.
     pub passes: usize,
-    /// Rounds after that: scales and codes of blocks chosen together once more, then descent again. For blocks of up to 128 values in one row.
-    /// A round takes longer than all else together and gains little; none by default.
+    /// Rounds after that: scales and codes of blocks chosen together once more, then descent again.
+    /// For blocks of up to 128 values in one row. A round takes longer than all else together and
+    /// gains little; none by default.
     pub rescales: usize,
     /// Which weights scales are chosen from.
     pub groups: Groups,
     /// What errors count when the recipe searches scales.
     pub weighing: Weighing,
-    /// Whether a row whose error rounding alone makes smaller keeps that; otherwise rows are what the feedback made of them.
+    /// Whether a row whose error rounding alone makes smaller keeps that; otherwise rows are what
+    /// the feedback made of them.
     pub keep_better: bool,
 }
 
 impl Gptq<'_> {
-    /// The algorithm as published, and as AutoGPTQ and GPTQModel run it: the scales of a group from weights that lack the feedback of its own
-    /// block, columns as they stand, damping 0.01, and nothing besides.
+    /// The algorithm as published, and as AutoGPTQ and GPTQModel run it: the scales of a group from
+    /// weights that lack the feedback of its own block, columns as they stand, damping 0.01, and
+    /// nothing besides.
     ///
-    /// With `int*` formats and `amax`, or `uint*` formats with zero points and `min-max`, codes and scales are theirs but for rounding, and but for groups
-    /// without a negative weight, which their symmetric rule clips at half.
+    /// With `int*` formats and `amax`, or `uint*` formats with zero points and `min-max`, codes and
+    /// scales are theirs but for rounding, and but for groups without a negative weight, which
+    /// their symmetric rule clips at half.
     #[must_use]
     pub const fn published() -> Self {
         Self {
@@ -125,7 +129,8 @@ impl Default for Gptq<'_> {
 pub struct Solved {
     /// The quantized matrix.
     pub weight: QTensor<'static>,
-    /// Which column of the input each of its columns stands for; `None` where they stand as they were.
+    /// Which column of the input each of its columns stands for; `None` where they stand as they
+    /// were.
     pub perm: Option<Vec<u32>>,
     /// How well.
     pub loss: Loss,
@@ -141,7 +146,8 @@ impl Solved {
     }
 }
 
-/// tr(D H D^T) / tokens on the way: the mean squared error of an output vector, on the tokens that H was made from. 0 without tokens.
+/// tr(D H D^T) / tokens on the way: the mean squared error of an output vector, on the tokens that
+/// H was made from. 0 without tokens.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Loss {
     /// Of rounding each weight, under the same scales.

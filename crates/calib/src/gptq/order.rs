@@ -9,7 +9,8 @@
 //!
 //! Equal entries keep their order.
 //!
-//! Sources: GPTQ's `actorder` and `static_groups`; Gafni et al. 2025, arXiv 2505.14638 (group-aware).
+//! Sources: GPTQ's `actorder` and `static_groups`; Gafni et al. 2025, arXiv 2505.14638
+//! (group-aware).
 
 /// The order in which columns are rounded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -19,9 +20,11 @@ pub enum Order {
     /// The channels of most power first; the result does not show it.
     #[default]
     Activation,
-    /// Groups of most power first, and within each the channels of most power; the result does not show it.
+    /// Groups of most power first, and within each the channels of most power; the result does not
+    /// show it.
     GroupAware,
-    /// The channels of most power first, with groups of columns formed in that order: the columns of the result stand in it.
+    /// The channels of most power first, with groups of columns formed in that order: the columns
+    /// of the result stand in it.
     ActivationGroups,
 }
 

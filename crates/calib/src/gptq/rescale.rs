@@ -7,7 +7,8 @@
 //! kept                    the candidate that changes f = d (2 g_b + d H_bb)^T most, if it lowers it by more than rounding could feign
 //! ```
 //!
-//! Candidates: E4M3 codes up to 4 away, E8M0 codes 1 away, other scales 2, 4 and 6 % away, and the scale as it is. Zero points stay.
+//! Candidates: E4M3 codes up to 4 away, E8M0 codes 1 away, other scales 2, 4 and 6 % away, and the
+//! scale as it is. Zero points stay.
 
 use core::ops::Range;
 

@@ -1,4 +1,5 @@
-//! Some rows of the matrix while they are being solved: what they should be, what they are, and by how much they err.
+//! Some rows of the matrix while they are being solved: what they should be, what they are, and by
+//! how much they err.
 //!
 //! ```text
 //! weights    w         what was given
@@ -7,7 +8,8 @@
 //! errors     w - q
 //! ```
 //!
-//! ScaleColumn-major, rows padded with zeros; every number here is one that decoding the result gives, or a difference of two.
+//! ScaleColumn-major, rows padded with zeros; every number here is one that decoding the result
+//! gives, or a difference of two.
 
 use super::lazy_updates::LANES;
 use super::scale_columns::ScaleColumns;

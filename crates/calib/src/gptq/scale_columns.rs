@@ -1,10 +1,12 @@
-//! The numbers that weights may take: codes of the element under the scales of their blocks, for some rows.
+//! The numbers that weights may take: codes of the element under the scales of their blocks, for
+//! some rows.
 //!
 //! ```text
 //! nearest(t) = (v - z) s,   v = the element value nearest to t / s + z        one f32 operation each, as decoding computes it
 //! ```
 //!
-//! Scales of one block of columns lie together, one for each row. A block whose effective scale is 0 decodes to zeros.
+//! Scales of one block of columns lie together, one for each row. A block whose effective scale is
+//! 0 decodes to zeros.
 
 use core::ops::Range;
 
