@@ -19,7 +19,7 @@ fn block(format: &Format, shape: Shape, row: usize, col: usize) -> usize {
 
 /// The first bit of the code of a value in its matrix.
 fn bit(format: &Format, shape: Shape, row: usize, col: usize) -> usize {
-    let bits = bits(format.element) as usize;
+    let bits = bits(format.element);
     match format.block {
         Block::Flat(_) => (row * shape.cols + col) * bits,
         _ => 8 * row * (shape.cols * bits).div_ceil(8) + col * bits,
@@ -51,7 +51,7 @@ proptest! {
                 prop_assert!(run.blocks.contains(&of_run));
                 prop_assert_eq!(of_run, matrix * blocks + block(&format, shape, row, col));
                 prop_assert_eq!(of_run, grid.block(matrix, row, col));
-                let width = bits(format.element) as usize;
+                let width = bits(format.element);
                 let first = 8 * run.bytes.start + (run.skipped + index) * width;
                 prop_assert_eq!(first, 8 * matrix * bytes + bit(&format, shape, row, col));
                 prop_assert!(first + width <= 8 * run.bytes.end);

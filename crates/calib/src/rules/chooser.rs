@@ -145,7 +145,7 @@ impl Chooser {
         }
         match self.kind {
             kind if kind.is_power_of_two() => self.mx_scales(&seen.amax, chosen.stored, chosen.scales),
-            kind if kind == ScaleKind::E4m3 => {
+            _ if self.kind == ScaleKind::E4m3 => {
                 self.two_level_scales(&seen.amax, chosen.stored, chosen.scales)
             }
             _ => {

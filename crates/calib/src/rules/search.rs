@@ -49,7 +49,7 @@ impl Chooser {
     pub(crate) fn candidates(&self) -> usize {
         match (self.rule, self.kind) {
             (ScaleRule::FourOverSix, _) => 1,
-            (ScaleRule::Mse, kind) if kind == ScaleKind::E4m3 => OFFSETS.len(),
+            (ScaleRule::Mse, _) if self.kind == ScaleKind::E4m3 => OFFSETS.len(),
             (ScaleRule::Mse, kind) if kind.is_power_of_two() => usize::from(POWERS),
             (ScaleRule::Mse | ScaleRule::MseFullRange, _) => self.grow_steps() + SHRINK_STEPS,
             _ => 0,
@@ -74,7 +74,7 @@ impl Chooser {
                 seen.times(1.5, shrunk);
                 self.choose(shrunk, chosen);
             }
-            (_, kind) if kind == ScaleKind::E4m3 => {
+            _ if self.kind == ScaleKind::E4m3 => {
                 self.two_level_neighbours(base, OFFSETS[k], chosen.stored, chosen.scales)
             }
             (_, kind) if kind.is_power_of_two() => {
