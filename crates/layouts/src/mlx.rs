@@ -52,7 +52,7 @@ fn affine(bits: u8, group: usize, scale: ScaleKind) -> Option<Format> {
 
 /// The mode of a format, its bits and its group size.
 fn mode(format: &Format) -> Option<(&'static str, u32, usize)> {
-    let Some(group) = format.block.group() else { return None };
+    let group = format.block.group()?;
     let bits = format.element.bits();
     let name = match MODES.iter().find(|(_, row)| row == format) {
         Some((name, _)) => name,
