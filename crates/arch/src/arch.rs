@@ -14,6 +14,13 @@ pub struct Arch {
 
 impl Arch {
     /// Picks the family by `model_type`, and reads what else the rules need; the generic row where there are no settings or no row for the model.
+    ///
+    /// ```
+    /// use lowbit_arch::Arch;
+    /// let config = serde_json::json!({"model_type": "gpt_oss"});
+    /// let arch = Arch::new(config.as_object());
+    /// assert_eq!(arch.family(), "gpt-oss");
+    /// ```
     pub fn new<K: Keys + ?Sized>(keys: Option<&K>) -> Self {
         let Some(keys) = keys else { return Self::generic() };
         let types = keys.model_types();
@@ -28,26 +35,54 @@ impl Arch {
     }
 
     /// The generic row.
+    ///
+    /// ```
+    /// use lowbit_arch::Arch;
+    /// assert_eq!(Arch::generic().family(), "generic");
+    /// ```
     pub fn generic() -> Self {
         Self { family: &families::GENERIC, hidden_size: None, first_mtp_layer: None }
     }
 
     /// Name of the family's row.
+    ///
+    /// ```
+    /// use lowbit_arch::Arch;
+    /// let config = serde_json::json!({"model_type": "gemma2"});
+    /// assert_eq!(Arch::new(config.as_object()).family(), "gemma 2");
+    /// ```
     pub fn family(&self) -> &'static str {
         self.family.name
     }
 
     /// The family's row.
+    ///
+    /// ```
+    /// use lowbit_arch::Arch;
+    /// let config = serde_json::json!({"model_type": "gpt_oss"});
+    /// let arch = Arch::new(config.as_object());
+    /// assert_eq!(arch.row().gguf, Some("gpt-oss"));
+    /// ```
     pub fn row(&self) -> &'static Family {
         self.family
     }
 
     /// Module of the output head in engines, whether the checkpoint has a tensor for it or not.
+    ///
+    /// ```
+    /// use lowbit_arch::Arch;
+    /// assert_eq!(Arch::generic().head(), "lm_head");
+    /// ```
     pub fn head(&self) -> &'static str {
         self.family.head
     }
 
     /// What the tensor of this name and shape is.
+    ///
+    /// ```
+    /// use lowbit_arch::{Arch, Role};
+    /// assert_eq!(Arch::generic().role("model.embed_tokens.weight", &[1024, 256]), Role::Embedding);
+    /// ```
     pub fn role(&self, name: &str, shape: &[usize]) -> Role {
         let module = module_of(name);
         if let Some(first) = self.first_mtp_layer
@@ -100,6 +135,12 @@ impl Arch {
     }
 
     /// The per-expert linears that a 3-D stack of experts is cut into; `None` if it has no such names.
+    ///
+    /// ```
+    /// use lowbit_arch::Arch;
+    /// let cut = Arch::generic().split_experts("l.0.mlp.experts.gate_up_proj", &[8, 64, 32]).unwrap();
+    /// assert_eq!((cut.len(), &cut[3].module[..], cut[3].first_row), (16, "l.0.mlp.experts.1.up_proj", 32));
+    /// ```
     pub fn split_experts(&self, name: &str, shape: &[usize]) -> Option<Vec<Expert>> {
         experts::split(module_of(name), shape, self.family.gate_up)
     }
@@ -115,11 +156,24 @@ impl Arch {
     }
 
     /// The first row in its matrix of a linear with so many rows, and from one of its rows to the next.
+    ///
+    /// ```
+    /// use lowbit_arch::Arch;
+    /// let config = serde_json::json!({"model_type": "gpt_oss"});
+    /// let arch = Arch::new(config.as_object());
+    /// let up = arch.place_in_stack("l.0.mlp.experts.7.up_proj").unwrap();
+    /// assert_eq!(arch.rows_in_stack(&up, 2880), (1, 2)); // gate and up in turns
+    /// ```
     pub fn rows_in_stack(&self, place: &Place, rows: usize) -> (usize, usize) {
         self.family.gate_up.rows(place.part, place.parts, rows)
     }
 
     /// How stacks of this family lie in an unquantized checkpoint, where shapes need not be asked.
+    ///
+    /// ```
+    /// use lowbit_arch::{Arch, Orientation};
+    /// assert_eq!(Arch::generic().stacks(), Orientation::OutIn);
+    /// ```
     pub fn stacks(&self) -> Orientation {
         self.family.experts.unwrap_or(Orientation::OutIn)
     }

@@ -118,6 +118,10 @@ pub enum Cache {
 
 impl Cache {
     /// Numbers of one token.
+    ///
+    /// ```
+    /// assert_eq!(lowbit_arch::Cache::Latent { rank: 512, rope: 64 }.values(), 576);
+    /// ```
     pub const fn values(&self) -> usize {
         match self {
             Self::KeysAndValues { keys, values, .. } => *keys + *values,
@@ -249,11 +253,33 @@ impl Description {
     }
 
     /// Whether a layer has experts.
+    ///
+    /// ```
+    /// use lowbit_arch::Description;
+    /// let config = serde_json::json!({
+    ///     "model_type": "mixtral", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+    ///     "vocab_size": 32, "num_local_experts": 8, "num_experts_per_tok": 2, "sliding_window": 16,
+    /// });
+    /// let mixtral = Description::read(config.as_object().unwrap())?;
+    /// assert!(mixtral.is_sparse(0));
+    /// # Ok::<(), lowbit_arch::Error>(())
+    /// ```
     pub fn is_sparse(&self, layer: usize) -> bool {
         self.experts.as_ref().is_some_and(|e| e.sparse.get(layer).copied().unwrap_or(false))
     }
 
     /// What a token leaves behind in a layer.
+    ///
+    /// ```
+    /// use lowbit_arch::{Cache, Description};
+    /// let config = serde_json::json!({
+    ///     "model_type": "mixtral", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+    ///     "vocab_size": 32, "num_local_experts": 8, "num_experts_per_tok": 2, "sliding_window": 16,
+    /// });
+    /// let mixtral = Description::read(config.as_object().unwrap())?;
+    /// assert!(matches!(mixtral.cache(0), Cache::KeysAndValues { keys: 64, values: 64, window: Some(16), .. }));
+    /// # Ok::<(), lowbit_arch::Error>(())
+    /// ```
     pub fn cache(&self, layer: usize) -> Cache {
         match self.latent {
             Some(latent) => Cache::Latent { rank: latent.rank, rope: latent.rope_dim },
@@ -267,6 +293,17 @@ impl Description {
 
     /// The module in a place of a layer, below the model: `layers.3.mlp.gate_proj`. `*` stands for the number of an expert. `None` where the family has
     /// none.
+    ///
+    /// ```
+    /// use lowbit_arch::{Description, Slot};
+    /// let config = serde_json::json!({
+    ///     "model_type": "mixtral", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+    ///     "vocab_size": 32, "num_local_experts": 8, "num_experts_per_tok": 2, "sliding_window": 16,
+    /// });
+    /// let mixtral = Description::read(config.as_object().unwrap())?;
+    /// assert_eq!(mixtral.module(Slot::ExpertUp, 1).unwrap(), "layers.1.block_sparse_moe.experts.*.w3");
+    /// # Ok::<(), lowbit_arch::Error>(())
+    /// ```
     pub fn module(&self, slot: Slot, layer: usize) -> Option<String> {
         let Name { module, .. } = self.family.name_of(slot)?;
         Some(match slot.is_in_layer() {

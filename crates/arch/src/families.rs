@@ -60,11 +60,23 @@ impl Family {
     }
 
     /// All tensors of a layer, and those outside of layers.
+    ///
+    /// ```
+    /// use lowbit_arch::{Family, Slot};
+    /// let row = Family::of_model_type("gpt2").unwrap();
+    /// assert!(row.names().any(|name| name.slot == Slot::Positions && name.module == "wpe"));
+    /// ```
     pub fn names(&self) -> impl Iterator<Item = &'static Name> + use<> {
         self.names.iter().copied().flatten()
     }
 
     /// The tensor in a place.
+    ///
+    /// ```
+    /// use lowbit_arch::{Family, Slot};
+    /// let row = Family::of_model_type("gpt_neox").unwrap();
+    /// assert_eq!(row.name_of(Slot::Head).unwrap().module, "embed_out");
+    /// ```
     pub fn name_of(&self, slot: Slot) -> Option<&'static Name> {
         self.names().find(|name| name.slot == slot)
     }

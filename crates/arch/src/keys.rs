@@ -45,11 +45,21 @@ impl fmt::Display for Setting<'_> {
 
 impl Setting<'_> {
     /// A whole number of 64 bits.
+    ///
+    /// ```
+    /// use lowbit_arch::Setting;
+    /// assert_eq!((Setting::Whole(32).as_u64(), Setting::Whole(-1).as_u64()), (Some(32), None));
+    /// ```
     pub fn as_u64(&self) -> Option<u64> {
         if let Self::Whole(number) = self { u64::try_from(*number).ok() } else { None }
     }
 
     /// A number, whole or not.
+    ///
+    /// ```
+    /// use lowbit_arch::Setting;
+    /// assert_eq!((Setting::Whole(32).as_f64(), Setting::Text("32").as_f64()), (Some(32.0), None));
+    /// ```
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Whole(number) => Some(*number as f64),

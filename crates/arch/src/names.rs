@@ -92,16 +92,31 @@ pub enum Slot {
 
 impl Slot {
     /// Whether there is one in each layer.
+    ///
+    /// ```
+    /// use lowbit_arch::Slot;
+    /// assert!(Slot::Query.is_in_layer() && !Slot::Head.is_in_layer());
+    /// ```
     pub const fn is_in_layer(self) -> bool {
         !matches!(self, Self::Embedding | Self::Positions | Self::FinalNorm | Self::Head)
     }
 
     /// Whether it is a linear of a layer, which quantization is for. The output head and routers are not.
+    ///
+    /// ```
+    /// use lowbit_arch::Slot;
+    /// assert!(Slot::Query.is_linear() && !Slot::Router.is_linear());
+    /// ```
     pub const fn is_linear(self) -> bool {
         matches!(self.role(), Role::Linear | Role::Experts)
     }
 
     /// What a tensor in this place is; a family may store it transposed.
+    ///
+    /// ```
+    /// use lowbit_arch::{Role, Slot};
+    /// assert_eq!(Slot::KeyNorm.role(), Role::Norm);
+    /// ```
     pub const fn role(self) -> Role {
         match self {
             Self::Embedding | Self::Positions => Role::Embedding,

@@ -35,6 +35,10 @@ pub enum Role {
 
 impl Role {
     /// Why a tensor of this role is not quantized, in words.
+    ///
+    /// ```
+    /// assert_eq!(lowbit_arch::Role::Head.words(), "output head");
+    /// ```
     pub const fn words(self) -> &'static str {
         match self {
             Self::Linear => "linear",
@@ -53,6 +57,11 @@ impl Role {
     }
 
     /// Whether tensors of this role are quantized unless patterns say otherwise.
+    ///
+    /// ```
+    /// use lowbit_arch::Role;
+    /// assert!(Role::Experts.is_linear() && !Role::Router.is_linear());
+    /// ```
     pub const fn is_linear(self) -> bool {
         matches!(self, Self::Linear | Self::Experts)
     }

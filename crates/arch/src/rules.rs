@@ -38,6 +38,12 @@ pub enum Is {
 
 impl Rule {
     /// Whether this module (a name without `.weight`) is taken by the rule.
+    ///
+    /// ```
+    /// use lowbit_arch::{At, Is, Role, Rule};
+    /// let rule = Rule { role: Role::Router, at: At::Last, is: Is::Named(&["gate"]) };
+    /// assert!(rule.takes("model.layers.0.mlp.gate") && !rule.takes("model.layers.0.mlp.gate_proj"));
+    /// ```
     pub fn takes(&self, module: &str) -> bool {
         let holds = |component: &str| match self.is {
             Is::Named(names) => names.contains(&component),
