@@ -5,8 +5,8 @@ use std::{env, fs};
 
 use lowbit_lints::prose::{wide_lines, wrap};
 
-/// How many lines are still to be wrapped. May only shrink.
-const WIDE_LEFT: usize = 420;
+/// How many lines of CHANGELOG.md are still to be wrapped. May only shrink.
+const WIDE_LEFT: usize = 85;
 
 /// Folders whose `.md` files are prose, from the root of the repository.
 const FOLDERS: [&str; 5] = [".", "docs", "fuzz", "benches/records", "testdata"];
