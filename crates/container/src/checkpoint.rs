@@ -1,7 +1,9 @@
-//! A checkpoint directory: configuration, one or many safetensors files, and where each tensor is.
+//! A checkpoint directory: its configuration, its safetensors files, and the location of each
+//! tensor.
 //!
-//! `model.safetensors` alone, or shards listed in `model.safetensors.index.json`. As transformers does, a `model.safetensors` that the index does
-//! not know wins over the index. Every header is read and checked when the directory is opened; no tensor is.
+//! The weights are in one `model.safetensors`, or in shards that `model.safetensors.index.json`
+//! lists. As in transformers, a `model.safetensors` that the index does not name takes precedence
+//! over the index. Opening a directory reads and validates every header, but no tensor.
 
 use crate::index::{INDEX, Index};
 use crate::safetensors::TensorFile;
@@ -10,9 +12,9 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Name of the one weight file of a checkpoint that is not sharded.
+/// Name of the weight file of a checkpoint without shards.
 pub const SINGLE: &str = "model.safetensors";
-/// Name of the tokenizer's file.
+/// Name of the tokenizer file.
 pub const TOKENIZER: &str = "tokenizer.json";
 /// Name of the configuration file.
 pub const CONFIG: &str = "config.json";
@@ -32,44 +34,44 @@ pub struct Checkpoint {
 /// A tensor of an open checkpoint: its entry and the file that holds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
-    /// Name, dtype, shape, byte range.
+    /// Name, dtype, shape and byte range.
     pub entry: &'a Entry,
-    /// The file.
+    /// The container that holds the tensor.
     pub file: &'a dyn Container,
 }
 
-/// What keeps a directory from being a checkpoint, or a part of it from being read.
+/// The kind of a fault that makes a checkpoint, or a part of it, unreadable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flaw {
-    /// The configuration is not read.
+    /// The configuration cannot be read.
     Config,
-    /// The index is not read.
+    /// The index cannot be read.
     Index,
-    /// There are shards and no index.
+    /// There are shards, but no index.
     NoIndex,
     /// There are no weights.
     NoWeights,
-    /// A shard that the index names is not there.
+    /// A shard that the index names is missing.
     NoShard,
-    /// A file is not read.
+    /// A file cannot be read.
     File,
     /// A tensor is in two shards.
     Twice,
-    /// A tensor of the index is in no shard.
+    /// A tensor that the index names is in no shard.
     NotThere,
-    /// A tensor of the index is in another shard.
+    /// A tensor is in another shard than the index says.
     Elsewhere,
 }
 
-/// Hears of a flaw; an error stops.
+/// A callback that is called for each flaw. If it returns an error, opening stops with that error.
 pub type Tell<'a> = dyn FnMut(Flaw, Error) -> Result<()> + 'a;
 
-/// The value, or nothing where the flaw is told and does not stop.
+/// The value, or `None` if there is an error that `tell` accepts.
 fn or_tell<T>(result: Result<T>, flaw: Flaw, tell: &mut Tell<'_>) -> Result<Option<T>> {
     result.map(Some).or_else(|error| tell(flaw, error).map(|()| None))
 }
 
-/// The files that can be opened.
+/// Opens the files that can be opened, and reports the others to `tell`.
 fn open_files(
     paths: impl IntoIterator<Item = PathBuf>,
     tell: &mut Tell<'_>,
@@ -84,7 +86,7 @@ fn open_files(
 }
 
 impl Tensor<'_> {
-    /// Fills `buffer` with the tensor's bytes from byte `offset` on.
+    /// Fills `buffer` with the tensor's bytes, from byte `offset` on.
     ///
     /// # Errors
     /// As [`Container::read`].
@@ -92,7 +94,7 @@ impl Tensor<'_> {
         self.file.read(self.entry, offset, buffer)
     }
 
-    /// All of its bytes.
+    /// All bytes of the tensor.
     ///
     /// # Errors
     /// As [`Container::read`].
@@ -102,7 +104,7 @@ impl Tensor<'_> {
         Ok(bytes)
     }
 
-    /// Its rows and columns.
+    /// Its rows and columns; an error if its shape is not two-dimensional.
     pub fn matrix(&self) -> Result<[usize; 2]> {
         match self.entry.shape[..] {
             [rows, cols] => Ok([rows, cols]),
@@ -120,13 +122,15 @@ impl Checkpoint {
     /// Opens a checkpoint directory, or a single safetensors file.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::File`], [`Error::Tensor`] or [`Error::Duplicate`]: a missing shard, an index that names absent tensors, a name in two
-    /// shards, a broken header or configuration.
+    /// [`Error::Io`], [`Error::File`], [`Error::Tensor`] or [`Error::Duplicate`]: a shard is
+    /// missing, the index names absent tensors, two shards have the same tensor, or a header or the
+    /// configuration is malformed.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_telling(path.as_ref(), &mut |_, error| Err(error))
     }
 
-    /// Opens what can be opened. `tell` hears of everything that is wrong, and says by its result whether to go on without it.
+    /// Opens the readable parts of a checkpoint. `tell` is called for every flaw; its result says
+    /// whether to go on without that part.
     pub fn open_telling(path: &Path, tell: &mut Tell<'_>) -> Result<Self> {
         let about = std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
         if about.is_file() {
@@ -171,20 +175,20 @@ impl Checkpoint {
         checkpoint.with_files(open_files(files, tell)?, Some((&index_path, &index)), tell)
     }
 
-    /// A checkpoint of containers that are open already: splits of one model, or memory. `name` stands for the directory in errors, and other files
-    /// are looked for there.
+    /// A checkpoint of containers that are already open: splits of one model, or memory. `name`
+    /// stands for the directory in errors. Other files, such as the tokenizer, are looked up in it.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] for a name in two containers.
+    /// [`Error::Duplicate`] if two containers have a tensor of the same name.
     pub fn of_containers(name: impl Into<PathBuf>, containers: Vec<Box<dyn Container>>) -> Result<Self> {
         let tell: &mut Tell<'_> = &mut |_, error| Err(error);
         Self { dir: name.into(), ..Self::empty() }.with_files(containers, None, tell)
     }
 
-    /// The checkpoint with this text as its `config.json`: of containers that have their configuration in themselves.
+    /// Sets the text of `config.json`, for containers that include their configuration.
     ///
     /// # Errors
-    /// [`Error::File`] if it is no JSON object.
+    /// [`Error::File`] if it is not a JSON object.
     pub fn with_config(mut self, json: &str) -> Result<Self> {
         let wrong =
             |e: serde_json::Error| Error::file(&self.dir, format!("configuration is not a JSON object: {e}"));
@@ -192,13 +196,14 @@ impl Checkpoint {
         Ok(self)
     }
 
-    /// The checkpoint with this text as its `tokenizer.json`: of containers that have their tokenizer in themselves.
+    /// Sets the text of `tokenizer.json`, for containers that include their tokenizer.
     pub fn with_tokenizer(mut self, json: impl Into<Vec<u8>>) -> Self {
         self.tokenizer = Some(json.into());
         self
     }
 
-    /// The text of `tokenizer.json`: what the checkpoint was given, or the directory's file; `None` if there is neither.
+    /// The text of `tokenizer.json`: the one that was set, or the file of the directory. `None` if
+    /// there is neither.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read.
@@ -219,7 +224,7 @@ impl Checkpoint {
         Self { dir: PathBuf::new(), config: None, files, tokenizer: None, tensors, index: false, warnings }
     }
 
-    /// Takes in the files and holds their tensors against the index.
+    /// Adds the files and checks their tensors against the index.
     fn with_files(
         mut self,
         files: Vec<Box<dyn Container>>,
@@ -241,7 +246,7 @@ impl Checkpoint {
         let is_open =
             |shard: &str| self.files.iter().any(|f| f.path().file_name().is_some_and(|name| name == shard));
         let open: BTreeSet<&str> = index.shards().into_iter().filter(|shard| is_open(shard)).collect();
-        // What lies in a shard that could not be opened is told with that shard.
+        // Tensors of a shard that could not be opened were reported with that shard.
         for (name, shard) in index.weight_map.iter().filter(|(_, shard)| open.contains(shard.as_str())) {
             let Some(&(f, _)) = self.tensors.get(name) else {
                 let reason = format!("should be in {shard}, but no shard has it");
@@ -263,7 +268,8 @@ impl Checkpoint {
         Ok(self)
     }
 
-    /// Adds files whose tensors take the place of those of the same names, takes away the tensors in `hidden`, and changes the configuration.
+    /// Adds overlay files, whose tensors replace those of the same names. Removes the tensors in
+    /// `hidden`, and lets `configure` change the configuration.
     pub fn with_sheets(
         mut self,
         sheets: Vec<Box<dyn Container>>,
@@ -281,7 +287,7 @@ impl Checkpoint {
         self
     }
 
-    /// The directory.
+    /// The directory of the checkpoint.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -291,17 +297,17 @@ impl Checkpoint {
         self.config.as_ref()
     }
 
-    /// The containers that hold the tensors, in name order.
+    /// The containers that hold the tensors: shards in name order, then sheets.
     pub fn files(&self) -> &[Box<dyn Container>] {
         &self.files
     }
 
-    /// Whether an index lists the shards.
+    /// Whether the shards are listed in an index.
     pub fn has_index(&self) -> bool {
         self.index
     }
 
-    /// What is odd about the directory without being an error.
+    /// Oddities of the directory that are no errors.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -311,7 +317,7 @@ impl Checkpoint {
         self.tensors.get(name).map(|&at| self.at(at))
     }
 
-    /// A tensor by name, or an error that says where it was looked for.
+    /// A tensor by name, or an error if it does not exist.
     ///
     /// # Errors
     /// [`Error::Missing`] naming the directory and the tensor.
@@ -325,7 +331,7 @@ impl Checkpoint {
         self.tensors.values().map(|&at| self.at(at))
     }
 
-    /// Sum of the tensors' bytes.
+    /// Sum of the tensors' bytes, without headers.
     pub fn total_size(&self) -> u64 {
         self.tensors().map(|t| t.entry.len()).sum()
     }
@@ -336,7 +342,7 @@ impl Checkpoint {
     }
 }
 
-/// Reads a JSON object; `None` if there is no such file.
+/// Reads a JSON object; `None` if the file does not exist.
 pub fn read_config(path: &Path) -> Result<Option<Map<String, Value>>> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
@@ -346,7 +352,7 @@ pub fn read_config(path: &Path) -> Result<Option<Map<String, Value>>> {
     crate::json::loads(&text).map(Some).map_err(|e| Error::file(path, format!("not a JSON object: {e}")))
 }
 
-/// The safetensors files of a directory, in name order.
+/// The paths of the safetensors files in a directory, in name order.
 pub fn weight_files(dir: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|file| file.path());
     let mut files: Vec<_> = files.filter(|f| f.extension().is_some_and(|e| e == "safetensors")).collect();
@@ -354,7 +360,7 @@ pub fn weight_files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What a directory without safetensors has instead.
+/// An error message for a directory without safetensors, which names other weight files in it.
 fn no_weights(dir: &Path) -> String {
     let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let weights = ["safetensors", "bin", "pth", "pt", "gguf", "ckpt"];

@@ -1,7 +1,9 @@
-//! The seam between file formats and everything above them: named tensors to read, and a header to write.
+//! The interface between file formats and the crates above: named tensors to read, and a header to
+//! write.
 //!
-//! A [`Container`] is one file, or one block of memory, of named tensors. A checkpoint is one or several of them (shards of safetensors, splits of
-//! GGUF) with, perhaps, a configuration and a tokenizer beside them. Nothing above this crate knows which format it reads.
+//! A [`Container`] is one file, or one block of memory, with named tensors. A checkpoint consists
+//! of one or several of them (shards of safetensors, splits of GGUF), and possibly a configuration
+//! and a tokenizer. Crates above this one are independent of the file format.
 
 use crate::{Dtype, Error, Metadata, Result};
 use std::cmp::Ordering;
@@ -17,11 +19,11 @@ pub struct Entry {
     pub name: String,
     /// Type of its elements.
     pub dtype: Dtype,
-    /// Its shape; for types below a byte these are elements, not packed bytes.
+    /// Its shape, in elements. For types below a byte these are not packed bytes.
     pub shape: Vec<usize>,
-    /// First byte, counted from the start of the file.
+    /// Offset of the first byte from the start of the file.
     pub begin: u64,
-    /// One past the last byte, counted from the start of the file.
+    /// Offset one past the last byte from the start of the file.
     pub end: u64,
 }
 
@@ -42,39 +44,42 @@ impl Entry {
     }
 }
 
-/// Named tensors with type, shape and bytes, opened and checked.
+/// An open, validated file of named tensors with dtype, shape and bytes.
 ///
-/// Reads are positioned and take `&self`: any number of threads may read at once.
+/// Reads take an offset and `&self`, so any number of threads may read at once.
 pub trait Container: fmt::Debug + Send + Sync {
-    /// Where it is, or what errors call it.
+    /// The path of the file, or the name that stands for it in errors.
     fn path(&self) -> &Path;
 
-    /// Its tensors in the order of their bytes. Each is as long as its type and shape say and lies in the file.
+    /// The tensors, in the order of their bytes. Each lies inside the file and has the length of
+    /// its dtype and shape.
     fn entries(&self) -> &[Entry];
 
-    /// What it says besides its tensors.
+    /// The metadata of the file.
     fn metadata(&self) -> &Metadata;
 
     /// Length of the whole file in bytes.
     fn file_len(&self) -> u64;
 
-    /// The first bytes of tensors are multiples of this, counted from the start of the file; 1 where the format promises nothing.
+    /// The alignment of tensor data, in bytes from the start of the file; 1 if the format promises
+    /// none.
     fn alignment(&self) -> u64 {
         1
     }
 
-    /// Fills `buffer` from this byte of the file on.
+    /// Fills `buffer` from byte `offset` of the file on.
     ///
     /// # Errors
-    /// What the system says; `UnexpectedEof` where the file ends sooner.
+    /// The error of the operating system; `UnexpectedEof` if the file ends before the buffer is
+    /// full.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// The open file, which may be mapped; `None` if there is none.
+    /// The open file, which may be mapped; `None` if the container is not a file.
     fn file(&self) -> Option<&File> {
         None
     }
 
-    /// The whole file, where it is in memory.
+    /// The bytes of the whole file, if they are in memory.
     fn bytes(&self) -> Option<&[u8]> {
         None
     }
@@ -82,7 +87,8 @@ pub trait Container: fmt::Debug + Send + Sync {
     /// Fills `buffer` with the bytes of one tensor from byte `offset` of that tensor on.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if that range is not inside the tensor, [`Error::Io`] if it cannot be read (the file was cut since it was opened).
+    /// [`Error::Tensor`] if the range is not inside the tensor. [`Error::Io`] if it cannot be read,
+    /// for example because the file was truncated after it was opened.
     fn read(&self, entry: &Entry, offset: u64, buffer: &mut [u8]) -> Result<()> {
         let len = buffer.len() as u64;
         if offset.checked_add(len).is_none_or(|end| end > entry.len()) {
@@ -99,7 +105,7 @@ pub trait Container: fmt::Debug + Send + Sync {
     }
 }
 
-/// A tensor that is going to be written.
+/// A tensor to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTensor {
     /// Its name.
@@ -110,19 +116,21 @@ pub struct NewTensor {
     pub shape: Vec<usize>,
 }
 
-/// How a format's files begin: every offset is known before the first byte of data is written.
+/// The writer of a format's headers. All offsets are known before the first byte of data is
+/// written.
 pub trait HeaderWriter: fmt::Debug + Sync {
-    /// The order in which tensors stand in a file.
+    /// The order of tensors in a file.
     fn order(&self, a: &NewTensor, b: &NewTensor) -> Ordering;
 
-    /// The first bytes of a file, up to the first tensor, and the tensors with their byte ranges. They stand in the order of
-    /// [`order`](Self::order); gaps between them are zeros.
+    /// The bytes of a file before its first tensor, and the tensors with their byte ranges. The
+    /// tensors have to be in the order of [`order`](Self::order). Gaps between them are zeros.
     ///
     /// # Errors
-    /// Why the format cannot say this: a type, a value of the metadata, a length that it does not have.
+    /// A message that says why the format cannot store this: a dtype, a metadata value or a length
+    /// that it does not support.
     fn header(&self, metadata: &Metadata, tensors: &[NewTensor]) -> Result<(Vec<u8>, Vec<Entry>), String>;
 
-    /// Bytes of the longest header that readers accept.
+    /// The length of the longest header that readers accept, in bytes.
     fn header_limit(&self) -> u64 {
         u64::MAX
     }

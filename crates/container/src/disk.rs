@@ -1,74 +1,74 @@
-//! The seam where output leaves: everything that a job does to its output directory goes through [`Disk`].
+//! The interface through which a job writes its output directory: [`Disk`].
 //!
-//! [`Filesystem`] is the real one. Tests put others in its place: one that is full after so many bytes, one that kills the process at the n-th
-//! operation.
+//! [`Filesystem`] is the real implementation. Tests use others: one that runs out of space after
+//! some bytes, one that kills the process at its n-th operation.
 
 use crate::positioned;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
-/// What a job may do to its output directory.
+/// The operations of a job on its output directory.
 pub trait Disk: Sync {
-    /// Makes a directory and those above it; nothing if it is there.
+    /// Creates a directory and its parents. Does nothing if it exists.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Opens a file for writing without cutting it; makes it if it is not there.
+    /// Opens a file for writing and keeps its contents. Creates the file if it does not exist.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Moves a file over another name, at once and whole.
+    /// Renames a file atomically, replacing the target.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes renames in a directory durable.
+    /// Syncs a directory, so that renames in it are durable.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
-/// An open output file, written at positions by many threads.
+/// An open output file. Many threads write to it, each at its own offset.
 pub trait DiskFile: Send + Sync {
-    /// Writes all bytes at this position.
+    /// Writes all bytes at this offset.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Makes the file this long.
+    /// Sets the length of the file in bytes.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Waits until everything written is on the disk.
+    /// Syncs the file: waits until all writes are on the disk.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn sync(&self) -> io::Result<()>;
 
-    /// Takes the file for this process alone, until it is closed; false if another process has it.
+    /// Locks the file for this process until it is closed. False if another process holds the lock.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn lock(&self) -> io::Result<bool>;
 }
 
-/// The file system.
+/// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filesystem;
 
@@ -91,7 +91,7 @@ impl Disk for Filesystem {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        // Windows has no such thing as an open directory to sync; renames are journaled there.
+        // Windows cannot open a directory to sync it. Renames are journaled there.
         if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
     }
 }
@@ -113,7 +113,7 @@ impl DiskFile for File {
         match self.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
-            // A file system without locks is no reason not to write to it.
+            // A file system without locks is written to without a lock.
             Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => Ok(true),
             Err(TryLockError::Error(e)) => Err(e),
         }

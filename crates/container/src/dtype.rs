@@ -1,4 +1,4 @@
-//! Types of the elements of a tensor: plain ones, and blocks of values that share bytes.
+//! Element types of tensors: plain types, and block types whose values share bytes.
 //!
 //! ```text
 //! bytes = product of the shape * bits / 8                      plain types; whole bytes
@@ -7,35 +7,36 @@
 
 use std::fmt;
 
-/// Several values that are stored together, as GGUF's `Q4_0`: 32 values in 18 bytes.
+/// A type that stores several values together, such as GGUF's `Q4_0`: 32 values in 18 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct BlockType {
-    /// The name that its files give it.
+    /// The name in files.
     pub name: &'static str,
-    /// Values of one block. They are consecutive along the last axis.
+    /// Number of values in a block. They are consecutive along the last axis.
     pub values: usize,
-    /// Bytes of one block.
+    /// Length of a block in bytes.
     pub bytes: usize,
 }
 
 impl BlockType {
-    /// A type of this name with so many values in so many bytes.
+    /// A block type of this name, with `values` values in `bytes` bytes.
     ///
     /// # Panics
-    /// If there are no values or no bytes.
+    /// If `values` or `bytes` is zero.
     pub const fn new(name: &'static str, values: usize, bytes: usize) -> Self {
         assert!(values > 0 && bytes > 0, "a block has values and bytes");
         Self { name, values, bytes }
     }
 }
 
-/// Declares the plain types in the order of their alignment, with their bits.
+/// Declares the plain types in the order of their alignment, with their sizes in bits.
 macro_rules! plain {
     ($($(#[$doc:meta])* $name:ident $bits:literal,)*) => {
         /// The type of a tensor's elements.
         ///
-        /// The order is that of safetensors, by alignment; [`safetensors::order`](crate::safetensors::order) sorts by it.
+        /// The variants are ordered as in safetensors, by alignment;
+        /// [`safetensors::order`](crate::safetensors::order) sorts by it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         #[allow(non_camel_case_types)]
@@ -49,8 +50,8 @@ macro_rules! plain {
             /// The plain types.
             pub const PLAIN: &[Self] = &[$(Self::$name),*];
 
-            /// Bits of one element; of a block type, the bits of a block for each of its values, rounded up.
-            /// [`bytes`](Self::bytes) gives the exact length of a tensor.
+            /// Bits of one element. For a block type: the bits of a block divided by its values,
+            /// rounded up; [`bytes`](Self::bytes) gives the exact length of a tensor.
             ///
             /// ```
             /// use lowbit_container::{BlockType, Dtype};
@@ -72,7 +73,7 @@ macro_rules! plain {
                 }
             }
 
-            /// The same type of the `safetensors` crate; `None` for block types, which the format does not have.
+            /// The same type in the `safetensors` crate; `None` for block types.
             pub(crate) const fn to_safetensors(self) -> Option<::safetensors::Dtype> {
                 match self {
                     $(Self::$name => Some(::safetensors::Dtype::$name),)*
@@ -80,7 +81,8 @@ macro_rules! plain {
                 }
             }
 
-            /// The type of the `safetensors` crate; `None` for one that this version does not know.
+            /// The type that a `safetensors` dtype corresponds to; `None` for a dtype unknown to
+            /// this version.
             pub(crate) const fn from_safetensors(dtype: ::safetensors::Dtype) -> Option<Self> {
                 match dtype {
                     $(::safetensors::Dtype::$name => Some(Self::$name),)*
@@ -94,25 +96,25 @@ macro_rules! plain {
 plain! {
     /// A byte that is 0 or 1.
     BOOL 8,
-    /// E2M1.
+    /// FP4 E2M1.
     F4 4,
-    /// E2M3.
+    /// FP6 E2M3.
     F6_E2M3 6,
-    /// E3M2.
+    /// FP6 E3M2.
     F6_E3M2 6,
-    /// Unsigned byte.
+    /// Unsigned, 8 bits.
     U8 8,
-    /// Signed byte.
+    /// Signed, 8 bits.
     I8 8,
-    /// E5M2 of OCP.
+    /// FP8 E5M2 of OCP.
     F8_E5M2 8,
-    /// E4M3 of OCP, without infinities.
+    /// FP8 E4M3 of OCP, without infinities.
     F8_E4M3 8,
-    /// A power of two.
+    /// E8M0: a power of two.
     F8_E8M0 8,
-    /// E4M3 without negative zero.
+    /// FP8 E4M3 without negative zero.
     F8_E4M3FNUZ 8,
-    /// E5M2 without negative zero.
+    /// FP8 E5M2 without negative zero.
     F8_E5M2FNUZ 8,
     /// Signed, 16 bits.
     I16 16,
@@ -128,7 +130,7 @@ plain! {
     U32 32,
     /// IEEE binary32.
     F32 32,
-    /// Complex of two binary32.
+    /// Complex number of two binary32.
     C64 64,
     /// IEEE binary64.
     F64 64,
@@ -139,7 +141,7 @@ plain! {
 }
 
 impl Dtype {
-    /// Bytes of a tensor of this shape.
+    /// Length in bytes of a tensor of this shape.
     ///
     /// ```
     /// use lowbit_container::{BlockType, Dtype};
@@ -150,7 +152,8 @@ impl Dtype {
     /// ```
     ///
     /// # Errors
-    /// Why there is no such tensor: bits that are no whole bytes, rows that do not divide into blocks, more bytes than 64 bits count.
+    /// A message that says why there is no such tensor: its bits are not whole bytes, its rows do
+    /// not divide into blocks, or its length overflows 64 bits.
     pub fn bytes(self, shape: &[usize]) -> Result<u64, String> {
         let overflow = || format!("shape {shape:?} of {self} overflows 64 bits");
         let mut elements = 1u64;

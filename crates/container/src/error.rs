@@ -1,6 +1,8 @@
-//! What can go wrong with files: one line that names the file, the tensor and the number.
+//! Errors of the container crate. Each prints as one line that names the file, the tensor and the
+//! numbers.
 //!
-//! A file can never cause a panic in this crate. Whatever its bytes say, the answer is a value or one of these.
+//! No file can cause a panic in this crate. Whatever its bytes are, the result is a value or one of
+//! these errors.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,39 +10,39 @@ use std::path::{Path, PathBuf};
 /// A `Result` of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that opening, reading and writing files of tensors can fail with; each prints as one line.
+/// An error of opening, reading or writing files of tensors. Each prints as one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused an operation on a file.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried: `open`, `read`, `write 4096 bytes at byte 81920 of` …
+        /// The operation that failed: `open`, `read`, `write 4096 bytes at byte 81920 of` …
         action: String,
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file is not what its name promises: header, JSON, an index or a journal that cannot be read.
+    /// A file is malformed: a header, JSON, an index or a journal that cannot be read.
     #[error("{}: {reason}", file.display())]
     File {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it, with the numbers.
+        /// The fault, with the numbers.
         reason: String,
     },
-    /// One tensor of a file is impossible or does not fit what is asked of it.
+    /// A tensor is malformed, or does not fit the request.
     #[error("{}: tensor `{tensor}`: {reason}", file.display())]
     Tensor {
         /// The file that holds the tensor.
         file: PathBuf,
         /// The tensor's name.
         tensor: String,
-        /// What is wrong with it, with the numbers.
+        /// The fault, with the numbers.
         reason: String,
     },
-    /// A tensor that is asked for is not there.
+    /// A requested tensor does not exist.
     #[error("{}: there is no tensor `{tensor}`", dir.display())]
     Missing {
         /// The checkpoint's directory.
@@ -55,7 +57,7 @@ pub enum Error {
         tensor: String,
         /// One of the files.
         first: PathBuf,
-        /// The other.
+        /// The other file.
         second: PathBuf,
     },
 }
@@ -66,12 +68,12 @@ impl Error {
         Self::Io { action: action.into(), path: path.to_owned(), source }
     }
 
-    /// A file that is not what it should be.
+    /// An error about a malformed file.
     pub fn file(file: &Path, reason: impl Into<String>) -> Self {
         Self::File { file: file.to_owned(), reason: reason.into() }
     }
 
-    /// A tensor that is not what it should be.
+    /// An error about a malformed tensor.
     pub fn tensor(file: &Path, tensor: &str, reason: impl Into<String>) -> Self {
         Self::Tensor { file: file.to_owned(), tensor: tensor.to_owned(), reason: reason.into() }
     }

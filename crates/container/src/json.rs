@@ -1,26 +1,30 @@
-//! JSON as Python reads and writes it, so that configurations come out as their producers write them.
+//! JSON as Python reads and writes it, so that configurations are written as their producers write
+//! them.
 //!
-//! Floats in Python's spelling (`1e-06`, `10000.0`), everything outside of ASCII escaped, any indentation. And `NaN`, `Infinity`, `-Infinity`, which
-//! JSON does not have but configurations do (`"time_step_limit": [0.0, Infinity]` of Mamba): they become marked strings in memory, and go out as they
-//! came in.
+//! Floats have Python's spelling (`1e-06`, `10000.0`), characters outside of ASCII are escaped, and
+//! the indentation is free. Configurations also contain `NaN`, `Infinity` and `-Infinity`, which
+//! JSON does not have (`"time_step_limit": [0.0, Infinity]` of Mamba). In memory they are marked
+//! strings, and they are written as they were read.
 
 use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter, PrettyFormatter};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
 
-/// What marks a string as one of Python's three numbers that JSON lacks. A control character: no configuration has it.
+/// Marks a string as one of Python's three numbers that JSON lacks. It is a control character,
+/// which no configuration contains.
 const MARK: char = '\u{1}';
 
-/// Longest first, because one ends with another.
+/// Longest first, because `-Infinity` contains `Infinity`.
 const NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 
-/// `json.loads(text)` of an object.
+/// Parses an object, as `json.loads(text)`.
 pub fn loads(text: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
     serde_json::from_slice(text).or_else(|e| serde_json::from_str(&mark(text).ok_or(e)?))
 }
 
-/// The text with Python's numbers in marked quotes; `None` if it has none of them outside of strings, or is not text.
+/// The text with Python's numbers replaced by marked strings. `None` if it has none outside of
+/// strings, or is not UTF-8.
 fn mark(text: &[u8]) -> Option<String> {
     let mut rest = std::str::from_utf8(text).ok()?;
     let (mut marked, mut found) = (String::new(), false);
@@ -38,7 +42,7 @@ fn mark(text: &[u8]) -> Option<String> {
     found.then_some(marked)
 }
 
-/// `json.dumps(value, indent=indent)`.
+/// Serializes a value, as `json.dumps(value, indent=indent)`.
 pub fn dumps(value: &Value, indent: usize) -> Vec<u8> {
     let indent = " ".repeat(indent);
     let mut bytes = Vec::new();
@@ -46,7 +50,7 @@ pub fn dumps(value: &Value, indent: usize) -> Vec<u8> {
         &mut bytes,
         Python(PrettyFormatter::with_indent(indent.as_bytes())),
     );
-    // Writing to memory cannot fail, and a Value has no key that is not a string.
+    // Writing to memory cannot fail, and every key of a `Value` is a string.
     let _ = value.serialize(&mut out);
     let mut text = String::from_utf8(bytes).unwrap_or_default();
     for number in NUMBERS {
@@ -55,7 +59,7 @@ pub fn dumps(value: &Value, indent: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The value with the keys of every object in order: `sort_keys=True`.
+/// The value with the keys of every object sorted, as with `sort_keys=True`.
 pub fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
@@ -74,7 +78,8 @@ struct Python<'a>(PrettyFormatter<'a>);
 
 impl Formatter for Python<'_> {
     fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        // Shortest digits, as in Rust; scientific from 1e16 up and below 1e-4, with at least two digits of exponent.
+        // Shortest digits, as in Rust. Scientific notation from 1e16 up and below 1e-4, with at
+        // least two digits of exponent.
         let scientific = format!("{value:e}");
         let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
         match exponent.parse::<i32>() {

@@ -1,6 +1,6 @@
-//! What a file says besides its tensors: keys with typed values, in the order of the file.
+//! The metadata of a file: keys with typed values, in the order of the file.
 
-/// A value of a file's metadata. safetensors has strings only; GGUF has all of these.
+/// A metadata value. safetensors has strings only; GGUF has all of these types.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum MetadataValue {
@@ -26,13 +26,13 @@ pub enum MetadataValue {
     F64(f64),
     /// True or false.
     Bool(bool),
-    /// A text.
+    /// A string.
     String(String),
-    /// A list; its values are of one type.
+    /// A list of values of one type.
     Array(Vec<MetadataValue>),
 }
 
-/// Keys and values in the order of the file. A key comes once.
+/// Metadata keys and values, in the order of the file. Keys are unique.
 ///
 /// ```
 /// use lowbit_container::{Metadata, MetadataValue};
@@ -47,12 +47,12 @@ pub enum MetadataValue {
 pub struct Metadata(Vec<(String, MetadataValue)>);
 
 impl Metadata {
-    /// No keys.
+    /// Empty metadata.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Sets a key. One that is there keeps its place.
+    /// Sets the value of a key. An existing key keeps its position.
     pub fn insert(&mut self, key: impl Into<String>, value: MetadataValue) {
         let key = key.into();
         match self.0.iter_mut().find(|(k, _)| *k == key) {
@@ -66,7 +66,7 @@ impl Metadata {
         self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value)
     }
 
-    /// The value of a key if it is a text.
+    /// The value of a key, if it is a string.
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
             MetadataValue::String(text) => Some(text),
@@ -74,7 +74,7 @@ impl Metadata {
         }
     }
 
-    /// The value of a key if it is an integer that is not negative.
+    /// The value of a key, if it is a non-negative integer.
     pub fn unsigned(&self, key: &str) -> Option<u64> {
         match *self.get(key)? {
             MetadataValue::U8(n) => Some(n.into()),
@@ -89,7 +89,7 @@ impl Metadata {
         }
     }
 
-    /// The keys whose values are texts, in the order of the file.
+    /// The keys and values of all strings, in the order of the file.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(key, value)| match value {
             MetadataValue::String(text) => Some((key.as_str(), text.as_str())),
@@ -104,7 +104,7 @@ impl Metadata {
 }
 
 impl FromIterator<(String, String)> for Metadata {
-    /// Texts under keys that differ.
+    /// Metadata of strings. The keys have to be distinct.
     fn from_iter<I: IntoIterator<Item = (String, String)>>(texts: I) -> Self {
         Self(texts.into_iter().map(|(key, text)| (key, MetadataValue::String(text))).collect())
     }

@@ -1,12 +1,14 @@
-//! Reads and writes at a byte offset, without a file cursor, so that many threads share one open file.
+//! Reads and writes at a byte offset, without a file cursor, so that many threads share one open
+//! file.
 //!
-//! `pread`/`pwrite` on Unix, `seek_read`/`seek_write` (which carry an offset of their own) on Windows.
-//! Reading positions instead of mapping keeps the resident set small: mapped pages count as memory of the process.
+//! Unix has `pread`/`pwrite`. Windows has `seek_read`/`seek_write`, which take an offset of their
+//! own. Positioned reads instead of a mapping keep the resident set small, because mapped pages
+//! count as memory of the process.
 
 use std::fs::File;
 use std::io;
 
-/// Fills `buffer` from byte `offset` on; a file that ends sooner is `UnexpectedEof`.
+/// Fills `buffer` from byte `offset` on. A file that ends sooner is an `UnexpectedEof` error.
 pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     #[cfg(unix)]
     {

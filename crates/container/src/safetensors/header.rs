@@ -1,7 +1,8 @@
-//! The header of a safetensors file: parsed, and checked before any byte of a tensor is believed.
+//! The header of a safetensors file: parsed, and validated before any tensor is read.
 //!
-//! Rules (those of safetensors 0.8): at most 100,000,000 bytes of JSON; no name twice; tensors cover the data without holes or overlaps, from its
-//! first byte to the end of the file; a tensor's byte range is as long as dtype and shape say, in whole bytes.
+//! The rules are those of safetensors 0.8. The JSON has at most 100,000,000 bytes. Names are
+//! unique. Tensors cover the data from its first byte to the end of the file, without holes or
+//! overlaps. A tensor's byte range has the length of its dtype and shape, in whole bytes.
 
 use crate::{Dtype, Entry, Error, Result};
 use ::safetensors::tensor::{Metadata, TensorInfo};
@@ -9,20 +10,20 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-/// Longest header that any reader of the format accepts, in bytes.
+/// The length of the longest header that readers of the format accept, in bytes.
 pub const HEADER_LIMIT: u64 = 100_000_000;
 
-/// A checked header: every entry's byte range lies in the file and none overlap.
+/// A validated header: byte ranges lie inside the file and do not overlap.
 #[derive(Clone, Debug, Default)]
 pub struct Header {
-    /// Tensors in the order of their bytes.
+    /// The tensors, in the order of their bytes.
     pub entries: Vec<Entry>,
     /// The `__metadata__` strings.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Header {
-    /// Reads a header out of its JSON bytes.
+    /// Parses a header from its JSON bytes.
     ///
     /// `file_len` is the length of the whole file, and `file` names it in errors.
     ///
@@ -51,13 +52,14 @@ impl Header {
             })
         };
         let entries = tensors.iter().map(entry).collect::<Result<_>>()?;
-        // The last word is the format's own crate: nothing is accepted here that it refuses.
+        // The format's own crate validates last: whatever it refuses is refused here.
         Metadata::new(None, tensors).map_err(|e| Error::file(file, e.to_string()))?;
         Ok(Self { entries, metadata })
     }
 }
 
-/// The rules, one by one, each with the tensor and the number that break it. `data_len` is what the file has after its header.
+/// Checks each rule of the format; errors name the tensor and the numbers. `data_len` is the length
+/// of the file after its header, in bytes.
 fn check(file: &Path, tensors: &[(String, TensorInfo)], data_len: u64) -> Result<()> {
     let (mut before, mut at) = (None::<&str>, 0usize);
     for (name, info) in tensors {
@@ -104,13 +106,13 @@ fn check(file: &Path, tensors: &[(String, TensorInfo)], data_len: u64) -> Result
     }
 }
 
-/// What the JSON object holds, in file order.
+/// The contents of the JSON object, in file order.
 struct Parsed {
     metadata: BTreeMap<String, String>,
     tensors: Vec<(String, TensorInfo)>,
 }
 
-/// Collects the entries one by one, so that an error can name the tensor and a name that comes twice is seen.
+/// Collects the entries one by one, so that errors can name the tensor and duplicates are detected.
 struct Listing;
 
 impl<'de> Visitor<'de> for Listing {

@@ -6,8 +6,9 @@
 //!            {"__metadata__": {..}, "name": {"dtype", "shape", "data_offsets": [begin, end)}, ..}, padded with spaces
 //! ```
 //!
-//! The dtypes, and the rules that make a header valid, are those of the `safetensors` crate. It reads whole buffers, though, and its errors
-//! leave out file, tensor and number; [`Header`] finds each fault first and says which, then asks the crate for the last word.
+//! The dtypes and the validity rules of headers are those of the `safetensors` crate. That crate
+//! reads whole buffers, and its errors leave out file, tensor and numbers. [`Header`] therefore
+//! finds each fault first, names it, and lets the crate validate last.
 
 mod header;
 mod read;

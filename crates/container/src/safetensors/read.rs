@@ -1,4 +1,4 @@
-//! One open safetensors file, read by byte ranges of its tensors.
+//! An open safetensors file, whose tensors are read by byte ranges.
 
 use super::{HEADER_LIMIT, Header};
 use crate::{Container, Entry, Error, Metadata, Result, positioned};
@@ -6,9 +6,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An open safetensors file with its checked header.
+/// An open safetensors file with its validated header.
 ///
-/// Reads are positioned and take `&self`: any number of threads may read at once.
+/// Reads take an offset and `&self`, so any number of threads may read at once.
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
@@ -19,10 +19,11 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
-    /// Opens a file and checks its header against its length.
+    /// Opens a file and validates its header against its length.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be opened, [`Error::File`] or [`Error::Tensor`] if the header breaks a rule of the format.
+    /// [`Error::Io`] if it cannot be opened. [`Error::File`] or [`Error::Tensor`] if the header
+    /// breaks a rule of the format.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let io = |action: &str, e| Error::io(action, &path, e);
@@ -50,17 +51,17 @@ impl TensorFile {
         Ok(Self { path, file, len, header, metadata })
     }
 
-    /// Where the file is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The checked header.
+    /// The validated header.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Fills `buffer` with the bytes of one tensor from byte `offset` of that tensor on.
+    /// Fills `buffer` with the bytes of one tensor, from byte `offset` of that tensor on.
     ///
     /// # Errors
     /// As [`Container::read`].

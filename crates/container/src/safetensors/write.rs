@@ -1,15 +1,17 @@
-//! Headers to write: every offset is known before the first byte of data.
+//! Writes headers. Every offset is known before the first byte of data is written.
 //!
-//! The order of tensors is the format's own: dtype from the widest alignment down (U64, I64, F64, C64, F32, … U8, F6, F4, BOOL), then name. It makes
-//! every tensor naturally aligned, because the header is padded to 8 bytes. The JSON is written here rather than by the `safetensors` crate, whose
-//! `__metadata__` is a hash map with another order on each run; the bytes are otherwise the same.
+//! Tensors are in the format's own order: by dtype from the widest alignment down (U64, I64, F64,
+//! C64, F32, … U8, F6, F4, BOOL), then by name. The header is padded to 8 bytes, so this order
+//! aligns every tensor naturally. The JSON is written here and not by the `safetensors` crate,
+//! whose `__metadata__` is a hash map with another order on each run. The bytes are the same
+//! otherwise.
 
 use super::HEADER_LIMIT;
 use crate::{Dtype, Entry, HeaderWriter, Metadata, MetadataValue, NewTensor};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// The order in which tensors stand in a file: dtype rank descending, then name.
+/// The order of tensors in a file: dtype descending, then name.
 ///
 /// ```
 /// use lowbit_container::safetensors::{Dtype, order};
@@ -21,8 +23,9 @@ pub fn order(a: (Dtype, &str), b: (Dtype, &str)) -> Ordering {
     b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1))
 }
 
-/// The first bytes of a file: length, JSON header, padding. `tensors` gives name, dtype, shape and length in bytes, in file order; the entries that
-/// come back carry their offsets from the start of the file.
+/// The bytes of a file before its data: length, JSON header, padding. `tensors` yields name, dtype,
+/// shape and length in bytes, in file order. The returned entries have offsets from the start of
+/// the file.
 pub fn header_bytes(
     metadata: &BTreeMap<String, String>,
     tensors: impl IntoIterator<Item = (String, Dtype, Vec<usize>, u64)>,
@@ -58,7 +61,7 @@ pub fn header_bytes(
     (bytes, entries)
 }
 
-/// The format as one to write.
+/// The safetensors format, as a header writer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Safetensors;
 
