@@ -1,7 +1,8 @@
-//! Two checkpoints side by side, quantized or not: how far apart each weight is, worst first.
+//! Comparison of two checkpoints, quantized or not: the error of each weight, worst first.
 //!
-//! The first is taken as the original: signal-to-noise is its power over the power of the difference. Everything is dequantized to f32 and read by tiles
-//! of rows, whose sums are added in order, so the figures depend on nothing but the bytes.
+//! The first checkpoint is the original: the signal-to-noise ratio is its power over the power of
+//! the difference. Weights are dequantized to f32 and read in row tiles. The sums of the tiles are
+//! added in order, so the figures depend on nothing but the bytes.
 
 use crate::progress::{Phase, Progress, Step};
 use crate::threads::for_each;
@@ -13,13 +14,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How to compare.
+/// Options of [`compare`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CompareOptions {
-    /// Worker threads.
+    /// Number of worker threads.
     pub jobs: usize,
-    /// Patterns of the tensors to compare; all if empty.
+    /// Patterns of the tensors to compare; every tensor if empty.
     pub include: Vec<String>,
 }
 
@@ -32,13 +33,13 @@ impl Default for CompareOptions {
 /// The result of a comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
-    /// Weights that both have, worst (lowest SQNR) first.
+    /// Weights that both checkpoints have, worst (lowest SQNR) first.
     pub rows: Vec<ComparedTensor>,
-    /// Over all values of all rows.
+    /// The error over all values of all rows.
     pub total: ErrorReport,
-    /// Weights that only the first has.
+    /// Weights that only the first checkpoint has.
     pub only_first: Vec<String>,
-    /// Weights that only the second has.
+    /// Weights that only the second checkpoint has.
     pub only_second: Vec<String>,
 }
 
@@ -47,13 +48,13 @@ pub struct Comparison {
 pub struct ComparedTensor {
     /// Name of the unquantized tensor.
     pub name: String,
-    /// Matrices, rows, columns.
+    /// Number of matrices, rows and columns.
     pub shape: [usize; 3],
     /// Format in the first checkpoint, or its dtype.
     pub first: String,
     /// Format in the second checkpoint, or its dtype.
     pub second: String,
-    /// How far apart. In JSON an infinite SQNR (nothing differs) is null.
+    /// The error figures. In JSON an infinite SQNR (no difference) is null.
     #[serde(flatten)]
     pub figures: ErrorReport,
 }
@@ -61,7 +62,9 @@ pub struct ComparedTensor {
 /// Compares two checkpoint directories or safetensors files.
 ///
 /// # Errors
-/// Whatever is wrong with one of them; [`Error::Job`] if they have no weight in common; [`Error::Tensor`](lowbit_container::Error::Tensor) if a weight has another shape in each.
+/// Any error of opening or reading either checkpoint; [`Error::Job`] if they have no weight in
+/// common; [`Error::Tensor`](lowbit_container::Error::Tensor) if a weight has different shapes in
+/// the two.
 pub fn compare(
     first: &Path,
     second: &Path,
@@ -105,7 +108,8 @@ pub fn compare(
         figures: stats.report(),
     };
     let mut rows: Vec<_> = pairs.iter().zip(&stats).map(row).collect();
-    // Worst first; NaN (an original of zeros that came back as something) counts as worst, and names settle the rest.
+    // Worst first. NaN (an original of zeros that is no longer zeros) counts as worst; ties are in
+    // name order.
     let rank = |row: &ComparedTensor| {
         if row.figures.sqnr_db.is_nan() { f64::NEG_INFINITY } else { row.figures.sqnr_db }
     };
@@ -120,13 +124,13 @@ pub(crate) type Pair<'a> = (String, Weight<'a>, Weight<'a>);
 #[derive(Debug, Default)]
 pub(crate) struct Pairs<'a> {
     pub(crate) pairs: Vec<Pair<'a>>,
-    /// Weights that only the first has.
+    /// Weights that only the first checkpoint has.
     pub(crate) only_first: Vec<String>,
-    /// Weights that only the second has.
+    /// Weights that only the second checkpoint has.
     pub(crate) only_second: Vec<String>,
 }
 
-/// Finds each wanted weight of one checkpoint in the other, experts also in stacks.
+/// Finds each wanted weight of one checkpoint in the other, experts within stacks included.
 pub(crate) fn pair_up<'a>(a: &'a Weights, b: &'a Weights, wanted: impl Fn(&str) -> bool) -> Pairs<'a> {
     let (experts_a, experts_b) = (a.experts(), b.experts());
     let Pairs { mut pairs, mut only_first, mut only_second } = Pairs::default();
@@ -142,7 +146,7 @@ pub(crate) fn pair_up<'a>(a: &'a Weights, b: &'a Weights, wanted: impl Fn(&str) 
             _ => only_second.push(name.to_owned()),
         }
     }
-    // A stack that the other side has cut into experts is compared expert by expert.
+    // A stack whose experts are separate on the other side is compared expert by expert.
     let is_cut = |name: &String, own: &Weights| {
         own.get(name).is_some_and(|w| w.shape.matrices > 1)
             && pairs.iter().any(|(n, ..)| n.starts_with(parent(name)))
@@ -152,7 +156,7 @@ pub(crate) fn pair_up<'a>(a: &'a Weights, b: &'a Weights, wanted: impl Fn(&str) 
     Pairs { pairs, only_first, only_second }
 }
 
-/// The name up to and with the last dot of the module.
+/// The prefix of a name up to and including the last dot of its module.
 fn parent(name: &str) -> &str {
     let module = crate::arch::module_of(name);
     &module[..module.rfind('.').map_or(0, |dot| dot + 1)]

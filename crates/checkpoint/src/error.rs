@@ -1,6 +1,6 @@
-//! What can go wrong with jobs on checkpoints: one line that names the file, the tensor and the number.
+//! Errors of jobs on checkpoints. Each is one line that names the file, the tensor and the number.
 //!
-//! A file can never cause a panic in this crate. Whatever its bytes say, the answer is a value or one of these.
+//! No file causes a panic in this crate: bytes that make no sense become one of these errors.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 /// A `Result` of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that reading, planning and writing checkpoints can fail with; each prints as one line.
+/// The error of reading, planning and writing checkpoints; each prints as one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file cannot be read or written, or is not what it should be.
+    /// A file cannot be read or written, or is malformed.
     #[error(transparent)]
     Container(#[from] lowbit_container::Error),
-    /// A quantized linear is not what its layout says, or a layout cannot do what is asked of it. Errors of files are [`Container`](Self::Container).
+    /// A quantized linear does not match its layout, or a layout cannot express what is asked of
+    /// it. Errors of files are [`Container`](Self::Container).
     #[error(transparent)]
     Layout(lowbit_layouts::Error),
-    /// A weight holds NaN or an infinity, and the job says that this is an error.
+    /// A weight holds NaN or an infinity, and the job treats that as an error.
     #[error(
         "{}: tensor `{tensor}`: value {index} (row {row}, column {column}) is {value}; leave such tensors unquantized with --on-nonfinite keep", file.display()
     )]
@@ -33,28 +34,28 @@ pub enum Error {
         row: u64,
         /// Its column.
         column: u64,
-        /// NaN, inf or -inf.
+        /// The value: NaN, inf or -inf.
         value: f32,
     },
-    /// A name, pattern or option of the job makes no sense for this checkpoint.
+    /// A name, pattern or option of the job does not fit this checkpoint.
     #[error("{0}")]
     Job(String),
-    /// The output directory cannot take this job.
+    /// The output directory cannot be used for this job.
     #[error("{}: {reason}", dir.display())]
     Output {
         /// The output directory.
         dir: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// The caller's progress said stop; the output directory can be resumed.
+    /// The caller's [`Progress`](crate::Progress) asked to stop; the run can be resumed.
     #[error("cancelled after {done} of {total} bytes; {} can be resumed", dir.display())]
     Cancelled {
         /// The output directory.
         dir: PathBuf,
-        /// Source bytes done.
+        /// Source bytes that are done.
         done: u64,
-        /// Source bytes in all.
+        /// Source bytes of the whole job.
         total: u64,
     },
 }
@@ -69,17 +70,17 @@ impl From<lowbit_layouts::Error> for Error {
 }
 
 impl Error {
-    /// An operating-system error on `path` while trying to `action`.
+    /// An operating-system error on `path` during `action`.
     pub(crate) fn io(action: impl Into<String>, path: &Path, source: io::Error) -> Self {
         lowbit_container::Error::io(action, path, source).into()
     }
 
-    /// A file that is not what it should be.
+    /// An error about a malformed file.
     pub(crate) fn file(file: &Path, reason: impl Into<String>) -> Self {
         lowbit_container::Error::file(file, reason).into()
     }
 
-    /// A tensor that is not what it should be.
+    /// An error about a malformed tensor.
     pub(crate) fn tensor(file: &Path, tensor: &str, reason: impl Into<String>) -> Self {
         lowbit_container::Error::tensor(file, tensor, reason).into()
     }

@@ -1,4 +1,5 @@
-//! What is in a checkpoint directory: its scheme, every tensor with its role and size, bits per weight; and one tensor in numbers.
+//! The contents of a checkpoint: its formats, every tensor with role and size, bits per weight, and
+//! the statistics of one tensor.
 
 use crate::arch::Arch;
 use crate::layout::Holds;
@@ -9,36 +10,37 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A checkpoint described.
+/// The description of a checkpoint.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// The directory or file.
     pub path: PathBuf,
-    /// `model_type` of the configuration.
+    /// The `model_type` of the configuration.
     pub model_type: Option<String>,
-    /// The layout, if anything is quantized.
+    /// Name of the layout; `None` if nothing is quantized.
     pub layout: Option<&'static str>,
-    /// The formats of the quantized linears, with their number.
+    /// The formats of the quantized linears, and how many linears have each.
     pub formats: BTreeMap<String, usize>,
     /// Every quantized linear.
     pub linears: Vec<InspectedLinear>,
     /// Every tensor of the files.
     pub tensors: Vec<InspectedTensor>,
-    /// Number of tensors and bytes of each dtype.
+    /// Number of tensors and of bytes for each dtype.
     pub dtypes: BTreeMap<String, (usize, u64)>,
     /// Names and lengths of the safetensors files.
     pub files: Vec<(String, u64)>,
-    /// Bytes of all tensors.
+    /// Total bytes of all tensors.
     pub bytes: u64,
-    /// Values of the model: of quantized linears the values that they stand for, of other float tensors their elements.
+    /// Number of values of the model: the values of quantized linears, and the elements of other
+    /// float tensors.
     pub parameters: u64,
-    /// Values in quantized linears.
+    /// Number of values in quantized linears.
     pub quantized: u64,
-    /// Bits stored for each value in quantized linears; 0 if there are none.
+    /// Stored bits for each value of the quantized linears; 0 if there are none.
     pub bits_per_weight: f64,
-    /// Bits stored for each value of the model.
+    /// Stored bits for each value of the model.
     pub bits_per_parameter: f64,
-    /// What is odd about the directory.
+    /// Anomalies that are not errors.
     pub warnings: Vec<String>,
 }
 
@@ -51,11 +53,12 @@ pub struct InspectedTensor {
     pub dtype: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Its bytes.
+    /// Its length in bytes.
     pub bytes: u64,
     /// The file that holds it.
     pub file: String,
-    /// What it is: `linear`, `embedding` …, or for a part of a quantized linear `codes`, `scales`, `zeros`, `tensor scale`, `constant`, `activation scale`.
+    /// Its role: `linear`, `embedding` …, or for a part of a quantized linear `codes`, `scales`,
+    /// `zeros`, `tensor scale`, `constant`, `activation scale`.
     pub role: String,
 }
 
@@ -66,23 +69,24 @@ pub struct InspectedLinear {
     pub module: String,
     /// Its format.
     pub format: String,
-    /// Matrices, rows, columns.
+    /// Number of matrices, rows and columns.
     pub shape: [usize; 3],
     /// Bytes of all its parts.
     pub bytes: u64,
-    /// Bits for each weight.
+    /// Stored bits for each weight.
     pub bits_per_weight: f64,
 }
 
-/// Describes a checkpoint directory or a safetensors file. Reads headers and the configuration only.
+/// Describes a checkpoint directory or a safetensors file. Reads only headers and the
+/// configuration.
 ///
 /// # Errors
-/// Whatever is wrong with it, or a convention that is not read.
+/// Any error of opening the checkpoint; a quantization convention that is not supported.
 pub fn inspect(path: &Path) -> Result<Inspection> {
     Ok(describe(path, &Weights::open(path)?))
 }
 
-/// What [`inspect`] says of a checkpoint that is open.
+/// Describes an open checkpoint for [`inspect`].
 fn describe(path: &Path, weights: &Weights) -> Inspection {
     let checkpoint = &weights.checkpoint;
     let arch = Arch::new(checkpoint.config());
@@ -149,14 +153,14 @@ fn describe(path: &Path, weights: &Weights) -> Inspection {
     }
 }
 
-/// One weight in numbers; of a quantized linear, of what it decodes to.
+/// Statistics of the values of one weight; a quantized linear is decoded first.
 #[derive(Clone, Debug, Serialize)]
 pub struct TensorReport {
     /// Its name.
     pub name: String,
-    /// Format, or dtype if it is not quantized.
+    /// Its format, or its dtype if it is not quantized.
     pub format: String,
-    /// Matrices, rows, columns.
+    /// Number of matrices, rows and columns.
     pub shape: [usize; 3],
     /// The tensors that hold it.
     pub tensors: Vec<InspectedTensor>,
@@ -168,21 +172,22 @@ pub struct TensorReport {
     pub mean: f64,
     /// Root of the mean square of the finite values.
     pub rms: f64,
-    /// Values that are zero, of either sign.
+    /// Number of zeros, of either sign.
     pub zeros: u64,
-    /// Values that are NaN or infinite.
+    /// Number of values that are NaN or infinite.
     pub non_finite: u64,
 }
 
-/// One weight of a checkpoint, by the name of the tensor or module, in numbers.
+/// Statistics of one weight, found by the name of its tensor, of its module, or of a part of it.
 ///
 /// # Errors
-/// [`Error::File`](lowbit_container::Error::File) if there is no such weight; whatever is wrong with the checkpoint.
+/// [`Error::File`](lowbit_container::Error::File) if there is no such weight; any error of opening
+/// or reading the checkpoint.
 pub fn inspect_tensor(path: &Path, name: &str) -> Result<TensorReport> {
     let weights = Weights::open(path)?;
     let inspection = describe(path, &weights);
     let full = format!("{name}.weight");
-    // Any part of a quantized linear stands for the whole of it.
+    // The name of any part of a quantized linear stands for the linear.
     let owner = |part: &str| {
         let linears = weights.reading.as_ref().map_or(&[][..], |reading| &reading.linears);
         linears.iter().find(|l| l.parts.iter().any(|p| p.name == part)).map(|l| l.linear.weight.clone())
@@ -243,12 +248,12 @@ const fn role_of(holds: &Holds) -> &'static str {
     }
 }
 
-/// Whether elements of this type are parameters rather than counters or packed codes.
+/// Whether elements of this type are parameters, rather than counters or packed codes.
 const fn is_float(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F8_E4M3 | Dtype::F8_E5M2)
 }
 
-/// Bits of `bytes` for each of `values`.
+/// Bits per value, for `bytes` that store `values` values; 0 without values.
 fn per(bytes: u64, values: u64) -> f64 {
     if values == 0 { 0.0 } else { 8.0 * bytes as f64 / values as f64 }
 }

@@ -1,4 +1,5 @@
-//! Sheets laid over a checkpoint: quantized linears and changed tensors that stand in for those of the source.
+//! Sheets laid over a checkpoint: quantized linears and changed tensors that replace those of the
+//! source.
 //!
 //! ```text
 //! source     model.layers.0.mlp.up_proj.weight, model.norm.weight, …
@@ -8,8 +9,9 @@
 //! together   a checkpoint in the plain layout, which `ConvertJob` brings into any other
 //! ```
 //!
-//! Whoever chooses codes by looking at more than one linear (a calibration runs the whole model) writes a sheet for each layer as soon as it is
-//! done. So an interruption costs one layer, and the output is planned, sharded and written by the same code as every other.
+//! A calibration chooses codes from the whole model, and writes one sheet for each layer as soon as
+//! the layer is done. An interruption therefore costs one layer, and the output is planned, sharded
+//! and written by the same code as that of every other job.
 
 use crate::container::Container;
 use crate::disk::{Disk, Filesystem};
@@ -22,10 +24,10 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Key of the metadata that lists the tensors of the source which a sheet makes needless.
+/// Metadata key of the list of source tensors that a sheet replaces.
 const REPLACES: &str = "overlay.replaces";
 
-/// What one file of an overlay says.
+/// The contents of one file of an overlay.
 ///
 /// ```
 /// use lowbit_blocks::{INT8, QLinear, QTensor, Shape, TensorScale};
@@ -57,8 +59,8 @@ impl Sheet {
         Self::default()
     }
 
-    /// Adds a quantized linear; the weight of that name is needed no longer. Its bias stays where it is: a tensor of the source, or a
-    /// [`tensor`](Self::tensor) of a sheet.
+    /// Adds a quantized linear, which replaces the source's weight of that name. Its bias stays
+    /// separate: a tensor of the source, or a [`tensor`](Self::tensor) of a sheet.
     ///
     /// # Errors
     /// [`Error::Tensor`](lowbit_container::Error::Tensor) if the parts do not fit the linear.
@@ -94,12 +96,13 @@ impl Sheet {
         Ok(())
     }
 
-    /// Adds a tensor that takes the place of the source's, or comes to it.
+    /// Adds a tensor that replaces the source's tensor of that name, or is new.
     pub fn tensor(&mut self, name: &str, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) {
         self.tensors.push((name.to_owned(), dtype, shape.to_vec(), bytes));
     }
 
-    /// Says that a tensor of the source is needed no longer: a stack, all of whose experts are quantized apart.
+    /// Marks a tensor of the source as replaced: for example a stack whose experts are all
+    /// quantized separately.
     pub fn replaces(&mut self, tensor: &str) {
         self.replaces.insert(tensor.to_owned());
     }
@@ -109,10 +112,13 @@ impl Sheet {
         self.metadata.insert(key.to_owned(), value.to_owned());
     }
 
-    /// Writes the file under this name at once and whole: nobody sees half of it, and after the call it is on the disk.
+    /// Writes the file atomically: no reader sees a part of it, and it is synced when the call
+    /// returns.
     ///
     /// # Errors
-    /// [`Error::Io`](lowbit_container::Error::Io); [`Error::Tensor`](lowbit_container::Error::Tensor) where a tensor's bytes are not as many as its shape says.
+    /// [`Error::Io`](lowbit_container::Error::Io);
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if the length of a tensor's bytes does
+    /// not match its shape.
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut metadata = self.metadata.clone();
         metadata.insert(REPLACES.into(), json!(self.replaces).to_string());
@@ -141,7 +147,7 @@ impl Sheet {
     }
 }
 
-/// The bytes of one part of a linear, as its file has them.
+/// The bytes of one part of a linear, in the order of the file.
 fn part_bytes(part: &Part, quantized: &QLinear<'_>) -> Vec<u8> {
     let weight = &quantized.weight;
     match &part.holds {
@@ -163,10 +169,12 @@ fn part_bytes(part: &Part, quantized: &QLinear<'_>) -> Vec<u8> {
     }
 }
 
-/// The checkpoint under the sheets of an overlay, later ones above. What they make up is in the plain layout.
+/// The checkpoint under the sheets of an overlay. Later sheets take precedence. The result is a
+/// checkpoint in the plain layout.
 ///
 /// # Errors
-/// As [`TensorFile::open`]; an error about a file that is no sheet.
+/// As [`TensorFile::open`]; [`Error::File`](lowbit_container::Error::File) for a file that is not a
+/// sheet.
 pub fn overlaid<P: AsRef<Path>>(checkpoint: Checkpoint, sheets: &[P]) -> Result<Checkpoint> {
     let (mut files, mut hidden) = (Vec::new(), BTreeSet::new());
     for sheet in sheets {
@@ -180,7 +188,7 @@ pub fn overlaid<P: AsRef<Path>>(checkpoint: Checkpoint, sheets: &[P]) -> Result<
     }
     Ok(checkpoint.with_sheets(files, &hidden, |config| {
         if !hidden.is_empty() {
-            // What the plain layout's own files say, so that it is recognised.
+            // The configuration of the plain layout, by which readers recognise it.
             config.insert("quantization_config".into(), json!({"quant_method": "lowbit", "version": 1}));
         }
     }))

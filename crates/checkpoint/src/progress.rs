@@ -1,49 +1,50 @@
-//! What a long job tells its caller while it runs, and how the caller stops it.
+//! Progress reports of long jobs, and how a caller cancels one.
 
 use serde::Serialize;
 
-/// What a job is doing.
+/// The phase of a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Phase {
-    /// Looking for NaN and infinities before the plan is made.
+    /// Scan for NaN and infinities before the plan is made.
     Scan,
-    /// Running a model layer by layer, and choosing codes by what its layers see; steps count bytes of weights, or layers.
+    /// Calibration, layer by layer. Steps count bytes of weights, or layers.
     Calibrate,
-    /// Looking at whole tensors for scales, and writing quantized and copied tensors.
+    /// Reading whole tensors for their scales; writing quantized and copied tensors.
     Quantize,
-    /// Comparing two checkpoints.
+    /// Comparison of two checkpoints.
     Compare,
-    /// Looking at every tensor for what is wrong.
+    /// Verification of every tensor.
     Verify,
-    /// Copying the other files, syncing, renaming.
+    /// Copying the other files, syncing and renaming.
     Finish,
 }
 
 /// One report of progress.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step<'a> {
-    /// What is being done.
+    /// The current phase.
     pub phase: Phase,
-    /// The tensor or file it was done to.
+    /// The tensor or file that was processed.
     pub name: &'a str,
-    /// Source bytes done in this phase. A tensor that has to be read twice counts twice.
+    /// Source bytes done in this phase. A tensor that is read twice counts twice.
     pub done: u64,
-    /// Source bytes of this phase.
+    /// Source bytes in this phase.
     pub total: u64,
 }
 
-/// Receives progress; called from many threads at once, a few hundred times a second at most.
+/// Receiver of progress. It is called from many threads at once, at most a few hundred times a
+/// second.
 ///
-/// `&()` ignores everything.
+/// `&()` ignores all reports.
 pub trait Progress: Sync {
-    /// Some bytes more are done.
+    /// Reports that more bytes are done.
     fn step(&self, step: Step<'_>) {
         let _ = step;
     }
 
-    /// Whether the caller wants the job to stop; asked before every tile.
+    /// Whether to stop the job; asked before every row tile.
     fn cancelled(&self) -> bool {
         false
     }

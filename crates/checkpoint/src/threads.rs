@@ -1,10 +1,11 @@
-//! Independent pieces of work shared among a few threads.
+//! Independent work items shared among a few threads.
 
 use crate::{Error, Result};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Calls `work` with 0..count, on `jobs` threads; stops at an error and returns the first that came up.
+/// Calls `work` with each index of `0..count`, on `jobs` threads. Stops at an error and returns the
+/// first one that occurred.
 pub(crate) fn for_each(jobs: usize, count: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<Error>> = Mutex::new(None);

@@ -1,7 +1,7 @@
-//! Names that files of an output directory have until it is whole.
+//! Names of files in an output directory that is not complete.
 
-/// The extension of files until they are whole.
+/// The extension of a file until it is complete.
 pub(crate) const PARTIAL: &str = "partial";
 
-/// The journal that lies beside them: which tiles are on the disk.
+/// The journal beside those files, which lists the row tiles that are synced.
 pub(crate) const JOURNAL: &str = ".lowbit-journal";

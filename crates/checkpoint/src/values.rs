@@ -1,10 +1,10 @@
-//! Bytes of a file as values: which types are values, and how little-endian bytes become them.
+//! Conversion of little-endian bytes of a file to values, and the dtypes that have values.
 
 use crate::safetensors::Dtype;
 use half::{bf16, f16};
 use lowbit_blocks::Values;
 
-/// The type of weights that can be quantized.
+/// The value type of a dtype; `None` if weights of that dtype cannot be quantized.
 pub(crate) const fn value_dtype(dtype: Dtype) -> Option<lowbit_blocks::Dtype> {
     match dtype {
         Dtype::F32 => Some(lowbit_blocks::Dtype::F32),
@@ -14,13 +14,14 @@ pub(crate) const fn value_dtype(dtype: Dtype) -> Option<lowbit_blocks::Dtype> {
     }
 }
 
-/// The first `len` bytes of a buffer of words.
+/// A buffer of words, resized to hold `len` bytes, as those bytes.
 pub(crate) fn bytes_of(words: &mut Vec<u32>, len: usize) -> &mut [u8] {
     words.resize(len.div_ceil(4), 0);
     &mut bytemuck::cast_slice_mut(words)[..len]
 }
 
-/// Little-endian bytes that start at a word, as values. On a big-endian machine their bytes are reversed first.
+/// Word-aligned little-endian bytes as values. A big-endian machine reverses the bytes of each
+/// value in place first.
 pub(crate) fn values(bytes: &mut [u8], dtype: lowbit_blocks::Dtype) -> Values<'_> {
     if cfg!(target_endian = "big") {
         bytes.chunks_exact_mut(dtype.bytes()).for_each(<[u8]>::reverse);

@@ -1,4 +1,5 @@
-//! The weights of a checkpoint as numbers, quantized or not, read by rows: what inspecting, comparing and running a model share.
+//! The weights of a checkpoint as f32, quantized or not, read by rows. Inspection, comparison and
+//! running a model share this.
 
 use crate::arch::{Arch, Expert};
 use crate::layout::sparse::Sparse;
@@ -12,10 +13,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// Values of a tile.
+/// Number of values of a row tile.
 const TILE_VALUES: usize = 1 << 20;
 
-/// An open checkpoint, owned or borrowed, whose tensors can be read as f32, whatever they are stored as.
+/// An open checkpoint, owned or borrowed, whose tensors can be read as f32, quantized or not.
 ///
 /// ```no_run
 /// use lowbit_checkpoint::Weights;
@@ -32,11 +33,11 @@ pub struct Weights<C = Checkpoint> {
     pub(crate) checkpoint: C,
     pub(crate) reading: Option<Reading>,
     by_name: BTreeMap<String, Source>,
-    /// Experts of the stacks, by the names that they would have apart; found when one is asked for.
+    /// Experts of the stacks, by the names that they would have if separate; built on first use.
     experts: OnceLock<BTreeMap<String, Part>>,
 }
 
-/// Rows of a stack that are a weight of their own.
+/// Rows of a stack that are the weight of one expert.
 #[derive(Clone, Debug)]
 struct Part {
     stack: String,
@@ -45,18 +46,18 @@ struct Part {
     shape: Shape,
 }
 
-/// Where the values of a name come from.
+/// The source of the values of a weight.
 #[derive(Clone, Copy, Debug)]
 enum Source {
-    /// A tensor of floats.
+    /// A float tensor.
     Floats,
-    /// A quantized linear, by its place in the reading.
+    /// A quantized linear, by its index in the reading.
     Quantized(usize),
-    /// Floats that are stored without their zeros, by their place in the reading.
+    /// A sparse float matrix, by its index in the reading.
     Sparse(usize),
 }
 
-/// A weight of a checkpoint: a tensor of floats, a quantized linear, or an expert of a stack of either.
+/// A weight of a checkpoint: a float tensor, a quantized linear, or an expert of a stack of either.
 #[derive(Clone, Debug)]
 pub struct Weight<'a> {
     checkpoint: &'a Checkpoint,
@@ -65,7 +66,8 @@ pub struct Weight<'a> {
     sparse: Option<&'a Sparse>,
     smoothed: bool,
     pub(crate) shape: Shape,
-    /// First row in the tensor that holds it, and from one of its rows to the next; not 0 and 1 for an expert of a stack.
+    /// Its first row in the stored tensor, and the distance between its rows there; 0 and 1 except
+    /// for an expert of a stack.
     first_row: usize,
     step: usize,
 }
@@ -84,13 +86,14 @@ impl<C: Borrow<Checkpoint>> Weights<C> {
     /// The weights of an open checkpoint.
     ///
     /// # Errors
-    /// As [`layout::read`](crate::layout::read): its quantized linears make no sense, or are in a convention that is not read.
+    /// As [`layout::read`](crate::layout::read): a malformed quantized linear, or a convention that
+    /// is not supported.
     pub fn of(checkpoint: C) -> Result<Self> {
         let reading = read(checkpoint.borrow())?;
         Ok(Self::new(checkpoint, reading))
     }
 
-    /// The weights of a checkpoint that is open and whose quantized linears are known.
+    /// The weights of an open checkpoint whose quantized linears are known.
     pub(crate) fn new(checkpoint: C, reading: Option<Reading>) -> Self {
         let mut by_name: BTreeMap<String, Source> = BTreeMap::new();
         for (at, stored) in reading.iter().flat_map(|r| &r.linears).enumerate() {
@@ -119,17 +122,17 @@ impl<C: Borrow<Checkpoint>> Weights<C> {
         self.checkpoint.borrow()
     }
 
-    /// Its quantized linears, if there are any.
+    /// The quantized linears, if there are any.
     pub fn reading(&self) -> Option<&Reading> {
         self.reading.as_ref()
     }
 
-    /// Names of all weights; of quantized ones that of the unquantized tensor.
+    /// Names of all weights; for a quantized linear, the name of the unquantized tensor.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// The quantized linear of this name, if it is one.
+    /// The quantized linear whose weight has this name, if there is one.
     pub fn stored(&self, name: &str) -> Option<&Stored> {
         match self.by_name.get(name)? {
             Source::Quantized(at) => self.reading.as_ref()?.linears.get(*at),
@@ -137,7 +140,7 @@ impl<C: Borrow<Checkpoint>> Weights<C> {
         }
     }
 
-    /// The matrix at this place in the reading.
+    /// The sparse matrix at this index of the reading.
     fn sparse(&self, at: usize) -> Option<&Sparse> {
         self.reading.as_ref()?.sparse.get(at)
     }
@@ -158,12 +161,12 @@ impl<C: Borrow<Checkpoint>> Weights<C> {
         Some(Weight { checkpoint, name, stored, sparse, smoothed: true, shape, first_row: 0, step: 1 })
     }
 
-    /// The weight of this name, or the expert of a stack that would have it apart.
+    /// The weight of this name, or the expert of a stack that would have this name if separate.
     pub fn find(&self, name: &str) -> Option<Weight<'_>> {
         self.get(name).or_else(|| self.expert(self.parts().get(name)?))
     }
 
-    /// Per-expert weights, by the names they would have, of the 3-D stacks in this checkpoint.
+    /// The experts of all stacks, by the names that they would have if separate.
     pub fn experts(&self) -> BTreeMap<String, Weight<'_>> {
         self.parts().iter().filter_map(|(name, part)| Some((name.clone(), self.expert(part)?))).collect()
     }
@@ -196,25 +199,27 @@ impl<C: Borrow<Checkpoint>> Weights<C> {
 }
 
 impl Weight<'_> {
-    /// Matrices, rows (output features), columns (input features). A vector is one row.
+    /// Number of matrices, of rows (output features) and of columns (input features). A vector is
+    /// one row.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// The same weight as it stands, for those who multiply the input with `pre_quant_scale` themselves. Otherwise columns are multiplied.
+    /// The same weight without smoothing scales, for callers that multiply the input by
+    /// `pre_quant_scale` themselves. By default the columns are multiplied.
     #[must_use]
     pub fn unsmoothed(self) -> Self {
         Self { smoothed: false, ..self }
     }
 
-    /// Rows, counted over all matrices.
+    /// Number of rows, counted over all matrices.
     pub fn rows(&self) -> usize {
-        // A file may hold any number of rows of nothing.
+        // A file may declare any number of rows of length zero.
         if self.shape.is_empty() { 0 } else { self.shape.matrices * self.shape.rows }
     }
 
-    /// All rows in tiles of about a million values, which start where rows of any format can be read: at multiples of 128, or of all rows of a
-    /// matrix that cannot be read in pieces.
+    /// All rows in row tiles of about a million values. Tiles start at multiples of 128 rows, where
+    /// rows of any format can be read; a matrix that cannot be read in pieces is one tile.
     pub fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.rows();
         let step = (TILE_VALUES / self.shape.cols.max(1)).max(1).next_multiple_of(128);
@@ -223,11 +228,14 @@ impl Weight<'_> {
         (0..rows).step_by(step).map(move |start| start..rows.min(start + step))
     }
 
-    /// Reads rows, counted over all matrices, as f32: dequantized by the layout's formula, factors of the input multiplied in (unless
-    /// [`unsmoothed`](Self::unsmoothed)), columns in the order of the input's features.
+    /// Reads rows, counted over all matrices, as f32. They are dequantized by the layout's formula,
+    /// with smoothing scales multiplied in (unless [`unsmoothed`](Self::unsmoothed)) and columns in
+    /// the order of the input features.
     ///
     /// # Errors
-    /// [`Error::Io`](lowbit_container::Error::Io), or [`Error::Tensor`](lowbit_container::Error::Tensor) where there are no such rows or the bytes are no tensor of the format.
+    /// [`Error::Io`](lowbit_container::Error::Io), or
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if the rows are out of range or the bytes
+    /// are malformed.
     pub fn read(&self, rows: Range<usize>, out: &mut Vec<f32>) -> Result<()> {
         let cols = self.shape.cols;
         if rows.start > rows.end || rows.end > self.rows() {
@@ -235,7 +243,7 @@ impl Weight<'_> {
             return Err(crate::Error::tensor(self.checkpoint.dir(), self.name, reason));
         }
         if self.step > 1 && !rows.is_empty() {
-            // All rows from the first to the last, and those between them dropped.
+            // Reads all rows from the first to the last, then drops those in between.
             let (first_row, count) =
                 (self.first_row + rows.start * self.step, (rows.len() - 1) * self.step + 1);
             let shape = Shape::matrix(count, cols);
@@ -281,7 +289,8 @@ impl Weight<'_> {
     }
 }
 
-/// Any tensor as a stack of matrices: the last two axes are rows and columns, a vector is one row.
+/// The shape of any tensor as a stack of matrices: the last two axes are rows and columns, and a
+/// vector is one row.
 fn shape_of(shape: &[usize]) -> Shape {
     match *shape {
         [] => Shape::matrix(1, 1),

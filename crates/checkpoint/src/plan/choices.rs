@@ -1,4 +1,5 @@
-//! What a job would quantize, and with which recipe: for those who choose codes themselves, by looking at more than one linear.
+//! The linears that a job would quantize, with their recipes, for callers that choose codes
+//! themselves.
 
 use super::{Job, QuantizedUnit, Source, Unit, Way, recipes, select, units};
 use crate::layout::{self, Linear};
@@ -8,21 +9,21 @@ use lowbit_calib::{Activations, Recipe};
 /// A linear that a job quantizes.
 #[derive(Clone, Debug)]
 pub struct Choice {
-    /// Its module, the name and the type of its weight, its shape.
+    /// Its module, the name and type of its weight, and its shape.
     pub linear: Linear,
     /// How it is quantized.
     pub recipe: Recipe,
-    /// What engines are told to do with its input.
+    /// How engines quantize its input.
     pub activations: Activations,
-    /// The tensor of the source that holds it: of an expert, the stack.
+    /// The source tensor that holds it; for an expert of a stack, the stack.
     pub tensor: String,
-    /// Linears with the same number share their tensor scale.
+    /// The group of its tensor scale: linears with the same number share one.
     pub shares: usize,
 }
 
 impl Job {
-    /// The linears that this job quantizes, in name order, with their recipes; static scales of inputs are taken to come with them. Nothing is
-    /// written.
+    /// The linears that this job quantizes, in name order, with their recipes. Static input scales
+    /// are allowed here: the caller is expected to supply them. Nothing is written.
     ///
     /// ```no_run
     /// use lowbit_checkpoint::Job;
@@ -33,7 +34,7 @@ impl Job {
     /// ```
     ///
     /// # Errors
-    /// As [`plan`](Self::plan), but for the output directory.
+    /// As [`plan`](Self::plan), except for errors about the output directory.
     pub fn choices(&self, progress: &dyn Progress) -> Result<Vec<Choice>> {
         let checkpoint = self.open()?;
         let nonfinite = self.nonfinite(&checkpoint, progress)?;
@@ -54,7 +55,10 @@ impl Job {
         Ok(units.into_iter().filter_map(choice).collect())
     }
 
-    /// The source, which must not be quantized.
+    /// Opens the source.
+    ///
+    /// # Errors
+    /// [`Error::File`](lowbit_container::Error::File) if it is quantized already.
     pub(super) fn open(&self) -> Result<Checkpoint> {
         let checkpoint = Checkpoint::open(&self.settings.source)?;
         match layout::read(&checkpoint)? {

@@ -1,7 +1,8 @@
-//! What belongs to quantized linears besides their weights, carried over: biases, scales of inputs, factors of columns, scales of the key-value cache.
+//! Companions of quantized linears, carried over to the output: biases, input scales, smoothing
+//! scales, scales of the key-value cache.
 //!
-//! Nothing is dropped without a word: what the new layout has no place for is named in a warning, and what the weight is wrong without
-//! (a rotation, a low-rank correction) is an error.
+//! Nothing is dropped silently. A companion that the new layout cannot store is named in a warning.
+//! One without which the weight is wrong (a rotation, a low-rank correction) is an error.
 
 use super::units::{Constant, Copied};
 use super::{Linears, Placed, QuantizedUnit, Source, Unit};
@@ -14,23 +15,23 @@ use lowbit_calib::Activations;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What carrying over comes to.
+/// The result of [`carry_over`].
 #[derive(Debug, Default)]
 pub(super) struct Carried {
     pub(super) units: Vec<Unit>,
-    /// Source tensors that are spoken for, linears' own included.
+    /// Source tensors that are accounted for, the linears' own parts included.
     pub(super) consumed: BTreeSet<String>,
-    /// Modules that keep their factors of columns.
+    /// Modules that keep their smoothing scales as a pre-quant scale.
     pub(super) smoothed: BTreeSet<String>,
-    /// Whether the cache has scales.
+    /// Whether the key-value cache has scales.
     pub(super) cache: bool,
-    /// What is left out, in words.
+    /// Warnings about what is left out.
     pub(super) left: Vec<String>,
-    /// How many numbers those are.
+    /// The number of tensors that are left out.
     pub(super) lost: usize,
 }
 
-/// Carries over what belongs to the linears of `units`.
+/// Carries over the companions of the linears of `units`.
 pub(super) fn carry_over(
     checkpoint: &Checkpoint,
     to: &Layout,
@@ -60,7 +61,8 @@ pub(super) fn carry_over(
             }
         }
         if let Some(name) = &stored.pre_quant_scale {
-            // Without a place for them, factors are multiplied into the weight, which is requantized.
+            // A layout that cannot store smoothing scales has them multiplied into the weight,
+            // which is requantized.
             if let Some(place) = to.pre_quant_scale().filter(|_| matches!(q.way, super::Way::Transcode(_))) {
                 let numbers = read_floats(checkpoint.require(name)?)?;
                 carried.units.push(constant(&q.linear.module, place, q, numbers, name));
@@ -70,7 +72,7 @@ pub(super) fn carry_over(
         for extra in &stored.extras {
             match extra.kind {
                 ExtraKind::Marker => {}
-                // Worked out again with the parts.
+                // Recomputed together with the parts.
                 ExtraKind::SecondStage if to.name() == from.name() => {}
                 _ if to.name() == from.name() => {
                     let entry = checkpoint.require(&extra.tensor)?.entry;
@@ -93,7 +95,7 @@ pub(super) fn carry_over(
         match to.cache(&cache.attention, cache.number) {
             Some((name, place)) => {
                 let numbers = read_floats(source)?;
-                // Half as wide where nothing is lost by it, which is how tools that take either write it.
+                // Stored as bf16 where every value is exact in it, as tools that accept either do.
                 let halved = numbers.iter().all(|x| bf16::from_f32(*x).to_f32().to_bits() == x.to_bits());
                 let dtype = if halved { Dtype::BF16 } else { Dtype::F32 };
                 let shape = source.entry.shape.clone();
@@ -119,13 +121,13 @@ pub(super) fn carry_over(
     Ok(carried)
 }
 
-/// Whether engines are told to quantize the input, so that its scale is of use.
+/// Whether engines quantize the input, so that its scale is of use.
 fn quantizes_input(to: &Layout, q: &QuantizedUnit, stored: &Stored) -> bool {
     let ways = to.carries(&q.format);
     stored.activations != Activations::None && ways.iter().any(|way| way.activations == stored.activations)
 }
 
-/// Weights of floats that are stored without their zeros, with them: no layout writes them otherwise.
+/// Units for sparse float weights, written dense: layouts store them in no other form here.
 pub(super) fn restored(
     checkpoint: &Checkpoint,
     sparse: Vec<Sparse>,
@@ -140,7 +142,7 @@ pub(super) fn restored(
     Ok(units)
 }
 
-/// All tensors that linears are made of, and what belongs to them.
+/// The names of all tensors that belong to linears: parts and companions.
 pub(super) fn consumed(linears: &Linears) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for stored in &linears.stored {
@@ -150,7 +152,8 @@ pub(super) fn consumed(linears: &Linears) -> BTreeSet<String> {
     names
 }
 
-/// The bias of a linear that does not have the name which its module gives it: a share of a stack's.
+/// The bias of a linear whose stored bias does not have the name that its module implies, for
+/// example a slice of the bias of a stack.
 fn biases(
     checkpoint: &Checkpoint,
     linears: &Linears,
@@ -188,7 +191,7 @@ fn biases(
     Ok(())
 }
 
-/// Numbers of a module as a tensor of the layout.
+/// Numbers of a module, as a tensor of the layout.
 fn constant(module: &str, place: Companion, q: &QuantizedUnit, numbers: Vec<f32>, source: &str) -> Unit {
     let shape = if numbers.len() == 1 && !place.listed { vec![] } else { vec![numbers.len()] };
     let dtype = super::files::dtype_of(q.linear.dtype);
@@ -221,12 +224,12 @@ fn number(name: String, dtype: Dtype, shape: Vec<usize>, numbers: &[f32], source
     Unit::Constant(Constant { name, dtype, shape, bytes, source, place: Placed::default() })
 }
 
-/// `config.json` without what it says of quantization.
+/// The contents of `config.json` without its quantization entries.
 pub(super) fn plain_config(checkpoint: &Checkpoint) -> Result<Map<String, Value>> {
     const KEYS: &[&str] = &["quantization_config", "compression_config", "quantization"];
     let missing = || Error::file(checkpoint.dir(), format!("there is no {CONFIG}"));
     let mut config = checkpoint.config().cloned().ok_or_else(missing)?;
-    // The text model of a composite has a configuration of its own.
+    // The text model of a composite model has its own configuration.
     if let Some(text) = config.get_mut("text_config").and_then(Value::as_object_mut) {
         KEYS.iter().for_each(|key| _ = text.remove(*key));
     }

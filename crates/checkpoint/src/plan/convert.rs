@@ -1,5 +1,5 @@
-//! The plan of a job that brings quantized linears into another layout: with the same numbers where the layout can say them, requantized where
-//! it cannot.
+//! The plan of a job that brings quantized linears into another layout: with the same numbers where
+//! the layout can store them, requantized otherwise.
 
 use super::exact::{self, Candidate};
 use super::source::Strip;
@@ -15,7 +15,8 @@ use lowbit_layouts::Error as LayoutError;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-/// Another layout for a quantized checkpoint, or another format, [`plan`](Self::plan)ned before anything is written.
+/// A conversion of a quantized checkpoint to another layout or another format,
+/// [`plan`](Self::plan)ned before anything is written.
 ///
 /// ```no_run
 /// use lowbit_checkpoint::{ConvertJob, layout};
@@ -29,32 +30,36 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConvertJob {
-    /// From where, to where, with what.
+    /// Source, output and resources.
     pub settings: Settings,
     /// File convention of the output.
     pub layout: &'static Layout,
     /// Format of the output; each linear keeps its own if `None`.
     pub format: Option<Format>,
-    /// How block scales are chosen where a linear has to be requantized; the layout's producer decides if `None`.
+    /// Scale rule of linears that must be requantized; the default of the layout's producer if
+    /// `None`.
     pub scale_rule: Option<ScaleRule>,
-    /// Whether to refuse everything but exact conversions.
+    /// Whether to refuse all but exact conversions.
     pub exact_only: bool,
-    /// Sheets ([`overlay`](crate::overlay)) to lay over the source: linears that somebody has quantized already.
+    /// Sheets ([`overlay`](crate::overlay)) to lay over the source: linears that are quantized
+    /// already.
     pub overlay: Vec<PathBuf>,
 }
 
 impl ConvertJob {
-    /// The formats as they are, with all cores.
+    /// A job that keeps the formats and uses all cores.
     pub fn new(source: impl Into<PathBuf>, out: impl Into<PathBuf>, layout: &'static Layout) -> Self {
         let settings = Settings::new(source, out);
         Self { settings, layout, format: None, scale_rule: None, exact_only: false, overlay: Vec::new() }
     }
 
-    /// Works out the plan: reads scales and zero points where exactness depends on them. Nothing is written.
+    /// Works out the plan. Reads scales and zero points where exactness depends on them; writes
+    /// nothing.
     ///
     /// # Errors
-    /// Whatever is wrong with the source, the output directory or the job; with [`exact_only`](Self::exact_only) also [`Error::Job`] that names the
-    /// linears that are not exact.
+    /// Any error of the source, the output directory or the job; with
+    /// [`exact_only`](Self::exact_only) also [`Error::Job`], which names the linears that are not
+    /// exact.
     pub fn plan(&self) -> Result<Plan> {
         let mut checkpoint = Checkpoint::open(&self.settings.source)?;
         if !self.overlay.is_empty() {
@@ -132,7 +137,8 @@ impl ConvertJob {
         Ok(plan)
     }
 
-    /// The linears of the output, and those that no layout but the source's quantizes: embeddings.
+    /// The linears of the output, and the linears to decode: embeddings, which only the source's
+    /// layout quantizes.
     fn targets(&self, arch: &Arch, from: &Layout, linears: &Linears) -> Result<(Vec<Target>, Vec<Decoded>)> {
         let (mut targets, mut decoded) = (Vec::new(), Vec::new());
         for (at, stored) in linears.stored.iter().enumerate() {
@@ -154,7 +160,7 @@ impl ConvertJob {
         Ok((targets, decoded))
     }
 
-    /// How a linear of this format is carried.
+    /// The format and activations of this linear in the output.
     fn scheme(&self, stored: &Stored) -> Result<Scheme> {
         let (activations, dtype) = (stored.activations, stored.linear.dtype);
         let format = match self.format {
@@ -193,7 +199,8 @@ impl ConvertJob {
         )))
     }
 
-    /// The units of the linears: with the numbers that are stored where those have images, requantized otherwise.
+    /// The units of the linears: transcoded where the stored numbers can be kept, requantized
+    /// otherwise.
     fn linears(
         &self,
         checkpoint: &Checkpoint,
@@ -201,7 +208,7 @@ impl ConvertJob {
         linears: &Linears,
         targets: &[Target],
     ) -> Result<Vec<Unit>> {
-        // Linears that share a tensor scale are asked together.
+        // Linears that share a tensor scale are decided together.
         let mut groups: BTreeMap<(String, usize), Vec<usize>> = BTreeMap::new();
         for (at, target) in targets.iter().enumerate() {
             let shared =
@@ -211,7 +218,8 @@ impl ConvertJob {
         }
         let mut units = Vec::new();
         for group in groups.values() {
-            // A linear with its own difficulty does not keep the others from being exact, unless they share a scale.
+            // One linear that must be requantized does not keep the others from being exact, unless
+            // they share a scale.
             let (mut kept, mut chosen) = (Vec::new(), Vec::new());
             let mut prepared = Vec::new();
             for &at in group {
@@ -256,7 +264,8 @@ impl ConvertJob {
         Ok(units.into_iter().map(Unit::Quantized).collect())
     }
 
-    /// Parts of a linear, and whether what belongs to its columns can stay as it is.
+    /// The parts of a linear in the output, and whether its column order and smoothing scales can
+    /// stay.
     fn prepare(&self, checkpoint: &Checkpoint, linears: &Linears, target: &Target) -> Result<Ready> {
         let (linear, format) = (&target.linear, &target.scheme.format);
         let refuse = |reason: String| Error::tensor(checkpoint.dir(), &linear.weight, reason);
@@ -295,7 +304,8 @@ impl ConvertJob {
         Ok(Ready { parts, perm: perm.filter(|_| unkept.is_none()), unkept })
     }
 
-    /// Whether the layout can store the zero points that a linear has, where it cannot store all.
+    /// Checks that the layout can store this linear's zero points, where it cannot store all
+    /// values.
     fn check_zeros(&self, checkpoint: &Checkpoint, linears: &Linears, target: &Target) -> Result<()> {
         let format = &target.scheme.format;
         if self.layout.refuses(format, &[0]).is_none() {
@@ -353,7 +363,7 @@ impl ConvertJob {
         }
     }
 
-    /// The recipe of a linear that has to be requantized.
+    /// The recipe of a linear that must be requantized.
     fn recipe(&self, target: &Target) -> Result<Recipe> {
         let producer = self.layout.producer;
         let format = &target.scheme.format;
@@ -366,7 +376,7 @@ impl ConvertJob {
         }
     }
 
-    /// Says where engines are told another thing about activations than before.
+    /// A warning about linears whose activations are quantized differently than before.
     fn other_activations(&self, linears: &Linears, targets: &[Target]) -> Option<String> {
         let was = |target: &Target| linears.stored[target.strips[0].linear].activations;
         let changed: Vec<_> = targets.iter().filter(|t| was(t) != t.scheme.activations).collect();
@@ -407,15 +417,17 @@ impl ConvertJob {
     }
 }
 
-/// What is known of a linear before its numbers are looked at.
+/// The properties of a linear that are known before its numbers are read.
 struct Ready {
     parts: Vec<layout::Part>,
     perm: Option<Vec<u32>>,
-    /// Why the stored numbers cannot stay, as far as order and factors of columns go.
+    /// The reason that the stored numbers cannot stay, as far as column order and smoothing scales
+    /// decide it.
     unkept: Option<String>,
 }
 
-/// The linears that one linear becomes: itself, or the experts of its stack where the layout wants them apart and they have names.
+/// The output linears of one linear: itself, or the experts of its stack if the layout wants them
+/// separate and they have names.
 fn cut(arch: &Arch, layout: &Layout, linear: &Linear, at: usize) -> Vec<(Linear, Vec<Strip>)> {
     let Shape { matrices, rows, cols } = linear.shape;
     let whole = || (0..matrices).map(|matrix| Strip::whole(at, matrix, rows)).collect();

@@ -1,4 +1,4 @@
-//! The plan of a job that writes plain weights.
+//! The plan of a job that writes unquantized weights.
 
 use super::units::{Copied, Decoded};
 use super::{Draft, Linears, Plan, Settings, Title, Unit, companions, natural, paths, select};
@@ -10,20 +10,23 @@ use lowbit_calib::Activations;
 use serde_json::Value;
 use std::path::PathBuf;
 
-/// Plain weights of a quantized checkpoint, [`plan`](Self::plan)ned before anything is written.
+/// A job that writes the unquantized weights of a quantized checkpoint, [`plan`](Self::plan)ned
+/// before anything is written.
 ///
-/// Each weight is what its codes and scales say, times `pre_quant_scale` where the module has one, rounded to nearest even.
+/// Each weight is decoded from its codes and scales, multiplied by `pre_quant_scale` if the module
+/// has one, and rounded to nearest, ties to even.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DequantizeJob {
-    /// From where, to where, with what.
+    /// Source, output and resources.
     pub settings: Settings,
-    /// Type of the weights that are written. Tensors that are not quantized stay as they are.
+    /// Type of the weights that are written. Tensors that are not quantized in the source keep
+    /// their type.
     pub dtype: Dtype,
 }
 
 impl DequantizeJob {
-    /// With all cores.
+    /// A job that uses all cores.
     pub fn new(source: impl Into<PathBuf>, out: impl Into<PathBuf>, dtype: Dtype) -> Self {
         Self { settings: Settings::new(source, out), dtype }
     }
@@ -31,7 +34,7 @@ impl DequantizeJob {
     /// Works out the plan. Nothing is written.
     ///
     /// # Errors
-    /// Whatever is wrong with the source or the output directory.
+    /// Any error of the source or the output directory; a source that is not quantized.
     pub fn plan(&self) -> Result<Plan> {
         let checkpoint = Checkpoint::open(&self.settings.source)?;
         let Some(reading) = layout::read(&checkpoint)? else {

@@ -1,11 +1,12 @@
-//! Whether the numbers of a linear can be kept in another format: asked of formats first, and of scales and zero points where they decide.
+//! Exactness of a conversion: whether the numbers of a linear can be kept in another format.
+//! Formats decide first, then scales and zero points.
 
 use super::source::{Linears, Strip};
 use crate::{Checkpoint, Result};
 use lowbit_blocks::transcode::{Facts, Route, StoredRows, Transcoder};
 use lowbit_blocks::{Format, Shape, TensorScale};
 
-/// A linear on its way to another format.
+/// A linear to be transcoded to another format.
 pub(super) struct Candidate<'a> {
     pub(super) strips: &'a [Strip],
     pub(super) shape: Shape,
@@ -13,10 +14,11 @@ pub(super) struct Candidate<'a> {
     pub(super) divides: bool,
 }
 
-/// The transcoders of linears that share their tensor scale, in their order, each with the rows that it takes at a time; or why one of them has none.
+/// The transcoders of linears that share a tensor scale, in their order, each with its row quantum;
+/// or the reason that one of them has none.
 ///
 /// # Errors
-/// Only what reading scales can fail with; that numbers have no image is an answer.
+/// Only errors of reading. A linear that cannot be transcoded is an `Ok(Err(reason))`.
 pub(super) fn transcoders(
     checkpoint: &Checkpoint,
     linears: &Linears,
@@ -32,7 +34,7 @@ pub(super) fn transcoders(
     let Some(mut facts) = gather(checkpoint, linears, candidates, &routes, false)? else {
         return Ok(Ok(Vec::new()));
     };
-    // Blocks of zeros take no part in what is shared, but to know them codes have to be read.
+    // Blocks of zeros do not restrict the shared scale, but finding them takes reading the codes.
     if routes.iter().any(|route| route.wants_codes(&facts))
         && let Some(of_codes) = gather(checkpoint, linears, candidates, &routes, true)?
     {
@@ -42,7 +44,8 @@ pub(super) fn transcoders(
     Ok(routes.iter().map(|route| planned(route).map_err(|e| e.to_string())).collect())
 }
 
-/// What scales and zero points of all candidates say together, and their codes if asked to; `None` if there are no candidates.
+/// The facts of the scales and zero points of all candidates together, and of their codes if
+/// `codes`; `None` without candidates.
 fn gather(
     checkpoint: &Checkpoint,
     linears: &Linears,
@@ -64,7 +67,7 @@ fn gather(
     Ok(all)
 }
 
-/// The route of a linear, if its rows have one format and its matrices one tensor scale each.
+/// The route of a linear, if its rows have one format and each of its matrices one tensor scale.
 fn route(
     checkpoint: &Checkpoint,
     linears: &Linears,
@@ -99,7 +102,7 @@ fn route(
     Ok(Route::new(from, *to, *shape, &tensor_scale, *divides).map_err(|e| e.to_string()))
 }
 
-/// Shows a route the scales and zero points of a linear, and its codes if asked to.
+/// Shows a route the scales and zero points of a linear, and its codes if `codes`.
 fn observe(
     checkpoint: &Checkpoint,
     linears: &Linears,

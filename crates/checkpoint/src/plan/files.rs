@@ -1,7 +1,8 @@
-//! Which file each output tensor goes to, and where in it.
+//! The file and the offset of each output tensor.
 //!
-//! Units are dealt out in name order: a file is closed when the next unit would exceed the limit, so that codes and scales of a linear always lie
-//! in one file. Within a file tensors stand in the format's own order.
+//! Units are assigned in name order. A file is closed when the next unit would exceed the size
+//! limit, so the codes and scales of a linear always lie in one file. Within a file, tensors are in
+//! the order that the container prescribes.
 
 use super::{Placed, Settings, Unit};
 use crate::container::{Entry, HeaderWriter, Metadata, NewTensor};
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 pub struct OutputFile {
     /// Its name.
     pub name: String,
-    /// Its first bytes: length, JSON, padding.
+    /// Its first bytes: the length of the JSON, the JSON, and padding.
     pub header: Vec<u8>,
     /// Its tensors with their byte ranges.
     pub entries: Vec<Entry>,
@@ -31,23 +32,23 @@ impl OutputFile {
         self.entries.is_empty()
     }
 
-    /// Bytes of its tensors.
+    /// Length of its tensors in bytes.
     pub fn data_len(&self) -> u64 {
         self.entries.iter().map(Entry::len).sum()
     }
 }
 
-/// An output tensor on its way to a file: unit, part of the unit, and what the header says.
+/// An output tensor to place: the index of its unit, of its part in the unit, and its header entry.
 struct Output {
     unit: usize,
     part: usize,
     tensor: NewTensor,
 }
 
-/// Deals the units out to files and places their tensors.
+/// Assigns the units to files and places their tensors.
 ///
 /// # Errors
-/// [`Error::Job`] if two outputs have one name, or a header would be longer than readers accept.
+/// [`Error::Job`] if two outputs have one name, or if a header is longer than readers accept.
 pub(super) fn assign(
     settings: &Settings,
     metadata: (&str, &str),
@@ -131,7 +132,7 @@ fn outputs(at: usize, unit: &Unit) -> Vec<Output> {
     }
 }
 
-/// The file's type for values of this type.
+/// The container's dtype for values of this type.
 pub(super) const fn dtype_of(dtype: lowbit_blocks::Dtype) -> Dtype {
     match dtype {
         lowbit_blocks::Dtype::F32 => Dtype::F32,

@@ -1,4 +1,5 @@
-//! What to do: the source, the output, the format, and everything that changes a byte of it.
+//! The settings of a quantization job: the source, the output, the format, and every option that
+//! changes the output.
 
 use super::Settings;
 use crate::layout::{COMPRESSED_TENSORS, Layout};
@@ -6,50 +7,53 @@ use lowbit_blocks::{Format, NVFP4};
 use lowbit_calib::{Activations, ScaleRule};
 use std::path::PathBuf;
 
-/// A tensor with NaN or infinity in it.
+/// The treatment of a weight that holds NaN or an infinity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum OnNonFinite {
-    /// Is an error that names the value.
+    /// Fail with an error that names the value.
     #[default]
     Error,
-    /// Stays unquantized. All weights are then read once before the plan is made, because the plan depends on it.
+    /// Keep the weight unquantized. All weights are then read once before the plan is made.
     Keep,
 }
 
 /// A quantization job, [`plan`](Self::plan)ned before anything is written.
 ///
-/// Of its settings only `max_shard_size` changes the output; every other field may.
+/// Of the fields of `settings` only `max_shard_size` changes the output; every other field of the
+/// job may.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Job {
-    /// Source, output, threads: what every job has.
+    /// Source, output and resources.
     pub settings: Settings,
     /// Format of the linears.
     pub format: Format,
     /// File convention of the output.
     pub layout: &'static Layout,
-    /// How block scales are chosen; the layout's producer decides if `None`.
+    /// The scale rule of blocks; the default of the layout's producer if `None`.
     pub scale_rule: Option<ScaleRule>,
-    /// Whether to reproduce the producer's bytes even where its arithmetic is worse than f32.
+    /// Whether to reproduce the producer's bytes even where its arithmetic is less accurate than
+    /// f32.
     pub parity: bool,
-    /// What engines shall do with activations; the layout's default for the format if `None`.
+    /// How engines quantize activations; the layout's default for the format if `None`.
     pub activations: Option<Activations>,
-    /// What to do with weights that hold NaN or infinity.
+    /// The treatment of weights that hold NaN or an infinity.
     pub on_nonfinite: OnNonFinite,
-    /// Patterns ([`Pattern`](crate::Pattern)) of what to quantize; everything linear if empty. A pattern that is one exact name also takes what the
-    /// architecture table leaves out (`lm_head`).
+    /// Patterns ([`Pattern`](crate::Pattern)) of the linears to quantize; every linear if empty. A
+    /// pattern that is one exact name also selects a tensor that the architecture table leaves out
+    /// (`lm_head`).
     pub include: Vec<String>,
-    /// Patterns of what to leave out; stronger than `include`.
+    /// Patterns of the linears to leave out; they take precedence over `include`.
     pub exclude: Vec<String>,
 }
 
 impl Job {
-    /// NVFP4 in the layout of compressed-tensors, with all cores, files of at most 5 GB.
+    /// A job for NVFP4 in the compressed-tensors layout, with all cores and files of at most 5 GB.
     pub fn new(source: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
         Self::with(Settings::new(source, out))
     }
 
-    /// NVFP4 in the layout of compressed-tensors, with these settings.
+    /// A job for NVFP4 in the compressed-tensors layout, with these settings.
     pub fn with(settings: Settings) -> Self {
         Self {
             settings,

@@ -6,8 +6,10 @@
 //! DequantizeJob open, read ────────────┘
 //! ```
 //!
-//! A plan is a pure function of the source's headers, its scales where a conversion depends on them, and the job, except that [`OnNonFinite::Keep`] reads all weights once. Its
-//! [`digest`](Plan::digest) covers everything that decides an output byte, and ties a journal to it.
+//! A plan is a pure function of the job, the source's headers, and the source's scales where a
+//! conversion depends on them. [`OnNonFinite::Keep`] also reads all weights once. The
+//! [`digest`](Plan::digest) covers everything that decides an output byte, and ties a journal to
+//! its plan.
 
 mod choices;
 mod companions;
@@ -47,7 +49,7 @@ use lowbit_calib::Activations;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
-/// A job worked out in full; [`run`](Self::run) it, or look at its [`summary`](Self::summary).
+/// A job worked out in full, to [`run`](Self::run) or to describe with [`summary`](Self::summary).
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) settings: Settings,
@@ -56,9 +58,9 @@ pub struct Plan {
     pub(crate) linears: Linears,
     pub(crate) units: Vec<Unit>,
     pub(crate) files: Vec<OutputFile>,
-    /// Configuration files to write, `config.json` last.
+    /// Configuration files to write, with `config.json` last.
     pub(crate) configs: Vec<(String, Vec<u8>)>,
-    /// Files to copy, relative to the source.
+    /// Other files to copy; paths are relative to the source.
     pub(crate) others: Vec<PathBuf>,
     title: Title,
     warnings: Vec<String>,

@@ -1,4 +1,4 @@
-//! The scan for NaN and infinities that a plan needs when such tensors are to stay unquantized.
+//! The scan for NaN and infinities, for plans that keep such tensors unquantized.
 
 use super::Settings;
 use crate::progress::{Phase, Progress, Step};
@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes that are looked at at a time; a multiple of every value's.
+/// Bytes read at a time; a multiple of the size of every value type.
 const CHUNK: u64 = 4 << 20;
 
-/// Which of these tensors hold a value that is not finite.
+/// The names of the tensors that hold a value that is not finite.
 pub(super) fn find_nonfinite(
     checkpoint: &Checkpoint,
     names: &BTreeSet<String>,

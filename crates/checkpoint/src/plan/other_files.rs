@@ -1,14 +1,16 @@
-//! The other files of a checkpoint directory: tokenizer, generation settings, code, licence. All are copied but weights, hidden files and what is no file.
+//! The other files of a checkpoint directory: tokenizer, generation settings, code, licence. All
+//! are copied except weights, hidden files, and entries that are not regular files.
 
 use crate::unfinished::PARTIAL;
 use crate::{Checkpoint, Error, Result, index::INDEX};
 use std::path::{Path, PathBuf};
 
-/// Endings of files that hold weights, of this checkpoint or of another copy of the model.
+/// Extensions of files that hold weights, of this checkpoint or of another copy of the model.
 const WEIGHTS: &[&str] =
     &["safetensors", "bin", "pt", "pth", "ckpt", "h5", "msgpack", "gguf", "onnx", "onnx_data", "nemo"];
 
-/// The files to copy, relative to the source, in name order; and a warning for every one that is left out and was not a source shard.
+/// The files to copy, relative to the source, in name order; and a warning for each file that is
+/// left out, source shards excepted.
 pub(super) fn list(
     checkpoint: &Checkpoint,
     configs: &[(String, Vec<u8>)],
@@ -24,7 +26,7 @@ pub(super) fn list(
     Ok((files, skipped.collect()))
 }
 
-/// A path and why it is not copied.
+/// A path, and the reason that it is not copied.
 type Skipped = (PathBuf, &'static str);
 
 fn walk(root: &Path, under: &Path, files: &mut Vec<PathBuf>, skipped: &mut Vec<Skipped>) -> Result<()> {
@@ -47,9 +49,10 @@ fn walk(root: &Path, under: &Path, files: &mut Vec<PathBuf>, skipped: &mut Vec<S
     Ok(())
 }
 
-/// Why a file is not copied, if it is not.
+/// The reason that a file is not copied, if there is one.
 fn refuse(path: &Path, full: &Path) -> Option<&'static str> {
-    // A link to a file is a file (caches are made of them); a link to a directory could lead anywhere, also back.
+    // A link to a file counts as a file (download caches use them). A link to a directory is
+    // refused: it could lead anywhere, even to a parent.
     if full.is_dir() {
         return Some("is a link to a directory");
     }
@@ -58,7 +61,7 @@ fn refuse(path: &Path, full: &Path) -> Option<&'static str> {
     }
     let extension = path.extension().and_then(|e| e.to_str());
     if extension == Some(PARTIAL) {
-        // The output's own unfinished files have such names: a copy would take the place of one.
+        // A copy could overwrite an unfinished file of the output, which has such a name too.
         return Some("is an unfinished file");
     }
     let index = path.to_string_lossy().ends_with(".safetensors.index.json") && path != Path::new(INDEX);

@@ -1,4 +1,5 @@
-//! Whether the output directory can take a job: it must not be the source, nor hold anything but an interrupted run.
+//! Checks of the output directory: it must not overlap the source, and must be empty unless a run
+//! is resumed.
 
 use crate::unfinished::JOURNAL;
 use crate::{Error, Result};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Checks the output directory against the source.
 ///
 /// # Errors
-/// [`Error::Output`] with the reason.
+/// [`Error::Output`] with the reason; [`Error::Container`] if a path cannot be resolved.
 pub(super) fn check(source: &Path, out: &Path, resume: bool) -> Result<()> {
     let refuse = |reason: String| Err(Error::Output { dir: out.to_owned(), reason });
     let source = source.canonicalize().map_err(|e| Error::io("open", source, e))?;
@@ -40,7 +41,7 @@ pub(super) fn check(source: &Path, out: &Path, resume: bool) -> Result<()> {
     }
 }
 
-/// The path with every link followed, as far as it exists.
+/// The path with all links resolved, as far as it exists.
 fn resolve(path: &Path) -> std::io::Result<PathBuf> {
     let mut rest = Vec::new();
     let mut at = std::path::absolute(path)?;
@@ -48,7 +49,8 @@ fn resolve(path: &Path) -> std::io::Result<PathBuf> {
         match at.canonicalize() {
             Ok(mut real) => {
                 for part in rest.into_iter().rev() {
-                    // A directory that does not exist yet will be made, not linked: going up from it is as simple as it looks.
+                    // A directory that does not exist yet cannot be a link, so `..` just removes
+                    // the last component.
                     if part == ".." { _ = real.pop() } else { real.push(part) }
                 }
                 return Ok(real);

@@ -1,4 +1,4 @@
-//! The plan of a job that quantizes plain weights.
+//! The plan of a job that quantizes unquantized weights.
 
 use super::{Draft, Job, Linears, OnNonFinite, Plan, Title, paths, recipes, select, units};
 use crate::layout::{self, Quantized, QuantizedModule, Scheme};
@@ -13,12 +13,13 @@ impl Job {
     /// Works out the plan. Nothing is written.
     ///
     /// # Errors
-    /// Whatever is wrong with the source, the output directory or the job: see [`Error`].
+    /// Any error of the source, the output directory or the job: see [`Error`].
     pub fn plan(&self) -> Result<Plan> {
         self.plan_with(&())
     }
 
-    /// As [`plan`](Self::plan), with progress of the scan that [`OnNonFinite::Keep`] needs.
+    /// As [`plan`](Self::plan), and reports the progress of the scan that [`OnNonFinite::Keep`]
+    /// needs.
     ///
     /// # Errors
     /// As [`plan`](Self::plan), or [`Error::Cancelled`].
@@ -29,7 +30,7 @@ impl Job {
         self.plan_without(checkpoint, &nonfinite)
     }
 
-    /// The weights that stay as they are because not all of their values are numbers.
+    /// The weights that stay unquantized because they hold NaN or an infinity.
     pub(super) fn nonfinite(
         &self,
         checkpoint: &Checkpoint,
@@ -46,7 +47,7 @@ impl Job {
         }
     }
 
-    /// The plan that leaves the tensors in `nonfinite` as they are.
+    /// The plan that leaves the tensors in `nonfinite` unquantized.
     fn plan_without(&self, checkpoint: Checkpoint, nonfinite: &BTreeSet<String>) -> Result<Plan> {
         let config = checkpoint.config();
         let mut config = config
@@ -68,7 +69,8 @@ impl Job {
             nonfinite.iter().map(|name| format!("{name} holds NaN or infinity and stays unquantized")),
         );
         if selection.picked.iter().any(|p| p.linear.module.rsplit('.').next() == Some("lm_head")) {
-            // A loader that ties would overwrite the quantized head with the embedding; many do where nothing is said.
+            // A loader that ties the head would overwrite the quantized head with the embedding.
+            // Many tie by default, so the configuration says otherwise.
             config.insert("tie_word_embeddings".into(), false.into());
             let text = config.get_mut("text_config").and_then(Value::as_object_mut);
             if let Some(tie) = text.and_then(|text| text.get_mut("tie_word_embeddings")) {
@@ -118,7 +120,8 @@ impl Job {
     }
 }
 
-/// Says which linears end within a tile: their bytes are the producers', but engines whose kernels want whole tiles refuse them.
+/// A warning about linears whose shape is no multiple of the format's tile. They are stored as the
+/// producer stores them, but engines with kernels for whole tiles refuse them.
 fn short_tiles(format: &Format, selection: &select::Selection) -> Option<String> {
     let Some((rows, cols)) = format.block.tile() else { return None };
     let short = selection.picked.iter().map(|p| &p.linear);

@@ -1,4 +1,4 @@
-//! The recipe of a job for each type of weight: the producer's, changed where the job says so.
+//! The recipes of a job, one for each type of weight: the producer's, with the job's changes.
 
 use super::Job;
 use crate::{Error, Result};
@@ -20,7 +20,8 @@ impl Recipes {
 /// The job's recipes.
 ///
 /// # Errors
-/// [`Error::Job`] if the scale rule does not fit the format, or goes against parity.
+/// [`Error::Job`] if the producer has no recipe for the format, if the scale rule does not fit the
+/// format, or if it is combined with parity.
 pub(super) fn recipes(job: &Job) -> Result<Recipes> {
     if job.parity && job.scale_rule.is_some() {
         return Err(Error::Job("parity is the producer's own scale rule; leave one of the two out".into()));

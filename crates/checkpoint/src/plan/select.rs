@@ -1,4 +1,4 @@
-//! Which tensors of a checkpoint are quantized, and what the others are.
+//! The selection of the tensors to quantize, and the roles of the others.
 
 use crate::arch::{Arch, Role, module_of};
 use crate::layout::{Layout, Linear};
@@ -8,35 +8,36 @@ use lowbit_blocks::Shape;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A linear to quantize and where its rows lie in the source.
+/// A linear to quantize, and the place of its rows in the source.
 #[derive(Clone, Debug)]
 pub(crate) struct Picked {
     pub(crate) linear: Linear,
     /// The source tensor.
     pub(crate) tensor: String,
-    /// First value of the linear in it; the linear's values follow without a gap.
+    /// Index of the linear's first value in that tensor; its values are contiguous.
     pub(crate) first: u64,
 }
 
-/// Why a stack of experts is not quantized that the layout would have to cut.
+/// The reason that a stack of experts stays unquantized where the layout would have to split it.
 const NAMELESS: &str = "experts without names of their own";
 
-/// Everything in the source, sorted by what happens to it.
+/// All tensors of the source, by what happens to them.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
-    /// To quantize; experts of one stack follow one another.
+    /// Linears to quantize; experts of one stack are consecutive.
     pub(crate) picked: Vec<Picked>,
-    /// To copy: the name, and why.
+    /// Tensors to copy: name, and reason.
     pub(crate) copied: Vec<(String, String)>,
     /// Linear-like modules that stay unquantized.
     pub(crate) kept: Vec<String>,
     /// Embedding modules.
     pub(crate) embeddings: Vec<String>,
-    /// What the caller may want to know.
+    /// Warnings for the caller.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Sorts out the tensors of `checkpoint`. `nonfinite` are tensors to leave as they are because of their values.
+/// Sorts the tensors of `checkpoint` into a selection. Tensors in `nonfinite` stay unquantized
+/// because of their values.
 pub(crate) fn select(
     checkpoint: &Checkpoint,
     layout: &Layout,
@@ -88,7 +89,8 @@ pub(crate) fn select(
         }
         selection.copied.push((name.clone(), why));
     }
-    // Tied, or renamed by the engine (`embed_out` of GPT-NeoX): the module is there, and must not be taken for a quantized one.
+    // The head is tied, or renamed by the engine (`embed_out` of GPT-NeoX). The module exists, and
+    // must not be taken for a quantized one.
     let head = arch.head();
     if has_head(checkpoint) && checkpoint.tensor(&format!("{head}.weight")).is_none() {
         selection.kept.push(head.into());
@@ -111,10 +113,10 @@ pub(crate) fn select(
     Ok(selection)
 }
 
-/// What is left of a quantized checkpoint.
+/// The tensors of a quantized checkpoint that belong to no quantized linear.
 #[derive(Debug, Default)]
 pub(crate) struct Rest {
-    /// Tensors that stay as they are: the name, and why.
+    /// Tensors that are copied unchanged: name, and reason.
     pub(crate) copied: Vec<(String, String)>,
     /// Linear-like modules that are not quantized.
     pub(crate) kept: Vec<String>,
@@ -122,7 +124,7 @@ pub(crate) struct Rest {
     pub(crate) embeddings: Vec<String>,
 }
 
-/// Sorts out the tensors of a quantized checkpoint that are not spoken for.
+/// Sorts the tensors of a quantized checkpoint that are not in `consumed`.
 pub(crate) fn rest(checkpoint: &Checkpoint, arch: &Arch, consumed: &BTreeSet<String>) -> Rest {
     let mut rest = Rest::default();
     for tensor in checkpoint.tensors().filter(|t| !consumed.contains(&t.entry.name)) {
@@ -151,12 +153,14 @@ fn module_of_part(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(module, _)| module)
 }
 
-/// What quantizers see as a linear that is not quantized: a matrix with `.weight` to its name that is no embedding, norm or convolution.
+/// Whether quantizers see a linear that is not quantized: a matrix named `.weight` that is no norm,
+/// no convolution and not transposed.
 const fn is_kept(role: Role, matrix: bool) -> bool {
     matrix && !matches!(role, Role::Norm | Role::Conv | Role::Transposed)
 }
 
-/// Says how many weights stay as they are because their stacks cannot be cut or lie the wrong way round: often most of the model.
+/// A warning with the number of weights that stay unquantized because their stack cannot be split
+/// or is transposed: often most of the model.
 fn left_stacks(checkpoint: &Checkpoint, selection: &Selection) -> Option<String> {
     let left = selection.copied.iter().filter(|(_, why)| why == Role::Transposed.words() || why == NAMELESS);
     let left: Vec<&String> = left.map(|(name, _)| name).collect();
@@ -167,7 +171,8 @@ fn left_stacks(checkpoint: &Checkpoint, selection: &Selection) -> Option<String>
     ))
 }
 
-/// Says which linears that engines run as one are quantized in part: such checkpoints are refused where they are fused.
+/// A warning about linears of one fused group of which only some are quantized: engines that fuse
+/// them refuse such checkpoints.
 fn split_fusions(arch: &Arch, selection: &Selection) -> Option<String> {
     let picked = selection.picked.iter().map(|p| p.linear.module.as_str());
     let quantized: BTreeMap<String, &str> = picked.filter_map(|m| Some((arch.shares(m)?, m))).collect();
@@ -179,7 +184,8 @@ fn split_fusions(arch: &Arch, selection: &Selection) -> Option<String> {
     ))
 }
 
-/// The linears of one tensor: itself, or every expert of a stack. `None` where a stack cannot be cut.
+/// The linears of one tensor: itself, or each expert of a stack. `None` where a stack cannot be
+/// split.
 fn cut(arch: &Arch, layout: &Layout, tensor: Tensor<'_>) -> Option<Vec<Picked>> {
     let entry = tensor.entry;
     let dtype = value_dtype(entry.dtype)?;
@@ -198,7 +204,7 @@ fn cut(arch: &Arch, layout: &Layout, tensor: Tensor<'_>) -> Option<Vec<Picked>> 
         }
         [_, rows, cols] => {
             let experts = arch.split_experts(&entry.name, &entry.shape)?;
-            // The values of a picked linear follow without a gap.
+            // The values of a picked linear must be contiguous.
             if experts.iter().any(|expert| expert.step != 1) {
                 return None;
             }
@@ -212,8 +218,8 @@ fn cut(arch: &Arch, layout: &Layout, tensor: Tensor<'_>) -> Option<Vec<Picked>> 
     }
 }
 
-/// Whether the output head is the embedding. Where the configuration is silent (Gemma leaves out what is its default), a model that needs a head
-/// and has no tensor for one is.
+/// Whether the output head is tied to the embedding. Where the configuration does not say (Gemma
+/// omits its default), a model that needs a head and has no tensor for one is tied.
 fn is_tied(checkpoint: &Checkpoint, arch: &Arch) -> bool {
     let config = checkpoint.config();
     let text = config.and_then(|c| c.get("text_config")).and_then(Value::as_object);
@@ -223,7 +229,7 @@ fn is_tied(checkpoint: &Checkpoint, arch: &Arch) -> bool {
     said.next().unwrap_or_else(|| has_head(checkpoint) && !checkpoint.tensors().any(is_head))
 }
 
-/// Whether the model has an output head, by the name of its class.
+/// Whether the model has an output head, judged by the name of its class.
 pub(crate) fn has_head(checkpoint: &Checkpoint) -> bool {
     let classes = checkpoint.config().and_then(|c| c.get("architectures")).and_then(|a| a.as_array());
     let named = |class: &str| {
@@ -232,7 +238,7 @@ pub(crate) fn has_head(checkpoint: &Checkpoint) -> bool {
     classes.is_some_and(|classes| classes.iter().filter_map(|c| c.as_str()).any(named))
 }
 
-/// Patterns that remember whether they were of any use.
+/// Patterns that record whether they have matched.
 struct Patterns(Vec<(Pattern, bool)>);
 
 impl Patterns {
@@ -240,7 +246,8 @@ impl Patterns {
         Ok(Self(Pattern::list(texts)?.into_iter().map(|pattern| (pattern, false)).collect()))
     }
 
-    /// Whether any matches the tensor or its module, and if so, whether one of them is an exact name.
+    /// Whether any pattern matches the tensor or its module (`Some`), and whether one of those is
+    /// an exact name.
     fn matches(&mut self, name: &str) -> Option<bool> {
         let mut found = None;
         for (pattern, used) in &mut self.0 {
@@ -257,10 +264,10 @@ impl Patterns {
     }
 }
 
-/// Name order in which layer 2 comes before layer 10.
+/// Name order in which numbers compare as numbers: layer 2 before layer 10.
 pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
     let number = |part: &str| part.parse::<u64>().map_err(|_| part.to_owned());
-    // Numbers (Ok) sort before text (Err), as digits do before letters.
+    // Numbers (`Ok`) sort before text (`Err`), as digits sort before letters.
     a.split('.').map(number).cmp(b.split('.').map(number)).then_with(|| a.cmp(b))
 }
 

@@ -1,31 +1,32 @@
-//! What every job has, whatever it does: where from, where to, and how much at a time.
+//! Settings that all jobs share: the source, the output, and the resources to use.
 
 use lowbit_kernels::Kernels;
 use std::path::PathBuf;
 
-/// From where, to where, with what. Of these only `max_shard_size` changes what is written.
+/// Source, output and resources of a job. Of these only `max_shard_size` changes the output.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
     /// Directory of the checkpoint to read.
     pub source: PathBuf,
-    /// Directory to write: absent or empty, unless `resume`.
+    /// Directory to write: absent or empty, unless `resume` is set.
     pub out: PathBuf,
-    /// Worker threads.
+    /// Number of worker threads.
     pub jobs: usize,
-    /// Most tensor bytes in one file, unless a single linear needs more.
+    /// Maximum of tensor bytes in one file; a single larger linear still gets a file.
     pub max_shard_size: u64,
-    /// Whether to go on with an interrupted run in `out`.
+    /// Whether to continue an interrupted run in `out`.
     pub resume: bool,
     /// SIMD level of the kernels.
     pub kernels: Kernels,
-    /// Bytes read between two entries of the journal; only how much an interruption costs depends on it.
+    /// Bytes read between two entries of the journal. It decides only how much work an interruption
+    /// loses.
     #[doc(hidden)]
     pub journal_bytes: u64,
 }
 
 impl Settings {
-    /// All cores, files of at most 5 GB.
+    /// Settings with all cores and files of at most 5 GB.
     pub fn new(source: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
         Self {
             source: source.into(),

@@ -1,4 +1,5 @@
-//! Where the rows of a linear to write come from: a tensor of floats, or rows of quantized linears, cut and put together.
+//! The source of the rows of an output linear: a float tensor, or rows of quantized linears that
+//! are split and joined.
 //!
 //! ```text
 //! strips of one target matrix      gate_up [E, 2 I, H], rows interleaved     ->  gate [I, H]: rows 0, 2, 4 .. of matrix e
@@ -11,16 +12,16 @@ use crate::{Checkpoint, Result};
 use lowbit_blocks::{QTensor, Shape};
 use std::ops::Range;
 
-/// Where the rows of a linear come from.
+/// The source of the rows of a linear.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    /// Consecutive values of a tensor of floats, from this one on.
+    /// Consecutive values of a float tensor, from index `first` on.
     Floats { tensor: String, first: u64 },
     /// Rows of quantized linears.
     Quantized(Vec<Strip>),
 }
 
-/// Every so many rows of one matrix.
+/// Rows of one matrix at a regular interval: row `first`, then every `step`th.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Comb {
     pub(crate) matrix: usize,
@@ -28,10 +29,10 @@ pub(crate) struct Comb {
     pub(crate) step: usize,
 }
 
-/// Rows of a quantized linear that are rows of the target.
+/// Rows of a quantized linear that become rows of the target.
 #[derive(Clone, Debug)]
 pub(crate) struct Strip {
-    /// Place of the linear in the plan's list.
+    /// Index of the linear in the plan's list.
     pub(crate) linear: usize,
     pub(crate) from: Comb,
     pub(crate) to: Comb,
@@ -39,7 +40,7 @@ pub(crate) struct Strip {
 }
 
 impl Strip {
-    /// All rows of one matrix, in their places.
+    /// All rows of one matrix, at the same positions.
     pub(crate) const fn whole(linear: usize, matrix: usize, rows: usize) -> Self {
         let comb = Comb { matrix, first: 0, step: 1 };
         Self { linear, from: comb, to: comb, rows }
@@ -51,14 +52,14 @@ impl Strip {
         Self { linear, from, to: Comb { matrix: 0, first: 0, step: 1 }, rows: expert.rows }
     }
 
-    /// Whether it is all rows of its source, in their places.
+    /// Whether the strip is all rows of its source matrix, at the same positions.
     fn is_whole(&self, stored: &Stored, target: Shape) -> bool {
         (self.from.first, self.from.step, self.to.first, self.to.step) == (0, 1, 0, 1)
             && self.rows == target.rows
             && self.rows == stored.shape().rows
     }
 
-    /// Which of its rows lie in this part of the target.
+    /// The range of its rows that lie in these rows of the target.
     fn inside(&self, matrix: usize, rows: &Range<usize>) -> Range<usize> {
         if self.to.matrix != matrix {
             return 0..0;
@@ -67,14 +68,15 @@ impl Strip {
         count(rows.start)..count(rows.end)
     }
 
-    /// The rows of the source from the first of these to the last. There is one at least.
+    /// The range of source rows from the first to the last of these strip rows, which must not be
+    /// empty.
     const fn hull(&self, rows: &Range<usize>) -> Range<usize> {
         let Comb { first, step, .. } = self.from;
         first + rows.start * step..first + (rows.end - 1) * step + 1
     }
 }
 
-/// The quantized linears of a source, with what every row of each needs.
+/// The quantized linears of a source, with the data that every row of each needs.
 #[derive(Debug, Default)]
 pub(crate) struct Linears {
     pub(crate) stored: Vec<Stored>,
@@ -82,20 +84,21 @@ pub(crate) struct Linears {
 }
 
 impl Linears {
-    /// Takes the linears of a reading.
+    /// Takes the linears of a reading, and reads their whole-tensor data.
     pub(crate) fn new(checkpoint: &Checkpoint, stored: Vec<Stored>) -> Result<Self> {
         let whole = stored.iter().map(|s| s.whole(checkpoint, true)).collect::<Result<_, _>>()?;
         Ok(Self { stored, whole })
     }
 
-    /// Bytes that so many rows of the target are in the source, about.
+    /// The approximate size in bytes, in the source, of this number of target rows.
     pub(crate) fn bytes(&self, strips: &[Strip], target: Shape, rows: usize) -> u64 {
         let Some(strip) = strips.first() else { return 0 };
         let one = Shape::matrix(rows, target.cols);
         self.stored[strip.linear].format.size_bytes(one) as u64
     }
 
-    /// The only linear whose rows these are, all of them and in their places.
+    /// The linear of which these strips are all rows, at the same positions; `None` if there is no
+    /// such linear.
     pub(crate) fn direct(&self, strips: &[Strip], target: Shape) -> Option<&Stored> {
         let [first, ..] = strips else { return None };
         let stored = &self.stored[first.linear];
@@ -107,7 +110,7 @@ impl Linears {
         (strips.iter().all(same) && strips.len() == target.matrices).then_some(stored)
     }
 
-    /// Rows of the target as they are stored, where all their strips have one format with rows of their own.
+    /// Quantized rows of the target. All strips must have one format whose rows are separate.
     pub(crate) fn rows(
         &self,
         checkpoint: &Checkpoint,
@@ -150,7 +153,8 @@ impl Linears {
             .map_err(|e| crate::Error::tensor(checkpoint.dir(), "", e.to_string()))
     }
 
-    /// Rows of the target as f32, with factors multiplied in and columns in the order of the input.
+    /// Rows of the target as f32, with smoothing scales multiplied in and columns in the order of
+    /// the input.
     pub(crate) fn values(
         &self,
         checkpoint: &Checkpoint,

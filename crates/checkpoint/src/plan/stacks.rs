@@ -1,4 +1,4 @@
-//! Experts that stand apart, put together into the stacks that a layout keeps.
+//! Joining of separate experts into the stacks that a layout keeps.
 //!
 //! ```text
 //! experts.e.gate_proj, experts.e.up_proj [I, H]   ->  experts.gate_up_proj [E, 2 I, H]     rows as the architecture has them
@@ -12,7 +12,8 @@ use crate::layout::Linear;
 use lowbit_blocks::Shape;
 use std::collections::BTreeMap;
 
-/// The stacks of these linears; experts of a stack that is not all there, or not all alike, stay as they are.
+/// Joins these linears into stacks. Experts of an incomplete stack, or of one whose experts differ
+/// in shape or format, stay separate.
 pub(super) fn stack(arch: &Arch, targets: Vec<Target>) -> Vec<Target> {
     let mut stacks: BTreeMap<String, Vec<(Place, Target)>> = BTreeMap::new();
     let mut all = Vec::new();
@@ -32,7 +33,7 @@ pub(super) fn stack(arch: &Arch, targets: Vec<Target>) -> Vec<Target> {
     all
 }
 
-/// A stack of these experts, in the order of their places.
+/// The stack of these experts, in order; `None` if the stack is incomplete or its experts differ.
 fn whole(arch: &Arch, name: &str, members: &[(Place, Target)]) -> Option<Target> {
     let (Place { parts, .. }, first) = members.first()?;
     let Shape { rows, cols, .. } = first.linear.shape;

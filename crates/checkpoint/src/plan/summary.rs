@@ -1,4 +1,4 @@
-//! A plan to look at: as text, and as data for scripts.
+//! The summary of a plan: as text, and as data for scripts.
 
 use super::source::Strip;
 use super::{OutputFile, Plan, Source, Unit, Way};
@@ -17,31 +17,31 @@ pub struct PlanSummary {
     pub format: String,
     /// Name of the layout.
     pub layout: &'static str,
-    /// The producer's name for it.
+    /// The producer's name for the format and activations.
     pub scheme: String,
-    /// What engines are told to do with activations.
+    /// How engines quantize activations.
     pub activations: Activations,
     /// Number of linears that are quantized.
     pub linears: usize,
     /// Number of tensors that are copied.
     pub copied: usize,
-    /// Values in the linears.
+    /// Number of values in the linears.
     pub weights: u64,
     /// Bytes of all source tensors.
     pub source_bytes: u64,
     /// Bytes of all output tensors.
     pub output_bytes: u64,
-    /// Bits for each quantized weight, everything counted that is stored for it.
+    /// Stored bits for each quantized weight, scales and all other parts included.
     pub bits_per_weight: f64,
-    /// What becomes of each quantized linear of the source, in name order; empty if it has none.
+    /// The conversion of each quantized linear of the source, in name order; empty if it has none.
     pub conversions: Vec<Conversion>,
-    /// Every output tensor, by file and position.
+    /// All output tensors, by file and position.
     pub tensors: Vec<PlannedTensor>,
-    /// The other files: copied, then written.
+    /// The other files: those that are copied, then those that are written.
     pub files: Vec<String>,
-    /// What is odd without being an error.
+    /// Anomalies that are not errors.
     pub warnings: Vec<String>,
-    /// What ties a journal to this plan.
+    /// The plan's digest, which ties a journal to it.
     pub digest: String,
 }
 
@@ -54,7 +54,7 @@ pub struct PlannedTensor {
     pub dtype: String,
     /// Its shape in the file.
     pub shape: Vec<usize>,
-    /// The file.
+    /// Name of its file.
     pub file: String,
     /// First byte in the file.
     pub begin: u64,
@@ -66,24 +66,24 @@ pub struct PlannedTensor {
     pub kept: Option<String>,
 }
 
-/// What becomes of a quantized linear.
+/// The conversion of one quantized linear.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Conversion {
     /// Its module.
     pub module: String,
     /// Format in the source.
     pub from: String,
-    /// Format, or type of plain weights, in the output.
+    /// Format, or type of unquantized weights, in the output.
     pub to: String,
     /// `exact`, `exact codes, …`, `requantized: …` with the reason, or `decoded`.
     pub how: String,
-    /// Whether every value stays what it is.
+    /// Whether every value stays the same.
     pub exact: bool,
-    /// What requantizing lost, in dB; after the run.
+    /// SQNR of requantization, in dB; known after the run.
     pub sqnr_db: Option<f64>,
 }
 
-/// How much a plan is, without the list of tensors: what a summary and a report both say.
+/// The totals of a plan, shared by its summary and its report.
 pub(crate) struct Totals {
     pub(crate) linears: usize,
     pub(crate) copied: usize,
@@ -116,7 +116,7 @@ impl Plan {
         }
     }
 
-    /// What becomes of each quantized linear of the source.
+    /// The conversion of each quantized linear of the source.
     pub(crate) fn conversions(&self) -> Vec<Conversion> {
         let format = |strips: &[Strip]| self.linears.stored[strips[0].linear].format.name();
         let of = |unit: &Unit| -> Option<Conversion> {
@@ -199,7 +199,8 @@ impl Plan {
     }
 }
 
-/// One line for each output tensor, in file order, between a line of what and a line of how much.
+/// A line with the formats, one line for each output tensor in file order, and a line with the
+/// totals.
 impl fmt::Display for PlanSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { format, layout, scheme, linears, copied, .. } = self;

@@ -1,4 +1,4 @@
-//! Units of work: one linear that becomes several tensors, or one tensor that is copied.
+//! Units of work: a linear that becomes several tensors, or a tensor that is copied.
 
 use super::recipes::Recipes;
 use super::select::Selection;
@@ -14,64 +14,65 @@ use lowbit_blocks::{Format, Shape};
 use lowbit_calib::{Activations, Recipe, TensorScaleRule};
 use std::collections::BTreeMap;
 
-/// One thing to do; its outputs are in one file, next to each other in the plan.
+/// One unit of work. Its outputs lie in one file, next to each other in the plan.
 #[derive(Debug)]
 pub(crate) enum Unit {
     /// A linear to write quantized.
     Quantized(QuantizedUnit),
-    /// A linear to write as plain numbers.
+    /// A linear to write decoded.
     Decoded(Decoded),
     /// A tensor to copy.
     Copied(Copied),
-    /// A small tensor whose bytes are known.
+    /// A small tensor whose bytes are known at planning.
     Constant(Constant),
 }
 
-/// A linear to quantize, or to write in another arrangement of the same numbers.
+/// A linear to quantize, or to transcode.
 #[derive(Debug)]
 pub(crate) struct QuantizedUnit {
     pub(crate) linear: Linear,
-    /// The format that is written.
+    /// The output format.
     pub(crate) format: Format,
     pub(crate) way: Way,
-    /// Why scales are chosen anew for a linear that was quantized already.
+    /// The reason that a quantized linear is requantized.
     pub(crate) why: Option<String>,
     pub(crate) source: Source,
     pub(crate) parts: Vec<(Part, Placed)>,
-    /// Rows that go together in the format, in every packing, and in the source.
+    /// Row quantum: tiles start at multiples of this many rows, in the format, in every packing and
+    /// in the source.
     pub(crate) quantum: usize,
-    /// Units with the same number share their statistics, and thereby the tensor scale.
+    /// Units with the same number share their statistics and therefore their tensor scale.
     pub(crate) shares: usize,
-    /// What the file's metadata says of it.
+    /// The entry that the file's metadata has about it.
     pub(crate) note: Option<(String, String)>,
-    /// The input feature of each column, where columns keep the order of their groups.
+    /// The input feature of each column, if the columns stay in group order.
     pub(crate) perm: Option<Vec<u32>>,
 }
 
-/// How codes and scales come about.
+/// How its codes and scales are made.
 #[derive(Debug)]
 pub(crate) enum Way {
-    /// Chosen for the values.
+    /// Chosen from the values.
     Quantize(Recipe),
-    /// The images of those that are stored.
+    /// Transcoded from the stored ones.
     Transcode(Box<Transcoder>),
 }
 
-/// A linear of the output: what it is, and where its rows come from.
+/// A linear of the output, its scheme, and the source of its rows.
 pub(super) struct Target {
     pub(super) linear: Linear,
     pub(super) strips: Vec<Strip>,
     pub(super) scheme: Scheme,
 }
 
-/// A quantized linear to write as plain numbers.
+/// A quantized linear to write decoded.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// Its shape, and the name, type and orientation of the tensor that is written.
+    /// Its shape, and the name, type and orientation of the output tensor.
     pub(crate) linear: Linear,
     pub(crate) strips: Vec<Strip>,
     pub(crate) quantum: usize,
-    /// Whether the type holds every value; known of f32 alone.
+    /// Whether every value is exact in the output type; assumed of f32 alone.
     pub(crate) exact: bool,
     pub(crate) place: Placed,
 }
@@ -80,32 +81,32 @@ pub(crate) struct Decoded {
 #[derive(Debug)]
 pub(crate) struct Copied {
     pub(crate) tensor: String,
-    /// Name that it is written under.
+    /// The name of the output tensor.
     pub(crate) name: String,
     pub(crate) dtype: Dtype,
     pub(crate) shape: Vec<usize>,
     pub(crate) len: u64,
-    /// Why it is not quantized.
+    /// The reason that it is not quantized.
     pub(crate) why: String,
-    /// Where its bytes are, if its zeros are left out there.
+    /// Its sparse form, if its file omits the zeros.
     pub(crate) sparse: Option<Sparse>,
     pub(crate) place: Placed,
 }
 
-/// A small tensor whose bytes are known.
+/// A small tensor whose bytes are known at planning.
 #[derive(Debug)]
 pub(crate) struct Constant {
     pub(crate) name: String,
     pub(crate) dtype: Dtype,
     pub(crate) shape: Vec<usize>,
     pub(crate) bytes: Vec<u8>,
-    /// The tensor that it comes from.
+    /// Name of the source tensor.
     pub(crate) source: String,
     pub(crate) place: Placed,
 }
 
 impl Copied {
-    /// A tensor as it is.
+    /// An unchanged copy of a tensor.
     pub(super) fn new(entry: &Entry, why: &str) -> Self {
         Self {
             tensor: entry.name.clone(),
@@ -119,7 +120,7 @@ impl Copied {
         }
     }
 
-    /// A matrix with the zeros that its file leaves out.
+    /// A dense copy of a sparse matrix.
     pub(super) fn restored(sparse: Sparse, dtype: Dtype) -> Self {
         let Shape { rows, cols, .. } = sparse.shape;
         Self {
@@ -135,7 +136,7 @@ impl Copied {
     }
 }
 
-/// Where an output tensor lies: which file, and its first byte there.
+/// The place of an output tensor: the index of its file, and the offset of its first byte there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) file: usize,
@@ -151,7 +152,7 @@ impl QuantizedUnit {
         }
     }
 
-    /// Type of the values that it is quantized from: quantized linears are decoded to f32.
+    /// Type of the values that are quantized. Quantized linears are decoded to f32 first.
     pub(crate) const fn value_dtype(&self) -> lowbit_blocks::Dtype {
         match self.source {
             Source::Floats { .. } => self.linear.dtype,
@@ -159,7 +160,7 @@ impl QuantizedUnit {
         }
     }
 
-    /// Name of what it is made from: the tensor, or the weight that the quantized linear stands for.
+    /// Name of its source: the tensor, or the weight of the quantized linear.
     pub(crate) fn from(&self) -> &str {
         match &self.source {
             Source::Floats { tensor, .. } => tensor,
@@ -179,7 +180,7 @@ impl Unit {
         }
     }
 
-    /// Name that stands for the unit in messages: the module of a linear.
+    /// Name of the unit in messages; for a linear, its module.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Quantized(unit) => &unit.linear.module,
@@ -189,7 +190,7 @@ impl Unit {
         }
     }
 
-    /// Bytes of its outputs.
+    /// Total bytes of its outputs.
     pub(crate) fn output_len(&self) -> u64 {
         match self {
             Self::Quantized(unit) => unit.parts.iter().map(|(part, _)| part.len()).sum(),
@@ -201,17 +202,17 @@ impl Unit {
 }
 
 impl Decoded {
-    /// A whole linear, the `at`th of the source's.
+    /// The whole of the linear at index `at` of the source.
     pub(super) fn new(linear: Linear, at: usize, quantum: usize) -> Self {
         let Shape { matrices, rows, .. } = linear.shape;
         let strips = (0..matrices).map(|matrix| Strip::whole(at, matrix, rows)).collect();
-        // What is turned is turned whole.
+        // A transposed matrix is transposed in one piece.
         let quantum = if linear.orientation == Orientation::InOut { rows.max(1) } else { quantum };
         let exact = linear.dtype == lowbit_blocks::Dtype::F32;
         Self { linear, strips, quantum, exact, place: Placed::default() }
     }
 
-    /// Bytes of the tensor.
+    /// Length of the tensor in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.linear.shape.len().unwrap_or(0) as u64 * self.linear.dtype.bytes() as u64
     }
@@ -227,7 +228,7 @@ impl Decoded {
     }
 }
 
-/// The units of a selection, in name order, not placed yet.
+/// The units of a selection, in name order, without their places.
 pub(super) fn units(
     checkpoint: &Checkpoint,
     job: &Job,
@@ -264,7 +265,7 @@ pub(super) fn units(
     for (name, why) in &selection.copied {
         units.push(Unit::Copied(Copied::new(checkpoint.require(name)?.entry, why)));
     }
-    // `shares` counts picked linears, which keep their order here; copies only come between them.
+    // `shares` counts picked linears, whose order is kept here; copies only come between them.
     units.sort_by(|a, b| natural(a.source(), b.source()));
     Ok(units)
 }
