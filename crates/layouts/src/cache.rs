@@ -1,4 +1,4 @@
-//! Scales and biases of the key-value cache: which attention module they belong to, by the names that the conventions give them.
+//! Scales and biases of the key-value cache, recognised by the names of their tensors.
 //!
 //! ```text
 //! A.k_scale         A.v_scale         A.q_scale        compressed-tensors, vLLM
@@ -8,38 +8,38 @@
 
 use crate::Checkpoint;
 
-/// What is cached, or scaled beside it.
+/// A tensor of attention that is cached or quantized with the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cache {
     /// Keys.
     Key,
     /// Values.
     Value,
-    /// Queries, which are not cached but quantized with the keys.
+    /// Queries. They are not cached, but quantized like the keys.
     Query,
 }
 
-/// A number that an attention module has for its cache.
+/// A number that an attention module has for its key-value cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CacheNumber {
-    /// What one step is.
+    /// The scale: the step size.
     Scale(Cache),
-    /// What is taken off before quantizing and added afterwards.
+    /// The bias: subtracted before quantization and added afterwards.
     Bias(Cache),
 }
 
-/// A cache tensor of a checkpoint.
+/// A tensor of a checkpoint that holds numbers of a key-value cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheTensor {
     /// Name of the attention module.
     pub attention: String,
-    /// What the tensor holds.
+    /// The kind of number that the tensor holds.
     pub number: CacheNumber,
     /// Name of the tensor.
     pub tensor: String,
 }
 
-/// Ends of names, after the attention module.
+/// Name suffixes that follow the name of the attention module.
 const ENDS: &[(&str, CacheNumber)] = {
     use Cache::{Key, Query, Value};
     use CacheNumber::{Bias, Scale};

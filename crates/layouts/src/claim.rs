@@ -1,24 +1,25 @@
-//! What a configuration says of all layers at once.
+//! The numbers that a configuration states for all layers.
 
 use serde_json::{Map, Value};
 
-/// Numbers that conventions with one configuration for all layers state.
+/// The numbers of a configuration that covers all layers at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Claim {
     /// Bits of a code.
     pub bits: Option<u64>,
-    /// Columns of a group; `None` also where groups are whole rows.
+    /// Columns of a group; `None` if it is not stated, or if groups are whole rows.
     pub group: Option<u64>,
-    /// Whether there are no zero points.
+    /// Whether the configuration says that there are no zero points.
     pub symmetric: Option<bool>,
 }
 
 impl Claim {
-    /// The claims of a configuration; nothing if it says other things of some layers.
+    /// Reads the numbers of a configuration. Empty if the configuration has settings for single
+    /// layers.
     pub fn of(config: &Map<String, Value>) -> Self {
         let apart = ["quantized_layers", "dynamic", "extra_config", "config_groups"];
         let says = |key: &&str| config.get(*key).is_some_and(|v| v.as_object().is_none_or(|o| !o.is_empty()));
-        // MLX has the numbers of single modules under their names.
+        // MLX stores the settings of single modules under their names.
         let numbers =
             |v: &Value| v.as_object().is_some_and(|o| o.contains_key("bits") || o.contains_key("group_size"));
         if apart.iter().any(|key| says(key) && config.get(*key) != Some(&Value::Null))

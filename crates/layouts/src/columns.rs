@@ -1,5 +1,5 @@
-//! Columns in the order of their groups: GPTQ's activation order scatters the columns of a group over the row, and says in `g_idx` which group
-//! each is in.
+//! Reorders columns by group. GPTQ's activation order scatters the columns of a group over the row,
+//! and stores in `g_idx` the group of each column.
 //!
 //! ```text
 //! file    column c has the scale of group g_idx[c]
@@ -11,7 +11,7 @@ use lowbit_blocks::Format;
 use lowbit_container::safetensors::Dtype;
 use lowbit_scalar::pack::{pack_bits, unpack_bits};
 
-/// The stable argsort of a `g_idx`, whose groups must have as many columns as the format says.
+/// The stable argsort of a `g_idx`. Each group must have as many columns as the format says.
 pub(super) fn perm(tensor: Tensor<'_>, format: &Format, cols: usize) -> Result<Vec<u32>> {
     let size = format.block.group().unwrap_or(cols);
     let groups = of_columns(tensor, cols)?;
@@ -19,7 +19,7 @@ pub(super) fn perm(tensor: Tensor<'_>, format: &Format, cols: usize) -> Result<V
     let mut perm = vec![0; cols];
     let mut filled = vec![0; count];
     for (column, &group) in groups.iter().enumerate() {
-        // A negative number counts from the end, as the readers of such files have it.
+        // A negative group counts from the end, as in other readers of these files.
         let group = if group < 0 { i64::from(group) + count as i64 } else { i64::from(group) };
         let known = usize::try_from(group).ok().filter(|&group| group < count);
         let at = known.ok_or_else(|| {
@@ -45,7 +45,8 @@ pub(super) fn of_columns(tensor: Tensor<'_>, cols: usize) -> Result<Vec<i32>> {
     Ok(tensor.read_all()?.as_chunks().0.iter().copied().map(i32::from_le_bytes).collect())
 }
 
-/// The bytes of a `g_idx`: the group of each input column, I32. Without a permutation columns stand in the order of their groups.
+/// The bytes of a `g_idx`: the group of each input column, as I32. Without a permutation, columns
+/// are in the order of their groups.
 pub fn groups(format: &Format, cols: usize, perm: Option<&[u32]>) -> Vec<u8> {
     let size = format.block.group().unwrap_or(cols.max(1));
     let mut groups = vec![0i32; cols];
@@ -55,12 +56,13 @@ pub fn groups(format: &Format, cols: usize, perm: Option<&[u32]>) -> Vec<u8> {
     groups.iter().flat_map(|group| group.to_le_bytes()).collect()
 }
 
-/// Whether every column is in the group of its place.
+/// Whether all columns are in the order of their groups.
 pub(super) fn is_in_order(groups: &[i32], size: usize) -> bool {
     groups.iter().enumerate().all(|(column, &group)| usize::try_from(group) == Ok(column / size.max(1)))
 }
 
-/// Rows of codes with their columns in another order: column j comes from column `perm[j]`. Rows start on bytes.
+/// Permutes the columns of rows of codes: column `j` comes from column `perm[j]`. Rows are padded
+/// to whole bytes.
 pub fn gather(bits: u32, cols: usize, perm: &[u32], rows: &mut [u8]) {
     rearrange(bits, cols, rows, |from, to| {
         to.iter_mut().zip(perm).for_each(|(to, &column)| *to = from[column as usize]);

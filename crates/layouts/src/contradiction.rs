@@ -1,6 +1,6 @@
-//! What tensors say against the configuration of all layers.
+//! Contradictions between tensors and configuration.
 
-/// What is contradicted.
+/// The kind of a contradiction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ContradictionKind {
@@ -8,25 +8,25 @@ pub enum ContradictionKind {
     Bits,
     /// Columns of a group.
     Group,
-    /// Whether quantization is symmetric.
+    /// Symmetry: whether there are zero points.
     Symmetric,
-    /// Zero points are those of version 1, and version 2 is said.
+    /// The zero points are those of version 1, but the configuration says version 2.
     ZerosAreV1,
-    /// Zero points are those of version 2, and version 1 is said.
+    /// The zero points are those of version 2, but the configuration says version 1.
     ZerosAreV2,
-    /// Columns are of groups that there are not.
+    /// Columns are assigned to groups that do not exist.
     OrderRange,
-    /// Columns are reordered, and the configuration says that they are not.
+    /// Columns are reordered, but the configuration says that they are not.
     Order,
 }
 
-/// One contradiction of one module.
+/// A contradiction in one module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contradiction {
-    /// What is contradicted.
+    /// The kind.
     pub kind: ContradictionKind,
-    /// The module.
+    /// The name of the module.
     pub module: String,
-    /// What is said and what is there, with the numbers.
+    /// A message with the stated and the actual numbers.
     pub detail: String,
 }

@@ -1,4 +1,4 @@
-//! What becomes of a format of one layout in another: the matrix of conversions, as the formats alone decide it.
+//! Conversions of formats between layouts, as far as formats alone decide them.
 
 use super::{Carried, Layout};
 use lowbit_blocks::transcode::{Exactness, Route};
@@ -6,18 +6,19 @@ use lowbit_blocks::{Dtype, Format, ScaleKind, Shape, TensorScale, Zero};
 use lowbit_calib::recipes;
 use std::fmt;
 
-/// What converting comes to, where nothing but layouts and formats is known.
+/// The outcome of a conversion, as far as it follows from layouts and formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every number has an image.
+    /// Every number is represented exactly.
     Exact,
-    /// Every number has an image if scales and zero points allow it: they are looked at before anything is written.
+    /// Every number is represented exactly if the scales and zero points allow it. They are checked
+    /// before anything is written.
     Scales,
-    /// Codes and block scales stay; the tensor scale becomes the nearest reciprocal.
+    /// Codes and block scales are unchanged. The tensor scale becomes its rounded reciprocal.
     Reciprocal,
-    /// Decoded and quantized again.
+    /// Weights are decoded and quantized again.
     Requantized,
-    /// The layout has nothing for it; another format has to be named.
+    /// The layout has no corresponding format; the user has to name another one.
     Refused,
 }
 
@@ -33,8 +34,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The format of the layout that says the same as this one: itself, or the same integers with a zero point of another kind. Itself also where the
-/// layout has neither.
+/// The format of the layout that represents the same numbers as this one: the format itself, or the
+/// same integers with another kind of zero point. If the layout has neither, the format itself.
 ///
 /// ```
 /// use lowbit_blocks::{Format, NVFP4};
@@ -46,7 +47,7 @@ impl fmt::Display for Verdict {
 /// ```
 pub fn counterpart(layout: &Layout, from: &Format) -> Format {
     let bits = from.element.bits() as u8;
-    // The product of two levels is an f32.
+    // The product of two levels of scales is an f32.
     let kind = if from.scale.outer.count().is_some() { ScaleKind::F32 } else { from.scale.kind };
     let unsigned = Format::uint(bits, from.block).with_scale(kind);
     let others = [
@@ -59,7 +60,8 @@ pub fn counterpart(layout: &Layout, from: &Format) -> Format {
     candidates.into_iter().find(|format| !layout.carries(format).is_empty()).unwrap_or(*from)
 }
 
-/// What becomes of weights of type `weight` that are stored as `format` in one layout when they are brought into another.
+/// The outcome of a conversion from one layout to another, for weights of dtype `weight` that are
+/// stored as `format`.
 pub fn conversion(from: &Layout, format: &Format, to: &Layout, weight: Dtype) -> Verdict {
     let stored = from.stores(format, weight);
     let target = counterpart(to, &stored);
@@ -69,13 +71,13 @@ pub fn conversion(from: &Layout, format: &Format, to: &Layout, weight: Dtype) ->
     let target = to.stores(&target, weight);
     let requantized = match recipes::recipe(to.producer, &target, weight, false) {
         Some(_) => Verdict::Requantized,
-        // Nobody chooses numbers for it: they have to be there already.
+        // There is no recipe for this format: the numbers have to exist already.
         None => Verdict::Refused,
     };
     if to.rounds_scales || to.implied_scale(&target).is_some() && to.name() != from.name() {
         return requantized;
     }
-    // A scale whose reciprocal is rounded, as most are.
+    // A scale whose reciprocal is rounded, like most.
     let number = vec![3.0];
     let tensor_scale = match (stored.has_tensor_scale(), from.divides) {
         (false, _) => TensorScale::None,
@@ -103,7 +105,8 @@ pub fn conversion(from: &Layout, format: &Format, to: &Layout, weight: Dtype) ->
     }
 }
 
-/// The preset formats that a layout carries, as its own tool calls them, one name for several that differ in activations alone.
+/// The preset formats that a layout carries, with the name that each has here and the ways in which
+/// the layout carries it.
 pub fn carried(layout: &Layout) -> impl Iterator<Item = (&'static str, Format, Vec<Carried>)> + '_ {
     let of = |(name, format): &(&'static str, Format)| {
         let ways = layout.carries(format);

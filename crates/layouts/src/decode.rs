@@ -1,10 +1,11 @@
-//! Rows of a quantized linear as numbers: what inspecting, comparing, dequantizing and requantizing read.
+//! Decodes rows of a quantized linear, for inspection, comparison, dequantization and
+//! requantization.
 
 use super::{Stored, read_floats};
 use crate::{Checkpoint, Error, Result};
 use std::ops::Range;
 
-/// What every row of a linear needs besides its own bytes, read once.
+/// The data that every row of a linear needs besides its own bytes. Read once.
 #[derive(Clone, Debug, Default)]
 pub struct Whole {
     perm: Option<Vec<u32>>,
@@ -12,7 +13,8 @@ pub struct Whole {
 }
 
 impl Stored {
-    /// What [`values`](Self::values) needs. With `smoothed`, columns are multiplied with `pre_quant_scale`, as a plain layer would need them.
+    /// Reads the data that [`values`](Self::values) needs. With `smoothed`, columns are multiplied
+    /// by the `pre_quant_scale`, so that the values are those of a linear without it.
     pub fn whole(&self, checkpoint: &Checkpoint, smoothed: bool) -> Result<Whole> {
         let cols = self.shape().cols;
         let factors = match &self.pre_quant_scale {
@@ -31,13 +33,14 @@ impl Stored {
         Ok(Whole { perm: self.perm(checkpoint)?, factors })
     }
 
-    /// The least rows with these among them that can be read on their own.
+    /// The smallest range of rows that includes these and can be read on its own.
     pub fn tile(&self, rows: &Range<usize>) -> Range<usize> {
         let quantum = self.quantum();
         rows.start - rows.start % quantum..rows.end.next_multiple_of(quantum).min(self.shape().rows)
     }
 
-    /// Rows of one matrix as f32, row-major, columns in the order of the input. `rows` may start and end anywhere.
+    /// Decodes rows of one matrix into f32, row-major, with columns in the order of the input.
+    /// `rows` may start and end anywhere.
     pub fn values(
         &self,
         checkpoint: &Checkpoint,
@@ -68,7 +71,8 @@ impl Stored {
         Ok(())
     }
 
-    /// Stored scales and zero points of some rows of one matrix, without their codes where the file lets them be read apart.
+    /// The stored scales and zero points of some rows of one matrix. The codes are not read unless
+    /// the layout requires it.
     pub fn numbers(
         &self,
         checkpoint: &Checkpoint,

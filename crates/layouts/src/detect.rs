@@ -1,4 +1,5 @@
-//! What a checkpoint is quantized with, if with anything: the configuration says it first, then the names of tensors.
+//! Detects the layout of a checkpoint: by its configuration first, then by the names of its
+//! tensors.
 
 use super::cache::{self, CacheTensor};
 use super::sparse::{self, Sparse};
@@ -6,7 +7,7 @@ use super::{Found, LAYOUTS, Layout, Stored, stored};
 use crate::{Checkpoint, Error, Result};
 use serde_json::Value;
 
-/// The quantized linears of a checkpoint and the layout that they are in.
+/// The quantized linears of a checkpoint, and their layout.
 #[derive(Debug)]
 pub struct Reading {
     /// The layout.
@@ -15,31 +16,31 @@ pub struct Reading {
     pub linears: Vec<Stored>,
     /// Scales and biases of the key-value cache.
     pub caches: Vec<CacheTensor>,
-    /// Weights of floats that are stored without their zeros.
+    /// Unquantized weights that are stored without their zeros.
     pub sparse: Vec<Sparse>,
 }
 
-/// The same with what cannot be read of it.
+/// The linears of a checkpoint, including those that cannot be read.
 #[derive(Debug)]
 pub struct Survey {
     /// The layout.
     pub layout: &'static Layout,
-    /// Every linear, or what is wrong with it.
+    /// Every linear, or the reason why it cannot be read.
     pub linears: Found,
 }
 
-/// A convention that is recognised and not read.
+/// A convention that is recognised but not read.
 #[derive(Debug)]
 pub struct Foreign {
     /// `quant_method` of the configuration, or `format` of compressed-tensors.
     pub method: &'static str,
-    /// The end of a tensor's name that only this convention has.
+    /// A suffix of tensor names that only this convention has.
     pub tensor: &'static str,
-    /// What it is.
+    /// A description.
     pub what: &'static str,
 }
 
-/// Conventions that are named in errors, with what they are.
+/// The conventions that errors name.
 pub const FOREIGN: &[Foreign] = &[
     Foreign { method: "aqlm", tensor: ".codebooks", what: "AQLM: sums of vectors from learnt codebooks" },
     Foreign { method: "vptq", tensor: ".centroids", what: "VPTQ: vector quantization with learnt centroids" },
@@ -82,31 +83,36 @@ pub const FOREIGN: &[Foreign] = &[
     Foreign { method: "gguf", tensor: "", what: "GGUF inside transformers" },
 ];
 
-/// Tensors that only one convention has, by the end of their names. For directories without a telling configuration.
+/// Name suffixes of tensors and the convention that they indicate, for directories without a usable
+/// configuration.
 const TELLTALES: &[(&str, &str)] = &[
     (".qweight", "gptq or awq"),
     (".weight_packed", "compressed-tensors without its configuration"),
     (".weight_scale_2", "modelopt without its configuration"),
 ];
 
-/// Finds out how a checkpoint is quantized; `None` if it is not.
+/// Detects the layout of a checkpoint and reads its linears; `None` if it is not quantized.
 ///
 /// # Errors
-/// [`Error::Convention`] naming a convention that is not read yet, or what the layout has to say against the checkpoint.
+/// [`Error::Convention`] if the convention is not supported, or the layout's error for the first
+/// linear that cannot be read.
 pub fn read(checkpoint: &Checkpoint) -> Result<Option<Reading>> {
     let Some(Survey { layout, linears }) = survey(checkpoint)? else { return Ok(None) };
     let linears: Vec<Stored> = linears.into_iter().collect::<Result<_>>()?;
     let sparse = sparse::beside(checkpoint, &linears)?;
     let mut caches = cache::find(checkpoint);
-    // What a linear has as its own is no cache's, whatever its name: quanto scales all outputs.
+    // Tensors that belong to a linear are no cache scales, whatever their names: quanto has output
+    // scales in all linears.
     caches.retain(|cache| !linears.iter().any(|linear| linear.companions().any(|own| own == cache.tensor)));
     Ok(Some(Reading { layout, linears, caches, sparse }))
 }
 
-/// Finds out how a checkpoint is quantized, going on where a linear cannot be read; `None` if it is not quantized.
+/// Detects the layout of a checkpoint, also if some linears cannot be read; `None` if it is not
+/// quantized.
 ///
 /// # Errors
-/// [`Error::Convention`] naming a convention that is not read yet, or a configuration that makes no sense for any linear.
+/// [`Error::Convention`] if the convention is not supported, or an error of the layout if the
+/// configuration is invalid for all linears.
 pub fn survey(checkpoint: &Checkpoint) -> Result<Option<Survey>> {
     for &layout in LAYOUTS {
         if let Some(linears) = layout.find(checkpoint)? {

@@ -1,4 +1,5 @@
-//! What can go wrong with quantized linears in files: one line that names the file, the tensor and the number.
+//! Errors of the layouts crate. Each prints as one line that names the file, the tensor and the
+//! numbers.
 
 use lowbit_blocks::{Format, Shape};
 use lowbit_container::safetensors::Dtype;
@@ -8,36 +9,36 @@ use std::path::{Path, PathBuf};
 /// A `Result` of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that finding, reading and describing quantized linears can fail with; each prints as one line.
+/// An error of finding, reading or describing quantized linears. Each prints as one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file cannot be read, or is not what it should be.
+    /// A file cannot be read or is malformed.
     #[error(transparent)]
     Container(#[from] lowbit_container::Error),
-    /// A tensor of a quantized linear has another type or shape than its format asks for.
+    /// A tensor of a quantized linear has another dtype or shape than its format requires.
     #[error(transparent)]
     Mismatch(Box<Mismatch>),
-    /// The layout cannot carry the format (or not with these activations).
+    /// The layout cannot carry the format, or not with these activations.
     #[error("layout {layout} cannot carry {format}{with}; {can}")]
     CannotCarry {
         /// The format's name.
         format: String,
         /// The layout's name.
         layout: &'static str,
-        /// What was asked besides: ` with dynamic activations`, or nothing.
+        /// A further condition of the request: ` with activations dynamic`, or empty.
         with: String,
-        /// Which layouts can carry it.
+        /// The alternatives.
         can: String,
     },
-    /// The checkpoint is quantized in a convention that this version does not read.
+    /// The checkpoint is quantized in a convention that this version does not support.
     #[error("{}: quantized with {method}, which is not read yet; read are: {readable}", dir.display())]
     Convention {
         /// The checkpoint's directory.
         dir: PathBuf,
         /// The producer's name for its method: `gptq`, `awq`, `bitsandbytes` …
         method: String,
-        /// The layouts that can be read.
+        /// The names of the layouts that can be read.
         readable: String,
     },
     /// There is no layout of this name.
@@ -45,7 +46,7 @@ pub enum Error {
     UnknownLayout {
         /// The name that was asked for.
         name: String,
-        /// The names that there are.
+        /// The existing names.
         known: String,
     },
     /// A pattern does not compile.
@@ -53,12 +54,12 @@ pub enum Error {
     Pattern {
         /// The pattern as it was written.
         pattern: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
-/// What a tensor of a quantized linear is, and what it should be.
+/// A tensor of a quantized linear whose dtype or shape is not that of its format.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[error(
     "{}: tensor `{tensor}`: is {} {:?}, but {format} of {shape} has {} {:?} there", file.display(), have.0, have.1, want.0, want.1
@@ -68,9 +69,9 @@ pub struct Mismatch {
     pub file: PathBuf,
     /// The tensor's name.
     pub tensor: String,
-    /// Its dtype and shape.
+    /// The dtype and shape of the tensor.
     pub have: (Dtype, Vec<usize>),
-    /// The dtype and shape that the format asks for.
+    /// The dtype and shape that the format requires.
     pub want: (Dtype, Vec<usize>),
     /// The format.
     pub format: Format,
@@ -84,12 +85,12 @@ impl Error {
         lowbit_container::Error::io(action, path, source).into()
     }
 
-    /// A file that is not what it should be.
+    /// An error about a malformed file.
     pub(crate) fn file(file: &Path, reason: impl Into<String>) -> Self {
         lowbit_container::Error::file(file, reason).into()
     }
 
-    /// A tensor that is not what it should be.
+    /// An error about a malformed tensor.
     pub(crate) fn tensor(file: &Path, tensor: &str, reason: impl Into<String>) -> Self {
         lowbit_container::Error::tensor(file, tensor, reason).into()
     }

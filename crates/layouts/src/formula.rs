@@ -1,4 +1,4 @@
-//! In which operations the values of a linear come out, where its tool rounds otherwise than the format says.
+//! The arithmetic that decodes a linear's values, for tools that round differently from the format.
 //!
 //! ```text
 //! Format       value = code * (scale * tensor scale)             f32, every operation rounded: what the format says
@@ -8,29 +8,29 @@
 //!              value = RN_d(RN_d(code - zero) * scale)           HQQ
 //! ```
 //!
-//! The codes and scales are the same; only the last bit of a value, or the sign of a zero, can differ.
+//! Codes and scales are the same. Only the last bit of a value, or the sign of a zero, can differ.
 
 use lowbit_blocks::{Block, Dtype, Format, Outer, QTensor, ScaleKind, TensorScale, Zero};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The operations that give a linear's values.
+/// The order and rounding of the operations that decode a linear's values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Formula {
-    /// Those of the format.
+    /// The operations of the format.
     #[default]
     Format,
     /// The tensor scale multiplies the product of code and block scale.
     FactorLast,
-    /// The second zero of FP4 is the first, before the scale gives it a sign.
+    /// The negative zero of FP4 becomes the positive zero before scaling.
     OneZero,
-    /// Product and sum, or difference and product, are each rounded to this type.
+    /// The product and the sum, or the difference and the product, are each rounded to this type.
     Rounded(Dtype),
 }
 
 impl Formula {
-    /// Writes the values of some rows of a tensor of one matrix.
+    /// Decodes some rows of a tensor with one matrix.
     ///
     /// # Panics
     /// As [`QTensor::dequantize_rows`].
@@ -58,7 +58,8 @@ impl Formula {
                 let mut biases = vec![0.0; stored.len() / format.scale.kind.bytes()];
                 format.scale.kind.decode_into(stored, &mut biases);
                 for (values, bias) in out.chunks_exact_mut(group).zip(biases) {
-                    // An f32 has twice the digits of the smaller types and two more: rounding it again rounds the sum once.
+                    // An f32 has more than twice the significand bits of the smaller types, so
+                    // rounding the f32 sum once more gives the correctly rounded sum.
                     values.iter_mut().for_each(|value| *value = round(dtype, round(dtype, *value) + bias));
                 }
             }
@@ -72,10 +73,10 @@ impl Formula {
     }
 }
 
-/// Codes less their zero point, rounded, times their scale, rounded.
+/// Decodes as the code minus its zero point, rounded, times the scale, rounded.
 fn rounded_differences(dtype: Dtype, tensor: &QTensor<'_>, rows: Range<usize>, out: &mut [f32]) {
     let (format, shape) = (tensor.format(), tensor.shape());
-    // Codes as numbers: those of a format that has nothing else, under a scale of 1.
+    // Codes as numbers: a format without zero points and with a scale of 1.
     let bare = format.with_block(Block::Tensor).with_scale(ScaleKind::F32).with_zero(Zero::None);
     QTensor::new(bare, shape, tensor.codes(), &1_f32.to_le_bytes()[..], None, TensorScale::None)
         .expect("codes do not depend on the blocks")
@@ -105,7 +106,7 @@ fn rounded_differences(dtype: Dtype, tensor: &QTensor<'_>, rows: Range<usize>, o
     }
 }
 
-/// The same scales with these codes, in another format, without zero points.
+/// A tensor with the same scales, these codes, another format, and no zero points.
 fn with<'a>(
     tensor: &'a QTensor<'_>,
     codes: Cow<'a, [u8]>,

@@ -1,4 +1,4 @@
-//! The layers that a configuration leaves out.
+//! The layers that a configuration excludes from quantization.
 //!
 //! | convention | list | a layer is in it |
 //! |---|---|---|
@@ -9,21 +9,21 @@
 use crate::pattern::Pattern;
 use serde_json::{Map, Value};
 
-/// The layers that are left out, and those that are taken at all.
+/// The excluded layers of a configuration, and the layers that it targets.
 #[derive(Clone, Debug)]
 pub struct Ignored {
     ignored: Vec<Rule>,
-    /// `None`: every linear.
+    /// `None` targets every linear.
     targets: Option<Vec<Pattern>>,
-    /// Whether an output head that is not in the list is meant to be quantized. GPTQ, AWQ and FP8 of transformers leave it alone whether they are
-    /// told to or not.
+    /// Whether an output head that is not in the list is meant to be quantized. In transformers,
+    /// GPTQ, AWQ and FP8 never quantize it, whether it is listed or not.
     pub means_head: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Rule {
     Pattern(Pattern),
-    /// This module, what it holds, and modules that end in this name.
+    /// This module, its submodules, and modules whose names end with this name.
     Part(String),
 }
 
@@ -36,27 +36,29 @@ impl Rule {
     }
 }
 
-/// The texts of these lists.
+/// The strings in these lists.
 fn texts<'a>(config: &'a Map<String, Value>, keys: &[&str]) -> Vec<&'a str> {
     let lists = keys.iter().filter_map(|key| config.get(*key)?.as_array());
     lists.flatten().filter_map(Value::as_str).collect()
 }
 
 impl Ignored {
-    /// compressed-tensors: exact names and regular expressions, and the classes or names that its groups take.
+    /// The lists of compressed-tensors: exact names and regular expressions in `ignore`, and the
+    /// classes or names that the groups target.
     pub(crate) fn of_compressed_tensors(config: &Map<String, Value>) -> Option<Self> {
         let exact = |text: &&str| Pattern::exact(text).ok().map(Rule::Pattern);
         let ignored = texts(config, &["ignore"]).iter().filter_map(exact).collect();
         let groups = config.get("config_groups").and_then(Value::as_object)?;
         let targets = groups.values().filter_map(|g| g.get("targets")?.as_array()).flatten();
         let targets: Vec<&str> = targets.filter_map(Value::as_str).collect();
-        // A class takes every linear.
+        // The name of a class, which targets every linear.
         let every = targets.iter().any(|t| !t.contains('.') && !t.starts_with("re:"));
         let named = || targets.iter().filter_map(|text| Pattern::exact(text).ok()).collect();
         Some(Self { ignored, targets: (!every).then(named), means_head: true })
     }
 
-    /// ModelOpt: names and globs. A mixed model lists what is quantized, and nothing that is not.
+    /// The lists of ModelOpt: names and globs. The configuration of a mixed model lists only the
+    /// quantized modules.
     pub(crate) fn of_modelopt(config: &Map<String, Value>) -> Option<Self> {
         if config.contains_key("quantized_layers") {
             return None;
@@ -69,7 +71,7 @@ impl Ignored {
         Some(Self { ignored, targets: None, means_head: config.contains_key("quant_method") })
     }
 
-    /// The lists of transformers; `None` where the convention decides layer by layer.
+    /// The lists of transformers; `None` if the convention decides for each layer.
     pub(crate) fn of_transformers(config: &Map<String, Value>) -> Option<Self> {
         let apart = ["dynamic", "modules_in_block_to_quantize", "extra_config"];
         if apart.iter().any(|key| config.get(*key).is_some_and(|v| !v.is_null())) {
@@ -80,12 +82,12 @@ impl Ignored {
         Some(Self { ignored, targets: None, means_head: false })
     }
 
-    /// Whether the list has this module.
+    /// Whether the list excludes this module.
     pub fn ignores(&self, module: &str) -> bool {
         self.ignored.iter().any(|rule| rule.takes(module))
     }
 
-    /// Whether the configuration takes this module where it is not ignored.
+    /// Whether the configuration targets this module, if it is not excluded.
     pub fn targets(&self, module: &str) -> bool {
         self.targets.as_ref().is_none_or(|targets| targets.iter().any(|t| t.matches(module)))
     }

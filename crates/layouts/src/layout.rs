@@ -1,4 +1,4 @@
-//! What a layout is: one row of facts, how its files are read, and how they are written.
+//! The definition of a layout: its properties, its reader, and its writer.
 
 use crate::cache::CacheNumber;
 use crate::contradiction::Contradiction;
@@ -19,44 +19,47 @@ use std::fmt;
 pub struct Carried {
     /// The producer's name for the pair of format and activations: `NVFP4A16`, `W4A16_AWQ` …
     pub scheme: String,
-    /// What engines do with activations.
+    /// How engines quantize activations.
     pub activations: Activations,
 }
 
-/// A tensor that a layout has for something of a module besides the weight.
+/// A further tensor of a module that a layout stores besides the weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Companion {
-    /// What comes after the module's name and a dot.
+    /// The tensor's name without the module's name and the dot.
     pub suffix: &'static str,
-    /// Its type in the file; `None` is the type of the unquantized weight.
+    /// Its dtype in the file; `None` for the dtype of the unquantized weight.
     pub dtype: Option<Dtype>,
-    /// Whether a single number is a tensor of one element, not of none.
+    /// Whether a single number has shape `[1]` rather than `[]`.
     pub listed: bool,
-    /// Whether the reciprocal is stored.
+    /// Whether the reciprocal of the number is stored.
     pub reciprocal: bool,
 }
 
-/// The linears of a checkpoint: each, or what its tensors or its configuration say against the layout.
+/// The linears of a checkpoint. An error says what is wrong with the tensors or the configuration
+/// of one linear.
 pub type Found = Vec<Result<Stored>>;
 
-/// What becomes of 3-D stacks of experts.
+/// The treatment of 3-D stacks of experts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stacks {
-    /// They are cut into one linear for each expert.
+    /// Stacks are split into one linear for each expert.
     #[default]
     Cut,
-    /// A stack stays one tensor. Experts that stand apart stay apart.
+    /// A stack stays one tensor. Separate experts stay separate.
     Kept,
-    /// Experts have to be stacks: those that stand apart are put together.
+    /// Experts have to be stacks. Separate experts are combined into one.
     Needed,
-    /// As [`Needed`](Self::Needed) in models whose stacks lie like this, else as [`Cut`](Self::Cut).
+    /// Like [`Needed`](Self::Needed) in models whose stacks have this orientation, otherwise like
+    /// [`Cut`](Self::Cut).
     NeededIn(Orientation),
 }
 
-/// A file convention for quantized checkpoints: facts, a reader, and a writer if it is written.
+/// A file convention for quantized checkpoints: properties, a reader, and an optional writer.
 ///
-/// One of your own is a row with a [`ReadLayout`] and, if you write it, a [`WriteLayout`]:
+/// A layout of your own is a constant with a [`ReadLayout`] and, if it is written, a
+/// [`WriteLayout`]:
 ///
 /// ```
 /// use lowbit_container::Checkpoint;
@@ -81,43 +84,49 @@ pub struct Layout {
     pub name: &'static str,
     /// Values of the configuration's `quant_method` that name this convention.
     pub methods: &'static [&'static str],
-    /// Configuration files besides `config.json`. They are not copied into another layout.
+    /// Configuration files besides `config.json`. They are not copied into a checkpoint of another
+    /// layout.
     pub side_files: &'static [&'static str],
-    /// Whose recipes are the default.
+    /// The producer whose recipes are the default.
     pub producer: Producer,
-    /// Whether the tensor scale of a written file divides.
+    /// Whether the tensor scale of written files divides.
     pub divides: bool,
-    /// Whether a file can say of each tensor scale which way it goes, so that it may stay what it is.
+    /// Whether the file states the direction of each tensor scale, so that a conversion can keep
+    /// it.
     pub keeps_direction: bool,
     /// Whether linears of one checkpoint may have different formats.
     pub mixes: bool,
-    /// Whether block scales are rounded once more on their way into the file, so that they do not come back as they were.
+    /// Whether writing rounds the block scales once more, so that reading does not restore them
+    /// exactly.
     pub rounds_scales: bool,
-    /// What becomes of stacks of experts.
+    /// The treatment of stacks of experts.
     pub stacks: Stacks,
-    /// What the safetensors header of every file says: key and value.
+    /// The safetensors metadata of every file: key and value.
     pub metadata: (&'static str, &'static str),
-    /// How its files are read.
+    /// The reader.
     pub reader: &'static dyn ReadLayout,
-    /// How its files are written; `None` if they are only read.
+    /// The writer; `None` if the layout is read only.
     pub writer: Option<&'static dyn WriteLayout>,
 }
 
-/// How the files of a layout are read.
+/// A reader of a layout's files.
 pub trait ReadLayout: fmt::Debug + Sync {
-    /// Finds the quantized linears of a checkpoint, and what is wrong with those that cannot be read; `None` if it is not in this layout.
+    /// Finds the quantized linears of a checkpoint, with an error for each that cannot be read.
+    /// `None` if the checkpoint is not in this layout.
     ///
     /// # Errors
-    /// Its configuration makes no sense for any linear.
+    /// The configuration is invalid for all linears.
     fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>>;
 
-    /// The layers that the configuration leaves out; `None` where the convention has no list, or decides layer by layer.
+    /// The layers that the configuration excludes. `None` if the convention has no list, or decides
+    /// for each layer.
     fn ignored(&self, checkpoint: &Checkpoint) -> Option<Ignored> {
         let _ = checkpoint;
         None
     }
 
-    /// What the tensors say against the configuration, where readers that trust it would not see it.
+    /// Contradictions between tensors and configuration that a reader which trusts the
+    /// configuration would miss.
     ///
     /// # Errors
     /// A tensor cannot be read.
@@ -127,57 +136,63 @@ pub trait ReadLayout: fmt::Debug + Sync {
     }
 }
 
-/// How the files of a layout are written: what the tensors of a linear are, and what the configuration says.
+/// A writer of a layout's files: the tensors of a linear, and the configuration.
 pub trait WriteLayout: fmt::Debug + Sync {
-    /// How the format can be carried: one entry for each choice of activations, the default first; empty if it cannot. Whatever float its scales
-    /// are stored in does not matter here.
+    /// The ways to carry a format: one entry for each choice of activations, the default first.
+    /// Empty if the layout cannot carry it. The float type of the scales does not matter.
     fn carries(&self, format: &Format) -> Vec<Carried>;
 
     /// The tensors of a linear in this format, in any order.
     ///
     /// # Errors
-    /// Why the shape does not fit, with its numbers.
+    /// A message that says why the shape does not fit, with its numbers.
     fn parts(&self, linear: &Linear, format: &Format, activations: Activations) -> Result<Vec<Part>, String>;
 
-    /// The configuration files, `config.json` last, from the unquantized model's configuration.
+    /// The configuration files, `config.json` last. `config` is the configuration of the
+    /// unquantized model.
     fn configure(&self, quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)>;
 
-    /// The format as this layout's files have it, of weights of this type: with the scales' own type, and a tensor scale where the files imply one.
+    /// The format as this layout's files store it, for weights of this dtype: with the layout's
+    /// type of scales, and a tensor scale if the files imply one.
     fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
         let _ = weight;
         *format
     }
 
-    /// The tensor scale of written files in this format, where no tensor holds it: it multiplies, and is the same for every linear.
+    /// The tensor scale that files in this format imply, if no tensor holds it. It multiplies, and
+    /// is the same for every linear.
     fn implied_scale(&self, format: &Format) -> Option<f32> {
         let _ = format;
         None
     }
 
-    /// Why zero points of a linear in this format cannot be stored, whatever their shape: only the values tell.
+    /// The reason why these zero points cannot be stored, if they cannot. Only their values are
+    /// checked.
     fn refuses(&self, format: &Format, zeros: &[u8]) -> Option<String> {
         let _ = (format, zeros);
         None
     }
 
-    /// Where a static scale of the input goes; `None` if the files have no place for it.
+    /// The tensor for a static input scale; `None` if the layout has none.
     fn input_scale(&self, format: &Format) -> Option<Companion> {
         let _ = format;
         None
     }
 
-    /// Where the factors go that the input's features are multiplied with.
+    /// The tensor for smoothing scales that are applied at run time; `None` if the layout has none.
     fn pre_quant_scale(&self) -> Option<Companion> {
         None
     }
 
-    /// The name of a scale or bias of the key-value cache of this attention module, and its type.
+    /// The name of the tensor for a scale or bias of the key-value cache of an attention module,
+    /// and its properties.
     fn cache(&self, attention: &str, number: CacheNumber) -> Option<(String, Companion)> {
         let _ = (attention, number);
         None
     }
 
-    /// What the safetensors header of the file with this linear's codes says about it: key and value. `divides` is the direction of the tensor scale.
+    /// The safetensors metadata of a linear, in the file with its codes: key and value. `divides`
+    /// is the direction of the tensor scale.
     fn note(&self, linear: &Linear, scheme: &Scheme, divides: bool) -> Option<(String, String)> {
         let _ = (linear, scheme, divides);
         None
@@ -185,7 +200,7 @@ pub trait WriteLayout: fmt::Debug + Sync {
 }
 
 impl Layout {
-    /// A convention that is only read, with facts that carry nothing.
+    /// A layout that is read only, with the most restrictive properties.
     pub const fn read_only(name: &'static str, reader: &'static dyn ReadLayout) -> Self {
         Self {
             name,
@@ -203,7 +218,7 @@ impl Layout {
         }
     }
 
-    /// A convention that is read and written, with the facts of [`read_only`](Self::read_only).
+    /// A layout that is read and written, with the properties of [`read_only`](Self::read_only).
     pub const fn new<L: ReadLayout + WriteLayout>(name: &'static str, layout: &'static L) -> Self {
         Self { writer: Some(layout), ..Self::read_only(name, layout) }
     }
@@ -213,13 +228,14 @@ impl Layout {
         self.name
     }
 
-    /// Whether a 3-D stack of experts, whose matrices lie like this in an unquantized checkpoint, stays one tensor. Otherwise it is cut into one
-    /// linear for each expert.
+    /// Whether 3-D stacks of experts stay one tensor, in a model whose stacks have this
+    /// orientation. Otherwise they are split into one linear for each expert.
     pub fn keeps_stacks(&self, stacks: Orientation) -> bool {
         self.stacks == Stacks::Kept || self.needs_stacks(stacks)
     }
 
-    /// Whether experts have to be 3-D stacks, so that those which stand apart are put together, in a model whose stacks lie like this.
+    /// Whether experts have to be 3-D stacks, in a model whose stacks have this orientation.
+    /// Separate experts are then combined.
     pub fn needs_stacks(&self, stacks: Orientation) -> bool {
         self.stacks == Stacks::Needed || self.stacks == Stacks::NeededIn(stacks)
     }
@@ -227,17 +243,17 @@ impl Layout {
     /// Finds the quantized linears of a checkpoint, as [`ReadLayout::find`].
     ///
     /// # Errors
-    /// Its configuration makes no sense for any linear.
+    /// The configuration is invalid for all linears.
     pub fn find(&self, checkpoint: &Checkpoint) -> Result<Option<Found>> {
         self.reader.find(checkpoint)
     }
 
-    /// How the format can be carried, as [`WriteLayout::carries`]; not at all where the layout is only read.
+    /// The ways to carry a format, as [`WriteLayout::carries`]; empty if the layout is read only.
     pub fn carries(&self, format: &Format) -> Vec<Carried> {
         self.writer.map_or_else(Vec::new, |writer| writer.carries(format))
     }
 
-    /// The format as this layout's files have it, as [`WriteLayout::stores`].
+    /// The format as this layout's files store it, as [`WriteLayout::stores`].
     pub fn stores(&self, format: &Format, weight: lowbit_blocks::Dtype) -> Format {
         self.writer.map_or(*format, |writer| writer.stores(format, weight))
     }
@@ -245,7 +261,8 @@ impl Layout {
     /// The tensors of a linear in this format, as [`WriteLayout::parts`].
     ///
     /// # Errors
-    /// Why the shape does not fit, with its numbers, or that the layout is only read.
+    /// A message that says why the shape does not fit, with its numbers, or that the layout is read
+    /// only.
     pub fn parts(
         &self,
         linear: &Linear,
@@ -256,32 +273,32 @@ impl Layout {
         self.writer.ok_or_else(unwritten)?.parts(linear, format, activations)
     }
 
-    /// The tensor scale that no tensor holds, as [`WriteLayout::implied_scale`].
+    /// The tensor scale that files in this format imply, as [`WriteLayout::implied_scale`].
     pub fn implied_scale(&self, format: &Format) -> Option<f32> {
         self.writer?.implied_scale(format)
     }
 
-    /// Why zero points cannot be stored, as [`WriteLayout::refuses`].
+    /// The reason why zero points cannot be stored, as [`WriteLayout::refuses`].
     pub fn refuses(&self, format: &Format, zeros: &[u8]) -> Option<String> {
         self.writer?.refuses(format, zeros)
     }
 
-    /// Where a static scale of the input goes, as [`WriteLayout::input_scale`].
+    /// The tensor for a static input scale, as [`WriteLayout::input_scale`].
     pub fn input_scale(&self, format: &Format) -> Option<Companion> {
         self.writer?.input_scale(format)
     }
 
-    /// Where the smoothing scales go, as [`WriteLayout::pre_quant_scale`].
+    /// The tensor for smoothing scales, as [`WriteLayout::pre_quant_scale`].
     pub fn pre_quant_scale(&self) -> Option<Companion> {
         self.writer?.pre_quant_scale()
     }
 
-    /// Where a number of the key-value cache goes, as [`WriteLayout::cache`].
+    /// The tensor for a number of the key-value cache, as [`WriteLayout::cache`].
     pub fn cache(&self, attention: &str, number: CacheNumber) -> Option<(String, Companion)> {
         self.writer?.cache(attention, number)
     }
 
-    /// The configuration files, as [`WriteLayout::configure`]; none where the layout is only read.
+    /// The configuration files, as [`WriteLayout::configure`]; none if the layout is read only.
     pub fn configure(
         &self,
         quantized: &Quantized<'_>,
@@ -290,7 +307,7 @@ impl Layout {
         self.writer.map_or_else(Vec::new, |writer| writer.configure(quantized, config))
     }
 
-    /// What the header of a file says about a linear, as [`WriteLayout::note`].
+    /// The safetensors metadata of a linear, as [`WriteLayout::note`].
     pub fn note(&self, linear: &Linear, scheme: &Scheme, divides: bool) -> Option<(String, String)> {
         self.writer?.note(linear, scheme, divides)
     }

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 //!
-//! Layouts: which tensors a quantized linear becomes, what the configuration says of it, and both read back.
+//! Layouts: the tensors and the configuration of quantized linears in files, written and read back.
 //!
 //! | layout | producer | carries |
 //! |---|---|---|
@@ -18,14 +18,19 @@
 //! | [`mlx`](MLX) | mlx-lm | affine codes with biases, MXFP4, MXFP8, NVFP4 without tensor scale |
 //! | [`hqq`](HQQ), [`quanto`](QUANTO), [`quark`](QUARK), [`torchao`](TORCHAO) | HQQ, optimum-quanto, AMD Quark, torchao | read only |
 //!
-//! To add one: a file with a type that implements [`ReadLayout`] and, if it is written, [`WriteLayout`], and its row in [`LAYOUTS`]. A layout says what
-//! the parts of a linear are ([`Part`], with a [`Packing`] where the file arranges codes, scales or zero points differently) and what else belongs to it
-//! ([`Stored`]); jobs and readers know nothing else of it. Three tools, from the plain to the strange:
+//! To add a layout, write a type that implements [`ReadLayout`] and, if it is written,
+//! [`WriteLayout`], and add its row to [`LAYOUTS`]. A layout defines the parts of a linear
+//! ([`Part`], with a [`Packing`] where the file arranges codes, scales or zero points differently
+//! from memory) and the other tensors that belong to it ([`Stored`]). Jobs and readers depend on
+//! nothing else. Use the first of these that fits:
 //!
-//! 1. A part that is arranged differently is a [`Packing`], with its two directions under `packing/`: both directions, tile by tile if it can be.
-//! 2. A part that depends on the whole linear is [`Holds::Made`] when written, and [`Stored::assemble`] when read.
-//! 3. What is no part of the weight (scales of the input, factors, zero points of activations) is a field of [`Stored`] or an [`Extra`]: converting
-//!    carries it over, or says that it cannot.
+//! 1. A part that is only arranged differently is a [`Packing`], implemented in both directions
+//!    under `packing/`, tile by tile where possible.
+//! 2. A part that depends on the whole linear is [`Holds::Made`] when written, and
+//!    [`Stored::assemble`] when read.
+//! 3. Tensors that are no part of the weight (input scales, smoothing scales, zero points of
+//!    activations) are a field of [`Stored`] or an [`Extra`]. A conversion carries them over, or
+//!    fails.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
@@ -90,7 +95,8 @@ use lowbit_blocks::Format;
 use lowbit_calib::{Activations, recipes::Producer};
 use lowbit_container::{CONFIG, Checkpoint, Tensor, json};
 
-/// Our own layout: `NAME.codes`, `NAME.scales`, `NAME.zeros`, `NAME.tensor_scale`; every format.
+/// Our own layout: `NAME.codes`, `NAME.scales`, `NAME.zeros`, `NAME.tensor_scale`. Carries every
+/// format.
 pub const PLAIN: &Layout = &Layout {
     keeps_direction: true,
     mixes: true,
@@ -98,7 +104,7 @@ pub const PLAIN: &Layout = &Layout {
     methods: &["lowbit"],
     ..Layout::new("plain", &plain::Plain)
 };
-/// compressed-tensors 0.19, as llm-compressor writes it.
+/// compressed-tensors 0.19, as written by llm-compressor.
 pub const COMPRESSED_TENSORS: &Layout = &Layout {
     producer: Producer::CompressedTensors,
     divides: true,
@@ -115,46 +121,46 @@ pub const MODELOPT: &Layout = &Layout {
     side_files: &["hf_quant_config.json"],
     ..Layout::new("modelopt", &modelopt::ModelOpt)
 };
-/// GPTQ with zero points less one.
+/// GPTQ, version 1: zero points are stored minus one.
 pub const GPTQ: &Layout = &Layout {
     mixes: true,
     methods: &["gptq"],
     side_files: &["quantize_config.json"],
     ..Layout::new("gptq", &gptq::Gptq(qweight::Convention::Gptq))
 };
-/// GPTQ with zero points as they are.
+/// GPTQ, version 2: zero points are stored unchanged.
 pub const GPTQ_V2: &Layout = &Layout {
     mixes: true,
     methods: &["gptq"],
     side_files: &["quantize_config.json"],
     ..Layout::new("gptq-v2", &gptq::Gptq(qweight::Convention::GptqV2))
 };
-/// GPTQModel's planar GPTQ; read only.
+/// GPTQModel's planar variant of GPTQ. Read only.
 pub const GPTQ_PLANAR: &Layout = &Layout {
     mixes: true,
     methods: &["gptq"],
     side_files: &["quantize_config.json"],
     ..Layout::new("gptq-p", &gptq::Gptq(qweight::Convention::GptqPlanar))
 };
-/// AWQ in the arrangement of its GEMM kernel.
+/// AWQ, packed for its GEMM kernel.
 pub const AWQ: &Layout = &Layout {
     methods: &["awq"],
     side_files: &["quant_config.json", "quantize_config.json"],
     ..Layout::new("awq", &awq::Awq(qweight::Convention::AwqGemm))
 };
-/// AWQ in the arrangement of its GEMV kernel; read only.
+/// AWQ, packed for its GEMV kernel. Read only.
 pub const AWQ_GEMV: &Layout = &Layout {
     methods: &["awq"],
     side_files: &["quant_config.json", "quantize_config.json"],
     ..Layout::new("awq-gemv", &awq::Awq(qweight::Convention::AwqGemv))
 };
-/// AWQ in the arrangement of its faster GEMV kernel; read only.
+/// AWQ, packed for its fast GEMV kernel. Read only.
 pub const AWQ_GEMV_FAST: &Layout = &Layout {
     methods: &["awq"],
     side_files: &["quant_config.json", "quantize_config.json"],
     ..Layout::new("awq-gemv-fast", &awq::Awq(qweight::Convention::AwqGemvFast))
 };
-/// AutoRound's label on GPTQ and AWQ; read only.
+/// AutoRound: GPTQ or AWQ tensors under AutoRound's configuration. Read only.
 pub const AUTO_ROUND: &Layout = &Layout {
     methods: &["auto-round", "intel/auto-round"],
     side_files: &["quantization_config.json"],
@@ -167,7 +173,7 @@ pub const BITSANDBYTES: &Layout = &Layout {
     methods: &["bitsandbytes"],
     ..Layout::new("bitsandbytes", &bitsandbytes::BitsAndBytes { nested: false })
 };
-/// The same with absmax that are quantized themselves: NF4, FP4.
+/// bitsandbytes with double quantization, where the absmax values are quantized too: NF4, FP4.
 pub const BITSANDBYTES_NESTED: &Layout = &Layout {
     producer: Producer::BitsAndBytes,
     rounds_scales: true,
@@ -175,12 +181,13 @@ pub const BITSANDBYTES_NESTED: &Layout = &Layout {
     ..Layout::new("bitsandbytes-nested", &bitsandbytes::BitsAndBytes { nested: true })
 };
 
-/// `quant_method` `fp8`: FP8 in tiles with `weight_scale_inv`, as DeepSeek-V3 has it, or per tensor; MXFP8.
+/// `quant_method` `fp8`: FP8 in tiles with `weight_scale_inv`, as in DeepSeek-V3, or per tensor;
+/// also MXFP8.
 pub const FP8: &Layout = &Layout { methods: &["fp8"], ..Layout::new("fp8", &fp8::Fp8::Blocks) };
-/// DeepSeek-V4: FP8 in tiles and experts in MXFP4, with scales under the name `scale`.
+/// DeepSeek-V4: FP8 in tiles, experts in MXFP4. Scales are named `scale`.
 pub const DEEPSEEK_V4: &Layout =
     &Layout { mixes: true, methods: &["fp8"], ..Layout::new("deepseek-v4", &fp8::Fp8::DeepSeekV4) };
-/// FBGEMM: FP8 in rows.
+/// FBGEMM: FP8 with per-channel scales.
 pub const FBGEMM_FP8: &Layout = &Layout {
     stacks: Stacks::NeededIn(Orientation::InOut),
     methods: &["fbgemm_fp8"],
@@ -197,17 +204,17 @@ pub const MLX: &Layout = &Layout {
     ..Layout::new("mlx", &mlx::Mlx)
 };
 
-/// HQQ; read only.
+/// HQQ. Read only.
 pub const HQQ: &Layout = &Layout { methods: &["hqq"], ..Layout::read_only("hqq", &hqq::Hqq) };
-/// optimum-quanto; read only.
+/// optimum-quanto. Read only.
 pub const QUANTO: &Layout = &Layout { methods: &["quanto"], ..Layout::read_only("quanto", &quanto::Quanto) };
-/// AMD Quark; read only.
+/// AMD Quark. Read only.
 pub const QUARK: &Layout = &Layout { methods: &["quark"], ..Layout::read_only("quark", &quark::Quark) };
-/// torchao's safetensors form; read only.
+/// torchao's safetensors form. Read only.
 pub const TORCHAO: &Layout =
     &Layout { methods: &["torchao"], ..Layout::read_only("torchao", &torchao::Torchao) };
 
-/// Every layout; the first is the default.
+/// All layouts; the first is the default.
 pub const LAYOUTS: &[&Layout] = &[
     COMPRESSED_TENSORS,
     MODELOPT,
@@ -232,12 +239,14 @@ pub const LAYOUTS: &[&Layout] = &[
     TORCHAO,
 ];
 
-/// Names of the files besides `config.json` that speak of a layout; another layout has no use for them.
+/// Names of the configuration files of all layouts besides `config.json`. They are not copied into
+/// a checkpoint of another layout.
 pub fn side_files() -> Vec<&'static str> {
     LAYOUTS.iter().flat_map(|layout| layout.side_files).copied().collect()
 }
 
-/// The layout that the configuration names, whether its files are in it or not. ModelOpt's configurations need not say whose they are.
+/// The layout that the configuration names, even if the tensors are not in it. A configuration
+/// without `quant_method` is ModelOpt's.
 pub fn of_configuration(checkpoint: &Checkpoint) -> Option<&'static Layout> {
     let Some(config) = any_quantization_config(checkpoint) else {
         return modelopt::has_side_file(checkpoint).then_some(MODELOPT);
@@ -249,17 +258,18 @@ pub fn of_configuration(checkpoint: &Checkpoint) -> Option<&'static Layout> {
 /// The layout of this name.
 ///
 /// # Errors
-/// [`Error::UnknownLayout`] that lists the names.
+/// [`Error::UnknownLayout`], which lists the names.
 pub fn named(name: &str) -> Result<&'static Layout> {
     let known = || LAYOUTS.iter().map(|l| l.name()).collect::<Vec<_>>().join(", ");
     let found = LAYOUTS.iter().copied().find(|layout| layout.name() == name);
     found.ok_or_else(|| Error::UnknownLayout { name: name.to_owned(), known: known() })
 }
 
-/// How `layout` carries `format`: with these activations, or with its default.
+/// How `layout` carries `format` with these activations, or with its default activations.
 ///
 /// # Errors
-/// [`Error::CannotCarry`] that lists the layouts that can, or the activations that it can with.
+/// [`Error::CannotCarry`], which lists the layouts that carry the format, or the activations that
+/// `layout` carries it with.
 pub fn carry(layout: &Layout, format: &Format, activations: Option<Activations>) -> Result<Carried> {
     let ways = layout.carries(format);
     let fits = |way: &&Carried| activations.is_none_or(|a| a == way.activations);

@@ -1,7 +1,9 @@
-//! A checkpoint mapped into memory: quantized linears whose codes and scales are views of the file, for engines that run from it.
+//! Memory-mapped checkpoints: quantized linears whose codes and scales are views of the file, for
+//! inference engines.
 //!
-//! What a layout stores as it is in memory (NVFP4, MX, FP8, INT8, everything in `plain`) is borrowed; packed INT words and row pairs are
-//! arranged once, and owned. Mapped pages count as memory of the process only while the system keeps them.
+//! Parts that a layout stores as in memory (NVFP4, MX, FP8, INT8, everything in `plain`) are
+//! borrowed. Packed INT words and row pairs are unpacked once, and owned. Mapped pages count as
+//! memory of the process only while the system keeps them.
 
 use crate::{Checkpoint, Error, Result};
 use crate::{Holds, Part, Reading, Stored, read};
@@ -16,25 +18,25 @@ use std::sync::Arc;
 /// Whether a linear's codes, scales and zero points are views of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// They are as in memory: views, which cost nothing.
+    /// They are stored as in memory: views, at no cost.
     Borrowed,
-    /// The file arranges them differently: copies, which take as much memory again.
+    /// The file packs them differently: copies, which take additional memory.
     Repacked,
 }
 
 /// One quantized linear of a mapped checkpoint.
 #[derive(Clone, Debug)]
 pub struct MappedLinear<'a> {
-    /// Its names, its tensors, and what the configuration says of it.
+    /// The record of the linear: names, tensors, configuration.
     pub stored: &'a Stored,
-    /// The linear. It shares the map, which stays for as long as it does.
+    /// The linear. It shares the mapping and keeps it alive.
     pub linear: QLinear<'static>,
-    /// Whether it is a view of the file.
+    /// Whether the linear is a view of the file.
     pub access: Access,
 }
 
 impl Stored {
-    /// Whether a mapped file needs no copy of this linear.
+    /// Whether a mapped linear is a view of the file or a copy.
     pub fn access(&self) -> Access {
         let as_in_memory = self.parts.iter().all(|part| part.packing().is_none());
         match as_in_memory && self.assemble.is_none() && self.groups.is_none() {
@@ -44,9 +46,11 @@ impl Stored {
     }
 }
 
-/// A mapped checkpoint. Clones, and the linears that it gives, share the map: it is unmapped when the last of them is dropped.
+/// A mapped checkpoint. Clones and linears share the mapping; it is unmapped when the last of them
+/// is dropped.
 ///
-/// An engine keeps linears in a structure of its own, and needs neither a lifetime nor this handle:
+/// An engine can keep linears in a structure of its own, without a lifetime and without this
+/// handle:
 ///
 /// ```no_run
 /// use std::collections::BTreeMap;
@@ -68,11 +72,11 @@ pub struct Mapped {
     held: Arc<Held>,
     reading: Arc<Option<Reading>>,
     by_name: Arc<BTreeMap<String, usize>>,
-    /// The files, each as a buffer that parts of tensors share.
+    /// The files, each as a buffer that tensor parts share.
     buffers: Arc<[Arc<MappedFile>]>,
 }
 
-/// The checkpoint and its maps.
+/// The checkpoint and its mappings.
 #[derive(Debug)]
 struct Held {
     checkpoint: Checkpoint,
@@ -80,7 +84,7 @@ struct Held {
 }
 
 impl Held {
-    /// The bytes of a file, if it is mapped or in memory.
+    /// The bytes of a file; `None` if it is neither mapped nor in memory.
     fn bytes(&self, at: usize) -> Option<&[u8]> {
         self.maps[at].as_deref().or(self.checkpoint.files()[at].bytes())
     }
@@ -99,7 +103,8 @@ impl AsRef<[u8]> for MappedFile {
     }
 }
 
-/// A tensor of plain numbers of a mapped checkpoint: a norm, an embedding, a bias. It shares the map.
+/// An unquantized float tensor of a mapped checkpoint: a norm, an embedding, a bias. It shares the
+/// mapping.
 #[derive(Clone, Debug)]
 pub struct PlainTensor {
     shape: Vec<usize>,
@@ -108,16 +113,16 @@ pub struct PlainTensor {
 
 #[derive(Clone, Debug)]
 enum Numbers {
-    /// Aligned to their type.
+    /// A view of the mapping, aligned to its type.
     Mapped(Dtype, Bytes<'static>),
-    /// Copied, since the file does not align them.
+    /// A copy, because the file does not align it.
     F32(Arc<[f32]>),
     F16(Arc<[f16]>),
     Bf16(Arc<[bf16]>),
 }
 
 impl PlainTensor {
-    /// Length of each axis.
+    /// The length of each axis.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
@@ -137,20 +142,21 @@ impl Mapped {
     /// Opens a checkpoint and maps its files.
     ///
     /// # Safety
-    /// While the value or anything that it gave lives, no process may change or shorten the files: the slices it hands out would change under the reader, and reading past a
-    /// new end kills the process. Checkpoints are written once and renamed into place, by this crate and by others, so this holds unless somebody writes
-    /// into a finished file.
+    /// While this value or anything obtained from it is alive, no process may change or shorten the
+    /// files. Otherwise the slices would change under the reader, and reading past the new end
+    /// would kill the process. Checkpoints are written once and renamed into place, by this crate
+    /// and by others, so this holds unless somebody writes into a finished file.
     ///
     /// # Errors
     /// As [`Checkpoint::open`] and [`read`]; [`Error::Io`](lowbit_container::Error::Io) if a file cannot be mapped.
     #[allow(unsafe_code)]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;
-        // SAFETY: the caller promises the same.
+        // SAFETY: the caller makes the same promise.
         unsafe { Self::of(checkpoint) }
     }
 
-    /// Maps the files of an open checkpoint. Containers that are in memory stay where they are.
+    /// Maps the files of an open checkpoint. Containers in memory are borrowed.
     ///
     /// # Safety
     /// As [`open`](Self::open).
@@ -163,12 +169,13 @@ impl Mapped {
         let mut maps = Vec::new();
         for file in checkpoint.files() {
             let Some(open) = file.file() else {
-                // In memory already, or neither there nor in a file of its own.
+                // In memory already, or neither in memory nor a file.
                 maps.push(None);
                 continue;
             };
-            // SAFETY: a mapping is sound while nobody changes the file, which is what the caller promises. It is private to this value and only read;
-            // the file is open for reading, and its length is compared below with the one that the header was checked against.
+            // SAFETY: a mapping is sound while nobody changes the file, as the caller promises. It
+            // is private to this value and only read. The file is open for reading, and its length
+            // is compared below with the length that the header was validated against.
             let map = unsafe { Mmap::map(open) }.map_err(|e| Error::io("map", file.path(), e))?;
             if map.len() as u64 != file.file_len() {
                 let (now, then) = (map.len(), file.file_len());
@@ -190,17 +197,17 @@ impl Mapped {
         Ok(Self { held, reading: Arc::new(reading), by_name: Arc::new(by_name), buffers })
     }
 
-    /// The checkpoint: configuration, headers.
+    /// The underlying checkpoint, with configuration and headers.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.held.checkpoint
     }
 
-    /// The quantized linears, by name.
+    /// The records of the quantized linears, in name order.
     pub fn linears(&self) -> &[Stored] {
         (*self.reading).as_ref().map_or(&[], |reading| &reading.linears)
     }
 
-    /// The bytes of a tensor as they are in the file. They need not be aligned to its type.
+    /// The bytes of a tensor as in the file. They may be unaligned to its type.
     ///
     /// # Errors
     /// [`Error::File`](lowbit_container::Error::File) if there is no such tensor.
@@ -209,7 +216,7 @@ impl Mapped {
         Ok((entry, bytes))
     }
 
-    /// Where a tensor is: its entry, its file, and its bytes there.
+    /// The location of a tensor: its entry, the index of its file, and its bytes.
     fn place(&self, name: &str) -> Result<(&Entry, usize, &[u8])> {
         let tensor = self.held.checkpoint.require(name)?;
         let is_own = |file: &dyn Container| std::ptr::addr_eq(file, tensor.file);
@@ -217,17 +224,18 @@ impl Mapped {
         let bytes = self.held.bytes(at);
         let bytes =
             bytes.ok_or_else(|| tensor.error("is in a container that can be neither mapped nor borrowed"))?;
-        // The header was checked against the length of the file, and the map has that length.
+        // The header was validated against the length of the file, and the mapping has that length.
         Ok((tensor.entry, at, &bytes[tensor.entry.begin as usize..tensor.entry.end as usize]))
     }
 
-    /// The bytes of a tensor, sharing the map.
+    /// The bytes of a tensor as a view that shares the mapping.
     fn shared(&self, name: &str) -> Result<Bytes<'static>> {
         let (entry, at, _) = self.place(name)?;
         Ok(Bytes::shared(self.buffers[at].clone(), entry.begin as usize..entry.end as usize))
     }
 
-    /// A tensor of f32, f16 or bf16 numbers: a slice of the map where the file aligns them, a copy where it does not.
+    /// An unquantized tensor of f32, f16 or bf16. A view of the mapping if the file aligns it,
+    /// otherwise a copy.
     ///
     /// ```no_run
     /// # use lowbit_layouts::Mapped;
@@ -239,7 +247,8 @@ impl Mapped {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Container`] if there is no such tensor; [`Error::Tensor`](lowbit_container::Error::Tensor) if it is of another type.
+    /// [`Error::Container`] if there is no such tensor;
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if it has another dtype.
     pub fn plain(&self, name: &str) -> Result<PlainTensor> {
         let (entry, _, bytes) = self.place(name)?;
         let dtype = match entry.dtype {
@@ -266,12 +275,12 @@ impl Mapped {
         Ok(PlainTensor { shape: entry.shape.clone(), numbers })
     }
 
-    /// All quantized linears with their module names, in name order.
+    /// All quantized linears with the names of their modules, in name order.
     pub fn named_linears(&self) -> impl Iterator<Item = Result<(String, QLinear<'static>)>> {
         self.iter().map(|linear| linear.map(|linear| (linear.stored.linear.module.clone(), linear.linear)))
     }
 
-    /// All quantized linears, in name order, each with whether it is a view of the file.
+    /// All quantized linears, in name order, each with its [`Access`].
     pub fn iter(&self) -> impl Iterator<Item = Result<MappedLinear<'_>>> {
         self.linears().iter().map(|stored| {
             let linear = self.linear(&stored.linear.module)?;
@@ -279,11 +288,12 @@ impl Mapped {
         })
     }
 
-    /// A quantized linear by module or weight name. Its codes, scales and zero points share the map where the file has them as they are in
-    /// memory.
+    /// A quantized linear by the name of its module or weight. Codes, scales and zero points are
+    /// views of the mapping if the file stores them as in memory.
     ///
     /// # Errors
-    /// [`Error::File`](lowbit_container::Error::File) if there is no quantized linear of this name, or as [`Stored::read`].
+    /// [`Error::File`](lowbit_container::Error::File) if there is no quantized linear of this name;
+    /// otherwise as [`Stored::read`].
     pub fn linear(&self, name: &str) -> Result<QLinear<'static>> {
         let missing =
             || Error::file(self.held.checkpoint.dir(), format!("there is no quantized linear `{name}`"));
@@ -313,7 +323,8 @@ impl Mapped {
         stored.dress(&self.held.checkpoint, weight)
     }
 
-    /// The bytes of a part as in memory: those of the map if they are so in the file.
+    /// The bytes of a part as in memory: a view of the mapping if the file stores them so,
+    /// otherwise a copy.
     fn part(&self, stored: &Stored, part: &Part) -> Result<Bytes<'static>> {
         if part.packing().is_none() {
             return self.shared(&part.name);
@@ -339,7 +350,7 @@ impl Mapped {
     }
 }
 
-/// Bytes that clones share.
+/// A buffer that clones share.
 fn own(bytes: Vec<u8>) -> Bytes<'static> {
     let range = 0..bytes.len();
     Bytes::shared(Arc::new(bytes), range)

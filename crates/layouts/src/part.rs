@@ -1,7 +1,8 @@
-//! What a quantized linear is in a file: a list of parts, each a tensor that holds codes, scales, zero points or a constant.
+//! The parts of a quantized linear in a file. Each part is a tensor that holds codes, scales, zero
+//! points or constants.
 //!
-//! The same list writes and reads. Writing, each tile of rows goes to [`Part::range`] of its part, arranged by its packing; reading takes the
-//! same range and arranges it back.
+//! The same list is used to write and to read. A writer packs each row tile into the
+//! [`Part::range`] of each part. A reader reads the same range and unpacks it.
 
 use super::Packing;
 use crate::Tensor;
@@ -10,27 +11,28 @@ use lowbit_blocks::{Block, Format, QLinear, ScaleKind, Shape};
 use lowbit_container::safetensors::Dtype;
 use std::ops::Range;
 
-/// A linear layer as its unquantized weight describes it.
+/// A linear, as its unquantized weight describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
     /// Name of the module: the weight's without `.weight`.
     pub module: String,
-    /// Name that the unquantized weight has in a checkpoint.
+    /// Name of the unquantized weight in a checkpoint.
     pub weight: String,
     /// Matrices, rows (out), columns (in).
     pub shape: Shape,
-    /// Type of the unquantized weight.
+    /// Dtype of the unquantized weight.
     pub dtype: lowbit_blocks::Dtype,
-    /// How each matrix lies in an unquantized checkpoint. In memory it is always `[out, in]`.
+    /// Orientation of each matrix in an unquantized checkpoint. In memory it is always `[out, in]`.
     pub orientation: Orientation,
-    /// Whether its matrices are one 3-D tensor in an unquantized checkpoint, though it be of one matrix.
+    /// Whether the unquantized checkpoint stores it as a 3-D tensor, even if that has one matrix.
     pub stacked: bool,
-    /// Whether its columns stand in another order than its input, so that a file has to say which.
+    /// Whether the columns are in another order than the input, so that the file has to store the
+    /// order.
     pub permuted: bool,
 }
 
 impl Default for Linear {
-    /// No linear, for `..Linear::default()`: what a layout does not say is as it usually is.
+    /// An empty linear, for `..Linear::default()`.
     fn default() -> Self {
         Self {
             module: String::new(),
@@ -45,7 +47,8 @@ impl Default for Linear {
 }
 
 impl Linear {
-    /// Rows and columns, for a layout that stores one matrix at a time.
+    /// Rows and columns, for a layout that stores one matrix at a time. An error if there is a
+    /// stack.
     pub(super) fn matrix(&self, layout: &str) -> Result<(usize, usize), String> {
         match self.shape {
             Shape { matrices: 1, rows, cols } => Ok((rows, cols)),
@@ -59,41 +62,42 @@ impl Linear {
 pub struct Part {
     /// The tensor's full name.
     pub name: String,
-    /// Its type in the file.
+    /// Its dtype in the file.
     pub dtype: Dtype,
     /// Its shape in the file.
     pub shape: Vec<usize>,
-    /// What its bytes are.
+    /// Its contents.
     pub holds: Holds,
 }
 
-/// What the bytes of a part are.
+/// The contents of a part.
 #[derive(Clone, Debug)]
 pub enum Holds {
-    /// Codes; `None` is the arrangement in memory.
+    /// Codes; `None` if they are arranged as in memory.
     Codes(Option<Packing>),
-    /// Block scales; `None` is the arrangement in memory.
+    /// Block scales; `None` if they are arranged as in memory.
     Scales(Option<Packing>),
-    /// Zero points; `None` is the arrangement in memory.
+    /// Zero points; `None` if they are arranged as in memory.
     Zeros(Option<Packing>),
     /// Tensor scales: one f32 for each matrix.
     TensorScale,
-    /// I32 of each input column: the group of scales that it belongs to (GPTQ's `g_idx`).
+    /// The group of scales of each input column, as I32 (GPTQ's `g_idx`).
     Groups,
-    /// Always these bytes.
+    /// A constant: always these bytes.
     Fixed(Vec<u8>),
-    /// These bytes over and over: a zero point that is the same everywhere.
+    /// These bytes repeated: a zero point that is the same everywhere.
     Repeated(Vec<u8>),
-    /// What is worked out from the whole linear, such as absmax that are quantized themselves. Reading it back is the layout's own business
-    /// ([`Stored::assemble`](super::Stored::assemble)).
+    /// Computed from the whole linear, such as absmax values that are quantized themselves. The
+    /// layout reads it with its own function ([`Stored::assemble`](super::Stored::assemble)).
     Made(Make),
 }
 
-/// Works out the bytes of a part from the whole linear, which is a single matrix; the result has the part's length.
+/// Computes the bytes of a part from the whole linear, which is a single matrix. The result has the
+/// part's length.
 pub type Make = fn(&Linear, &QLinear<'_>, &Part) -> Vec<u8>;
 
 impl PartialEq for Holds {
-    /// Whether both hold the same; of what is worked out, whether it is worked out the same way.
+    /// Whether both hold the same. Computed parts are equal if they have the same function.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Codes(a), Self::Codes(b))
@@ -113,8 +117,9 @@ impl Part {
         Self { name: format!("{owner}.{suffix}"), dtype, shape, holds }
     }
 
-    /// A part that is read out of this tensor and has so many bytes. Its shape is the tensor's, if that is as many: of layouts whose own shapes say what
-    /// the linear's is.
+    /// A part that is read from this tensor and has `bytes` bytes. It has the tensor's shape if
+    /// that has the same length, otherwise one dimension. For layouts whose tensor shapes determine
+    /// the shape of the linear.
     pub(super) fn found(tensor: Tensor<'_>, bytes: usize, holds: Holds) -> Self {
         let entry = tensor.entry;
         let own = entry.len() == bytes as u64;
@@ -123,7 +128,8 @@ impl Part {
         Self { name: entry.name.clone(), dtype: entry.dtype, shape, holds }
     }
 
-    /// Where some rows of one matrix lie in this part, in bytes; empty for parts that rows have no share in.
+    /// The byte range of some rows of one matrix in this part. Empty for parts that do not depend
+    /// on rows.
     ///
     /// `rows` starts at a multiple of [`quantum`] and ends at one or at the last row.
     pub fn range(&self, format: &Format, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
@@ -144,10 +150,11 @@ impl Part {
         }
     }
 
-    /// Arranges what a tile of rows has in memory for this part of the file; `file` is as long as the tile's [`range`](Self::range).
+    /// Packs a row tile for the file. `memory` is the tile as in memory; `file` has the length of
+    /// the tile's [`range`](Self::range).
     ///
     /// # Panics
-    /// If the lengths are not those of the tile.
+    /// If a length is not that of the tile.
     pub fn pack(&self, format: &Format, shape: Shape, rows: Range<usize>, memory: &[u8], file: &mut [u8]) {
         match self.packing() {
             None => file.copy_from_slice(memory),
@@ -158,11 +165,11 @@ impl Part {
         }
     }
 
-    /// Where the first byte stands that is no code, in bytes of the file that belong to this part: packings that give codes more bits than they have
-    /// can hold others.
+    /// The offset of the first byte that is not a valid code, in bytes of the file. Only packings
+    /// that store a code in more bits than it has can contain such bytes.
     pub fn stray(&self, file: &[u8]) -> Option<usize> {
         match self.holds {
-            // The sign and everything above it are the same.
+            // In two's complement, all bits from the sign bit up are equal.
             Holds::Codes(Some(Packing::Wide { bits: bits @ 1..8, .. })) => {
                 file.iter().position(|byte| !matches!(byte.cast_signed() >> (bits - 1), 0 | -1))
             }
@@ -173,7 +180,8 @@ impl Part {
         }
     }
 
-    /// The same as an error of the tensor, of bytes that stand at `start` of it.
+    /// An error of the tensor if there is an invalid code, as [`stray`](Self::stray). `file` starts
+    /// at byte `start` of the tensor.
     pub fn refuse_stray(&self, tensor: Tensor<'_>, start: usize, file: &[u8]) -> crate::Result<()> {
         let Some(at) = self.stray(file) else { return Ok(()) };
         let Some(Packing::Wide { bits, .. } | Packing::OneByte { bits }) = self.packing() else {
@@ -185,7 +193,7 @@ impl Part {
     /// The inverse of [`pack`](Self::pack).
     ///
     /// # Panics
-    /// If the lengths are not those of the tile.
+    /// If a length is not that of the tile.
     pub fn unpack(&self, format: &Format, shape: Shape, rows: Range<usize>, file: &[u8], memory: &mut [u8]) {
         match self.packing() {
             None => memory.copy_from_slice(file),
@@ -196,17 +204,18 @@ impl Part {
         }
     }
 
-    /// Rows and columns of a tile as the packing counts them. `bytes` is the tile's length in the file.
+    /// Rows and columns of a tile in units of the packing. `bytes` is the tile's length in the
+    /// file.
     fn extent(&self, format: &Format, shape: Shape, rows: Range<usize>, bytes: usize) -> (usize, usize) {
         match self.holds {
-            // Rows of a flat format run on without a gap: one row of bytes.
+            // Rows of a flat format follow each other without padding: one row of bytes.
             Holds::Codes(Some(Packing::HighFirst)) => (1, 2 * bytes),
             Holds::Codes(_) => (rows.len(), shape.cols),
             _ => (grid_rows(format, rows).len(), format.scale_grid(shape).1),
         }
     }
 
-    /// How the part is packed, if not as in memory.
+    /// The packing of the part; `None` if it is arranged as in memory.
     pub const fn packing(&self) -> Option<Packing> {
         match self.holds {
             Holds::Codes(packing) | Holds::Scales(packing) | Holds::Zeros(packing) => packing,
@@ -214,7 +223,7 @@ impl Part {
         }
     }
 
-    /// Length in bytes; `u64::MAX` where there is no such tensor.
+    /// Length in bytes; `u64::MAX` if shape and dtype have no valid length.
     pub fn len(&self) -> u64 {
         self.dtype.bytes(&self.shape).unwrap_or(u64::MAX)
     }
@@ -225,7 +234,8 @@ impl Part {
     }
 }
 
-/// Rows that go together in all parts of a linear, and in its format; all of its rows where a part is not cut.
+/// The smallest number of rows that tiles have to be a multiple of, for the format and all parts.
+/// All rows of the linear if a part cannot be split.
 pub fn quantum(format: &Format, shape: Shape, parts: &[Part]) -> usize {
     let whole = shape.rows.max(1);
     let of_part = |part: &Part| match (&part.holds, part.packing()) {
@@ -237,12 +247,13 @@ pub fn quantum(format: &Format, shape: Shape, parts: &[Part]) -> usize {
     parts.iter().map(of_part).fold(own, |all, one| together(all, one, whole))
 }
 
-/// Rows that go together where `a` and `b` do; all of them, `whole`, where one of these is more.
+/// The least common multiple of two numbers of rows; `whole` if either of them or the result is at
+/// least that.
 pub fn together(a: usize, b: usize, whole: usize) -> usize {
     if a.max(b) >= whole { whole } else { lcm(a, b).min(whole) }
 }
 
-/// The rows of the grid of blocks that some rows of a matrix have.
+/// The rows of the block grid that cover some rows of a matrix.
 const fn grid_rows(format: &Format, rows: Range<usize>) -> Range<usize> {
     match format.block {
         Block::Channel | Block::Group(_) => rows,
@@ -261,7 +272,7 @@ fn lcm(a: usize, b: usize) -> usize {
     (a / gcd(a, b)).saturating_mul(b)
 }
 
-/// Types of scales that safetensors has.
+/// Kinds of scales that have a dtype in safetensors.
 const SCALES: [(ScaleKind, Dtype); 5] = [
     (ScaleKind::F32, Dtype::F32),
     (ScaleKind::F16, Dtype::F16),
@@ -270,12 +281,12 @@ const SCALES: [(ScaleKind, Dtype); 5] = [
     (ScaleKind::E8m0, Dtype::F8_E8M0),
 ];
 
-/// The file's dtype for block scales; bytes for those that have none.
+/// The dtype of block scales in a file; U8 for kinds without a dtype.
 pub(super) fn scale_dtype(scale: ScaleKind) -> Dtype {
     SCALES.iter().find(|(kind, _)| *kind == scale).map_or(Dtype::U8, |(_, dtype)| *dtype)
 }
 
-/// The block scale that a file's dtype is; U8 is E8M0, as compressed-tensors and ModelOpt store it.
+/// The kind of block scale of a dtype. U8 is E8M0, as in compressed-tensors and ModelOpt.
 pub(super) const fn scale_kind(dtype: Dtype) -> Option<ScaleKind> {
     match dtype {
         Dtype::F32 => Some(ScaleKind::F32),

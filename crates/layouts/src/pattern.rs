@@ -1,4 +1,4 @@
-//! Patterns that pick tensors: exact names, globs and regular expressions.
+//! Patterns that select modules and tensors: exact names, globs and regular expressions.
 //!
 //! | pattern | meaning |
 //! |---|---|
@@ -6,11 +6,12 @@
 //! | `*.mlp.*` | glob: `*` and `?` cross dots, `[ab]`, `{up,down}_proj` |
 //! | `re:.*\.layers\.[0-3]\.` | regular expression, anchored at the start only, as Python's `re.match` and compressed-tensors do |
 //!
-//! A pattern is tried on the module's name (`model.layers.0.mlp.down_proj`) and on the tensor's (`….down_proj.weight`).
+//! A pattern is matched against the module's name (`model.layers.0.mlp.down_proj`) and the tensor's
+//! name (`….down_proj.weight`).
 
 use crate::{Error, Result};
 
-/// One compiled pattern.
+/// A compiled pattern.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
@@ -35,10 +36,11 @@ impl Pattern {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Pattern`] if it does not compile, with the reason.
+    /// [`Error::Pattern`] with the reason if it does not compile.
     pub fn new(text: &str) -> Result<Self> {
         let bad = |e: &dyn std::fmt::Display| {
-            // Both crates draw an arrow under the pattern over several lines; the last line says what is wrong.
+            // Both crates print an arrow under the pattern over several lines. The last line has
+            // the reason.
             let e = e.to_string();
             let reason = e.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
             Error::Pattern { pattern: text.to_owned(), reason: reason.to_owned() }
@@ -50,12 +52,14 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), matcher })
     }
 
-    /// A regular expression after `re:`, anything else letter by letter: compressed-tensors' rule.
+    /// Compiles a pattern of compressed-tensors: a regular expression after `re:`, otherwise an
+    /// exact name.
     pub fn exact(text: &str) -> Result<Self> {
         if text.starts_with("re:") { Self::new(text) } else { Self::new(&globset::escape(text)) }
     }
 
-    /// A regular expression after `re:`, anything else as Python's `fnmatch` has it, to which braces and backslashes are letters: Quark's rule.
+    /// Compiles a pattern of Quark: a regular expression after `re:`, otherwise a glob of Python's
+    /// `fnmatch`, in which braces and backslashes are literal.
     pub(crate) fn fnmatch(text: &str) -> Result<Self> {
         if text.starts_with("re:") {
             return Self::new(text);
@@ -72,15 +76,15 @@ impl Pattern {
         !self.text.starts_with("re:") && globset::escape(&self.text) == self.text
     }
 
-    /// Compiles a list of them.
+    /// Compiles a list of patterns.
     ///
     /// # Errors
-    /// [`Error::Pattern`] for the first that does not compile.
+    /// [`Error::Pattern`] for the first pattern that does not compile.
     pub fn list<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Self>> {
         texts.iter().map(|text| Self::new(text.as_ref())).collect()
     }
 
-    /// Whether it matches this name.
+    /// Whether the pattern matches this name.
     pub fn matches(&self, name: &str) -> bool {
         match &self.matcher {
             Matcher::Glob(glob) => glob.is_match(name),

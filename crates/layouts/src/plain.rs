@@ -13,9 +13,11 @@
 //!                     "activations": "dynamic"}, the last two only where there is something to say
 //! ```
 //!
-//! NAME is the full name of the unquantized tensor (`model.layers.0.mlp.up_proj.weight`). A matrix drops the first number of its shapes; a stack of
-//! experts stays one tensor. A flat format has one row of codes and one of scales for each matrix. The metadata is in the file that has NAME.codes, so
-//! that one file explains itself; `config.json` says only `{"quant_method": "lowbit"}` and the format's name.
+//! NAME is the full name of the unquantized tensor (`model.layers.0.mlp.up_proj.weight`). A single
+//! matrix omits the first dimension of its shapes; a stack of experts stays one tensor. A flat
+//! format has one row of codes and one row of scales for each matrix. The metadata is in the file
+//! that has NAME.codes, so each file can be read on its own. `config.json` has only
+//! `{"quant_method": "lowbit"}` and the format's name.
 
 use super::part::scale_dtype;
 use super::stored::input_scale;
@@ -32,7 +34,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// See the module's text.
+/// Reader and writer of the plain layout.
 #[derive(Debug)]
 pub(super) struct Plain;
 
@@ -63,12 +65,12 @@ enum Direction {
     Divide,
 }
 
-/// Names of what belongs to a linear besides its weight.
+/// Name suffixes of further tensors of a linear.
 const GROUPS: &str = "groups";
 const INPUT_SCALE: &str = "input_scale";
 const PRE_QUANT_SCALE: &str = "pre_quant_scale";
 
-/// What comes before the tensor's name in the metadata.
+/// The prefix of metadata keys, followed by the tensor's name.
 const KEY: &str = "lowbit.";
 
 impl ReadLayout for Plain {
@@ -112,7 +114,7 @@ impl WriteLayout for Plain {
             _ => vec![high, wide],
         };
         let one_each = (scale_dtype(format.scale.kind), scales);
-        // Super-blocks are bytes, those of a row together.
+        // Super-blocks are stored as bytes, one row of super-blocks for each row.
         let (scale, scales) = if format.scale.outer.count().is_some() {
             let bytes = format.scales_len(matrix);
             let in_rows = |rows: usize| vec![rows, bytes / rows.max(1)];
@@ -167,7 +169,7 @@ impl WriteLayout for Plain {
 }
 
 impl Plain {
-    /// The linear that a note in the header of `file` speaks of.
+    /// The linear that a note in the header of `file` describes.
     fn stored(&self, checkpoint: &Checkpoint, file: &Path, weight: &str, text: &str) -> Result<Stored> {
         let wrong = |reason: String| Error::tensor(file, weight, reason);
         let note: Note =
@@ -201,7 +203,7 @@ impl Plain {
     }
 }
 
-/// The dtypes of safetensors that elements are.
+/// Elements that have a dtype in safetensors.
 const DTYPES: [(Element, Dtype); 10] = [
     (Element::E2m1, Dtype::F4),
     (Element::E3m2, Dtype::F6_E3M2),
@@ -215,7 +217,7 @@ const DTYPES: [(Element, Dtype); 10] = [
     (Element::Uint { bits: 8 }, Dtype::U8),
 ];
 
-/// The dtype of safetensors that an element is, if there is one.
+/// The safetensors dtype of an element, if there is one.
 fn dtype_of(element: Element) -> Option<Dtype> {
     DTYPES.iter().find(|(of, _)| *of == element).map(|(_, dtype)| *dtype)
 }

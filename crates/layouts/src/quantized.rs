@@ -1,15 +1,16 @@
-//! What the configuration of a written checkpoint has to say: which modules are quantized, how, and what is left.
+//! The content of a written configuration: the quantized modules, their schemes, and the modules
+//! that stay unquantized.
 
 use lowbit_blocks::Format;
 use lowbit_calib::Activations;
 use serde_json::{Map, Value};
 
-/// How a linear is quantized, as configurations tell linears apart.
+/// The scheme of a quantized linear, as configurations distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scheme {
     /// Format of the weight.
     pub format: Format,
-    /// What engines do with activations.
+    /// How engines quantize activations.
     pub activations: Activations,
 }
 
@@ -18,33 +19,33 @@ pub struct Scheme {
 pub struct QuantizedModule {
     /// Its name.
     pub name: String,
-    /// How it is quantized.
+    /// Its scheme.
     pub scheme: Scheme,
-    /// Whether its columns stand in another order than its input (`g_idx`).
+    /// Whether its columns are in another order than its input (`g_idx`).
     pub permuted: bool,
-    /// Whether its input's features are multiplied with a `pre_quant_scale`.
+    /// Whether its input is multiplied by a `pre_quant_scale`.
     pub smoothed: bool,
 }
 
-/// What the configuration of a written checkpoint has to say.
+/// The content of a written configuration.
 #[derive(Clone, Debug)]
 pub struct Quantized<'a> {
-    /// Modules that are quantized, in name order; one at least.
+    /// The quantized modules, in name order; at least one.
     pub modules: &'a [QuantizedModule],
-    /// Linear-like modules that are not: heads, routers, excluded layers.
+    /// Linear-like modules that stay unquantized: heads, routers, excluded layers.
     pub kept: &'a [String],
     /// Embedding modules, which are never quantized.
     pub embeddings: &'a [String],
-    /// Whether scales of the key-value cache are among the tensors.
+    /// Whether the checkpoint has scales of the key-value cache.
     pub cache: bool,
-    /// Type of the unquantized weights.
+    /// Dtype of the unquantized weights.
     pub dtype: lowbit_blocks::Dtype,
-    /// `quantization_config` of the checkpoint that this one is converted from, in whatever layout that is in.
+    /// The `quantization_config` of the source checkpoint, in the source's layout.
     pub source: Option<&'a Map<String, Value>>,
 }
 
 impl Quantized<'_> {
-    /// The schemes, that of the most modules first, each with the names of its modules.
+    /// All schemes with the names of their modules, most frequent first.
     pub fn schemes(&self) -> Vec<(Scheme, Vec<&str>)> {
         let mut schemes: Vec<(Scheme, Vec<&str>)> = Vec::new();
         for module in self.modules {
@@ -53,21 +54,22 @@ impl Quantized<'_> {
                 None => schemes.push((module.scheme, vec![&module.name])),
             }
         }
-        // Stable, so that equals stand in the order of their first modules.
+        // The sort is stable: schemes of equal frequency stay in the order of their first modules.
         schemes.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
         schemes
     }
 
-    /// The scheme of the most modules.
+    /// The most frequent scheme.
     ///
     /// # Panics
-    /// If no module is quantized, which no plan allows.
+    /// If no module is quantized. Plans do not allow that.
     pub fn main(&self) -> Scheme {
         self.schemes()[0].0
     }
 
-    /// The modules that are not quantized, as patterns of transformers' `modules_to_not_convert`: each takes the modules whose names begin with it, so
-    /// one that a quantized module begins with (`mlp.gate`, `mlp.gate_proj`) says where it ends.
+    /// The unquantized modules, as patterns of transformers' `modules_to_not_convert`. A pattern
+    /// matches all modules whose names start with it, so a name that is a prefix of a quantized
+    /// module's name (`mlp.gate`, `mlp.gate_proj`) gets an end anchor.
     pub fn left_out(&self) -> Vec<String> {
         let taken = |name: &str| self.names().any(|quantized| quantized.starts_with(name));
         self.kept.iter().map(|name| if taken(name) { format!("{name}$") } else { name.clone() }).collect()

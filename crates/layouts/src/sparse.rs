@@ -1,12 +1,13 @@
-//! Bitmask sparsity of compressed-tensors up to 0.14: only what is not zero is stored, whatever its type.
+//! Bitmask sparsity of compressed-tensors up to 0.14: only nonzero values are stored, of any dtype.
 //!
 //! ```text
 //! sparse-24-bitmask  M.compressed [N, K/2]     M.bitmask U8 [N, ceil(K/8)]   M.shape I64 [2, 1] = N, K        two of every four values
 //! sparse-bitmask     M.compressed [nonzeros]   M.bitmask U8 [N, ceil(K/8)]   M.shape I64 [2]    M.row_offsets I64 [N], the first value of each row
 //! ```
 //!
-//! Bit `c % 8` of byte `c / 8` of a row says whether column c is stored; values stand in the order of columns. Names may begin with `M.weight.` instead.
-//! Floats are weights of their own; codes belong to a linear that has `M.weight_scale` besides.
+//! Bit `c % 8` of byte `c / 8` of a row says whether column c is stored. Values are in the order of
+//! columns. Names may begin with `M.weight.` instead. Float values are unquantized weights; codes
+//! belong to a linear that also has `M.weight_scale`.
 
 use super::{Extra, ExtraKind, Holds, Part, Stored, stored};
 use crate::{Checkpoint, Error, Result};
@@ -21,22 +22,22 @@ use std::ops::Range;
 pub struct Sparse {
     /// The name of the weight.
     pub weight: String,
-    /// Its shape.
+    /// The shape of the dense matrix.
     pub shape: Shape,
-    /// Tensor with the values.
+    /// The name of the tensor with the nonzero values.
     pub compressed: String,
     bitmask: String,
     numbers: String,
     offsets: Option<String>,
 }
 
-/// All matrices of a checkpoint that are stored like this.
+/// All bitmask matrices of a checkpoint.
 fn find(checkpoint: &Checkpoint) -> Result<Vec<Sparse>> {
     let bases = checkpoint.tensors().filter_map(|t| t.entry.name.strip_suffix(".bitmask"));
     bases.filter_map(|base| at(checkpoint, base).transpose()).collect()
 }
 
-/// Those that are no linear's codes.
+/// The bitmask matrices that are not the codes of a quantized linear.
 pub fn beside(checkpoint: &Checkpoint, linears: &[Stored]) -> Result<Vec<Sparse>> {
     let mut all = find(checkpoint)?;
     let names: BTreeSet<_> = linears.iter().map(|l| l.linear.weight.as_str()).collect();
@@ -44,7 +45,7 @@ pub fn beside(checkpoint: &Checkpoint, linears: &[Stored]) -> Result<Vec<Sparse>
     Ok(all)
 }
 
-/// The weight of a module, if it is stored like this.
+/// The bitmask matrix of a module's weight, if there is one.
 pub(super) fn of(checkpoint: &Checkpoint, module: &str) -> Result<Option<Sparse>> {
     let found = at(checkpoint, module)?;
     if found.is_some() { Ok(found) } else { at(checkpoint, &format!("{module}.weight")) }
@@ -85,12 +86,12 @@ fn at(checkpoint: &Checkpoint, base: &str) -> Result<Option<Sparse>> {
 }
 
 impl Sparse {
-    /// Names of its tensors.
+    /// The names of its tensors.
     pub fn tensors(&self) -> impl Iterator<Item = &str> {
         [&self.compressed, &self.bitmask, &self.numbers].into_iter().chain(&self.offsets).map(String::as_str)
     }
 
-    /// Some rows with their zeros, as the bytes of the values' type.
+    /// Some dense rows, as bytes of the values' dtype.
     pub fn rows(&self, checkpoint: &Checkpoint, rows: Range<usize>) -> Result<Vec<u8>> {
         let (values, mask) = (checkpoint.require(&self.compressed)?, checkpoint.require(&self.bitmask)?);
         let (cols, size) = (self.shape.cols, values.entry.dtype.bitsize() / 8);
@@ -134,7 +135,7 @@ impl Sparse {
         Ok(dense)
     }
 
-    /// Bytes of the matrix with its zeros, from this one on.
+    /// Reads the bytes of the dense matrix from byte `first` on.
     pub fn read(&self, checkpoint: &Checkpoint, first: usize, out: &mut [u8]) -> Result<()> {
         let width = self.shape.cols * (checkpoint.require(&self.compressed)?.entry.dtype.bitsize() / 8);
         if out.is_empty() || width == 0 {
@@ -147,7 +148,7 @@ impl Sparse {
         Ok(())
     }
 
-    /// Makes these the codes of a linear, whose other parts are found already.
+    /// Makes the matrix the codes of a linear whose other parts are already known.
     pub(super) fn into_codes_of(self, stored: &mut Stored, checkpoint: &Checkpoint) -> Result<()> {
         let entry = checkpoint.require(&self.compressed)?.entry;
         let element = stored.format.element;
@@ -164,7 +165,7 @@ impl Sparse {
     }
 }
 
-/// The matrix with its zeros.
+/// Reads the dense matrix.
 fn assemble(stored: &Stored, checkpoint: &Checkpoint, _: usize) -> Result<QTensor<'static>> {
     let shape = stored.shape();
     let module = &stored.linear.module;

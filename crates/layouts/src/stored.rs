@@ -1,4 +1,4 @@
-//! A quantized linear that lies in a checkpoint: its parts, found and checked, read by rows or whole.
+//! Quantized linears in a checkpoint: their parts, validated, and read by rows or as a whole.
 
 use super::{Formula, Holds, Linear, Part, columns};
 use crate::Mismatch;
@@ -11,87 +11,91 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// One quantized linear of a checkpoint, with all that belongs to it: the module's record.
+/// The record of one quantized linear in a checkpoint.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Module, original name, shape.
+    /// Its module, weight name and shape.
     pub linear: Linear,
     /// Its format.
     pub format: Format,
-    /// Its tensors; each is in the checkpoint with the length that shape and format ask for.
+    /// Its tensors. Each is in the checkpoint and has the length that shape and format require.
     pub parts: Vec<Part>,
-    /// What the configuration tells engines to do with its input.
+    /// How engines quantize its input, according to the configuration.
     pub activations: Activations,
-    /// How the tool multiplies, where the formats do not say it.
+    /// How the producer's tool multiplies, if the formats do not determine it.
     pub product: Product,
     /// Whether the tensor scale divides.
     pub divides: bool,
-    /// The tensor scale that no file states: bitsandbytes' INT8 rows are steps of absmax / 127.
+    /// A tensor scale that is not stored in a file: in bitsandbytes' INT8 rows a step is absmax /
+    /// 127.
     pub implied_scale: Option<f32>,
-    /// In which operations its values come out.
+    /// The arithmetic that decodes its values.
     pub formula: Formula,
-    /// Tensor with the group of each input column (`g_idx`), where columns do not stand in the order of their groups. Read columns do.
+    /// Name of the tensor with the group of each input column (`g_idx`), if columns are not in the
+    /// order of their groups. Columns that are read are in that order.
     pub groups: Option<String>,
-    /// Tensor with the static scale of the input, and whether the reciprocal is stored.
+    /// Name of the tensor with the static input scale, and whether the reciprocal is stored.
     pub input_scale: Option<(String, bool)>,
-    /// Tensor with what the input's columns are multiplied by.
+    /// Name of the tensor with the pre-quant scale, which the input's columns are multiplied by.
     pub pre_quant_scale: Option<String>,
-    /// Tensor with the bias.
+    /// Name of the tensor with the bias.
     pub bias: Option<String>,
-    /// Whatever else belongs to it.
+    /// Further tensors that belong to it.
     pub extras: Vec<Extra>,
-    /// How a matrix is put together, where parts and packings cannot say it.
+    /// A function that assembles one matrix, if parts and packings are not enough.
     pub assemble: Option<Assemble>,
 }
 
-/// How the tool that made a linear multiplies with it, where the formats of weight and input do not say it.
+/// How the producer's tool multiplies with a linear, if the formats of weight and input do not
+/// determine it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Product {
-    /// As the formats say.
+    /// As the formats determine.
     #[default]
     Plain,
     /// Input, decoded weight and result are rounded to this type (`bnb_4bit_compute_dtype`).
     In(lowbit_blocks::Dtype),
-    /// LLM.int8(): input columns with a magnitude from this on stay as they are, the others are INT8 (`llm_int8_threshold`).
+    /// LLM.int8(): input columns with a magnitude of at least this stay unquantized, the others are
+    /// INT8 (`llm_int8_threshold`).
     Outliers(f32),
 }
 
-/// Puts one matrix of a linear together: of a layout whose parts depend on each other, such as scales that are quantized themselves. The result has
-/// the linear's format and the shape of one matrix.
+/// Assembles one matrix of a linear, in layouts whose parts depend on each other, such as scales
+/// that are quantized themselves. The result has the linear's format and the shape of one matrix.
 pub type Assemble = fn(&Stored, &Checkpoint, usize) -> Result<QTensor<'static>>;
 
-/// A tensor that belongs to a linear besides its parts and has no field of its own.
+/// A tensor of a linear that is neither a part nor a field of [`Stored`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra {
     /// Its full name.
     pub tensor: String,
-    /// What it is.
+    /// Its kind.
     pub kind: ExtraKind,
 }
 
-/// What a further tensor of a module is.
+/// The kind of a further tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ExtraKind {
     /// Zero point of the quantized input.
     InputZeroPoint,
-    /// Static scales of the quantized input, one for each expert.
+    /// Static scales of the quantized input, one per expert.
     InputScales,
     /// Static scale of the quantized output.
     OutputScale,
-    /// A rotation of the input or the output, applied when the model runs.
+    /// A rotation of the input or the output, applied at run time.
     Transform,
     /// A low-rank correction (SVDQuant, EoRA).
     LowRank,
-    /// Scale of a second rounding that engines do to the weight (W4A8_AWQ).
+    /// The scale of a second quantization of the weight in the engine (W4A8_AWQ).
     SecondStage,
-    /// A constant of the layout that says nothing about the numbers.
+    /// A constant of the layout without effect on the values.
     Marker,
 }
 
 impl ExtraKind {
-    /// What it is, in words.
+    /// A description in words.
     pub const fn words(self) -> &'static str {
         match self {
             Self::InputZeroPoint => "zero point of the input",
@@ -106,10 +110,11 @@ impl ExtraKind {
 }
 
 impl Stored {
-    /// Holds the parts against the checkpoint: each must be there, with its type and length.
+    /// Validates the parts against the checkpoint: each must exist, with its dtype and length.
     ///
     /// # Errors
-    /// [`Error::Missing`](lowbit_container::Error::Missing) for a missing tensor, [`Error::Mismatch`] for one that does not fit.
+    /// [`Error::Missing`](lowbit_container::Error::Missing) for a missing tensor,
+    /// [`Error::Mismatch`] for one of another dtype or length.
     pub fn new(checkpoint: &Checkpoint, linear: Linear, format: Format, parts: Vec<Part>) -> Result<Self> {
         for part in &parts {
             let tensor = checkpoint.require(&part.name)?;
@@ -143,24 +148,25 @@ impl Stored {
         })
     }
 
-    /// Shape of the weight.
+    /// The shape of the weight.
     pub fn shape(&self) -> Shape {
         self.linear.shape
     }
 
-    /// Names of the tensors that belong to it besides its parts and its bias.
+    /// The names of its tensors, without its parts and its bias.
     pub fn companions(&self) -> impl Iterator<Item = &str> {
         let input = self.input_scale.as_ref().map(|(name, _)| name.as_str());
         let own = input.into_iter().chain(self.pre_quant_scale.as_deref()).chain(self.groups.as_deref());
         own.chain(self.extras.iter().map(|extra| extra.tensor.as_str()))
     }
 
-    /// Bytes of all its parts.
+    /// The total length of its parts in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.parts.iter().map(Part::len).sum()
     }
 
-    /// Rows that can be read on their own; all rows of a matrix where they cannot be told apart.
+    /// The smallest number of rows that can be read on their own; all rows of a matrix if it cannot
+    /// be split.
     pub fn quantum(&self) -> usize {
         match self.assemble {
             Some(_) => self.linear.shape.rows.max(1),
@@ -168,11 +174,13 @@ impl Stored {
         }
     }
 
-    /// Some rows of one matrix as a tensor of their own, columns in the order of their groups. `rows` starts at a multiple of
-    /// [`quantum`](Self::quantum) and ends at one or at the last row.
+    /// Reads some rows of one matrix as a tensor, with columns in the order of their groups. `rows`
+    /// starts at a multiple of [`quantum`](Self::quantum) and ends at one or at the last row.
     ///
     /// # Errors
-    /// [`Error::Io`](lowbit_container::Error::Io), or [`Error::Tensor`](lowbit_container::Error::Tensor) if the bytes are no tensor of the format.
+    /// [`Error::Io`](lowbit_container::Error::Io), or
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if the bytes are no valid tensor of the
+    /// format.
     pub fn rows(
         &self,
         checkpoint: &Checkpoint,
@@ -200,7 +208,7 @@ impl Stored {
         QTensor::new(*format, tile, codes, scales, zeros, scale).map_err(|e| self.wrong(checkpoint, &e))
     }
 
-    /// Scales and zero points of some rows, as in memory.
+    /// Scales and zero points of some rows, arranged as in memory.
     pub(super) fn blocks(
         &self,
         checkpoint: &Checkpoint,
@@ -220,7 +228,7 @@ impl Stored {
         Ok((scales, zeros))
     }
 
-    /// One part's share of some rows, arranged as in memory.
+    /// Reads the bytes of some rows from one part, arranged as in memory.
     pub(super) fn read_part(
         &self,
         checkpoint: &Checkpoint,
@@ -242,16 +250,18 @@ impl Stored {
         Ok(())
     }
 
-    /// The input feature of each column that [`rows`](Self::rows) gives, where that is not its own number.
+    /// The order of columns: the input feature of each column that [`rows`](Self::rows) returns.
+    /// `None` if columns are in the order of the input.
     ///
     /// # Errors
-    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if the groups are not those of the format.
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if the groups do not have the sizes of
+    /// the format.
     pub fn perm(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<u32>>> {
         let Some(name) = &self.groups else { return Ok(None) };
         columns::perm(checkpoint.require(name)?, &self.format, self.linear.shape.cols).map(Some)
     }
 
-    /// The whole linear with all that belongs to it, in memory.
+    /// Reads the whole linear, with its scales, permutation and bias.
     ///
     /// # Errors
     /// As [`rows`](Self::rows).
@@ -270,7 +280,7 @@ impl Stored {
         self.dress(checkpoint, weight.map_err(|e| self.wrong(checkpoint, &e))?)
     }
 
-    /// The weight with scales, permutation and bias of its linear.
+    /// Adds scales, permutation and bias to the weight.
     pub(crate) fn dress<'a>(&self, checkpoint: &Checkpoint, weight: QTensor<'a>) -> Result<QLinear<'a>> {
         let linear = QLinear {
             weight,
@@ -283,7 +293,7 @@ impl Stored {
         Ok(linear)
     }
 
-    /// What the input's columns are multiplied by.
+    /// The pre-quant scale, which the input's columns are multiplied by.
     ///
     /// # Errors
     /// [`Error::Missing`](lowbit_container::Error::Missing), or [`Error::Tensor`](lowbit_container::Error::Tensor) if it does not hold floats.
@@ -291,7 +301,7 @@ impl Stored {
         floats(checkpoint, self.pre_quant_scale.as_deref())
     }
 
-    /// The static scale of the input: its multiplier, also where the reciprocal is stored.
+    /// The static input scale. If the file has the reciprocal, it is inverted.
     ///
     /// # Errors
     /// [`Error::Missing`](lowbit_container::Error::Missing), or [`Error::Tensor`](lowbit_container::Error::Tensor) if it does not hold one float.
@@ -304,7 +314,7 @@ impl Stored {
         Ok(Some(if *reciprocal { 1.0 / scale } else { scale }))
     }
 
-    /// The second level of scales.
+    /// The tensor scale.
     ///
     /// # Errors
     /// [`Error::Io`](lowbit_container::Error::Io).
@@ -323,19 +333,19 @@ impl Stored {
     }
 }
 
-/// Whether the bytes of two dtypes are the same: files differ in what they call a byte, a word, or an exponent.
+/// Whether two dtypes have the same bytes. Files differ in the dtype of bytes, words and exponents.
 pub fn same_bytes(a: Dtype, b: Dtype) -> bool {
     const ALIKE: &[&[Dtype]] =
         &[&[Dtype::U8, Dtype::I8, Dtype::F8_E8M0], &[Dtype::I16, Dtype::U16], &[Dtype::I32, Dtype::U32]];
     a == b || ALIKE.iter().any(|alike| alike.contains(&a) && alike.contains(&b))
 }
 
-/// All values of a tensor of floats, if a name is given.
+/// All values of a float tensor, if a name is given.
 fn floats(checkpoint: &Checkpoint, name: Option<&str>) -> Result<Option<Vec<f32>>> {
     name.map(|name| read_floats(checkpoint.require(name)?)).transpose()
 }
 
-/// All values of a small tensor of floats.
+/// All values of a small float tensor, as f32.
 pub fn read_floats(tensor: Tensor<'_>) -> Result<Vec<f32>> {
     let bytes = tensor.read_all()?;
     let halves = || bytes.as_chunks::<2>().0.iter().copied();
@@ -347,7 +357,8 @@ pub fn read_floats(tensor: Tensor<'_>) -> Result<Vec<f32>> {
     })
 }
 
-/// `quantization_config` of `config.json` (or of its `text_config`), if its `quant_method` is this one.
+/// The `quantization_config` of `config.json`, or of its `text_config`, if it has this
+/// `quant_method`.
 pub(super) fn quantization_config<'a>(
     checkpoint: &'a Checkpoint,
     method: &str,
@@ -356,7 +367,8 @@ pub(super) fn quantization_config<'a>(
     (config.get("quant_method").and_then(Value::as_str) == Some(method)).then_some(config)
 }
 
-/// `quantization_config` of `config.json`, or of its `text_config`, or the older `compression_config`.
+/// The `quantization_config` of `config.json` or of its `text_config`, or the older
+/// `compression_config`.
 pub fn any_quantization_config(checkpoint: &Checkpoint) -> Option<&Map<String, Value>> {
     let config = checkpoint.config()?;
     let text = config.get("text_config").and_then(Value::as_object);
@@ -366,7 +378,7 @@ pub fn any_quantization_config(checkpoint: &Checkpoint) -> Option<&Map<String, V
         .find_map(Value::as_object)
 }
 
-/// Type of the weights before they were quantized, as the configuration has it; bfloat16 where it is silent.
+/// The dtype of the unquantized weights according to the configuration; bfloat16 if it has none.
 pub(super) fn weight_dtype(checkpoint: &Checkpoint) -> lowbit_blocks::Dtype {
     let config = checkpoint.config();
     let text = config.and_then(|c| c.get("text_config")).and_then(Value::as_object);
@@ -379,7 +391,7 @@ pub(super) fn weight_dtype(checkpoint: &Checkpoint) -> lowbit_blocks::Dtype {
     }
 }
 
-/// The linear of a weight of this name and shape, in the type that the configuration names.
+/// The linear of a weight of this name and shape, with the dtype of the configuration.
 pub(super) fn linear(checkpoint: &Checkpoint, weight: &str, shape: Shape) -> Linear {
     Linear {
         module: lowbit_arch::module_of(weight).to_owned(),
@@ -390,7 +402,7 @@ pub(super) fn linear(checkpoint: &Checkpoint, weight: &str, shape: Shape) -> Lin
     }
 }
 
-/// The static input scale of a module, if it has one of this name.
+/// The static input scale of a module, if it has a tensor with this suffix.
 pub(super) fn input_scale(
     checkpoint: &Checkpoint,
     module: &str,
@@ -401,7 +413,7 @@ pub(super) fn input_scale(
     Some((tensor.entry.name.clone(), reciprocal))
 }
 
-/// The tensors of a module that have these names after it.
+/// The tensors of a module that have these suffixes.
 pub(super) fn extras<S: AsRef<str>>(
     checkpoint: &Checkpoint,
     module: &str,
@@ -414,7 +426,7 @@ pub(super) fn extras<S: AsRef<str>>(
     found.collect()
 }
 
-/// The numbers of a small I64 tensor, which count something.
+/// The values of a small I64 tensor of counts.
 pub(super) fn read_numbers(tensor: Tensor<'_>) -> Result<Vec<usize>> {
     if tensor.entry.dtype != Dtype::I64 {
         return Err(tensor.error(format!("is {}, not I64", tensor.entry.dtype)).into());
