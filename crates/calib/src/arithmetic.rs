@@ -1,4 +1,4 @@
-//! In which type, with which operation and with which ties a producer computes.
+//! The arithmetic of a recipe: number types, operations and the rounding of ties.
 //!
 //! ```text
 //! quotient   y = x / s                 Divide, f32
@@ -9,7 +9,8 @@
 //! code       RNE_saturating(y)         Ties::Even, and see ZeroSign
 //! ```
 //!
-//! On a CPU, PyTorch computes bf16 and f16 operations in f32 and rounds each result: what this file calls RN_d.
+//! On a CPU, PyTorch computes bf16 and f16 operations in f32 and rounds each result: what this file
+//! calls RN_d.
 
 use half::{bf16, f16};
 use lowbit_blocks::{Dtype, ScaleKind};
@@ -30,7 +31,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arithmetic {
-    /// IEEE single precision whatever the weight is: the most exact, and the default.
+    /// IEEE single precision, whatever the type of the weight: the most exact choice, and the
+    /// default.
     #[default]
     F32,
     /// The type of the weight: bf16 results have eight significant bits.
@@ -48,21 +50,22 @@ impl Arithmetic {
     }
 }
 
-/// How a value meets its scale.
+/// The operation that applies a scale to a value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quotient {
     /// `x / s`, one rounding.
     #[default]
     Divide,
-    /// `x * (1 / s)`, two roundings, as bitsandbytes computes it: s is raised to 1e-38 first, and the short last block of a
-    /// flat format divides after all.
+    /// `x * (1 / s)`, two roundings, as bitsandbytes computes it. The scale s is first raised to
+    /// 1e-38. The short last block of a flat format is divided instead.
     Reciprocal,
-    /// `(x - bias) / s` with both as they are before they are rounded to the type in which they are stored: MLX.
+    /// `(x - bias) / s`, with scale and bias before they are rounded to the types in which they are
+    /// stored: MLX.
     Unrounded,
 }
 
-/// Where a quotient goes that lies halfway between two values of the element.
+/// The rounding of a quotient that lies halfway between two values of the element.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ties {
@@ -71,30 +74,32 @@ pub enum Ties {
     Even,
     /// To the smaller magnitude: ModelOpt's MXFP4 packer.
     TowardZero,
-    /// To the lower value, cuts at f32 midpoints: bitsandbytes on a CPU, which searches a sorted table. In FP4 that table
-    /// holds zero twice, so a positive number that rounds to zero takes the second zero, code 8.
+    /// To the lower value, with thresholds at f32 midpoints: bitsandbytes on a CPU, which searches
+    /// a sorted table. In FP4 that table holds zero twice, so a positive number that rounds to zero
+    /// gets the second zero, code 8.
     Lower,
 }
 
-/// The sign of zero among codes that have one.
+/// The sign of a zero code, in elements that have two zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ZeroSign {
-    /// The quotient's: -0.0 stays -0.0.
+    /// The sign of the quotient: -0.0 stays -0.0.
     #[default]
     Keep,
-    /// A quotient of -0.0 becomes +0; a tiny negative quotient still becomes -0 (sign bit = `y < 0`).
+    /// A quotient of -0.0 becomes +0; a tiny negative quotient still becomes -0 (sign bit = `y <
+    /// 0`).
     Positive,
     /// A quotient of zero becomes -0: ModelOpt's MXFP4 packer (sign bit = `y <= 0`).
     Negative,
 }
 
-/// Whether none is infinite or NaN.
+/// True if no number is infinite or NaN.
 pub(crate) fn all_finite(kernels: Kernels, numbers: &[f32]) -> bool {
     kernels.magnitude_range(numbers).1.is_finite()
 }
 
-/// Whether one is zero, of either sign.
+/// True if at least one number is zero, of either sign.
 pub(crate) fn any_zero(kernels: Kernels, numbers: &[f32]) -> bool {
     kernels.magnitude_range(numbers).0 == 0.0
 }
@@ -108,7 +113,8 @@ pub(crate) fn round_to(dtype: Dtype, x: f32) -> f32 {
     }
 }
 
-/// RN_d of each number, in place, through the kernels: to the nearest number of the type, ties to even, beyond its range infinite.
+/// Rounds each number in place to the nearest number of `dtype` (RN_d), ties to even. Numbers
+/// beyond the range become infinite.
 ///
 /// ```
 /// use lowbit_blocks::{Dtype, Kernels};
@@ -148,7 +154,8 @@ pub(crate) fn least_normal(dtype: Dtype) -> f32 {
     }
 }
 
-/// What the type of a scale can hold: smallest positive, largest finite, distance from 1 to the next (`torch.finfo(d).eps`).
+/// The limits of a scale type: smallest positive number, largest finite number, and the distance
+/// from 1 to the next (`torch.finfo(d).eps`).
 pub(crate) struct Limits {
     pub(crate) least: f32,
     pub(crate) max: f32,

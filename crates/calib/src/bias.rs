@@ -1,14 +1,16 @@
-//! Bias correction: what rounding adds to the mean of an output is taken off again by the bias.
+//! Bias correction: the bias of a linear absorbs the mean output error of its quantized weight.
 //!
 //! ```text
 //! b'_r = b_r + sum_c (W_rc - W^_rc) E[x_c]           so that E[W^ x + b'] = E[W x + b]
 //! ```
 //!
-//! Source: Nagel et al., Data-Free Quantization (arXiv 1906.04721). Only for linears that have a bias, or a format that can carry one.
+//! Source: Nagel et al., Data-Free Quantization (arXiv 1906.04721). It needs a linear with a bias,
+//! or a format that can store one.
 
 use crate::error::Error;
 
-/// What is added to the bias: one number per row. `mean` is E\[x\] of each channel, with its sign.
+/// The correction to add to the bias, one number per row. `mean` is the signed mean E\[x\] of each
+/// channel.
 ///
 /// ```
 /// // Inputs of mean (1, 2); the weight lost 0.5 and gained 0.125.
@@ -18,7 +20,8 @@ use crate::error::Error;
 /// ```
 ///
 /// # Errors
-/// [`Error::Channels`] where the weights differ in length; [`Error::Tokens`] where they are not whole rows of as many columns as there are means.
+/// [`Error::Channels`] if the weights differ in length; [`Error::Tokens`] if they are not whole
+/// rows of as many columns as there are means.
 pub fn bias_correction(weight: &[f32], restored: &[f32], mean: &[f32]) -> Result<Vec<f32>, Error> {
     if weight.len() != restored.len() {
         return Err(Error::Channels { got: restored.len(), want: weight.len() });

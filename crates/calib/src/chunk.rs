@@ -1,4 +1,4 @@
-//! A few thousand values whose blocks are chosen and encoded together.
+//! A few thousand values whose blocks are scaled and encoded together.
 //!
 //! ```text
 //! stream   one run: blocks of `len` consecutive values, the last of which may be short      Tensor, Channel, Group, Flat
@@ -10,34 +10,34 @@ use lowbit_kernels::{Element, Kernels};
 /// Runs of `width` values that share their blocks, each block `len` values of every run.
 #[derive(Clone, Copy)]
 pub(crate) struct Chunk<'a> {
-    /// From the first value of the first run to the last of the last one.
+    /// The values, from the first of the first run to the last of the last run.
     values: &'a [f32],
     /// Values in a run.
     pub(crate) width: usize,
-    /// Values from the start of one run to that of the next.
+    /// The distance between the starts of two runs, in values.
     stride: usize,
-    /// Values of a block in one run.
+    /// Values of a block within one run.
     pub(crate) len: usize,
 }
 
 impl<'a> Chunk<'a> {
-    /// One run.
+    /// A chunk of one run.
     pub(crate) fn run(values: &'a [f32], len: usize) -> Self {
         Self::rectangle(values, values.len(), values.len(), len)
     }
 
-    /// Several runs of `width` values, `stride` values apart, that share their blocks of `len`
-    /// columns.
+    /// A chunk of several runs of `width` values, `stride` values apart. The runs share blocks of
+    /// `len` columns.
     pub(crate) fn rectangle(values: &'a [f32], width: usize, stride: usize, len: usize) -> Self {
         Self { values, width, stride, len }
     }
 
-    /// Values in all runs.
+    /// The number of values in all runs.
     pub(crate) fn count(&self) -> usize {
         self.values.len().div_ceil(self.stride) * self.width
     }
 
-    /// Whether there is one run only.
+    /// True if there is one run only.
     pub(crate) fn is_one_run(&self) -> bool {
         self.values.len() <= self.stride
     }
@@ -62,7 +62,7 @@ impl<'a> Chunk<'a> {
         for run in runs {
             of_run.resize(out.len(), 0.0);
             kernels.absmax(run, self.len, &mut of_run);
-            // As bits, so that infinity and NaN stay on top.
+            // Compared as bits, so that infinity and NaN stay the largest.
             out.iter_mut().zip(&of_run).for_each(|(a, b)| *a = f32::from_bits(a.to_bits().max(b.to_bits())));
         }
     }
@@ -80,18 +80,19 @@ impl<'a> Chunk<'a> {
             run_lo.resize(lo.len(), 0.0);
             run_hi.resize(hi.len(), 0.0);
             kernels.min_max(run, self.len, &mut run_lo, &mut run_hi);
-            // As total orders, so that infinities and NaN stay at the ends.
+            // Compared in the total order, so that infinities and NaN stay the extremes.
             lo.iter_mut().zip(&run_lo).filter(|(a, b)| b.total_cmp(a).is_lt()).for_each(|(a, b)| *a = *b);
             hi.iter_mut().zip(&run_hi).filter(|(a, b)| b.total_cmp(a).is_gt()).for_each(|(a, b)| *a = *b);
         }
     }
 
-    /// Bytes of the codes of one run.
+    /// The number of bytes of the codes of one run.
     pub(crate) fn run_bytes(&self, element: Element) -> usize {
         element.packed_len(self.width)
     }
 
-    /// The squared error of each block against `decoded`, values in the order of the chunk.
+    /// The squared error of each block against `decoded`, whose values are in the order of the
+    /// chunk.
     pub(crate) fn squared_errors(&self, decoded: &[f32], out: &mut [f64]) {
         out.fill(0.0);
         for (run, decoded) in self.runs().zip(decoded.chunks_exact(self.width)) {
@@ -102,7 +103,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The sum of (x - y)^2 in f64, in four partial sums so that the additions overlap; the order is
+/// The sum of (x - y)^2 in f64, in four partial sums so that the additions overlap. The order is
 /// fixed.
 fn squared_error(x: &[f32], y: &[f32]) -> f64 {
     let square = |(x, y): (&f32, &f32)| {

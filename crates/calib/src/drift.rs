@@ -1,19 +1,24 @@
-//! Inputs that have drifted: what a linear reads once the layers before it are quantized, against what it read before.
+//! Drift correction: weights are adapted to inputs that have changed because the layers before are
+//! quantized.
 //!
 //! ```text
-//! x   what it reads now      H = sum x x^T          o   what it read in the original model      C = sum o x^T
+//! x   input now      H = sum x x^T          o   input in the original model      C = sum o x^T
 //!
-//! sum |W o - Q x|^2 is least over all Q at  W' = W C H^-1:  quantizing W' on H makes up for what earlier layers lost
-//! target = (1 - share) W + share * W (C + lambda I) (H + lambda I)^-1,   lambda = damping * mean(diag H)
+//! sum |W o - Q x|^2 is least over all Q at  W' = W C H^-1:
+//! quantizing W' on H compensates for the errors of earlier layers
+//! target = (1 - share) W + share * W (C + lambda I) (H + lambda I)^-1
+//! lambda = damping * mean(diag H)
 //! ```
 //!
-//! Without drift C = H, and the target is W whatever the damping.
+//! Without drift C = H, and the target is W for any damping.
 //!
-//! What a linear gives is often added to a stream that has drifted itself. Its outputs can make up for a part of that, too: with r the stream of the
-//! original model less that of now, and R = sum r x^T, the least of sum |W o + r - Q x|^2 is at W' = (W C + R) H^-1.
+//! The output of a linear is often added to a residual stream that has drifted itself. The target
+//! can compensate for a part of that drift, too. Let r be the original stream minus the current
+//! stream, and R = sum r x^T. Then sum |W o + r - Q x|^2 is least at W' = (W C + R) H^-1.
 //!
-//! Sources: the normal equations of least squares; Li et al. 2025, "GPTAQ", arXiv 2504.02692, and Arai and Ichikawa 2025, "Quantization Error
-//! Propagation", arXiv 2504.09629, correct for the same drift.
+//! Sources: the normal equations of least squares; Li et al. 2025, "GPTAQ", arXiv 2504.02692, and
+//! Arai and Ichikawa 2025, "Quantization Error Propagation", arXiv 2504.09629, correct for the same
+//! drift.
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::{Llt, Solve};
@@ -24,7 +29,7 @@ use crate::hessian::Hessian;
 use crate::parallel::map;
 use crate::products::{self, BLOCK, Entries, PANEL};
 
-/// sum o x^T over tokens: inputs of the original model against those of now.
+/// The sum of o x^T over tokens: inputs in the original model times current inputs.
 ///
 /// ```
 /// use lowbit_calib::{Drift, Hessian};
@@ -43,21 +48,22 @@ pub struct Drift {
     size: usize,
     tokens: u64,
     sums: Vec<f64>,
-    /// R: outputs x `size`; empty if no stream was seen.
+    /// R, of shape outputs × `size`; empty if no stream was observed.
     stream: Vec<f64>,
 }
 
 impl Drift {
-    /// Of no token yet.
+    /// The drift of no tokens, for inputs of `size` features.
     #[must_use]
     pub fn new(size: usize) -> Self {
         Self { size, tokens: 0, sums: vec![0.0; size * size], stream: Vec::new() }
     }
 
-    /// Takes in the same tokens twice: as the original model has them, and as they are now. Products are f32 within each 512 tokens of a call.
+    /// Adds the same tokens as the original model has them, and as they are now. Products are
+    /// summed in f32 within each 512 tokens of a call.
     ///
     /// # Errors
-    /// [`Error::Tokens`] where they are not as many, or not whole.
+    /// [`Error::Tokens`] if the two differ in length, or are not whole tokens.
     pub fn observe(&mut self, original: &[f32], now: &[f32]) -> Result<(), Error> {
         let n = self.size;
         if original.len() != now.len() || !now.len().is_multiple_of(n.max(1)) {
@@ -71,11 +77,13 @@ impl Drift {
         Ok(())
     }
 
-    /// Takes in by how much the stream that the outputs are added to falls short of the original's (tokens of `outputs` features), for tokens of the
-    /// input as they are now.
+    /// Adds the drift of the stream that the outputs are added to. `short` is the original stream
+    /// minus the current one (tokens of `outputs` features), `now` the current input of the same
+    /// tokens.
     ///
     /// # Errors
-    /// [`Error::Tokens`] where they are not as many, or not whole, or have another number of outputs than before.
+    /// [`Error::Tokens`] if the numbers of tokens differ, if tokens are not whole, or if the number
+    /// of outputs has changed since the last call.
     pub fn observe_stream(&mut self, short: &[f32], outputs: usize, now: &[f32]) -> Result<(), Error> {
         let n = self.size;
         let fits = outputs > 0
@@ -92,10 +100,12 @@ impl Drift {
         Ok(())
     }
 
-    /// Solves for what the weights of all linears that read this input are multiplied by, on the Hessian of the inputs of now.
+    /// Factors the damped Hessian of the current inputs, to solve for the targets of all linears
+    /// that read this input.
     ///
     /// # Errors
-    /// [`Error::Channels`] where the Hessian is of another size, [`Error::Factor`] where the damped Hessian is not positive definite.
+    /// [`Error::Channels`] if the Hessian is of another size; [`Error::Factor`] if the damped
+    /// Hessian is not positive definite.
     pub fn regression(&self, hessian: &Hessian, damping: f64) -> Result<Regression<'_>, Error> {
         let n = self.size;
         if hessian.size() != n {
@@ -115,7 +125,8 @@ impl Drift {
     }
 }
 
-/// A [`Drift`] whose Hessian is factored: targets for the weights of any linear that reads the input.
+/// A [`Drift`] with its Hessian factored: computes target weights of any linear that reads the
+/// input.
 #[derive(Clone, Debug)]
 pub struct Regression<'a> {
     drift: &'a Drift,
@@ -124,10 +135,12 @@ pub struct Regression<'a> {
 }
 
 impl Regression<'_> {
-    /// The weight to quantize instead of `weight` (rows of [`Hessian::size`] values).
+    /// The target: the weight to quantize instead of `weight` (rows of [`Hessian::size`] values).
+    /// At `share` 0 it is `weight` itself, at 1 the full correction.
     ///
     /// # Errors
-    /// [`Error::Tokens`] where the weight is not whole rows, or not as many as the stream has features.
+    /// [`Error::Tokens`] if the weight is not whole rows, or has not one row per feature of the
+    /// stream.
     pub fn target(&self, weight: &[f32], share: f64) -> Result<Vec<f32>, Error> {
         let (n, stream) = (self.drift.size, &self.drift.stream);
         if !weight.len().is_multiple_of(n.max(1)) {
@@ -140,7 +153,7 @@ impl Regression<'_> {
         let panels: Vec<(usize, &[f32])> = weight.chunks(PANEL * n).enumerate().collect();
         let panels = map(panels, |(panel, rows)| {
             let (first, count) = (panel * PANEL, rows.len() / n);
-            // (W C)^T = C^T W^T, then H^-1 of that.
+            // (W C)^T = C^T W^T, then H^-1 times that.
             let w = Mat::from_fn(n, count, |j, r| f64::from(rows[r * n + j]));
             let own = stream.get(first * n..(first + count) * n);
             let mut right = Mat::from_fn(n, count, |j, r| own.map_or(0.0, |stream| stream[r * n + j]));
@@ -156,7 +169,7 @@ impl Regression<'_> {
     }
 }
 
-/// Adds A^T B of some tokens to `sums`, block by block.
+/// Adds A^T B of some tokens to `sums`, one block of tokens at a time.
 fn add(sums: &mut [f64], a: (&[f32], usize), b: (&[f32], usize)) {
     for (rows_a, rows_b) in a.0.chunks(BLOCK * a.1).zip(b.0.chunks(BLOCK * b.1)) {
         products::add(sums, (rows_a, a.1), (rows_b, b.1), Entries::All);

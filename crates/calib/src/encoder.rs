@@ -1,16 +1,19 @@
-//! From values and chosen scales to codes, in the arithmetic of the recipe.
+//! Encoding of values with chosen scales, in the arithmetic of the recipe.
 //!
 //! ```text
 //! exact path      one kernel call: code = RNE(x / s), or RNE(x / s + zero)
-//! stepwise path   y = x / s or x * (1/s);  y = RN_d(y);  y = RN_d(y + zero);  ties and zeros moved;  code = RNE(y / 1)
+//! stepwise path   y = x / s or x * (1/s);  y = RN_d(y);  y = RN_d(y + zero)
+//!                 ties and zeros adjusted;  code = RNE(y / 1)
 //! biased path     y = (x - bias) / s;  code = RNE(y / 1)
 //! ```
 //!
-//! The exact path serves f32 division with ties to even (and bf16 division by powers of two), whatever becomes of -0.0: adding a zero point of +0.0 makes a quotient of
-//! -0.0 positive and changes nothing else. The stepwise path serves the arithmetic of other tools; its steps are loops over slices.
+//! The exact path serves f32 division with ties to even, and bf16 division by powers of two. It
+//! covers both signs of zero: adding a zero point of +0.0 makes a quotient of -0.0 positive and
+//! changes nothing else. The stepwise path reproduces the arithmetic of other tools; its steps are
+//! loops over slices.
 //!
-//! A zero point on the stepwise path is added as a signed number, as compressed-tensors does, to a signed code that gets its offset last:
-//! `RN_d(y + z)` is not the same for z and z + 2^(b-1).
+//! On the stepwise path a zero point is added as a signed number, as compressed-tensors does. The
+//! signed code gets its offset last, since `RN_d(y + z)` differs for z and z + 2^(b-1).
 
 use lowbit_blocks::{Dtype, Element, ScaleKind};
 use lowbit_kernels::{Blocks, Kernels};
@@ -19,10 +22,10 @@ use lowbit_scalar::Fp4;
 use crate::arithmetic::{Arithmetic, Quotient, Ties, ZeroSign, any_zero, round_slice};
 use crate::recipe::Recipe;
 
-/// Smallest scale of which bitsandbytes takes the reciprocal.
+/// The smallest scale that bitsandbytes takes the reciprocal of.
 pub(crate) const RECIPROCAL_FLOOR: f32 = 1e-38;
 
-/// The half of a recipe that comes after the scales.
+/// The part of a recipe that is needed once scales are chosen.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoder {
     pub(crate) element: Element,
@@ -61,11 +64,12 @@ impl Encoder {
         }
     }
 
-    /// Whether the exact path gives the bits of the stepwise one.
+    /// True if the exact path gives the same bits as the stepwise path.
     pub(crate) fn is_exact(&self, blocks: Blocks<'_>) -> bool {
         let direct = match self.dtype {
             Dtype::F32 => blocks.zeros.is_none() || self.arithmetic == Arithmetic::F32,
-            // A bf16 number over a power of two up to 1 is a bf16 number; the smallest, 2^-133, stays what it is.
+            // A bf16 number over a power of two up to 1 is a bf16 number. The smallest scale,
+            // 2^-133, is unchanged.
             Dtype::Bf16 => self.powers_of_two && blocks.scales.iter().all(|scale| *scale <= 1.0),
             Dtype::F16 => false,
         };
@@ -76,7 +80,8 @@ impl Encoder {
             && self.zero_sign != ZeroSign::Negative
     }
 
-    /// Codes of values in blocks, one dense stream. `next` is what will be read after this.
+    /// Encodes values in blocks into one dense stream of codes. `next` is prefetched: the values
+    /// read after these.
     pub(crate) fn encode(
         &self,
         x: &[f32],
@@ -96,8 +101,8 @@ impl Encoder {
             buffers.positive_zeros.resize(blocks.scales.len(), 0.0);
             blocks.zeros = Some(&buffers.positive_zeros);
         }
-        // Block scale times a subnormal tensor scale may be 0. Such a block decodes to zeros, so its codes are those of zeros, x / infinity:
-        // 0 / 0 would be a NaN in elements that have one.
+        // A block scale times a subnormal tensor scale may be 0. Such a block decodes to zeros, so
+        // its codes are those of zeros, x / infinity. 0 / 0 would be NaN in elements that have one.
         if any_zero(self.kernels, blocks.scales) {
             buffers.scales.clear();
             buffers.scales.extend(blocks.scales.iter().map(|&s| if s == 0.0 { f32::INFINITY } else { s }));
@@ -119,7 +124,7 @@ impl Encoder {
         y.extend_from_slice(x);
         let lines = blocks.scales.iter().zip(biases);
         for (y, (&scale, &bias)) in y.chunks_mut(blocks.len).zip(lines) {
-            // A scale of zero is one that its type is too short for: all values are the bias then.
+            // A scale of zero underflowed its type. All values decode to the bias.
             let scale = if scale == 0.0 { f32::INFINITY } else { scale };
             y.iter_mut().for_each(|y| *y = (*y - bias) / scale);
         }
@@ -155,7 +160,8 @@ impl Encoder {
         flip_top_bits(bits as usize, y.len(), codes);
     }
 
-    /// Makes ties to even come out as `ties` wants them, and zeros with the sign that `zero_sign` wants.
+    /// Adjusts y so that rounding ties to even gives the ties of `ties`, and zeros the sign of
+    /// `zero_sign`.
     fn move_ties_and_zeros(&self, y: &mut [f32]) {
         match self.ties {
             Ties::Even => {}
@@ -171,7 +177,7 @@ impl Encoder {
     }
 }
 
-/// The ties of E2M1 that "to even" takes to the larger magnitude become the next number toward zero.
+/// Moves ties of E2M1 that would round up in magnitude to the next number toward zero.
 fn below_tie(y: f32) -> f32 {
     match y.abs() {
         0.75 | 1.75 | 3.5 => f32::from_bits(y.to_bits() - 1),
@@ -179,19 +185,20 @@ fn below_tie(y: f32) -> f32 {
     }
 }
 
-/// A number whose nearest FP4 code is the one that a search over the sorted table finds for `y`: ties go to the lower value, and of
-/// the two zeros code 0 takes (-1/384, 0] and code 8 takes (0, 1/384].
+/// A number whose nearest FP4 code is the code that a search of the sorted table finds for `y`.
+/// Ties go to the lower value. Of the two zeros, code 0 gets (-1/384, 0] and code 8 gets (0,
+/// 1/384].
 fn sorted_fp4(y: f32) -> f32 {
-    /// Codes in the order of their values.
+    /// Codes in ascending order of their values.
     const ORDER: [u8; 16] = [11, 10, 13, 12, 15, 14, 9, 0, 8, 1, 6, 7, 4, 5, 2, 3];
-    /// Stands for code 8, negative zero: the sign of an FP4 code is `y < 0`.
+    /// Rounds to code 8, negative zero: the sign of an FP4 code is `y < 0`.
     const NEGATIVE_ZERO: f32 = -1e-9;
     let value = |rank: usize| Fp4::TABLE[usize::from(ORDER[rank])];
     let above = (0..15).filter(|&rank| y > (value(rank) + value(rank + 1)) / 2.0).count();
     if ORDER[above] == 8 { NEGATIVE_ZERO } else { value(above) }
 }
 
-/// Two's complement to offset binary: each code gets its highest bit flipped.
+/// Converts two's complement to offset binary: the highest bit of each code is flipped.
 fn flip_top_bits(bits: usize, n: usize, codes: &mut [u8]) {
     match bits {
         8 => codes.iter_mut().for_each(|code| *code ^= 0x80),

@@ -1,8 +1,8 @@
-//! What can go wrong between a matrix and its scales, said with the numbers.
+//! Errors of quantization and calibration.
 
 use lowbit_blocks::{Dtype, Shape};
 
-/// Why a tensor was not quantized, or a recipe refused.
+/// The reason why a tensor was not quantized, or a recipe was refused.
 ///
 /// ```
 /// use lowbit_blocks::MXFP4;
@@ -20,7 +20,7 @@ pub enum Error {
     /// A value to quantize is NaN or infinite.
     #[error("value {value} at matrix {matrix}, row {row}, column {col} is not finite")]
     NonFinite {
-        /// Which matrix of the stack.
+        /// Index of the matrix in the stack.
         matrix: usize,
         /// Row of that matrix.
         row: usize,
@@ -29,10 +29,10 @@ pub enum Error {
         /// NaN or an infinity.
         value: f32,
     },
-    /// A value that statistics were asked to take in is NaN or infinite.
+    /// An observed value is NaN or infinite.
     #[error("value {value} at index {index} is not finite")]
     Observed {
-        /// Index in the slice that was observed.
+        /// Index in the observed slice.
         index: usize,
         /// NaN or an infinity.
         value: f32,
@@ -40,137 +40,138 @@ pub enum Error {
     /// Activations that are not whole tokens.
     #[error("{values} values are not whole tokens of {features} features")]
     Tokens {
-        /// Values given.
+        /// Number of values given.
         values: usize,
-        /// Features of one token.
+        /// Number of features of a token.
         features: usize,
     },
-    /// Statistics, scales or weights of another number of channels.
+    /// Statistics, scales or weights have the wrong number of channels.
     #[error("{got} channels where there are {want}")]
     Channels {
-        /// Channels given.
+        /// Number of channels given.
         got: usize,
-        /// Channels of what they are for.
+        /// Number of channels expected.
         want: usize,
     },
-    /// Nothing was observed that a choice could rest on.
+    /// Nothing was observed yet, so that the result cannot be computed.
     #[error("{what} needs at least one token, and none was observed")]
     NoTokens {
-        /// What was to be computed.
+        /// The result that was asked for.
         what: &'static str,
     },
-    /// An option of a method lies outside of what it can be.
+    /// An option of a method is out of range.
     #[error("{option} is {value}, but must be {want}")]
     Option {
-        /// Its name.
+        /// Name of the option.
         option: &'static str,
-        /// What was given.
+        /// The value given.
         value: f64,
-        /// What it can be.
+        /// The valid range.
         want: &'static str,
     },
-    /// A decision of mixed precision that cannot be decided.
+    /// A group of linears in a mixed-precision search is invalid.
     #[error("group {group}: {reason}")]
     Group {
-        /// Which.
+        /// Index of the group.
         group: usize,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// No choice of formats fits.
+    /// No choice of formats fits the budget.
     #[error("a budget of {budget} bits, and the cheapest formats need {least}")]
     Budget {
-        /// Bits to spend.
+        /// The budget in bits.
         budget: u64,
-        /// Bits of the cheapest choice.
+        /// The bits of the cheapest choice.
         least: u64,
     },
-    /// The rule computes no scale of that format.
+    /// The rule cannot choose scales of that format.
     #[error("scale rule {rule} does not fit {format}, which takes {fitting}")]
     Rule {
         /// Name of the rule.
         rule: String,
         /// Name of the format.
         format: String,
-        /// Names of the rules that fit.
+        /// Names of the rules that can.
         fitting: String,
     },
-    /// No rule has that name.
+    /// No scale rule has that name.
     #[error("no scale rule is called {name}; there are {known}")]
     UnknownRule {
-        /// What was asked for.
+        /// The name given.
         name: String,
-        /// Every name.
+        /// All names.
         known: String,
     },
-    /// No rule for the range of an input has that name.
+    /// No range rule of inputs has that name.
     #[error("no range rule is called {name}; there are {known}")]
     UnknownRange {
-        /// What was asked for.
+        /// The name given.
         name: String,
-        /// Every name.
+        /// All names.
         known: String,
     },
     /// No producer has that name.
     #[error("no producer is called {name}; there are lowbit, modelopt, compressed-tensors, bitsandbytes")]
     UnknownProducer {
-        /// What was asked for.
+        /// The name given.
         name: String,
     },
-    /// The parts of a recipe contradict each other, or nobody has defined how that format is quantized.
+    /// The parts of a recipe contradict each other, or the format has no defined quantization.
     #[error("cannot quantize to {format}: {reason}")]
     Recipe {
         /// Name of the format.
         format: String,
-        /// What contradicts what.
+        /// The contradiction.
         reason: &'static str,
     },
-    /// The recipe looks at the whole tensor first, and did not get the statistics of it.
+    /// The recipe needs statistics of each whole tensor, and their number is wrong.
     #[error("{got} statistics for {shape}, which needs {want}")]
     Stats {
-        /// Statistics given.
+        /// Number of statistics given.
         got: usize,
-        /// One, or as many as matrices.
+        /// Number expected: one, or one per matrix.
         want: usize,
         /// The shape.
         shape: Shape,
     },
-    /// The statistics lack what the recipe asks of them.
+    /// The statistics lack the histogram that the rule needs.
     #[error("the statistics have no histogram, which scale rule {rule} needs: take them from Recipe::stats")]
     Histogram {
         /// Name of the rule.
         rule: String,
     },
-    /// The amax of statistics that were given is NaN, infinite or negative.
+    /// The amax of the given statistics is NaN, infinite or negative.
     #[error("amax {value} is not a finite number of at least 0")]
     Amax {
-        /// What was given.
+        /// The amax given.
         value: f32,
     },
-    /// A tensor scale that was given is no scale.
+    /// The given tensor scale is invalid.
     #[error("tensor scale {value} is not a positive finite number")]
     TensorScale {
-        /// What was given.
+        /// The scale given.
         value: f32,
     },
-    /// The values are of another type than the quantizer was made for, and its arithmetic depends on it.
+    /// The values are not of the type that the quantizer was made for, and its arithmetic depends
+    /// on the type.
     #[error("{got} values for a quantizer of {want} values")]
     Dtype {
-        /// Type of the values.
+        /// Type of the values given.
         got: Dtype,
         /// Type that the quantizer was made for.
         want: Dtype,
     },
-    /// Rows that do not begin or end where a tile of the format does.
+    /// The rows do not begin or end at a boundary of the format's tiles.
     #[error(
         "{values} values from row {first_row} on are not whole tiles of {quantum} rows of a matrix of {rows} rows of {cols}"
     )]
     Rows {
-        /// Values given.
+        /// Number of values given.
         values: usize,
-        /// First row.
+        /// Index of the first row.
         first_row: usize,
-        /// Rows that go together.
+        /// Rows of a tile.
         quantum: usize,
         /// Rows of the matrix.
         rows: usize,
@@ -180,22 +181,22 @@ pub enum Error {
     /// An activation is NaN or infinite.
     #[error("activation {value} of token {token}, channel {channel} is not finite")]
     Activation {
-        /// Token, counted over all that were observed.
+        /// Index of the token, counted over all observed tokens.
         token: u64,
         /// Input channel.
         channel: usize,
         /// NaN or an infinity.
         value: f32,
     },
-    /// A weight of errors is no weight.
+    /// An importance weight is negative, NaN or infinite.
     #[error("importance {value} of channel {channel} is not a finite number of at least 0")]
     Weight {
-        /// Which channel.
+        /// Index of the channel.
         channel: usize,
-        /// What was given.
+        /// The weight given.
         value: f32,
     },
-    /// A matrix that should be a sum of x x^T has an entry that is not finite, or a negative diagonal.
+    /// A Hessian has an entry that is not finite, or a negative diagonal entry.
     #[error("entry {value} at {row}, {col} of the sum of x x^T is not finite, or negative on the diagonal")]
     Sums {
         /// Row of the entry.
@@ -205,20 +206,20 @@ pub enum Error {
         /// The entry.
         value: f64,
     },
-    /// No damping that was tried makes the matrix positive definite.
+    /// The matrix is not positive definite under any damping that was tried.
     #[error(
         "the Hessian of {channels} channels has no Cholesky factor, even with {damping} of its mean diagonal added"
     )]
     Factor {
-        /// Its size.
+        /// Size of the matrix.
         channels: usize,
         /// The last damping that was tried.
         damping: f64,
     },
-    /// A setting of the solver that makes no sense.
+    /// Settings of the solver contradict each other or the format.
     #[error("cannot solve: {reason}")]
     Solver {
-        /// What contradicts what.
+        /// The contradiction.
         reason: &'static str,
     },
     /// An output buffer has the wrong length.
@@ -226,9 +227,9 @@ pub enum Error {
     Length {
         /// `codes`, `scales` or `zeros`.
         part: &'static str,
-        /// Bytes given.
+        /// Number of bytes given.
         got: usize,
-        /// Bytes that the rows take.
+        /// Number of bytes that the rows need.
         want: usize,
     },
 }

@@ -1,14 +1,16 @@
-//! Pre-scales without a product at run time: what produces an input is divided by s, what reads it multiplied.
+//! Folding of smoothing scales: the module that produces an input is divided by s, and every linear
+//! that reads it is multiplied, so that no product remains at run time.
 //!
 //! ```text
 //! norm     w / s                    RMSNorm and LayerNorm; a LayerNorm's bias too
 //!          (1 + w) / s - 1          norms that store their distance from 1: Gemma
-//! linear   row c / s_c, bias / s    producer whose outputs go through nothing that is not linear in each of them: up_proj (times the gate), v_proj
+//! linear   row c / s_c, bias / s    producers whose outputs only pass through functions that are
+//!                                   linear in each: up_proj (times the gate), v_proj
 //! reader   column c * s_c           every reader, routers included
-//! heads    v_proj has fewer rows than o_proj columns: the scales of heads that share a row are made one
+//! heads    v_proj has fewer rows than o_proj columns: heads that share a row share a scale
 //! ```
 //!
-//! The network computes the same but for rounding.
+//! The network computes the same function up to rounding.
 
 use crate::error::Error;
 
@@ -16,7 +18,7 @@ fn same(got: usize, want: usize) -> Result<(), Error> {
     if got == want { Ok(()) } else { Err(Error::Channels { got, want }) }
 }
 
-/// Divides a norm's weight, or its bias.
+/// Divides the weight or the bias of a norm by the scales.
 ///
 /// ```
 /// let mut weight = [2.0, 3.0];
@@ -26,7 +28,7 @@ fn same(got: usize, want: usize) -> Result<(), Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Channels`] where lengths differ.
+/// [`Error::Channels`] if the lengths differ.
 pub fn divide(vector: &mut [f32], scales: &[f32]) -> Result<(), Error> {
     same(scales.len(), vector.len())?;
     vector.iter_mut().zip(scales).for_each(|(w, s)| *w /= s);
@@ -43,7 +45,7 @@ pub fn divide(vector: &mut [f32], scales: &[f32]) -> Result<(), Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Channels`] where lengths differ.
+/// [`Error::Channels`] if the lengths differ.
 pub fn divide_offset(weight: &mut [f32], scales: &[f32]) -> Result<(), Error> {
     same(scales.len(), weight.len())?;
     weight
@@ -63,7 +65,7 @@ pub fn divide_offset(weight: &mut [f32], scales: &[f32]) -> Result<(), Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Tokens`] where the weight does not divide into as many rows as there are scales.
+/// [`Error::Tokens`] if the weight is not as many whole rows as there are scales.
 pub fn divide_rows(weight: &mut [f32], scales: &[f32]) -> Result<(), Error> {
     let rows = scales.len();
     if rows == 0 || !weight.len().is_multiple_of(rows) {
@@ -76,7 +78,7 @@ pub fn divide_rows(weight: &mut [f32], scales: &[f32]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Multiplies the columns of a linear or a router.
+/// Multiplies the columns of a linear or a router by the scales.
 ///
 /// ```
 /// let mut weight = [1.0, 2.0, 3.0, 4.0];
@@ -86,7 +88,7 @@ pub fn divide_rows(weight: &mut [f32], scales: &[f32]) -> Result<(), Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Tokens`] where the weight is not whole rows of as many columns as there are scales.
+/// [`Error::Tokens`] if the weight is not whole rows of as many columns as there are scales.
 pub fn multiply_columns(weight: &mut [f32], scales: &[f32]) -> Result<(), Error> {
     let columns = scales.len();
     if columns == 0 || !weight.len().is_multiple_of(columns) {
@@ -98,10 +100,11 @@ pub fn multiply_columns(weight: &mut [f32], scales: &[f32]) -> Result<(), Error>
     Ok(())
 }
 
-/// Statistics of each reader's channel, brought together where several channels come from one row of the producer.
+/// The mean statistics of channels that come from the same row of the producer.
 ///
-/// With grouped queries head h of the output reads value head h / `repeats`. Returned are as many numbers as the producer has rows; [`repeat_heads`] spreads them again.
-/// The mean of what shares a row: search scales with these and they can be folded.
+/// With grouped-query attention, head h of the output reads value head h / `repeats`. The result
+/// has one number per row of the producer; [`repeat_heads`] expands it again. Scales that are
+/// searched with these statistics can be folded.
 ///
 /// ```
 /// use lowbit_calib::fold::{repeat_heads, share_heads};
@@ -113,7 +116,7 @@ pub fn multiply_columns(weight: &mut [f32], scales: &[f32]) -> Result<(), Error>
 /// ```
 ///
 /// # Errors
-/// [`Error::Tokens`] where the channels are not whole groups of heads.
+/// [`Error::Tokens`] if the channels are not whole groups of `repeats` heads.
 pub fn share_heads(channels: &[f32], head: usize, repeats: usize) -> Result<Vec<f32>, Error> {
     let group = head.saturating_mul(repeats);
     if group == 0 || !channels.len().is_multiple_of(group) {
@@ -126,10 +129,10 @@ pub fn share_heads(channels: &[f32], head: usize, repeats: usize) -> Result<Vec<
     Ok(channels.chunks_exact(group).flat_map(|group| (0..head).map(move |at| of(group, at))).collect())
 }
 
-/// The numbers of value heads, once for each head that reads them.
+/// Repeats the numbers of each value head `repeats` times, once for each head that reads it.
 ///
 /// # Errors
-/// [`Error::Tokens`] where there are not whole heads.
+/// [`Error::Tokens`] if the values are not whole heads.
 pub fn repeat_heads(values: &[f32], head: usize, repeats: usize) -> Result<Vec<f32>, Error> {
     if head == 0 || !values.len().is_multiple_of(head) {
         return Err(Error::Tokens { values: values.len(), features: head });

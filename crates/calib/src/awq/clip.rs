@@ -1,35 +1,37 @@
-//! Clipped ranges: a group loses its largest weights' exactness and gains finer steps for the rest.
+//! Range clipping: the largest weights of a group are clamped, so that the remaining weights get
+//! finer steps.
 //!
 //! ```text
 //! limit = largest |w| of the group * (1 - i / 20), i = 0 … 9         error = E[(sum over the group of x (w - Q(clamp(w, limit))))^2]
 //! ```
 //!
-//! Of each group the first limit of least error. AutoAWQ leaves out q, k and query projections, because errors of scores are not errors of outputs: that is
-//! the caller's choice. Run it after scales were applied, with inputs divided by them.
+//! Each group gets the first limit of least error. AutoAWQ leaves out query and key projections,
+//! because errors of attention scores are not errors of outputs. That choice is the caller's.
+//! Clipping runs after the scales are applied, on inputs divided by them.
 
 use super::RoundTrip;
 use crate::error::Error;
 use crate::output_error::Inputs;
 
-/// Which limits are tried.
+/// The limits that the search tries.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Clip {
-    /// Steps of the whole range.
+    /// The number of steps that the whole range is divided into.
     pub grid: usize,
-    /// How much of it is tried, at most: 0.5 for limits above half.
+    /// The largest part of the range that may be clipped: 0.5 tries limits above half.
     pub shrink: f64,
-    /// Columns of a group.
+    /// Columns per group.
     pub group: usize,
 }
 
 impl Default for Clip {
-    /// AutoAWQ's: steps of 5 % down to 55 %, groups of 128.
+    /// The defaults of AutoAWQ: steps of 5 % down to 55 %, groups of 128.
     fn default() -> Self {
         Self { grid: 20, shrink: 0.5, group: 128 }
     }
 }
 
-/// A weight whose groups are clamped to the limits that lose least.
+/// The weight, with each group clamped to its limit of least error.
 ///
 /// ```
 /// use lowbit_calib::awq::{Clip, clip};
@@ -45,8 +47,8 @@ impl Default for Clip {
 /// ```
 ///
 /// # Errors
-/// [`Error::Tokens`] where the weight is not whole rows of as many columns as there are channels; [`Error::Option`] for options out of range; what quantizing
-/// says.
+/// [`Error::Tokens`] if the weight is not whole rows of as many columns as there are channels;
+/// [`Error::Option`] for options out of range; errors of the quantizer.
 pub fn clip(
     options: &Clip,
     format: &impl RoundTrip,
@@ -64,7 +66,7 @@ pub fn clip(
         return Err(Error::Option { option: "shrink", value: options.shrink, want: "between 0 and 1" });
     }
     let steps = ((options.shrink * options.grid as f64) as usize).max(1);
-    // The groups in order, row by row, with the first column of each.
+    // The groups in row-major order, each with its first column.
     let groups = |x: &[f32]| -> Vec<(usize, Vec<f32>)> {
         let rows = x.chunks_exact(channels);
         let of_row = |row: &[f32]| {

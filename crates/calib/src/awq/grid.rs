@@ -1,4 +1,4 @@
-//! The candidates of the search.
+//! Candidate scales of the search.
 //!
 //! ```text
 //! x_c = mean_t |x_tc|          w_c = mean over rows of |w_rc| / (largest |w| of its group + 1e-6)
@@ -6,13 +6,15 @@
 //! then     s_c / sqrt(max s * min s); infinite or NaN becomes 1
 //! ```
 //!
-//! At a = 0 duo scaling is 1 / w, not the identity. Worked out in f64 and rounded once.
+//! At a = 0 duo scaling is 1 / w, not the identity. Candidates are computed in f64 and rounded
+//! once.
 
 use crate::error::Error;
 
-/// The mean of each column's magnitudes in units of their groups' largest, over the rows of all linears that share the input.
+/// The mean magnitude of each column, relative to the largest magnitude of its group, over the rows
+/// of all linears that share the input.
 ///
-/// `group`: columns of a group; the last may be short.
+/// `group` is the number of columns per group; the last group may be short.
 ///
 /// ```
 /// // One row, two groups: (1, 2) / 2 and (3, 4) / 4.
@@ -22,7 +24,8 @@ use crate::error::Error;
 /// ```
 ///
 /// # Errors
-/// [`Error::Tokens`] where a weight is not whole rows of `channels`; [`Error::Option`] for groups of nothing.
+/// [`Error::Tokens`] if a weight is not whole rows of `channels` values; [`Error::Option`] if
+/// `group` is 0.
 pub fn weight_mean(weights: &[&[f32]], channels: usize, group: usize) -> Result<Vec<f64>, Error> {
     if group == 0 {
         return Err(Error::Option { option: "group", value: 0.0, want: "at least 1" });
@@ -45,7 +48,8 @@ pub fn weight_mean(weights: &[&[f32]], channels: usize, group: usize) -> Result<
     Ok(sums)
 }
 
-/// The scales of one exponent. `weight_mean` is that of [`weight_mean`] for duo scaling, absent for plain.
+/// The scales of one exponent. `weight_mean` is the result of [`weight_mean`] for duo scaling,
+/// `None` for plain scaling.
 ///
 /// ```
 /// // sqrt of 4 and 16 is 2 and 4; over sqrt(2 * 4) that is sqrt(1/2) and sqrt(2).

@@ -1,10 +1,12 @@
-//! Activation-aware scales: channels that carry large activations are rounded more finely, by scaling the weight up before and the input down.
+//! Activation-aware weight quantization (AWQ): channels with large activations are rounded more
+//! finely, because the weight is scaled up and the input scaled down.
 //!
 //! ```text
 //! y = W x = (W diag(s)) (diag(1/s) x)            error of Q(W diag(s)) diag(1/s), searched over s and, after that, over clipped ranges
 //! ```
 //!
-//! [`search`] finds s for linears that share an input, [`clip`] the ranges of groups. The scales go into what produces the input: see [`fold`](crate::fold).
+//! [`search`] chooses s for linears that share an input; [`clip`] chooses the ranges of groups. The
+//! scales are folded into the module that produces the input: see [`fold`](crate::fold).
 //!
 //! Sources: Lin et al., AWQ (arXiv 2306.00978); AutoAWQ `quantize/quantizer.py`.
 
@@ -23,21 +25,22 @@ use crate::in_memory;
 use crate::recipe::Recipe;
 use crate::stats::TensorStats;
 
-/// What a search needs of a format: the weights that come back from it, of linears that are stored together.
+/// Quantization and dequantization of weights, as the search needs them, for linears that are
+/// stored together.
 ///
-/// Weights are row-major, of as many columns as there are channels; what comes back has the same lengths.
+/// Weights are row-major with one column per channel. The restored weights have the same lengths.
 pub trait RoundTrip {
-    /// Quantizes and restores.
+    /// Quantizes and dequantizes the weights.
     ///
     /// # Errors
     /// Whatever keeps the weights from being quantized.
     fn round_trip(&self, weights: &[&[f32]], channels: usize) -> Result<Vec<Vec<f32>>, Error>;
 }
 
-/// Each linear on its own, but for a tensor scale, which all of them share.
+/// Each linear is quantized on its own, except for a tensor scale, which all of them share.
 impl RoundTrip for Recipe {
     fn round_trip(&self, weights: &[&[f32]], channels: usize) -> Result<Vec<Vec<f32>>, Error> {
-        // A format's shared scale depends on nothing but extremes, and one scale per matrix (fp8) is not shared.
+        // A shared tensor scale depends on extremes only. One scale per matrix (FP8) is not shared.
         let mut shared = None::<TensorStats>;
         if self.tensor_scale.looks() {
             for weight in weights {

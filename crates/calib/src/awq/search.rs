@@ -1,4 +1,4 @@
-//! The search: every exponent of a grid, and doing nothing.
+//! The search over every exponent of a grid, and the identity.
 //!
 //! ```text
 //! a = 0, 1/20 … 19/20        error(a) = sum over linears of |(W - Q(W diag s) diag(1/s)) x|^2, mean over tokens
@@ -11,40 +11,42 @@ use crate::error::Error;
 use crate::output_error::Inputs;
 use crate::smooth;
 
-/// Which scales are tried.
+/// The scales that the search tries.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Awq {
-    /// Exponents 0, 1/grid … (grid - 1)/grid.
+    /// The number of exponents: 0, 1/grid … (grid - 1)/grid.
     pub grid: usize,
-    /// Whether the weight's mean divides (duo scaling).
+    /// Whether scales are divided by the weight's mean (duo scaling).
     pub duo: bool,
-    /// Columns of a group, for the weight's mean.
+    /// Columns per group, for the weight's mean.
     pub group: usize,
-    /// Whether no scaling is a candidate, the one that wins ties. AutoAWQ has it not, and may then do worse than nothing.
+    /// Whether the identity is a candidate, which then wins ties. AutoAWQ does not try it, and can
+    /// end up worse than no scaling.
     pub identity: bool,
 }
 
 impl Default for Awq {
-    /// AutoAWQ's: 20 exponents, duo scaling, groups of 128; and the identity.
+    /// The defaults of AutoAWQ (20 exponents, duo scaling, groups of 128), and the identity.
     fn default() -> Self {
         Self { grid: 20, duo: true, group: 128, identity: true }
     }
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scaled {
-    /// The scales: weights are multiplied by them, column by column, and inputs divided.
+    /// The scales: columns of the weights are multiplied by them, input channels divided.
     pub scales: Vec<f32>,
     /// The exponent; `None` for the identity.
     pub exponent: Option<f64>,
     /// The error of the outputs under these scales.
     pub error: f64,
-    /// The error without any.
+    /// The error of the outputs without scales.
     pub unscaled: f64,
 }
 
-/// Searches the scales of linears that read the same input: weights row-major, of as many columns as channels.
+/// The scales of least output error for linears that read the same input. Weights are row-major,
+/// with one column per channel.
 ///
 /// ```
 /// use lowbit_blocks::{Block, Format};
@@ -61,7 +63,8 @@ pub struct Scaled {
 /// ```
 ///
 /// # Errors
-/// [`Error::Channels`] where weights, activations and inputs disagree; [`Error::Option`] for a grid of nothing without the identity; what quantizing says.
+/// [`Error::Channels`] if weights, activations and inputs disagree; [`Error::Option`] for an empty
+/// grid without the identity; errors of the quantizer.
 pub fn search(
     awq: &Awq,
     format: &impl RoundTrip,
@@ -93,7 +96,7 @@ pub fn search(
     best.ok_or(Error::Option { option: "grid", value: 0.0, want: "at least 1 without the identity" })
 }
 
-/// The error of all linears under these scales.
+/// The output error of all linears under these scales.
 fn error(
     format: &impl RoundTrip,
     weights: &[&[f32]],

@@ -1,22 +1,23 @@
-//! Coordinate descent on the error of the output: each code in turn becomes the best one, given all
-//! others.
+//! Coordinate descent on the output error: each code in turn becomes the best one, with all others
+//! fixed.
 //!
 //! ```text
 //! f(e) = e H e^T,   g = e H
 //! changing q_j by -d changes f by d (2 g_j + d H_jj), least at q_j + g_j / H_jj:    q_j <- nearest(q_j + g_j / H_jj),   g += d H_j
 //! ```
 //!
-//! The nearest code is the best one, since the change is a parabola around it. A change is made
-//! only if it lowers f by more than rounding could feign (1e-5 d^2 H_jj), so f never rises. Columns
-//! are visited as they stand; channels that are always zero stay.
+//! The nearest code is the best one, since f is a parabola in the change. A change is made only if
+//! it lowers f by more than rounding errors could (1e-5 d^2 H_jj), so f never rises. Columns are
+//! visited in their stored order; channels that are always zero stay.
 
 use super::lazy_updates::{LazyUpdates, Reach, add_columns};
 use super::rows::Rows;
 
-/// What a change has to gain, as a part of `d^2 H_jj`.
+/// The least gain of a change, relative to `d^2 H_jj`.
 const LEAST_GAIN: f32 = 1e-5;
 
-/// One pass over all columns; `gradient` is e H and stays it. How many codes changed.
+/// One pass over all columns. Keeps `gradient` equal to e H. The result is the number of changed
+/// codes.
 pub(super) fn pass(
     rows: &mut Rows,
     hessian: &[f32],
@@ -49,7 +50,7 @@ pub(super) fn pass(
                 *target = q + slope * inverse;
             }
             scales.nearest(col, &target, &mut values, &mut decoded);
-            // All of one length, so that this is a loop of vectors.
+            // All slices have one length, so that the loop is vectorized.
             let (own_values, own_decoded) = (&mut own_values[..padded], &mut own_decoded[..padded]);
             let (values, decoded) = (&values[..padded], &decoded[..padded]);
             let (slope, change) = (&slope[..padded], &mut change[..padded]);

@@ -1,4 +1,4 @@
-//! The triangular factor through which the error of one column reaches the next.
+//! The triangular factor by which the error of one column propagates to the columns after it.
 //!
 //! ```text
 //! H + lambda I = M diag(d) M^T          M unit upper triangular, lambda = damping * mean(diag H)
@@ -6,14 +6,14 @@
 //! e (H + lambda I) e^T = sum_k d_k (e_k + sum_{j<k} e_j M_jk)^2          each column, given those before it, adds one square
 //! ```
 //!
-//! So column k is best rounded at `w_k + sum_{j<k} e_j M_jk`, which is the weight that GPTQ's
+//! So column k is best rounded at `w_k + sum_{j<k} e_j M_jk`. That is the weight that GPTQ's
 //! updates leave there: with U the upper Cholesky factor of the inverse, `M = (sqrt(diag d) U)^-1`,
 //! and no inverse is needed. The factorization is one f64 Cholesky of the matrix with rows and
 //! columns reversed, on one thread.
 //!
-//! Channels that are always zero get a 1 on the diagonal and neither give nor take. The mean is
-//! over all channels; they count 0 there. If there is no factor, the damping is doubled, from 0.01
-//! at least, as long as it is at most 1.
+//! Channels that are always zero get a 1 on the diagonal and exchange no errors with others. The
+//! mean is over all channels, where they count 0. If the factorization fails, the damping is
+//! doubled, starting from at least 0.01, while it is at most 1.
 //!
 //! Sources: Frantar et al. 2022 (the updates); Chee et al. 2023, "QuIP", theorem 6 (the same
 //! rounding without an inverse).
@@ -24,19 +24,19 @@ use faer::{MatMut, Par};
 
 use crate::error::Error;
 
-/// The least damping that a retry adds, and the most.
+/// The first damping of a retry.
 const RETRY: f64 = 0.01;
 const MOST: f64 = 1.0;
 
-/// M, as f32 and row-major, and what was added for it.
+/// M, row-major in f32, and the damping that was added.
 pub(super) struct Factor {
     pub(super) upper: Vec<f32>,
     pub(super) damping: f64,
 }
 
 impl Factor {
-    /// Of a symmetric row-major matrix whose columns are visited in the order `perm`. Channels that
-    /// are always zero count `dead` in the mean.
+    /// The factor of a symmetric row-major matrix, with columns visited in the order `perm`.
+    /// Channels that are always zero count `dead` in the mean.
     pub(super) fn new(matrix: &[f64], perm: &[usize], damping: f64, dead: f64) -> Result<Self, Error> {
         let n = perm.len();
         let entry = |j: usize| Some(matrix[j * n + j]).filter(|entry| *entry > 0.0);
@@ -77,8 +77,7 @@ fn factorize(matrix: &[f64], perm: &[usize], lambda: f64) -> Option<Vec<f32>> {
     }
     let reciprocals: Vec<f64> = (0..n).map(|k| 1.0 / pivot(k)).collect();
     let mut upper = vec![0.0f32; n * n];
-    // Row j of M comes from row n-1-j of the factor; squares of rows and columns keep both in the
-    // cache.
+    // Row j of M comes from row n-1-j of the factor. Square tiles keep both in the cache.
     const SQUARE: usize = 32;
     for top in (0..n).step_by(SQUARE) {
         for left in (top..n).step_by(SQUARE) {

@@ -1,26 +1,26 @@
-//! GPTQ's column loop: each column is rounded after the errors of those before it were made up for
-//! as well as it can.
+//! GPTQ's column loop: each column is rounded after it has compensated for the errors of the
+//! columns before it.
 //!
 //! ```text
 //! for k in the order:   t = w_k + sum_{j<k} e_j M_jk      q_k = nearest(t)      e_k = w_k - q_k
 //! ```
 //!
-//! A step is 32 columns, a block 128: within a step sums run over its columns one by one, the rest
-//! are products of f32 matrices.
+//! A step is 32 columns, a block 128. Within a step, sums run over its columns one by one; the rest
+//! are f32 matrix products.
 
 use super::factor::Factor;
 use super::lazy_updates::{LazyUpdates, Reach, Step, add_columns};
 use super::rows::Rows;
 use crate::error::Error;
 
-/// Columns of a step.
+/// Columns per step.
 pub(super) const STEP: usize = 32;
 
-/// Rounds the rows column by column in the order `perm`. `begin` may change the scales of the
-/// scales before the columns of a step are visited.
+/// Rounds the rows column by column in the order `perm`. `begin` may change the scales before the
+/// columns of a step are visited.
 ///
 /// # Errors
-/// The first of `begin`.
+/// The first error of `begin`.
 pub(super) fn solve(
     rows: &mut Rows,
     factor: &Factor,

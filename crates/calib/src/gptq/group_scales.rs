@@ -1,11 +1,12 @@
-//! EffectiveScales of a group chosen when its turn comes, from what the feedback has made of its
-//! weights.
+//! Scales of a group that are chosen when its first column is visited, from the weights updated by
+//! the feedback.
 //!
 //! ```text
 //! updated weights of columns G, after the errors e_S of some columns S before them:     w_G + u (M_GG)^-1,   u = e_S M_SG
 //!
 //! Live     S = all columns before the group
-//! Stale    S = the columns of earlier blocks only: what the published loop reads, which updates its block in a copy
+//! Stale    S = the columns of earlier blocks only, as in the published loop,
+//!          which updates its block in a copy
 //! ```
 
 use lowbit_blocks::{Block, Dtype, Shape, TensorScale, Values};
@@ -21,7 +22,7 @@ use crate::importance::Importance;
 use crate::recipe::Recipe;
 use crate::rows::Out;
 
-/// What the scales of one group are chosen with.
+/// The inputs of the choice of one group's scales.
 pub(super) struct GroupScales<'a> {
     pub(super) groups: Groups,
     pub(super) recipe: &'a Recipe,
@@ -60,7 +61,7 @@ impl GroupScales<'_> {
         self.choose(rows, cols, &updated)
     }
 
-    /// The weights of these places as the feedback has them, of which `acc` is w + u.
+    /// The weights at these places, updated by the feedback, where `acc` is w + u.
     fn updated(&self, rows: &Rows, places: core::ops::Range<usize>, acc: &[f32]) -> Vec<f32> {
         let (n, padded) = (rows.cols, rows.padded());
         let mut change = Vec::with_capacity(acc.len());
@@ -81,7 +82,7 @@ impl GroupScales<'_> {
     fn choose(&self, rows: &mut Rows, places: core::ops::Range<usize>, updated: &[f32]) -> Result<(), Error> {
         let (padded, count, group) = (rows.padded(), rows.count, self.group);
         let index = self.perm[places.start] / group;
-        // Columns as they stand.
+        // Columns in their stored order.
         let mut weight = vec![0.0; count * group];
         for (from, &col) in updated.chunks_exact(padded).zip(&self.perm[places]) {
             let to = col - index * group;
@@ -118,7 +119,7 @@ impl GroupScales<'_> {
 }
 
 impl Recipe {
-    /// A quantizer of f32 rows, with the tensor scale where the recipe has one.
+    /// A quantizer of f32 rows, with the tensor scale if the recipe has one.
     fn quantizer_or_plain(
         &self,
         shape: Shape,

@@ -1,17 +1,17 @@
-//! Lazy updates: columns are visited a block at a time, and what a visit changes reaches the
-//! columns behind in one product.
+//! Lazy updates: columns are visited a block at a time, and the changes of a block reach the other
+//! columns in one matrix product.
 //!
 //! ```text
 //! acc      rows x n      one number per row and column; changes as columns are visited
-//! delta    rows x block  what a visit did to its columns
+//! delta    rows x block  the changes of the visited columns
 //! A        n x n         acc += delta A          A = M for feedback (only columns behind it), A = H for descent (all columns)
 //!
-//! within a block   columns in steps; after each step the rest of the block is brought up to date
-//! after a block    all other columns are, by one product
+//! within a block   columns in steps; after each step the rest of the block is updated
+//! after a block    all other columns are updated, by one product
 //! ```
 //!
-//! Matrices of rows are column-major, so that a loop over rows is a loop of vectors. The order of
-//! all sums is fixed by the block and the step; every product runs on one thread.
+//! Matrices of rows are column-major, so that loops over rows are vectorized. The order of all sums
+//! is fixed by block and step; every product runs on one thread.
 
 use core::ops::Range;
 
@@ -22,12 +22,12 @@ use super::loss::product;
 /// Rows are padded to a multiple of this.
 pub(super) const LANES: usize = 32;
 
-/// Which columns a block reaches when it is done.
+/// The columns that are updated when a block is done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// Those behind it.
+    /// The columns after it.
     Behind,
-    /// All, itself included.
+    /// All columns, itself included.
     All,
 }
 
@@ -38,27 +38,28 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// Where the columns of the step lie in matrices of the block.
+    /// The columns of the step, relative to its block.
     pub(super) fn within(&self) -> Range<usize> {
         self.cols.start - self.block.start..self.cols.end - self.block.start
     }
 }
 
-/// All columns in blocks, and the matrix by which one column changes others.
+/// The division of all columns into blocks, and the matrix by which a change of one column affects
+/// the others.
 pub(super) struct LazyUpdates<'a> {
     /// A, row-major.
     pub(super) matrix: &'a [f32],
     pub(super) cols: usize,
     pub(super) rows: usize,
-    /// Columns of a block and of a step.
+    /// Columns per block.
     pub(super) block: usize,
     pub(super) step: usize,
     pub(super) reach: Reach,
 }
 
 impl LazyUpdates<'_> {
-    /// Visits all columns. `visit` gets the numbers of its block, up to date for its own columns,
-    /// and writes into `delta` what reaches the others; it says whether there is anything.
+    /// Visits all columns. `visit` gets the numbers of its block, updated for its own columns, and
+    /// writes its changes into `delta`. It returns whether there are any.
     pub(super) fn run(&self, acc: &mut [f32], mut visit: impl FnMut(&Step, &[f32], &mut [f32]) -> bool) {
         let (n, rows) = (self.cols, self.rows);
         let (mut local, mut delta) = (Vec::new(), Vec::new());
@@ -92,10 +93,10 @@ impl LazyUpdates<'_> {
     }
 }
 
-/// `sum[r] += sum_j columns[j][r] * weights[j]`: the columns of one step, one after the other.
+/// `sum[r] += sum_j columns[j][r] * weights[j]`, for the columns of one step in order.
 pub(super) fn add_columns(sum: &mut [f32], columns: &[f32], weights: impl Iterator<Item = f32>) {
     let rows = sum.len();
-    // They lie a row of the matrix apart: fetched once.
+    // They lie a matrix row apart, so each is loaded once.
     let weights: Vec<f32> = weights.collect();
     for (chunk, sum) in sum.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
         let mut total = *sum;

@@ -1,10 +1,11 @@
-//! What errors do to the output.
+//! The output error of quantized rows, and its gradient.
 //!
 //! ```text
 //! loss of a row = e H e^T        as sum_k e_k g_k in f64 over the columns in their order
 //!
 //! g = e H in f32                                         where the gradient is needed
-//! g_k = 2 sum_{j before} e_j H_jk + sum_{j in} e_j H_jk     where it is not: half the work; before and in the 128 columns around k
+//! g_k = 2 sum_{j before} e_j H_jk + sum_{j in} e_j H_jk     without the gradient: half the work;
+//!                                                           "in" are the 128 columns around k
 //! ```
 
 use core::ops::Range;
@@ -12,11 +13,12 @@ use core::ops::Range;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
-/// Columns of a step.
+/// Columns per step.
 const STEP: usize = 128;
 
-/// A product of errors and a part of H or M, `matrix`, row-major with `n` columns: `acc` gets
-/// `alpha e[from] A[from, to]` or as much more. Matrices of rows are column-major; one thread.
+/// A product of errors and a part of H or M. `matrix` is row-major with `n` columns; `acc` is set
+/// to `alpha e[from] A[from, to]`, or incremented by it. Matrices of rows are column-major; the
+/// product runs on one thread.
 pub(super) fn product(
     acc: &mut [f32],
     accum: Accum,
@@ -40,21 +42,21 @@ pub(super) fn product(
     );
 }
 
-/// g = e H for all rows: column-major `rows x n`, H row-major and symmetric.
+/// The gradient e H of all rows, column-major `rows x n`. H is row-major and symmetric.
 pub(super) fn gradient(errors: &[f32], hessian: &[f32], n: usize) -> Vec<f32> {
     let mut gradient = vec![0.0; errors.len()];
     product(&mut gradient, Accum::Replace, 1.0, errors, (hessian, n), (0..n, 0..n));
     gradient
 }
 
-/// The loss of each row, of which the gradient is known.
+/// The loss of each row, from its gradient.
 pub(super) fn of_rows(errors: &[f32], gradient: &[f32], rows: usize) -> Vec<f64> {
     let mut losses = vec![0.0; rows];
     add(&mut losses, errors, gradient);
     losses
 }
 
-/// The loss of each row, H row-major and symmetric.
+/// The loss of each row. H is row-major and symmetric.
 pub(super) fn without_gradient(errors: &[f32], hessian: &[f32], n: usize, rows: usize) -> Vec<f64> {
     let mut losses = vec![0.0; rows];
     let mut slope = vec![0.0; STEP.min(n) * rows];
@@ -84,7 +86,7 @@ fn add(losses: &mut [f64], errors: &[f32], gradient: &[f32]) {
 mod tests {
     use super::*;
 
-    /// Entries that are small integers: every sum is exact.
+    /// All entries are small integers, so that every sum is exact.
     #[test]
     fn losses_with_and_without_gradient_are_the_same() {
         let (n, rows) = (2 * STEP + 37, 5);

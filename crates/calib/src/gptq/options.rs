@@ -1,51 +1,52 @@
-//! The options of the GPTQ solver, and its results.
+//! Options and results of the GPTQ solver.
 
 use lowbit_blocks::{QLinear, QTensor};
 
 use super::order::Order;
 use crate::hessian::Hessian;
 
-/// What is added to the diagonal of H before it is factored, as a part of its mean.
+/// The damping: the number added to the diagonal of H before it is factored, relative to the mean
+/// of the diagonal.
 #[derive(Clone, Copy, Debug)]
 pub enum Damping<'a> {
-    /// This much; 0.05 by default.
+    /// This damping; 0.05 by default.
     Fixed(f64),
-    /// The candidate whose weights have the least error on tokens that were not solved for (the
-    /// first of equals). The weights are then solved for both Hessians together.
+    /// The candidate of least error on held-out tokens (the first of equals). The weights are then
+    /// solved for both Hessians together.
     HeldOut {
-        /// What to try.
+        /// The dampings to try.
         candidates: &'a [f64],
-        /// Of other tokens.
+        /// The Hessian of the held-out tokens.
         hessian: &'a Hessian,
     },
 }
 
-/// Which weights the scale of a group is chosen from.
+/// The weights from which the scale of a group is chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Groups {
-    /// The original ones: all scales are chosen first.
+    /// The original weights: all scales are chosen first.
     #[default]
     Static,
-    /// What the feedback has made of them when the group begins.
+    /// The weights updated by the feedback when the group begins.
     Live,
-    /// As published, and as AutoGPTQ and GPTQModel have it: what the feedback of earlier blocks has
-    /// made of them. What happened in the same block is missing; dead channels get zero weights.
+    /// The weights updated by the feedback of earlier blocks, as published and as in AutoGPTQ and
+    /// GPTQModel. The feedback of the same block is missing; dead channels get zero weights.
     Stale,
 }
 
-/// What the errors of a weight count when scales are searched.
+/// The weights of errors in a scale search.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Weighing {
-    /// All the same.
+    /// All errors have the same weight.
     Uniform,
-    /// By the diagonal of the Hessian.
+    /// The diagonal of the Hessian.
     #[default]
     Diagonal,
-    /// By its diagonal blocks.
+    /// The diagonal blocks of the Hessian.
     Blocks,
 }
 
-/// GPTQ with coordinate descent.
+/// Options of GPTQ with coordinate descent.
 ///
 /// ```
 /// use lowbit_blocks::{Block, Format, Shape};
@@ -64,35 +65,35 @@ pub enum Weighing {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Gptq<'a> {
-    /// What is added to the diagonal.
+    /// The damping of the Hessian.
     pub damping: Damping<'a>,
     /// The order of columns.
     pub order: Order,
-    /// Columns between whose blocks errors travel as products of matrices; it changes results by
-    /// rounding only, but for [`Groups::Stale`].
+    /// Columns per block; errors propagate between blocks as matrix products. It changes results by
+    /// rounding only, except for [`Groups::Stale`].
     pub block: usize,
-    /// Passes of coordinate descent, at most.
+    /// The maximum number of passes of coordinate descent.
     pub passes: usize,
-    /// Rounds after that: scales and codes of blocks chosen together once more, then descent again.
-    /// For blocks of up to 128 values in one row. A round takes longer than all else together and
-    /// gains little; none by default.
+    /// Rounds after descent: scales and codes of blocks are chosen together, then descent runs
+    /// again. For blocks of up to 128 values in one row. A round takes longer than everything else
+    /// together and gains little; 0 by default.
     pub rescales: usize,
-    /// Which weights scales are chosen from.
+    /// The weights from which scales are chosen.
     pub groups: Groups,
-    /// What errors count when the recipe searches scales.
+    /// The weights of errors when the recipe searches scales.
     pub weighing: Weighing,
-    /// Whether a row whose error rounding alone makes smaller keeps that; otherwise rows are what
-    /// the feedback made of them.
+    /// Whether a row that has less error with rounding alone keeps the rounded codes; otherwise all
+    /// rows keep the codes of the feedback.
     pub keep_better: bool,
 }
 
 impl Gptq<'_> {
-    /// The algorithm as published, and as AutoGPTQ and GPTQModel run it: the scales of a group from
-    /// weights that lack the feedback of its own block, columns as they stand, damping 0.01, and
-    /// nothing besides.
+    /// The algorithm as published, and as AutoGPTQ and GPTQModel run it. Scales of a group are
+    /// chosen from weights without the feedback of its own block, columns are in stored order,
+    /// damping is 0.01, and there is no descent.
     ///
     /// With `int*` formats and `amax`, or `uint*` formats with zero points and `min-max`, codes and
-    /// scales are theirs but for rounding, and but for groups without a negative weight, which
+    /// scales equal theirs up to rounding. The exception is a group without negative weights, which
     /// their symmetric rule clips at half.
     #[must_use]
     pub const fn published() -> Self {
@@ -124,20 +125,19 @@ impl Default for Gptq<'_> {
     }
 }
 
-/// What became of a matrix.
+/// The result of the solver for one matrix.
 #[derive(Clone, Debug)]
 pub struct Solved {
     /// The quantized matrix.
     pub weight: QTensor<'static>,
-    /// Which column of the input each of its columns stands for; `None` where they stand as they
-    /// were.
+    /// The input column of each stored column; `None` if the columns are in their original order.
     pub perm: Option<Vec<u32>>,
-    /// How well.
+    /// The output error, at each stage.
     pub loss: Loss,
 }
 
 impl Solved {
-    /// The linear that it is, its columns in the order of the file, and how well.
+    /// The quantized linear, with its order of columns, and the loss.
     #[must_use]
     pub fn into_linear(self) -> (QLinear<'static>, Loss) {
         let mut linear = QLinear::from(self.weight);
@@ -146,28 +146,28 @@ impl Solved {
     }
 }
 
-/// tr(D H D^T) / tokens on the way: the mean squared error of an output vector, on the tokens that
-/// H was made from. 0 without tokens.
+/// The mean squared error of an output vector, tr(D H D^T) / tokens, at each stage, on the tokens
+/// of the Hessian. 0 without tokens.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Loss {
-    /// Of rounding each weight, under the same scales.
+    /// The loss of rounding each weight, under the same scales.
     pub rtn: f64,
-    /// After feedback, where it was better.
+    /// The loss after feedback, with the rows kept that were better without.
     pub feedback: f64,
-    /// Of the result.
+    /// The loss of the result.
     pub solved: f64,
-    /// Rows that rounding alone made better.
+    /// The number of rows that kept the codes of rounding.
     pub rows_kept: usize,
-    /// Codes that each pass of descent changed, those after a rescale included.
+    /// The number of codes that each pass of descent changed, including passes after a rescale.
     pub changed: Vec<usize>,
-    /// Blocks that got another scale or other codes with it, in each round.
+    /// The number of blocks that got another scale, in each round.
     pub rescaled: Vec<usize>,
-    /// What was added to the diagonal, as a part of its mean.
+    /// The damping that was used, relative to the mean of the diagonal.
     pub damping: f64,
 }
 
 impl Loss {
-    /// Adds what other rows came to.
+    /// Adds the losses of other rows.
     pub(super) fn add(&mut self, rows: &Self) {
         self.rtn += rows.rtn;
         self.feedback += rows.feedback;

@@ -1,10 +1,13 @@
-//! The order in which columns are rounded: what comes first is corrected by all that follow.
+//! The order in which columns are rounded: the error of each column is compensated by all columns
+//! after it.
 //!
 //! ```text
 //! Natural            0, 1, 2 …
-//! Activation         by the diagonal of H, largest first; scales belong to the columns where they stand, so only the solver permutes
+//! Activation         by the diagonal of H, largest first; blocks keep their columns, so only the
+//!                    solver permutes
 //! GroupAware         groups by their largest diagonal entry, and within a group by the diagonal
-//! ActivationGroups   as Activation, and groups are formed in that order: the checkpoint has to store it (g_idx)
+//! ActivationGroups   as Activation, with groups formed in that order: the checkpoint stores it
+//!                    (g_idx)
 //! ```
 //!
 //! Equal entries keep their order.
@@ -15,16 +18,16 @@
 /// The order in which columns are rounded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Order {
-    /// As they stand.
+    /// The stored order.
     Natural,
-    /// The channels of most power first; the result does not show it.
+    /// Channels with the largest power first. The columns of the result keep their stored order.
     #[default]
     Activation,
-    /// Groups of most power first, and within each the channels of most power; the result does not
-    /// show it.
+    /// Groups with the largest power first, and within each group channels with the largest power
+    /// first. The columns of the result keep their stored order.
     GroupAware,
-    /// The channels of most power first, with groups of columns formed in that order: the columns
-    /// of the result stand in it.
+    /// Channels with the largest power first, with groups formed in that order. The columns of the
+    /// result are permuted.
     ActivationGroups,
 }
 

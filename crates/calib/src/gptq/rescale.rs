@@ -1,14 +1,16 @@
-//! Scale and codes of a block chosen together, for the error of the output.
+//! Joint choice of the scale and the codes of a block, for the least error of the output.
 //!
 //! ```text
 //! f as a function of one block, all others fixed:      (t - q) H_bb (t - q)^T + constant,     t = q + g_b H_bb^-1
 //!
-//! each candidate scale    codes by feedback within the block towards t, with the factor H_bb + lambda I = M diag(d) M^T
-//! kept                    the candidate that changes f = d (2 g_b + d H_bb)^T most, if it lowers it by more than rounding could feign
+//! each candidate scale    codes by feedback within the block towards t,
+//!                         with the factor H_bb + lambda I = M diag(d) M^T
+//! kept                    the candidate of the lowest f, f changing by d (2 g_b + d H_bb)^T,
+//!                         if it lowers f by more than rounding errors could
 //! ```
 //!
-//! Candidates: E4M3 codes up to 4 away, E8M0 codes 1 away, other scales 2, 4 and 6 % away, and the
-//! scale as it is. Zero points stay.
+//! Candidates are E4M3 codes up to 4 away, E8M0 codes 1 away, other scales 2, 4 and 6 % away, and
+//! the current scale. Zero points stay.
 
 use core::ops::Range;
 
@@ -18,13 +20,13 @@ use super::lazy_updates::{LazyUpdates, Reach, add_columns};
 use super::rows::Rows;
 use super::scale_columns::{Rounder, ScaleColumn};
 
-/// What a change has to gain, as a part of the square in it.
+/// The least gain of a change, relative to its quadratic term.
 const LEAST_GAIN: f32 = 1e-5;
-/// What is added to the diagonal of a block, as a part of its mean, so that it has a factor.
+/// The damping of a diagonal block, relative to its mean, so that it can be factored.
 const DAMPING: f64 = 1e-3;
-/// Steps of scales that are stored as floats.
+/// The relative step between candidates of scales that are stored as floats.
 const STEP: f32 = 0.02;
-/// Blocks of more columns stay as they are.
+/// The longest block that is rescaled, in columns.
 pub(super) const LONGEST: usize = 128;
 
 /// The factor of one diagonal block: row-major M, and d.
@@ -33,7 +35,7 @@ struct Form {
     weights: Vec<f32>,
 }
 
-/// How far from the scale candidates are.
+/// The offsets of the candidates from the current scale, in steps.
 const fn offsets(kind: ScaleKind) -> &'static [i8] {
     if kind.is_small_float() {
         &[0, -1, 1, -2, 2, -3, 3, -4, 4]
@@ -44,7 +46,7 @@ const fn offsets(kind: ScaleKind) -> &'static [i8] {
     }
 }
 
-/// The stored scale so many steps away; the same where there is none.
+/// The stored scale `offset` steps away; the same scale if there is none.
 fn neighbour(kind: ScaleKind, stored: [u8; 4], offset: i8) -> [u8; 4] {
     /// The largest number of E8M0.
     const GREATEST: u8 = 254;
@@ -74,7 +76,7 @@ impl Forms {
 }
 
 impl Form {
-    /// By elimination from the last column: block sizes are small.
+    /// Factors by elimination from the last column; blocks are small.
     fn new(matrix: &[f64], n: usize, cols: Range<usize>) -> Self {
         let len = cols.len();
         let mut a: Vec<f64> = cols.clone().flat_map(|row| matrix[row * n..][cols.clone()].to_vec()).collect();
@@ -101,7 +103,7 @@ impl Form {
         Self { upper, weights }
     }
 
-    /// `x <- x H_bb^-1` for all rows, columns of which lie one after the other.
+    /// `x <- x H_bb^-1` for all rows; `x` is column-major.
     fn solve(&self, x: &mut [f32], rows: usize) {
         let len = self.weights.len();
         // M z = x from the last column up, z over d, M^T y = z from the first down.
@@ -118,19 +120,19 @@ impl Form {
     }
 }
 
-/// What one block of columns becomes under some scales.
+/// One block of columns under candidate scales.
 #[derive(Default)]
 struct Trial {
     values: Vec<f32>,
     decoded: Vec<f32>,
     errors: Vec<f32>,
-    /// How f changes, in each row.
+    /// The change of f, in each row.
     changes: Vec<f32>,
-    /// The part of it that is a square.
+    /// The quadratic term of that change.
     squares: Vec<f32>,
 }
 
-/// A block as it is: its columns, what they decode to, and their part of the gradient.
+/// The current state of a block: its columns, their decoded values, and their part of the gradient.
 struct Now<'a> {
     cols: Range<usize>,
     decoded: &'a [f32],
@@ -145,7 +147,7 @@ impl Trial {
         Self { values: of(len), decoded: of(len), errors: of(len), changes: of(padded), squares: of(padded) }
     }
 
-    /// Feedback towards `target` within the block, and what that changes.
+    /// Chooses codes by feedback towards `target` within the block, and computes the change of f.
     fn solve(
         &mut self,
         rounder: &mut Rounder,
@@ -166,7 +168,7 @@ impl Trial {
             let pairs = target[own].iter().zip(decoded.iter());
             error[..padded].iter_mut().zip(pairs).for_each(|(error, (t, q))| *error = t - q);
         }
-        // From here on what the errors grow by: d (2 g + d H_bb).
+        // From here on `errors` is the change of the errors: d (2 g + d H_bb).
         let pairs = now.decoded.iter().zip(&self.decoded);
         self.errors.iter_mut().zip(pairs).for_each(|(d, (old, new))| *d = old - new);
         self.changes.fill(0.0);
@@ -185,7 +187,8 @@ impl Trial {
     }
 }
 
-/// One pass over all blocks; `gradient` is e H and stays it. How many blocks changed.
+/// One pass over all blocks. Keeps `gradient` equal to e H. The result is the number of changed
+/// blocks.
 pub(super) fn pass(
     rows: &mut Rows,
     hessian: &[f32],
@@ -226,7 +229,7 @@ pub(super) fn pass(
             candidate.store(kind, tensor_scale, stored);
             trial.solve(&mut scales.rounder, &candidate, form, &target, &now);
             for (row, best) in best.iter_mut().enumerate() {
-                // Not so where it is NaN.
+                // False if the change is NaN.
                 if trial.changes[row] < *best && trial.changes[row] < -LEAST_GAIN * trial.squares[row] {
                     *best = trial.changes[row];
                     for at in (row..target.len()).step_by(padded) {

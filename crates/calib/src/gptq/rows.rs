@@ -1,14 +1,13 @@
-//! Some rows of the matrix while they are being solved: what they should be, what they are, and by
-//! how much they err.
+//! The state of the rows that are being solved: given weights, current values and errors.
 //!
 //! ```text
-//! weights    w         what was given
-//! values     v         element values, as codes decode without scale
+//! weights    w         the given weights
+//! values     v         element values: decoded codes, without scale
 //! decoded    q         (v - z) s
 //! errors     w - q
 //! ```
 //!
-//! ScaleColumn-major, rows padded with zeros; every number here is one that decoding the result
+//! All are column-major, with rows padded with zeros. Every number is one that decoding the result
 //! gives, or a difference of two.
 
 use super::lazy_updates::LANES;
@@ -25,12 +24,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Rows padded.
+    /// The number of rows, padded.
     pub(super) const fn padded(&self) -> usize {
         self.scales.rows
     }
 
-    /// Rows rounded to nearest: `weight` and `values` are whole rows of the matrix.
+    /// Rounds rows to nearest. `weight` and `values` are whole rows of the matrix.
     pub(super) fn new(scales: ScaleColumns, cols: usize, weight: &[f32]) -> Self {
         let count = weight.len() / cols.max(1);
         let weights = columns(weight, cols, scales.rows);
@@ -44,12 +43,12 @@ impl Rows {
         rows
     }
 
-    /// Where a column lies.
+    /// The range of a column.
     pub(super) const fn column(&self, col: usize) -> core::ops::Range<usize> {
         col * self.scales.rows..(col + 1) * self.scales.rows
     }
 
-    /// w - q of all columns, in the order `perm`.
+    /// The errors w - q of all columns, in the order `perm`.
     pub(super) fn errors(&self, perm: impl Iterator<Item = usize>) -> Vec<f32> {
         let mut errors = Vec::with_capacity(self.weights.len());
         for col in perm {
@@ -59,7 +58,7 @@ impl Rows {
         errors
     }
 
-    /// Takes a row over from other values and scales.
+    /// Restores a row from other values and scales.
     pub(super) fn take_row(&mut self, row: usize, from: &Rounded) {
         for at in (row..self.values.len()).step_by(self.scales.rows) {
             self.values[at] = from.values[at];
@@ -71,12 +70,12 @@ impl Rows {
         }
     }
 
-    /// The rows as they are now.
+    /// A copy of the current codes and scales.
     pub(super) fn rounded(&self) -> Rounded {
         Rounded { scales: self.scales.clone(), values: self.values.clone(), decoded: self.decoded.clone() }
     }
 
-    /// Zero weights where the input is always zero, as the published algorithm has it.
+    /// Sets weights of inputs that are always zero to zero, as the published algorithm does.
     pub(super) fn clear_dead(&mut self, curvature: &[f32]) {
         for col in (0..self.cols).filter(|&col| curvature[col * self.cols + col] <= 0.0) {
             let at = self.column(col);
@@ -84,7 +83,7 @@ impl Rows {
         }
     }
 
-    /// Element values row by row.
+    /// Writes the element values row by row.
     pub(super) fn values_by_row(&self, out: &mut [f32]) {
         let rows = self.padded();
         for (row, out) in out.chunks_exact_mut(self.cols).enumerate() {
@@ -93,14 +92,14 @@ impl Rows {
     }
 }
 
-/// What rows were before.
+/// Saved values and scales of rows.
 pub(super) struct Rounded {
     scales: ScaleColumns,
     values: Vec<f32>,
     decoded: Vec<f32>,
 }
 
-/// Rows of `cols` numbers as columns of `rows`, padded with zeros.
+/// Transposes rows of `cols` numbers into columns of `rows`, padded with zeros.
 fn columns(weight: &[f32], cols: usize, rows: usize) -> Vec<f32> {
     debug_assert!(rows.is_multiple_of(LANES));
     let mut out = vec![0.0; cols * rows];

@@ -1,12 +1,11 @@
-//! The numbers that weights may take: codes of the element under the scales of their blocks, for
-//! some rows.
+//! The representable weights of some rows: codes of the element under the scales of their blocks.
 //!
 //! ```text
 //! nearest(t) = (v - z) s,   v = the element value nearest to t / s + z        one f32 operation each, as decoding computes it
 //! ```
 //!
-//! Scales of one block of columns lie together, one for each row. A block whose effective scale is
-//! 0 decodes to zeros.
+//! Scales of one block of columns are contiguous, one for each row. A block whose effective scale
+//! is 0 decodes to zeros.
 
 use core::ops::Range;
 
@@ -20,13 +19,13 @@ use super::lazy_updates::LANES;
 pub(super) struct ScaleColumn {
     /// Effective scales.
     pub(super) scales: Vec<f32>,
-    /// What quotients are taken with: infinity in place of 0.
+    /// Divisors of quotients: infinity in place of a scale of 0.
     divisors: Vec<f32>,
-    /// Empty where there are none.
+    /// Zero points or biases; empty if the format has none.
     pub(super) zeros: Vec<f32>,
-    /// Whether these are added to products, not subtracted from codes.
+    /// Whether `zeros` are biases, added after the scale, instead of zero points.
     added: bool,
-    /// Scales as stored, a byte in the first place or all four; zeros where super-blocks store them.
+    /// Stored scales: one byte in the first place, or all four. Zeros if super-blocks store them.
     pub(super) stored: Vec<[u8; 4]>,
 }
 
@@ -34,14 +33,14 @@ pub(super) struct ScaleColumn {
 #[derive(Clone)]
 pub(super) struct ScaleColumns {
     pub(super) rounder: Rounder,
-    /// Rows, padded.
+    /// The number of rows, padded.
     pub(super) rows: usize,
     /// Columns that share a scale in every row.
     pub(super) width: usize,
     pub(super) columns: Vec<ScaleColumn>,
 }
 
-/// Rounds to the element; a buffer for its codes.
+/// Rounds to the element, with a buffer for codes.
 #[derive(Clone)]
 pub(super) struct Rounder {
     element: Element,
@@ -71,7 +70,7 @@ impl EffectiveScales {
 }
 
 impl ScaleColumn {
-    /// Of `rows` rows of scale 1.
+    /// Scales of 1 for `rows` rows.
     fn ones(rows: usize, zeros: bool, added: bool) -> Self {
         let zeros = vec![0.0; if zeros { rows } else { 0 }];
         Self { scales: vec![1.0; rows], divisors: vec![1.0; rows], zeros, added, stored: vec![[0; 4]; rows] }
@@ -103,7 +102,7 @@ impl ScaleColumn {
         }
     }
 
-    /// What element values decode to.
+    /// Decodes element values.
     pub(super) fn decode(&self, values: &[f32], decoded: &mut [f32]) {
         if self.zeros.is_empty() {
             let pairs = values.iter().zip(&self.scales);
@@ -119,7 +118,7 @@ impl ScaleColumn {
 }
 
 impl Rounder {
-    /// Rounds one number in each row: to element values, and what those decode to.
+    /// Rounds one number in each row to the nearest element value, and decodes it.
     pub(super) fn nearest(
         &mut self,
         column: &ScaleColumn,
@@ -145,7 +144,8 @@ impl Rounder {
 }
 
 impl ScaleColumns {
-    /// Of rows `first ..` of a matrix that is quantized already, padded with rows of scale 1.
+    /// The scales of `count` rows from row `first` of a quantized matrix, padded with rows of scale
+    /// 1.
     pub(super) fn new(tensor: &QTensor<'_>, of: &EffectiveScales, first: usize, count: usize) -> Self {
         let grid = tensor.grid();
         let (rows, width) = (count.next_multiple_of(LANES), grid.shared_columns());
@@ -170,7 +170,7 @@ impl ScaleColumns {
         self.rounder.nearest(&self.columns[col / self.width], targets, values, decoded);
     }
 
-    /// Scales and zero points of the first rows as a tensor stores them.
+    /// The stored bytes of scales and zero points of some rows.
     pub(super) fn stored(&self, rows: Range<usize>, kind: ScaleKind) -> (Vec<u8>, Vec<u8>) {
         let (mut scales, mut zeros) = (Vec::new(), Vec::new());
         for row in rows {

@@ -1,4 +1,5 @@
-//! From a matrix and its Hessian to codes: scales first, then some rows at a time, each for itself.
+//! The GPTQ solver: scales of a matrix are chosen first, then blocks of rows are solved
+//! independently.
 
 use lowbit_blocks::{Dtype, QTensor, Shape, Values, Zero};
 use lowbit_kernels::{Blocks, Kernels};
@@ -22,22 +23,22 @@ use crate::stats::TensorStats;
 /// Rows that are solved together.
 const ROWS: usize = 128;
 
-/// What all rows share.
+/// The inputs that all rows share.
 struct Problem<'a> {
     gptq: &'a Gptq<'a>,
     recipe: &'a Recipe,
     hessian: &'a Hessian,
-    /// Every weight rounded: the scales to start from.
+    /// The matrix rounded to nearest, with the scales to start from.
     rounded: QTensor<'static>,
     scales: EffectiveScales,
     perm: Vec<usize>,
     factor: Factor,
-    /// H over the number of tokens.
+    /// H divided by the number of tokens.
     curvature: Vec<f32>,
     forms: Option<Forms>,
 }
 
-/// What some rows became.
+/// The result of some rows.
 struct SolvedRows {
     values: Vec<f32>,
     scales: Vec<u8>,
@@ -46,14 +47,16 @@ struct SolvedRows {
 }
 
 impl Gptq<'_> {
-    /// Quantizes one matrix, for inputs of which `hessian` is the sum of x x^T.
+    /// Quantizes one matrix with GPTQ. `hessian` is the sum of x x^T over its inputs.
     ///
-    /// `stats` as for [`Recipe::quantizer`]; where they are empty, they are taken from the weight. Any format whose scales are chosen works, tiles and whole
-    /// matrices with the scales of rounding. A Hessian without tokens gives rounding. Channels that were always zero are rounded.
+    /// `stats` are as for [`Recipe::quantizer`]; if empty, they are computed from the weight. Any
+    /// format with chosen scales works; tiles and whole matrices keep the scales of rounding. A
+    /// Hessian without tokens gives plain rounding. Channels that were always zero are rounded.
     ///
     /// # Errors
-    /// [`Error::Channels`] where the Hessian is of another size; [`Error::Sums`] where it is not finite; [`Error::Factor`] where no damping up to 1
-    /// makes it positive definite; [`Error::Solver`] for settings that contradict each other or the format; otherwise as [`Recipe::quantize`].
+    /// [`Error::Channels`] if the Hessian is of another size; [`Error::Sums`] if it is not finite;
+    /// [`Error::Factor`] if no damping up to 1 makes it positive definite; [`Error::Solver`] for
+    /// settings that contradict each other or the format; otherwise as [`Recipe::quantize`].
     pub fn quantize(
         &self,
         recipe: &Recipe,
@@ -119,7 +122,7 @@ fn quantize(
     let grid = rounded.grid();
     let width = grid.shared_columns();
     let perm = gptq.order.permutation(&diagonal, width);
-    // The published H is 2/n of the sum, and gets ones where channels are always zero.
+    // The published H is 2/n of the sum, with ones for channels that are always zero.
     let dead = if gptq.groups == Groups::Stale { 0.5 } else { 0.0 };
     let rescaled = gptq.rescales > 0 && width <= rescale::LONGEST && grid.blocks_in_rows();
     let problem = Problem {
@@ -196,7 +199,7 @@ fn check(gptq: &Gptq<'_>, recipe: &Recipe, shape: Shape, hessian: &Hessian) -> R
 }
 
 impl Problem<'_> {
-    /// Solves some rows.
+    /// Solves a block of rows.
     fn solve_rows(&self, first: usize, weight: &[f32]) -> Result<SolvedRows, Error> {
         let (gptq, n) = (self.gptq, self.rounded.shape().cols);
         let count = weight.len().checked_div(n).unwrap_or(0);
@@ -207,7 +210,7 @@ impl Problem<'_> {
         let rtn = loss::without_gradient(&rows.errors(0..n), &self.curvature, n, padded);
         self.feed_back(&mut rows)?;
         let errors = rows.errors(0..n);
-        // Descent needs the gradient, which is worth a loss.
+        // Descent needs the gradient; the loss then comes from it.
         let descends = gptq.passes + gptq.rescales > 0;
         let mut gradient = descends.then(|| loss::gradient(&errors, &self.curvature, n));
         let mut losses = match &gradient {
@@ -217,7 +220,7 @@ impl Problem<'_> {
         drop(errors);
         let mut report = Loss { damping: self.factor.damping, ..Loss::default() };
         for row in 0..rows.count {
-            // Also where the feedback overflowed.
+            // True also if the feedback overflowed.
             let worse = losses[row].partial_cmp(&rtn[row]).is_none_or(core::cmp::Ordering::is_gt);
             if gptq.keep_better && worse {
                 rows.take_row(row, &rounded);
@@ -320,7 +323,7 @@ impl Problem<'_> {
     }
 }
 
-/// Element values to codes, row by row or as one stream.
+/// Encodes element values, row by row or as one stream.
 fn encode(recipe: &Recipe, shape: Shape, values: &[f32]) -> Vec<u8> {
     let format = &recipe.format;
     let mut codes = vec![0; format.codes_len(shape)];
@@ -334,7 +337,7 @@ fn encode(recipe: &Recipe, shape: Shape, values: &[f32]) -> Vec<u8> {
     codes
 }
 
-/// tr(D H D^T) of a solution on other tokens.
+/// The loss tr(D H D^T) of a solution on other tokens.
 fn held_out_loss(solved: &Solved, weight: &[f32], held_out: &Hessian) -> f64 {
     let n = held_out.size();
     let mut decoded = solved.weight.to_f32_vec();
@@ -358,7 +361,7 @@ fn held_out_loss(solved: &Solved, weight: &[f32], held_out: &Hessian) -> f64 {
     losses.sum()
 }
 
-/// The columns of each row in another order.
+/// Permutes the columns of each row.
 fn gather(weight: &[f32], perm: &[usize]) -> Vec<f32> {
     let rows = weight.chunks_exact(perm.len().max(1));
     rows.flat_map(|row| perm.iter().map(|&col| row[col])).collect()
