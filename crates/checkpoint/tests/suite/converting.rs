@@ -175,6 +175,19 @@ fn plain_weights_are_what_the_linears_decode_to() {
 }
 
 #[test]
+fn plain_weights_of_a_stack_of_experts_are_a_stack() {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/layouts/made");
+    for name in ["ct-experts-sym", "ct-experts-asym"] {
+        let out = tempdir().unwrap();
+        DequantizeJob::new(made.join(name), out.path(), Dtype::F32).plan().unwrap().run(&()).unwrap();
+        let checkpoint = Checkpoint::open(out.path()).unwrap();
+        let experts = checkpoint.tensor("model.layers.0.mlp.experts.gate_up_proj.weight").unwrap();
+        assert_eq!(experts.entry.shape, [3, 48, 64], "{name}");
+        assert_eq!(experts.read_all().unwrap().len(), 3 * 48 * 64 * 4, "{name}");
+    }
+}
+
+#[test]
 fn what_is_not_quantized_is_copied_and_the_configuration_speaks_of_the_new_layout() {
     let from = quantized(NVFP4, MODELOPT);
     let (out, _) = convert(from.path(), COMPRESSED_TENSORS, None);
