@@ -219,7 +219,7 @@ impl Weight<'_> {
     }
 
     /// All rows in row tiles of about a million values. Tiles start at multiples of 128 rows, where
-    /// rows of any format can be read; a matrix that cannot be read in pieces is one tile.
+    /// rows of any format can be read, or of all rows of a matrix that cannot be read in pieces.
     pub fn tiles(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.rows();
         let step = (TILE_VALUES / self.shape.cols.max(1)).max(1).next_multiple_of(128);

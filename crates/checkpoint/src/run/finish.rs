@@ -1,7 +1,10 @@
-//! The end of a run: other files, then the weights under their names, the index, and `config.json` last.
+//! The end of a run: the other files, then the weights under their final names, the index, and
+//! `config.json` last.
 //!
-//! Each file is written or copied under a partial name, synced and renamed. Before the last rename there is no `config.json`, and nothing takes the
-//! directory for a model; after it, everything else is there. The journal goes at the very end, so a run that is cut off in here can be resumed too.
+//! Each file is written or copied under a partial name, synced and renamed. Before the last rename
+//! there is no `config.json`, so no loader takes the directory for a model; after it, all other
+//! files are in place. The journal is removed at the very end, so a run that is interrupted during
+//! these steps can be resumed too.
 
 use super::journal::Journal;
 use crate::disk::Disk;
@@ -28,7 +31,7 @@ pub(super) fn finish(plan: &Plan, disk: &dyn Disk, journal: Journal, progress: &
     }
     for file in &plan.files {
         let (from, to) = (plan.partial(&file.name), plan.settings().out.join(&file.name));
-        // A run that was cut off in here has renamed some already.
+        // A run that was interrupted here may have renamed some files already.
         let renamed =
             || std::fs::metadata(&to).is_ok_and(|about| about.len() == file.len()) && !from.exists();
         if !renamed() {
@@ -55,7 +58,7 @@ pub(super) fn finish(plan: &Plan, disk: &dyn Disk, journal: Journal, progress: &
     disk.remove(&path).map_err(|e| Error::io("remove", &path, e))
 }
 
-/// Writes a small file whole.
+/// Writes a small file atomically.
 fn write(plan: &Plan, disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<()> {
     let (partial, path) = (plan.partial(name), plan.settings().out.join(name));
     let file = disk.open(&partial).map_err(|e| Error::io("make", &partial, e))?;

@@ -1,4 +1,4 @@
-//! The journal of a run: which tiles are on the disk, so that an interrupted run need not do them again.
+//! The journal of a run: the row tiles that are synced, so that a resumed run skips them.
 //!
 //! ```text
 //! lowbit journal 1
@@ -8,8 +8,9 @@
 //! sealed                    all tiles are; only renames are left
 //! ```
 //!
-//! A line counts once its newline is there; one that was cut off by a crash is overwritten. Output files are synced before the line that
-//! claims them, so the journal never says more than the disk holds.
+//! A line is valid once its newline is written; a line that a crash cut off is overwritten. Output
+//! files are synced before the line that lists their tiles, so the journal never claims more than
+//! the disk holds.
 
 use super::Output;
 use crate::disk::{Disk, DiskFile};
@@ -42,10 +43,10 @@ struct State {
 }
 
 impl Journal {
-    /// Opens the journal of an output directory, or begins one.
+    /// Opens the journal of an output directory, or creates it.
     ///
     /// # Errors
-    /// [`Error::Output`] if it belongs to another plan, or another process is at work.
+    /// [`Error::Output`] if it belongs to another plan, or if another process holds it.
     pub(super) fn open(disk: &dyn Disk, plan: &Plan, tiles: usize) -> Result<Self> {
         let out = &plan.settings().out;
         let refuse = |reason: &str| Error::Output { dir: out.clone(), reason: reason.into() };
@@ -75,9 +76,9 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Takes in what an earlier run wrote; false if it did not get as far as the plan's digest.
+    /// Reads the entries of an earlier run; false if that run did not write the plan's digest.
     fn read(&mut self, text: &[u8]) -> Result<bool, String> {
-        // Only whole lines count.
+        // Only lines with a newline count.
         let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         let text = std::str::from_utf8(&text[..whole])
             .map_err(|e| format!("{JOURNAL} is not text at byte {}", e.valid_up_to()))?;
@@ -110,7 +111,7 @@ impl Journal {
         Ok(true)
     }
 
-    /// Starts the journal over: nothing is done.
+    /// Resets the journal: no tile is done.
     pub(super) fn forget(&mut self) -> Result<()> {
         self.resumed = 0;
         let io = |e| Error::io("write", &self.path, e);
@@ -125,22 +126,22 @@ impl Journal {
         Ok(())
     }
 
-    /// The tiles that need not be done.
+    /// For each tile, whether it is done already.
     pub(super) fn done(&self) -> Vec<bool> {
         self.lock().done.clone()
     }
 
-    /// How many tiles an earlier run had done.
+    /// Number of tiles that an earlier run had done.
     pub(super) fn resumed(&self) -> usize {
         self.resumed
     }
 
-    /// Whether all tiles are on the disk.
+    /// Whether all tiles are synced.
     pub(super) fn is_sealed(&self) -> bool {
         self.lock().sealed
     }
 
-    /// Notes a tile that has been written; every so many bytes, syncs the outputs and makes an entry.
+    /// Records a written tile. Every `every` source bytes, syncs the outputs and appends an entry.
     pub(super) fn wrote(&self, tile: usize, bytes: u64, outputs: &[Output]) -> Result<()> {
         let mut state = self.lock();
         state.pending.push(tile);
@@ -148,12 +149,12 @@ impl Journal {
         if state.pending_bytes < self.every { Ok(()) } else { self.enter(&mut state, outputs) }
     }
 
-    /// Makes an entry of what was written since the last.
+    /// Syncs the outputs and appends an entry of the tiles since the last one.
     pub(super) fn flush(&self, outputs: &[Output]) -> Result<()> {
         self.enter(&mut self.lock(), outputs)
     }
 
-    /// Syncs everything and says that no tile is left.
+    /// Syncs the outputs and marks the journal as complete.
     pub(super) fn seal(&self, outputs: &[Output]) -> Result<()> {
         outputs.iter().try_for_each(Output::sync)?;
         let mut state = self.lock();
@@ -162,7 +163,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Where the journal is.
+    /// Path of the journal.
     pub(super) fn path(&self) -> &std::path::Path {
         &self.path
     }

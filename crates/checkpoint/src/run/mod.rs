@@ -1,13 +1,16 @@
-//! Filling a plan: read, quantize and write tile by tile, so that memory depends on the number of threads and not on tensors.
+//! Execution of a plan: read, quantize and write row tile by row tile. Memory depends on the number
+//! of threads, not on the size of tensors.
 //!
 //! ```text
 //! source ──pread──► tile of rows ──► statistics, where a scale is one for many rows ──┐
 //!        ──pread──► tile of rows ──► quantize ──► arrange ──► pwrite ──► NAME.partial ─┴─► sync, rename, index, config.json
 //! ```
 //!
-//! All of that goes on in the output directory under names that nothing loads. A journal beside them says which tiles are on the disk; an
-//! interrupted run goes on from there to the same bytes ([`Job::resume`](crate::Job)). Tiles are the same for any number of threads, each has its own
-//! bytes in the output, and statistics merge in any order: so output bytes depend neither on threads nor on the SIMD level.
+//! All output is written under names that no loader opens. A journal beside it lists the row tiles
+//! that are synced; an interrupted run continues from there to the same bytes
+//! ([`Settings::resume`](crate::Settings)). Tiles are the same for any number of threads, each has
+//! its own bytes in the output, and statistics merge in any order. Output bytes therefore depend
+//! neither on threads nor on the SIMD level.
 
 mod finish;
 mod journal;
@@ -34,8 +37,8 @@ impl Plan {
     /// Writes the output directory.
     ///
     /// # Errors
-    /// The first thing that goes wrong, as one line. The source is never written. What is in the output directory then can be resumed, and none of it
-    /// has a name that a loader would open.
+    /// The first error, as one line. The source is never written. The output directory can then be
+    /// resumed, and none of its files has a name that a loader would open.
     pub fn run(&self, progress: &dyn Progress) -> Result<Report> {
         self.run_on(&Filesystem, progress)
     }
@@ -63,7 +66,8 @@ impl Plan {
         Ok(Report::new(self, start.elapsed().as_secs_f64(), spent, resumed, losses))
     }
 
-    /// Opens the partial files at their full length, with their headers. If one that should have been there is not, the journal is void.
+    /// Opens the partial files at their full length and writes their headers. If a partial file is
+    /// missing or has another length, the journal is reset.
     fn open_outputs(&self, disk: &dyn Disk, journal: &mut Journal) -> Result<Vec<Output>> {
         let paths: Vec<PathBuf> = self.files.iter().map(|f| self.partial(&f.name)).collect();
         let whole = |(path, file): (&PathBuf, &crate::plan::OutputFile)| {
@@ -84,7 +88,7 @@ impl Plan {
         Ok(outputs)
     }
 
-    /// Where a file is until it is whole.
+    /// Path of an output file until it is complete.
     fn partial(&self, name: &str) -> PathBuf {
         self.settings.out.join(format!("{name}.{PARTIAL}"))
     }

@@ -1,4 +1,5 @@
-//! The threads of a run: each takes tiles from the queue until there are none, or until one fails or the caller says stop.
+//! The threads of a run. Each takes tiles from the queue until none is left, one fails, or the
+//! caller cancels.
 
 use super::Output;
 use super::journal::Journal;
@@ -12,7 +13,8 @@ use crate::{Error, Result};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Does all tiles that the journal does not have yet; returns where the time went, and what requantizing lost.
+/// Does all tiles that the journal does not list. The result is the time spent, and the errors of
+/// requantization.
 pub(super) fn run(
     plan: &Plan,
     work: &Work,
@@ -57,14 +59,14 @@ pub(super) fn run(
             });
         }
     });
-    // What is written stays written: a resumed run need not do it again.
+    // Written tiles are recorded even after an error, so that a resumed run skips them.
     let result = queue.result();
     let (mut spent, losses) = sums.into_inner().unwrap_or_else(|e| e.into_inner());
     let flushed = timed(&mut spent.syncing, || journal.flush(outputs));
     result.and(flushed).map(|()| (spent, losses))
 }
 
-/// One task; returns the unit and tile that progress is about.
+/// Performs one task. The result is the unit and the number of the tile, for progress.
 fn perform<'a>(
     plan: &'a Plan,
     work: &Work,

@@ -1,7 +1,9 @@
-//! Who does what next: tiles handed to threads, tensors that share a scale seen whole before their first tile is quantized.
+//! The schedule of a run: tiles are handed to threads, and tensors that share a scale are read in
+//! full before their first tile is quantized.
 //!
-//! Tiles that can be quantized come first; only when there are none is the next group looked at. So at most a few groups are open at a time, and a
-//! group's second reading follows its first while its bytes are still in the system's cache.
+//! Tiles that are ready to write come first; only when there are none is the next group observed.
+//! So at most a few groups are open at a time, and the second reading of a group follows its first
+//! while its bytes are still in the system's cache.
 
 use super::tiles::{Group, Work};
 use crate::plan::{Plan, Unit};
@@ -11,28 +13,29 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// One thing to do.
+/// A task for one thread.
 pub(super) enum Task {
-    /// Take statistics of this tile.
+    /// Collect the statistics of this tile.
     Observe { group: usize, tile: usize, stats: TensorStats },
-    /// Write this tile: with the quantizer of its unit, if scales are chosen for it.
+    /// Write this tile, with the quantizer of its unit if scales are chosen for it.
     Write { group: usize, tile: usize, quantizer: Option<Arc<Quantizer>> },
 }
 
-/// Statistics of a group on their way: how many tiles are out, and what is known of each matrix of each unit.
+/// A group whose statistics are being collected: the number of tiles still to come, and for each
+/// unit the statistics of each matrix.
 struct Open {
     left: usize,
     stats: HashMap<usize, Vec<TensorStats>>,
 }
 
 struct State {
-    /// The next group to look at, and the next of its tiles to observe.
+    /// The group to observe next, and its tile to observe next.
     next: usize,
     observe: usize,
     open: HashMap<usize, Open>,
     ready: VecDeque<(usize, Range<usize>)>,
     quantizers: HashMap<usize, Arc<Quantizer>>,
-    /// Tiles of a ready group that are not finished.
+    /// Number of unfinished tiles of each ready group.
     left: HashMap<usize, usize>,
     failed: Option<Error>,
 }
@@ -47,7 +50,7 @@ pub(super) struct Queue<'a> {
 }
 
 impl<'a> Queue<'a> {
-    /// A queue of all tiles but those that are `done`.
+    /// A queue of all tiles except those that are `done`.
     pub(super) fn new(plan: &'a Plan, work: &'a Work, done: &'a [bool]) -> Self {
         let state = State {
             next: 0,
@@ -61,7 +64,8 @@ impl<'a> Queue<'a> {
         Self { plan, work, done, state: Mutex::new(state), change: Condvar::new() }
     }
 
-    /// The next thing to do; waits for statistics that other threads take; `None` when all is done or something failed.
+    /// The next task. Waits for statistics that other threads collect. `None` when all is done or
+    /// something failed.
     pub(super) fn next(&self) -> Option<Task> {
         let mut state = self.lock();
         loop {
@@ -83,7 +87,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Takes in the statistics of a tile; the last of a group makes its quantizers.
+    /// Merges the statistics of a tile. The last tile of a group makes its quantizers.
     pub(super) fn observed(&self, group: usize, tile: usize, stats: &TensorStats) {
         let mut state = self.lock();
         let Some(open) = state.open.get_mut(&group) else { return };
@@ -101,7 +105,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// A tile of a ready group is written.
+    /// Records that a tile of a ready group is written.
     pub(super) fn finished(&self, group: usize) {
         let mut state = self.lock();
         let Some(left) = state.left.get_mut(&group) else { return };
@@ -114,13 +118,13 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Something went wrong: no further tasks. The first error counts.
+    /// Records an error and ends the queue. Only the first error is kept.
     pub(super) fn fail(&self, error: Error) {
         self.lock().failed.get_or_insert(error);
         self.change.notify_all();
     }
 
-    /// What went wrong, after all threads have come back.
+    /// The first error, once all threads have ended.
     pub(super) fn result(self) -> Result<()> {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).failed.map_or(Ok(()), Err)
     }
@@ -142,7 +146,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Opens the next group, or hands out the next tile of it to observe.
+    /// Opens the next group, or returns its next tile to observe.
     fn look_at(&self, state: &mut State, group: &Group) -> Option<Task> {
         let at = state.next;
         if group.tiles.clone().all(|tile| self.done[tile]) {
@@ -168,7 +172,7 @@ impl<'a> Queue<'a> {
         Some(Task::Observe { group: at, tile, stats })
     }
 
-    /// Makes the quantizers of a group whose statistics are complete, and its tiles ready.
+    /// Makes the quantizers of a group whose statistics are complete, and marks its tiles as ready.
     fn make_ready(&self, state: &mut State, at: usize, mut stats: HashMap<usize, Vec<TensorStats>>) {
         let group = &self.work.groups[at];
         if group.units.len() > 1 {
@@ -205,7 +209,8 @@ impl<'a> Queue<'a> {
     }
 }
 
-/// Matrix by matrix, gives all units the merged statistics of all. The order does not matter: they are maxima.
+/// Gives all units of a group, for each matrix, the merged statistics of all units. The order does
+/// not matter: statistics are maxima.
 fn share(stats: &mut HashMap<usize, Vec<TensorStats>>) {
     let matrices = stats.values().map(Vec::len).max().unwrap_or(0);
     for matrix in 0..matrices {

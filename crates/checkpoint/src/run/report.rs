@@ -1,4 +1,4 @@
-//! What a run did.
+//! The report of a run.
 
 use super::spent::Spent;
 use super::worker::Losses;
@@ -10,31 +10,31 @@ use std::collections::HashMap;
 /// The result of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Linears that were quantized.
+    /// Number of linears that were quantized.
     pub linears: usize,
-    /// Tensors that were copied.
+    /// Number of tensors that were copied.
     pub copied: usize,
-    /// Values in the linears.
+    /// Number of values in the linears.
     pub weights: u64,
-    /// Bits for each quantized weight, everything counted that is stored for it.
+    /// Stored bits for each quantized weight, scales and all other parts included.
     pub bits_per_weight: f64,
     /// Bytes of all source tensors.
     pub source_bytes: u64,
     /// Bytes of all output tensors.
     pub output_bytes: u64,
-    /// What became of each quantized linear of the source; empty if it had none.
+    /// The conversion of each quantized linear of the source; empty if it had none.
     pub conversions: Vec<Conversion>,
     /// Names of the safetensors files.
     pub files: Vec<String>,
-    /// Seconds from start to finish, of this run alone.
+    /// Duration of this run in seconds.
     pub seconds: f64,
-    /// Threads that worked at the same time.
+    /// Number of threads.
     pub jobs: usize,
-    /// Where their time went.
+    /// Time spent by the threads.
     pub spent: Spent,
-    /// Tiles that an earlier, interrupted run had done.
+    /// Number of tiles that an earlier, interrupted run had done.
     pub resumed_tiles: usize,
-    /// What is odd without being an error.
+    /// Anomalies that are not errors.
     pub warnings: Vec<String>,
 }
 
@@ -63,8 +63,8 @@ impl Report {
     }
 }
 
-/// Says what requantizing lost. Tiles are merged in their order, so that the figure depends on neither threads nor luck; a linear that an earlier run
-/// did in part gets none.
+/// Fills in the SQNR of requantized linears. Tiles are merged in their order, so the figure does
+/// not depend on threads. A linear that an earlier run did in part gets no figure.
 fn lost(plan: &Plan, mut losses: Losses, conversions: &mut [Conversion]) {
     losses.sort_by_key(|(tile, ..)| *tile);
     let mut by_module: HashMap<&str, (ErrorStats, u64)> = HashMap::new();

@@ -1,19 +1,20 @@
-//! Where the time of a run's threads goes.
+//! The time that the threads of a run spend on each kind of work.
 
 use serde::Serialize;
 use std::ops::AddAssign;
 use std::time::Instant;
 
-/// Seconds, summed over the threads of a run. What is left of their time they waited for each other.
+/// Seconds, summed over the threads of a run. In the rest of their time threads waited for each
+/// other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Spent {
     /// Reading the source.
     pub reading: f64,
-    /// Looking at values, choosing scales, encoding, packing.
+    /// Collecting statistics, choosing scales, encoding and packing.
     pub computing: f64,
-    /// Writing to the output, until the system has taken the bytes.
+    /// Writing to the output, until the system has accepted the bytes.
     pub writing: f64,
-    /// Waiting until bytes that were written are on the disk, which the journal does before it claims them.
+    /// Syncing written bytes to the disk, before the journal lists them.
     pub syncing: f64,
 }
 
@@ -26,7 +27,7 @@ impl AddAssign for Spent {
     }
 }
 
-/// Does `work` and adds the seconds that it took.
+/// Runs `work` and adds its duration to `seconds`.
 pub(super) fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let done = work();

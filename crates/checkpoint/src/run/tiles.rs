@@ -1,15 +1,16 @@
-//! The work of a plan in tiles: whole rows of one matrix of a linear, or a run of bytes of a copied tensor, a few MB each.
+//! The row tiles of a plan: whole rows of one matrix of a linear, or a byte range of a copied
+//! tensor, a few MB each.
 //!
-//! Tiles are numbered, and the numbers are what the journal writes down: they follow from the plan alone.
+//! Tiles are numbered, and the journal lists their numbers: they follow from the plan alone.
 
 use crate::plan::{Plan, Source, Unit};
 use lowbit_blocks::Shape;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Values of a tile of rows: 2 MB of bf16, 4 MB widened.
+/// Values of a row tile: 2 MB of bf16, 4 MB of f32.
 const TILE_VALUES: usize = 1 << 20;
-/// Bytes of a tile that is copied.
+/// Bytes of a tile of a copied tensor.
 const COPY_BYTES: u64 = 4 << 20;
 
 /// One piece of work.
@@ -19,23 +20,23 @@ pub(super) struct Tile {
     pub(super) what: What,
 }
 
-/// What a tile is of its unit.
+/// The contents of a tile.
 #[derive(Clone, Debug)]
 pub(super) enum What {
-    /// Rows of a matrix. The first tile of a unit also writes what does not belong to rows.
+    /// Rows of a matrix. The first tile of a unit also writes the parts that do not belong to rows.
     Rows { matrix: usize, rows: Range<usize>, first: bool },
     /// Bytes of the tensor.
     Bytes(Range<u64>),
 }
 
-/// Units that are done together because they share statistics; most are alone.
+/// Units that are done together because they share statistics; most groups have one unit.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// Their tiles, all in a row.
+    /// Their tiles, which are consecutive.
     pub(super) tiles: Range<usize>,
-    /// Units.
+    /// Indices of the units.
     pub(super) units: Vec<usize>,
-    /// Whether every tile has to be seen before the first is written.
+    /// Whether every tile must be observed before the first is written.
     pub(super) observed: bool,
 }
 
@@ -48,7 +49,8 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) fn new(plan: &Plan) -> Self {
-        // Groups in the order of their first units, so that a tensor is read again while the system still has it in memory.
+        // Groups are in the order of their first units, so that a tensor is read again while the
+        // system still caches it.
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut of_share = BTreeMap::new();
         for (at, unit) in plan.units.iter().enumerate() {
@@ -104,7 +106,7 @@ impl Work {
 }
 
 impl Tile {
-    /// Source bytes that it reads.
+    /// Number of source bytes that the tile reads.
     pub(super) fn bytes(&self, plan: &Plan) -> u64 {
         match (&self.what, &plan.units[self.unit]) {
             (What::Rows { rows, .. }, Unit::Quantized(q)) => match &q.source {

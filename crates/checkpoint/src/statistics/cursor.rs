@@ -1,9 +1,9 @@
-//! A file in memory that is read from its first byte to its last, with counts that are held against what is left.
+//! A forward reader of a file in memory. Counts are checked against the bytes that are left.
 
 use crate::{Error, Result};
 use std::path::Path;
 
-/// What is left of a file in memory.
+/// A file in memory and the position of the next byte.
 pub(super) struct Cursor<'a> {
     file: &'a Path,
     bytes: &'a [u8],
@@ -40,13 +40,13 @@ impl<'a> Cursor<'a> {
         Ok(self.take(8, what)?.first_chunk().map_or(0, |b| u64::from_le_bytes(*b)))
     }
 
-    /// A u64 count of things of at least so many bytes each.
+    /// A u64 count of items of at least `bytes` bytes each.
     pub(super) fn count(&mut self, bytes: usize, what: &str) -> Result<usize> {
         let n = self.u64(what)?;
         self.bounded(n, bytes, what)
     }
 
-    /// An i32 count of things of at least so many bytes each.
+    /// An i32 count of items of at least `bytes` bytes each.
     pub(super) fn small_count(&mut self, bytes: usize, what: &str) -> Result<usize> {
         let n = self.u32(what)? as i32;
         let n = u64::try_from(n).map_err(|_| self.fail(format!("{n} {what}")))?;
@@ -58,7 +58,7 @@ impl<'a> Cursor<'a> {
         fits.ok_or_else(|| self.fail(format!("{n} {what}, and {} bytes are left", self.left())))
     }
 
-    /// A string with a u64 length.
+    /// A string preceded by its length as u64.
     pub(super) fn text(&mut self, what: &str) -> Result<String> {
         let n = self.count(1, what)?;
         self.string(n, what)
@@ -70,7 +70,7 @@ impl<'a> Cursor<'a> {
         Ok(text.to_owned())
     }
 
-    /// What is left from the next multiple of `alignment` on: nothing where the file ends before it.
+    /// The bytes from the next multiple of `alignment` on; empty if the file ends before it.
     pub(super) fn aligned_rest(&mut self, alignment: usize) -> Result<&'a [u8]> {
         Ok(self.bytes.get(self.at.next_multiple_of(alignment)..).unwrap_or_default())
     }

@@ -1,4 +1,4 @@
-//! Our own file of statistics: safetensors, so that anything can read it.
+//! Files of statistics in lowbit's own format: safetensors, so that any tool can read them.
 //!
 //! ```text
 //! NAME.absmax       F32 [n]              max_t |x_tc|
@@ -10,7 +10,8 @@
 //! __metadata__      {"format": "lowbit-statistics", "version": "1", …}
 //! ```
 //!
-//! Opening reads the header; each linear is read when asked for, so that a file of Hessians need not fit into memory.
+//! Opening reads the header alone. Each linear is read on demand, so a file of Hessians need not
+//! fit into memory.
 
 use super::{ABSMAX, FORMAT, HESSIAN, SUM, SUM_ABS, SUM_SQUARE, TOKENS, VERSION, triangle};
 use crate::safetensors::{Dtype, Entry, TensorFile};
@@ -29,7 +30,7 @@ pub struct StatisticsFile {
     linears: BTreeMap<String, Parts>,
 }
 
-/// Which entries of the header belong to a linear.
+/// The header entries of a linear, by index.
 #[derive(Debug, Default)]
 struct Parts {
     absmax: Option<usize>,
@@ -41,10 +42,13 @@ struct Parts {
 }
 
 impl StatisticsFile {
-    /// Opens a file and checks that each linear has all that belongs to it, in the right types and shapes.
+    /// Opens a file and checks that each linear has all required tensors, in the right types and
+    /// shapes.
     ///
     /// # Errors
-    /// As [`TensorFile::open`]; [`Error::File`](lowbit_container::Error::File) or [`Error::Tensor`](lowbit_container::Error::Tensor) where the file is none of this format and version, or contradicts itself.
+    /// As [`TensorFile::open`]; [`Error::File`](lowbit_container::Error::File) or
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if the file has another format or
+    /// version, or is inconsistent.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let file = TensorFile::open(path.as_ref())?;
         let get = |key: &str| file.header().metadata.get(key).map_or("", String::as_str);
@@ -58,7 +62,7 @@ impl StatisticsFile {
         }
         let mut linears = BTreeMap::<String, Parts>::new();
         for (at, entry) in file.header().entries.iter().enumerate() {
-            // What else a later version may store is not ours to judge.
+            // Names of another form are ignored: a later version may store more.
             let Some((name, what)) = entry.name.rsplit_once('.') else { continue };
             let place = |parts: &mut Parts| {
                 let slot = match what {
@@ -119,7 +123,7 @@ impl StatisticsFile {
         at.map(|at| &self.file.header().entries[at]).ok_or_else(missing)
     }
 
-    /// What the file says of itself: model, texts.
+    /// The file's metadata, such as the model and the texts.
     pub fn about(&self) -> &BTreeMap<String, String> {
         &self.file.header().metadata
     }
@@ -142,7 +146,9 @@ impl StatisticsFile {
     /// The moments of a linear's input.
     ///
     /// # Errors
-    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if there is no such linear or its numbers are no statistics (NaN, negative), [`Error::Io`](lowbit_container::Error::Io) if they cannot be read.
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if there is no such linear or its numbers
+    /// are invalid (NaN, negative); [`Error::Io`](lowbit_container::Error::Io) if they cannot be
+    /// read.
     pub fn channels(&self, name: &str) -> Result<ChannelStats> {
         let parts = self.parts(name)?;
         let absmax = self.bytes(self.entry(name, ABSMAX, parts.absmax)?)?;
@@ -161,14 +167,17 @@ impl StatisticsFile {
     /// The Hessian of a linear's input; `None` if the file has none.
     ///
     /// # Errors
-    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if there is no such linear, a number is NaN or infinite, or one on the diagonal is negative; [`Error::Io`](lowbit_container::Error::Io) if it cannot be read.
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if there is no such linear, if a number
+    /// is NaN or infinite, or if one on the diagonal is negative;
+    /// [`Error::Io`](lowbit_container::Error::Io) if it cannot be read.
     pub fn hessian(&self, name: &str) -> Result<Option<Hessian>> {
         let parts = self.parts(name)?;
         let Some(at) = parts.hessian else { return Ok(None) };
         let entry = &self.file.header().entries[at];
         let n = self.entry(name, ABSMAX, parts.absmax)?.shape[0];
         let triangle = entry.shape.len() == 1;
-        // Not more than four times what the file holds of it.
+        // At most four times the size that the file stores: f64 for f32, and a full matrix for a
+        // triangle.
         let mut sums = vec![0.0; n * n];
         let mut bytes = Vec::new();
         for i in 0..n {
@@ -191,7 +200,7 @@ impl StatisticsFile {
         })
     }
 
-    /// Numbers of a tensor from number `first` on.
+    /// Numbers of a tensor, from index `first` on.
     fn numbers(&self, entry: &Entry, first: usize, bytes: &mut Vec<u8>, out: &mut [f64]) -> Result<()> {
         let width = entry.dtype.bitsize() / 8;
         let mut at = first;

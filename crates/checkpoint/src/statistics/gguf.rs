@@ -1,4 +1,5 @@
-//! As much of the GGUF container as an importance matrix needs: keys and values, and tensors of f32.
+//! The part of the GGUF container that an importance matrix needs: keys and values, and f32
+//! tensors.
 //!
 //! ```text
 //! "GGUF"  u32 version (2, 3)  u64 tensors  u64 pairs
@@ -7,7 +8,8 @@
 //! data    from the next multiple of general.alignment (32) on, each tensor at such a multiple
 //! ```
 //!
-//! Source: ggml `docs/gguf.md`. Every length is held against the bytes that are left before anything is believed or allocated.
+//! Source: ggml `docs/gguf.md`. Every length is checked against the bytes that are left before it
+//! is used or allocated.
 
 use super::cursor::Cursor;
 use crate::Result;
@@ -17,10 +19,10 @@ use std::collections::BTreeMap;
 pub(super) const MAGIC: &[u8; 4] = b"GGUF";
 const VERSION: u32 = 3;
 const ALIGNMENT: usize = 32;
-/// No producer aligns to more.
+/// No producer uses a larger alignment.
 const ALIGNMENT_LIMIT: u32 = 1 << 20;
 const DIMENSIONS: u32 = 4;
-/// Bytes of the shortest pair and tensor: what their counts are held against.
+/// Bytes of the shortest pair and the shortest tensor entry; counts are checked against them.
 const PAIR: usize = 13;
 const TENSOR: usize = 24;
 
@@ -29,7 +31,7 @@ const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 const F32: u32 = 0;
 
-/// A value that is understood; others are stepped over.
+/// A value of a supported type; other types are skipped.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Value {
     U32(u32),
@@ -37,15 +39,15 @@ pub(super) enum Value {
     Texts(Vec<String>),
 }
 
-/// A file in memory.
+/// The contents of a GGUF file.
 #[derive(Debug, Default)]
 pub(super) struct Gguf {
     pub(super) pairs: BTreeMap<String, Value>,
-    /// Dimensions, the fastest first, and values.
+    /// Dimensions (fastest first) and values.
     pub(super) tensors: BTreeMap<String, (Vec<u64>, Vec<f32>)>,
 }
 
-/// Bytes of a value of each scalar type.
+/// Size in bytes of each scalar type.
 fn scalar_bytes(kind: u32) -> Option<usize> {
     [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8].get(kind as usize).copied().filter(|n| *n > 0)
 }
@@ -81,7 +83,8 @@ impl Gguf {
             infos.push(info(cursor)?);
         }
         let data = cursor.aligned_rest(alignment)?;
-        // Tensors of one range of bytes would be copied once for each: together they are no more than the data.
+        // Tensors may overlap in the file, and each is copied. Their total length must not exceed
+        // the data.
         let mut room = data.len() as u64;
         for (name, dims, kind, offset) in infos {
             if kind != F32 {
@@ -152,7 +155,7 @@ impl Gguf {
     }
 }
 
-/// The value of a key, or `None` past one of a type that is not needed.
+/// The value of a key; `None` if its type is not needed, after skipping it.
 fn value(cursor: &mut Cursor<'_>, key: &str) -> Result<Option<Value>> {
     match cursor.u32("a type")? {
         U32 => Ok(Some(Value::U32(cursor.u32("a number")?))),
@@ -179,7 +182,7 @@ fn value(cursor: &mut Cursor<'_>, key: &str) -> Result<Option<Value>> {
     }
 }
 
-/// Name, dimensions, type and offset.
+/// Reads a tensor entry: name, dimensions, type and offset.
 fn info(cursor: &mut Cursor<'_>) -> Result<(String, Vec<u64>, u32, u64)> {
     let name = cursor.text("a tensor's name")?;
     let dimensions = cursor.u32("dimensions")?;

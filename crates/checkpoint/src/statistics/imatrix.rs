@@ -1,14 +1,16 @@
-//! llama.cpp's importance matrix: of each weight the sum of the squares of what goes into it, per input channel.
+//! The importance matrix of llama.cpp: for each weight, the sum of squares of its input, by input
+//! channel.
 
 use crate::{Error, Result};
 use lowbit_arch::gguf_name;
 use lowbit_calib::ChannelStats;
 use std::collections::BTreeMap;
 
-/// Experts of a stack, at most: a name alone must not ask for more memory than this justifies.
+/// Limit on the experts of a stack, so that a name alone cannot make the reader allocate much
+/// memory.
 const EXPERTS: usize = 1024;
 
-/// The sums of one weight: of a linear, or of a stack of experts.
+/// The sums of one weight: a linear, or a stack of experts.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ImatrixEntry {
     sums: Vec<f32>,
@@ -16,10 +18,11 @@ pub struct ImatrixEntry {
 }
 
 impl ImatrixEntry {
-    /// Sums of squares of as many matrices as there are counts, one after the other.
+    /// The sums of squares of consecutive matrices; `counts` has one entry for each matrix.
     ///
     /// # Errors
-    /// Says what is wrong: no counts, sums that do not divide into them, a number that is negative, NaN or infinite.
+    /// A message if there are no counts, if the sums do not divide evenly among them, or if a
+    /// number is negative, NaN or infinite.
     pub fn new(sums: Vec<f32>, counts: Vec<f32>) -> Result<Self, String> {
         if counts.is_empty() || sums.is_empty() || !sums.len().is_multiple_of(counts.len()) {
             return Err(format!("{} sums for {} matrices", sums.len(), counts.len()));
@@ -35,12 +38,12 @@ impl ImatrixEntry {
         &self.sums
     }
 
-    /// Tokens of each matrix.
+    /// Number of tokens of each matrix.
     pub fn counts(&self) -> &[f32] {
         &self.counts
     }
 
-    /// Channels of each matrix.
+    /// Number of input channels of each matrix.
     pub fn channels(&self) -> usize {
         self.sums.len() / self.counts.len()
     }
@@ -49,22 +52,22 @@ impl ImatrixEntry {
 /// An importance matrix.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Imatrix {
-    /// Names of the texts.
+    /// Names of the calibration texts.
     pub datasets: Vec<String>,
-    /// Chunks of text.
+    /// Number of chunks of text.
     pub chunk_count: u32,
-    /// Tokens of each; 0 where unknown, as in the older form.
+    /// Tokens of each chunk; 0 if unknown, as in the older form.
     pub chunk_size: u32,
     entries: BTreeMap<String, ImatrixEntry>,
 }
 
 impl Imatrix {
-    /// Names of the weights, in order: `blk.0.attn_q.weight`.
+    /// Names of the weights, in name order: `blk.0.attn_q.weight`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The weights' names and sums, in order.
+    /// Names and sums of the weights, in name order.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &ImatrixEntry)> {
         self.entries.iter().map(|(name, entry)| (&name[..], entry))
     }
@@ -74,12 +77,13 @@ impl Imatrix {
         self.entries.get(name)
     }
 
-    /// Puts the sums of a weight; what was there before comes back.
+    /// Sets the sums of a weight. The result is the previous entry.
     pub fn put(&mut self, name: String, entry: ImatrixEntry) -> Option<ImatrixEntry> {
         self.entries.insert(name, entry)
     }
 
-    /// E[x^2] of a module's input channels, by its Hugging Face name; `None` if the file has nothing of it, or saw no token of that expert.
+    /// The mean square, E[x^2], of each input channel of a module, found by its Hugging Face name;
+    /// `None` if the file has no entry for it or saw no token for that expert.
     ///
     /// # Errors
     /// [`Error::Job`] if the file has another number of channels, or fewer experts.
@@ -103,10 +107,11 @@ impl Imatrix {
         Ok((count > 0.0).then(|| sums.iter().map(|x| x / count).collect()))
     }
 
-    /// Adds what was seen of a module's input. Experts go to their place in the stack.
+    /// Adds the statistics of a module's input. Experts go to their place in the stack.
     ///
     /// # Errors
-    /// [`Error::Job`] for a module that has no name in llama.cpp, another number of channels than before, or more than 1024 experts.
+    /// [`Error::Job`] for a module that has no name in llama.cpp, a number of channels that differs
+    /// from before, or more than 1024 experts.
     pub fn observe(&mut self, module: &str, stats: &ChannelStats) -> Result<()> {
         let refuse = |reason: String| Err(Error::Job(format!("importance of {module}: {reason}")));
         let Some(name) = gguf_name(module) else { return refuse("no name in llama.cpp".into()) };

@@ -1,4 +1,4 @@
-//! Importance matrices in files, in either form.
+//! Files of importance matrices, in the GGUF form and the older binary form.
 //!
 //! ```text
 //! blk.0.attn_q.weight.in_sum2     F32 [channels, matrices]       sum_t x_tc^2              importance = in_sum2 / counts
@@ -6,7 +6,7 @@
 //! general.type = "imatrix", imatrix.datasets, imatrix.chunk_count, imatrix.chunk_size
 //! ```
 //!
-//! Source: llama.cpp `tools/imatrix`. The older binary form is told by its lack of the magic.
+//! Source: llama.cpp `tools/imatrix`. A file without the GGUF magic is in the older form.
 
 use super::cursor::Cursor;
 use super::gguf::{Gguf, MAGIC, Value};
@@ -27,16 +27,18 @@ impl Imatrix {
     /// Reads a file of either form.
     ///
     /// # Errors
-    /// [`Error::Io`](lowbit_container::Error::Io) if it cannot be read, otherwise as [`parse`](Self::parse).
+    /// [`Error::Io`](lowbit_container::Error::Io) if it cannot be read, otherwise as
+    /// [`parse`](Self::parse).
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::parse(path, &fs::read(path).map_err(|e| Error::io("read", path, e))?)
     }
 
-    /// Reads the bytes of a file of either form; `file` names it in errors.
+    /// Parses the bytes of a file of either form; `file` is its name in errors.
     ///
     /// # Errors
-    /// [`Error::File`](lowbit_container::Error::File) where it is cut off, contradicts itself, or holds numbers that are no sums.
+    /// [`Error::File`](lowbit_container::Error::File) if it is truncated or inconsistent, or if a
+    /// sum is negative, NaN or infinite.
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self> {
         let mut cursor = Cursor::new(file, bytes);
         if !bytes.starts_with(MAGIC) {
@@ -72,7 +74,7 @@ impl Imatrix {
         Ok(matrix)
     }
 
-    /// The bytes of a file in GGUF form.
+    /// The bytes of a file in the GGUF form.
     pub fn to_gguf(&self) -> Vec<u8> {
         let mut gguf = Gguf::default();
         gguf.pairs.insert(TYPE.into(), Value::Text("imatrix".into()));
@@ -88,7 +90,7 @@ impl Imatrix {
         gguf.to_bytes()
     }
 
-    /// The bytes of a file in the older form, which keeps means and one count for all experts.
+    /// The bytes of a file in the older form, which stores means, and one count for all experts.
     pub fn to_legacy(&self) -> Vec<u8> {
         legacy::to_bytes(self)
     }

@@ -1,11 +1,12 @@
-//! The older form of an importance matrix.
+//! The older binary form of an importance matrix.
 //!
 //! ```text
 //! i32 entries     entry: i32 length, name, i32 calls, i32 n, f32[n]                    value = calls * (sum of squares / count)
 //! i32 last chunk  i32 length, path of the text                                         absent in the oldest files
 //! ```
 //!
-//! Source: llama.cpp `tools/imatrix`, before and after its change to GGUF. A reader divides by calls where that is not 0. Experts share one count here.
+//! Source: llama.cpp `tools/imatrix`, before and after its change to GGUF. Readers divide by calls
+//! unless it is 0. All experts of a stack share one count.
 
 use super::cursor::Cursor;
 use super::imatrix::{Imatrix, ImatrixEntry};
@@ -23,7 +24,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Imatrix> {
         let n = cursor.small_count(4, "values")?;
         let values = cursor.take(4 * n, "values")?;
         let sums = values.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        // Older files may say 0 where there is one.
+        // Some older files store 0 calls where there was one.
         let entry = ImatrixEntry::new(sums, vec![calls.max(1) as f32]);
         let entry = entry.map_err(|e| cursor.fail(format!("entry `{name}`: {e}")))?;
         if matrix.put(name.clone(), entry).is_some() {
@@ -54,7 +55,7 @@ pub(super) fn to_bytes(matrix: &Imatrix) -> Vec<u8> {
         let calls = (most / matrix.chunk_size.max(1) as f32).ceil().max(1.0);
         number(&mut out, calls as usize);
         number(&mut out, entry.sums().len());
-        // llama.cpp takes a matrix without counts as all ones.
+        // llama.cpp reads a matrix without counts as all ones.
         let n = entry.channels();
         for (sums, count) in entry.sums().chunks(n).zip(entry.counts()) {
             let value = |x: &f32| if *count > 0.0 { x / count * calls } else { calls };

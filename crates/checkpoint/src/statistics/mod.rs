@@ -1,4 +1,5 @@
-//! Files of statistics: what a calibration run saw of the inputs of each linear.
+//! Files of statistics: the moments and Hessians of linears' inputs that a calibration run has
+//! collected.
 //!
 //! ```text
 //! StatisticsFile, StatisticsWriter     our own safetensors: moments and Hessians, read and written one linear at a time
@@ -19,11 +20,11 @@ pub use imatrix::{Imatrix, ImatrixEntry};
 pub use lowbit_arch::{GgufName, gguf_name, module_name};
 pub use write::{Planned, Precision, StatisticsWriter};
 
-/// `format` in the metadata of our own files.
+/// The value of `format` in the metadata of lowbit's own files.
 const FORMAT: &str = "lowbit-statistics";
-/// Their version.
+/// The version of that format.
 const VERSION: &str = "1";
-/// What is stored of a linear, as suffixes of its name.
+/// Suffixes of the tensor names of a linear.
 const ABSMAX: &str = "absmax";
 const SUM: &str = "sum";
 const SUM_ABS: &str = "sum_abs";

@@ -1,6 +1,7 @@
-//! Writing our own file of statistics, one linear at a time and in any order: the header is planned from names and widths alone.
+//! Writes files of statistics, one linear at a time in any order: the header follows from names and
+//! widths alone.
 //!
-//! Token counts are tensors like the rest, because the header is written before anything was counted.
+//! Token counts are tensors like the rest, because the header is written before tokens are counted.
 
 use super::{ABSMAX, FORMAT, HESSIAN, SUM, SUM_ABS, SUM_SQUARE, TOKENS, VERSION, triangle};
 use crate::disk::{Disk, DiskFile, Filesystem};
@@ -13,27 +14,27 @@ use std::path::{Path, PathBuf};
 /// Bytes that are converted at a time.
 const CHUNK: usize = 1 << 20;
 
-/// In which type a Hessian's sums are stored.
+/// The type in which the sums of a Hessian are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Precision {
-    /// Half the size; 24 bits are more than calibration data is worth.
+    /// Half the size; calibration data is not accurate to more than 24 bits.
     F32,
-    /// As they were summed.
+    /// The type in which they were summed.
     F64,
 }
 
-/// A linear whose statistics a file will hold.
+/// A linear whose statistics a file is to hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Planned {
     /// Name of the module.
     pub name: String,
-    /// Input features.
+    /// Number of input features.
     pub channels: usize,
-    /// Whether it has a Hessian, and how it is stored.
+    /// The storage type of its Hessian; `None` if it has none.
     pub hessian: Option<Precision>,
 }
 
-/// A file of statistics that is being written. It has its name only after [`finish`](Self::finish).
+/// A file of statistics that is being written. It gets its final name in [`finish`](Self::finish).
 pub struct StatisticsWriter {
     path: PathBuf,
     part: PathBuf,
@@ -43,10 +44,12 @@ pub struct StatisticsWriter {
 }
 
 impl StatisticsWriter {
-    /// Plans a file for these linears; `about` goes into its metadata: model, texts, sequence length.
+    /// Plans a file for these linears. `about` goes into its metadata: model, texts, sequence
+    /// length.
     ///
     /// # Errors
-    /// [`Error::Job`] if a name comes twice or a Hessian is too large to address, [`Error::Io`](lowbit_container::Error::Io) if the file cannot be made.
+    /// [`Error::Job`] if a name is repeated or a Hessian is too large to address;
+    /// [`Error::Io`](lowbit_container::Error::Io) if the file cannot be created.
     pub fn create(path: &Path, linears: &[Planned], about: &BTreeMap<String, String>) -> Result<Self> {
         let mut metadata = about.clone();
         metadata.insert("format".into(), FORMAT.into());
@@ -96,11 +99,12 @@ impl StatisticsWriter {
         Ok(Self { path: path.to_owned(), part, file, entries, left })
     }
 
-    /// Writes what was seen of one linear: its moments and, if it was planned with one, its Hessian, of the same tokens. Writing it again
-    /// replaces it.
+    /// Writes the statistics of one linear: its moments and, if planned, its Hessian of the same
+    /// tokens. A second call for the same linear replaces the first.
     ///
     /// # Errors
-    /// [`Error::Job`] where this is not what was planned, [`Error::Io`](lowbit_container::Error::Io) if it cannot be written.
+    /// [`Error::Job`] if the statistics do not match the plan;
+    /// [`Error::Io`](lowbit_container::Error::Io) if they cannot be written.
     pub fn write(&mut self, name: &str, stats: &ChannelStats, hessian: Option<&Hessian>) -> Result<()> {
         let n = stats.channels();
         let refuse = |reason: String| Err(Error::Job(format!("statistics of {name}: {reason}")));
@@ -162,15 +166,16 @@ impl StatisticsWriter {
         self.file.write_all_at(bytes, entry.begin + offset).map_err(|e| Error::io(action(), &self.part, e))
     }
 
-    /// Names of the linears that are still to be written.
+    /// Names of the linears that are not written yet.
     pub fn missing(&self) -> impl Iterator<Item = &str> {
         self.left.iter().map(String::as_str)
     }
 
-    /// Gives the file its name once all linears are written.
+    /// Renames the file to its final name; all linears must be written.
     ///
     /// # Errors
-    /// [`Error::Job`] that names a linear that is missing, [`Error::Io`](lowbit_container::Error::Io) if the file cannot be renamed.
+    /// [`Error::Job`] with the name of a missing linear; [`Error::Io`](lowbit_container::Error::Io)
+    /// if the file cannot be synced or renamed.
     pub fn finish(self) -> Result<()> {
         if let Some(name) = self.left.first() {
             return Err(Error::Job(format!(

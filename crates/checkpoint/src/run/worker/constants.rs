@@ -1,4 +1,5 @@
-//! The parts of a linear that do not belong to rows: tensor scales, groups of columns, constants, and what is worked out from the whole.
+//! The parts of a linear that do not belong to rows: tensor scales, column order, constants, and
+//! parts made from the whole linear.
 
 use super::Worker;
 use crate::layout::{Holds, columns};
@@ -14,7 +15,8 @@ use std::path::Path;
 const FILL: usize = 1 << 16;
 
 impl Worker {
-    /// Writes them. Where a part is worked out from the whole linear, the buffers hold all of it.
+    /// Writes these parts. A part that is made from the whole linear needs buffers that hold all of
+    /// it.
     pub(super) fn write_constants(
         &self,
         q: &QuantizedUnit,
@@ -54,7 +56,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The buffers as a linear.
+    /// The contents of the buffers as a linear.
     fn linear<'a>(&'a self, q: &'a QuantizedUnit, tensor_scale: TensorScale) -> Result<QLinear<'a>> {
         let zeros = q.format.has_zeros().then_some(Cow::Borrowed(&self.zeros[..]));
         let weight =

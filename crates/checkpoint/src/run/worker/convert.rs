@@ -1,4 +1,4 @@
-//! Tiles of quantized linears: the same numbers in another arrangement, or decoded.
+//! Tiles of quantized linears, transcoded or decoded.
 
 use super::Worker;
 use crate::arch::Orientation;
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 impl Worker {
-    /// The images of a tile's codes, scales and zero points, into the buffers.
+    /// Transcodes the codes, scales and zero points of a tile into the buffers.
     pub(super) fn transcode(
         &mut self,
         plan: &Plan,
@@ -41,7 +41,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Decoded rows, into the buffer of values.
+    /// Decodes rows into the buffer of values.
     pub(super) fn read_values(
         &mut self,
         plan: &Plan,
@@ -57,7 +57,7 @@ impl Worker {
         })
     }
 
-    /// What the codes in the buffers lost of the values that they were chosen for.
+    /// The error of the codes in the buffers against the values that they were chosen for.
     pub(super) fn lost(
         &self,
         q: &QuantizedUnit,
@@ -78,7 +78,7 @@ impl Worker {
         Ok(stats)
     }
 
-    /// Writes rows of a linear as plain numbers.
+    /// Writes rows of a linear decoded.
     pub(super) fn decode(
         &mut self,
         plan: &Plan,
@@ -92,7 +92,7 @@ impl Worker {
         let size = d.linear.dtype.bytes();
         let mut at = (matrix * shape.rows + rows.start) * shape.cols * size;
         if d.linear.orientation == Orientation::InOut {
-            // The tile is the whole matrix.
+            // A transposed matrix is one tile.
             let mut turned = vec![0.0; self.values.len()];
             for (row, values) in self.values.chunks_exact(shape.cols.max(1)).enumerate() {
                 for (col, value) in values.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! What one thread does with one tile: read, look or quantize, arrange, write. It owns its buffers; they are as large as the largest tile.
+//! The work of one thread on one tile: read, then observe or quantize, arrange and write. A worker
+//! owns its buffers, which are as large as its largest tile.
 
 mod constants;
 mod convert;
@@ -14,13 +15,14 @@ use lowbit_blocks::{ErrorStats, Values};
 use lowbit_calib::{Out, Quantizer, TensorStats};
 use std::ops::Range;
 
-/// What requantizing lost, tile by tile: number of the tile, unit, sums, values.
+/// Errors of requantization for each tile: number of the tile, index of the unit, error sums,
+/// number of values.
 pub(super) type Losses = Vec<(usize, usize, ErrorStats, u64)>;
 
 /// Buffers of one thread.
 #[derive(Default)]
 pub(super) struct Worker {
-    /// Source bytes; words, so that values of four bytes can be read in place.
+    /// Source bytes, kept as words so that f32 values can be read in place.
     source: Vec<u32>,
     /// Decoded values.
     values: Vec<f32>,
@@ -28,14 +30,14 @@ pub(super) struct Worker {
     scales: Vec<u8>,
     zeros: Vec<u8>,
     packed: Vec<u8>,
-    /// Where its time went.
+    /// Time spent on each kind of work.
     pub(super) spent: Spent,
-    /// What requantizing lost.
+    /// Errors of requantization.
     pub(super) losses: Losses,
 }
 
 impl Worker {
-    /// Adds a tile to statistics.
+    /// Adds the values of a tile to statistics.
     pub(super) fn observe(&mut self, plan: &Plan, tile: &Tile, stats: &mut TensorStats) -> Result<()> {
         let (Unit::Quantized(q), What::Rows { matrix, rows, .. }) = (&plan.units[tile.unit], &tile.what)
         else {
@@ -77,7 +79,8 @@ impl Worker {
                 if *first {
                     self.write_constants(q, quantizer, outputs)?;
                 }
-                // What is made from scales that are rounded once more is not what the buffers hold.
+                // `Made` parts round the scales once more, so the buffers do not hold what is
+                // stored.
                 let whole = !q.parts.iter().any(|(part, _)| matches!(part.holds, Holds::Made(_)));
                 if whole && quantizer.is_some() && matches!(q.source, Source::Quantized(_)) {
                     let lost = self.lost(q, quantizer, *matrix, rows)?;
@@ -122,7 +125,7 @@ impl Worker {
         self.codes.resize(format.codes_range(shape, matrix, rows.clone()).len(), 0);
         self.scales.resize(format.scales_range(shape, matrix, rows.clone()).len(), 0);
         self.zeros.resize(format.zeros_range(shape, matrix, rows.clone()).len(), 0);
-        // The buffers leave `self` while the source values are borrowed from it.
+        // The buffers are taken out of `self` while source values are borrowed from it.
         let (mut codes, mut scales, mut zeros) = (
             std::mem::take(&mut self.codes),
             std::mem::take(&mut self.scales),
@@ -143,7 +146,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Rows of a linear as values.
+    /// Reads rows of a linear as values.
     fn read(
         &mut self,
         plan: &Plan,
@@ -167,7 +170,7 @@ impl Worker {
         }
     }
 
-    /// Writes a part's share of a tile.
+    /// Writes the rows of a tile to one part.
     fn write_part(
         &mut self,
         q: &QuantizedUnit,
