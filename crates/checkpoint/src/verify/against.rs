@@ -1,10 +1,13 @@
-//! A checkpoint against the one that it was made from: names, shapes, and how far each layer is away.
+//! Comparison of a checkpoint with its original: names, shapes, and the error of each layer.
 //!
-//! A layer is an outlier if its SQNR is below the median of its format by [`SPREAD`] robust deviations (1.4826 MAD) and by [`MARGIN`] dB; and too
-//! low on its own if it is below what its format keeps of any usual weights.
+//! A layer is an outlier if its SQNR is below the median of its format by [`SPREAD`] robust
+//! deviations (1.4826 MAD) and by [`MARGIN`] dB. Its SQNR is too low on its own if it is below the
+//! floor of its format, which any usual weights reach.
 //!
-//! Both are from measurements, docs/checkpoints.md has them: of 231 layers of two trained models, in 24 formats, none was more than 2.95 dB below the median of its format,
-//! but for INT8 with one scale for a tensor, 13.0 dB and 3.5 deviations. Deviations alone say little: where layers are alike some are 10 of them away.
+//! The limits come from measurements in docs/checkpoints.md. Of 231 layers of two trained models in
+//! 24 formats, none was more than 2.95 dB below the median of its format, except in INT8 with one
+//! scale for a tensor: 13.0 dB and 3.5 deviations. Deviations alone do not suffice: where layers
+//! are alike, some are 10 deviations away.
 
 use super::checks::Code;
 use super::finding::Finding;
@@ -20,19 +23,19 @@ use lowbit_scalar::FloatFormat;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Robust deviations below the median.
+/// Robust deviations below the median that make an outlier.
 const SPREAD: f64 = 6.0;
-/// Decibels below the median that are nothing unusual, however alike the other layers are.
+/// Decibels below the median that are usual, however alike the other layers are.
 const MARGIN: f64 = 4.0;
-/// Layers of a format without which there is no median to speak of.
+/// The least number of layers of a format for which a median is meaningful.
 const ENOUGH: usize = 5;
-/// What copies may lose by another float type, in dB of SQNR.
+/// The least SQNR in dB of a tensor that was copied with another float type.
 const COPIED: f64 = 45.0;
 
 /// A layer and its SQNR in dB.
 type Lost<'a> = (&'a str, f64);
 
-/// Compares everything that both have.
+/// Compares everything that both checkpoints have.
 pub(super) fn check(
     checkpoint: Checkpoint,
     layers: Layers,
@@ -43,7 +46,7 @@ pub(super) fn check(
 ) -> Result<()> {
     let first = Weights::open(original)?;
     let Layers { layout, linears, broken, understood } = layers;
-    // What is wrong with a bitmask is no matter of the original.
+    // Faults of a sparsity bitmask are reported elsewhere.
     let sparse = crate::layout::sparse::beside(&checkpoint, &linears).unwrap_or_default();
     let reading = layout.map(|layout| Reading { layout, linears, caches: Vec::new(), sparse });
     let second = Weights::new(checkpoint, reading);
@@ -66,7 +69,8 @@ pub(super) fn check(
     for ((name, ..), stats) in pairs.iter().zip(&stats) {
         let sqnr = stats.report().sqnr_db;
         match second.stored(name) {
-            // Smoothing moves what is lost to columns that matter less: no layer is like another.
+            // Smoothing moves errors to columns that matter less, so smoothed layers have no common
+            // median.
             Some(stored) if stored.pre_quant_scale.is_some() => {
                 lost(&stored.format.name(), floor(&stored.format), &[(name, sqnr)], findings);
             }
@@ -74,7 +78,7 @@ pub(super) fn check(
                 let of = formats.entry(stored.format.name()).or_insert((stored.format, Vec::new()));
                 of.1.push((name, sqnr));
             }
-            // NaN on both sides is what the scan tells.
+            // NaN on both sides is reported by the scan.
             None if sqnr < COPIED => {
                 let finding = Finding::new(Code::KeptChanged, format!("SQNR {sqnr:.2} dB"));
                 findings.push(finding.about(name).with("sqnr_db", sqnr));
@@ -88,7 +92,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Layers of one format that lost too much.
+/// Findings about the layers of one format whose SQNR is too low.
 fn lost(format: &str, floor: f64, layers: &[Lost<'_>], findings: &mut Vec<Finding>) {
     let sqnr = layers.iter().map(|(_, sqnr)| *sqnr).filter(|sqnr| sqnr.is_finite());
     let mut sqnr: Vec<f64> = sqnr.collect();
@@ -111,17 +115,18 @@ fn lost(format: &str, floor: f64, layers: &[Lost<'_>], findings: &mut Vec<Findin
     }
 }
 
-/// The upper median; infinite of nothing.
+/// The upper median; infinite for an empty slice.
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)
 }
 
-/// What a format keeps of any usual weights, in dB: about half of the least that was measured.
+/// The least SQNR in dB that a format keeps of any usual weights: about half of the least that was
+/// measured.
 const fn floor(format: &Format) -> f64 {
     let element = format.element;
     match (element.int_bits(), element.bits(), element.float_format()) {
-        // One large value takes the steps from all others.
+        // One large value makes the step coarse for all others.
         (Some(bits), ..) if format.block.is_tensor() => bits as f64 + 1.0,
         (Some(1), ..) => -3.0,
         (Some(2), ..) => 1.0,
@@ -130,7 +135,7 @@ const fn floor(format: &Format) -> f64 {
         (Some(5), ..) => 14.0,
         (Some(6), ..) => 17.0,
         (Some(_), ..) => 20.0,
-        // Powers of two alone.
+        // Elements that are powers of two alone.
         (None, _, Some(FloatFormat { mantissa_bits: 0, .. })) => 5.0,
         (None, ..=4, _) => 10.0,
         (None, ..=6, _) => 15.0,

@@ -1,17 +1,19 @@
-//! Everything that can be found: one row for each code, with what it means and what to do.
+//! The table of checks: one row for each code, with an explanation and a fix.
 //!
-//! Codes are stable: a row may be added, never renumbered. The letter says what is wrong: **F**iles, **T**ensors of a linear, **S**cales, **Z**ero points and
-//! orders, **I**nputs and caches, **V**alues, **C**onfiguration, the **M**odel as a whole, and **A**gainst the original.
+//! Codes are stable: rows may be added, never renumbered. The letter names the subject: **F**iles,
+//! **T**ensors of a linear, **S**cales, **Z**ero points and orders of columns, **I**nputs and
+//! caches, **V**alues, **C**onfiguration, the **M**odel as a whole, and comparison **A**gainst the
+//! original.
 
 use serde::Serialize;
 
-/// Whether a finding makes the checkpoint unusable.
+/// The severity of a finding.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Loaders refuse it, or compute something else than was meant.
+    /// Loaders refuse the checkpoint, or compute something that was not intended.
     Error,
-    /// Odd; it may be meant so.
+    /// Unusual, but possibly intended.
     Warning,
 }
 
@@ -25,29 +27,29 @@ impl Severity {
     }
 }
 
-/// One thing that is looked for.
+/// One check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Check {
     /// Its stable code.
     pub code: &'static str,
-    /// Its name in words.
+    /// Its name, as words joined by hyphens.
     pub name: &'static str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What it means.
+    /// The meaning of a finding.
     pub explanation: &'static str,
-    /// What to do about it.
+    /// The suggested remedy.
     pub fix: &'static str,
 }
 
-/// Stamps the enum and its table, one row for each line.
+/// Generates the enum and its table, one row for each line.
 macro_rules! checks {
     ($($id:ident $code:literal $name:literal $severity:ident: $explanation:literal, $fix:literal;)*) => {
         /// A row of [`CHECKS`].
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub(crate) enum Code { $(#[doc = $name] $id,)* }
 
-        /// Every check, by code.
+        /// All checks, in the order of their codes.
         pub const CHECKS: &[Check] = &[$(Check {
             code: $code,
             name: $name,
@@ -59,7 +61,7 @@ macro_rules! checks {
 }
 
 impl Code {
-    /// Its row.
+    /// Its row of [`CHECKS`].
     pub(crate) const fn check(self) -> &'static Check {
         &CHECKS[self as usize]
     }

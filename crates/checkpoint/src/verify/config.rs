@@ -1,4 +1,4 @@
-//! What the configuration says of all layers, against what they are.
+//! Checks of the configuration against all layers.
 
 use super::checks::Code;
 use super::finding::Finding;
@@ -9,10 +9,10 @@ use lowbit_container::{CONFIG, Checkpoint, read_config};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// ModelOpt's own configuration, beside `config.json`.
+/// The configuration file of ModelOpt, beside `config.json`.
 const SIDE_FILE: &str = "hf_quant_config.json";
 
-/// Reads ModelOpt's own configuration, if there is one.
+/// Reads the configuration file of ModelOpt, if there is one.
 pub(super) fn side(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Option<Map<String, Value>> {
     match read_config(&checkpoint.dir().join(SIDE_FILE)) {
         Ok(config) => config?.get("quantization").and_then(Value::as_object).cloned(),
@@ -23,7 +23,7 @@ pub(super) fn side(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Opti
     }
 }
 
-/// Compares what is said with what is there.
+/// Compares the configuration with the tensors.
 pub(super) fn check(
     checkpoint: &Checkpoint,
     side: Option<&Map<String, Value>>,
@@ -42,7 +42,7 @@ pub(super) fn check(
     }
     let Some(config) = side.or(main) else { return };
     let broken = findings.iter().any(|f| f.code.starts_with("LB-F"));
-    // compressed-tensors has a configuration also where it only leaves out zeros.
+    // compressed-tensors has a configuration even for a model that is sparse and not quantized.
     let means_it = config.get("config_groups").and_then(Value::as_object).is_none_or(|g| !g.is_empty());
     if means_it
         && names::quantized(checkpoint).is_empty()
@@ -56,7 +56,7 @@ pub(super) fn check(
     groups(&Claim::of(config), layers, findings);
 }
 
-/// Readers that see the group size in the tensors do not need the configuration's; engines do.
+/// Checks the group size: engines take it from the configuration, other readers from the tensors.
 fn groups(claim: &Claim, layers: &Layers, findings: &mut Vec<Finding>) {
     let Some(said) = claim.group else { return };
     let mut other: BTreeMap<usize, Vec<&str>> = BTreeMap::new();

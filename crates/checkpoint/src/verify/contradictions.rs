@@ -1,4 +1,5 @@
-//! What tensors say against the configuration, as the layout that the configuration names finds it.
+//! Contradictions between tensors and configuration, as found by the layout that the configuration
+//! names.
 
 use super::checks::Code;
 use super::finding::Finding;
@@ -19,7 +20,8 @@ const fn code(kind: ContradictionKind) -> Code {
     }
 }
 
-/// Asks the layout. The result are modules of which a reader that trusts the configuration would only say the same in other words.
+/// Collects the layout's contradictions. The result is the modules for which a reader that trusts
+/// the configuration would only repeat the same fault.
 pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Result<BTreeSet<String>> {
     let mut told = BTreeSet::new();
     let layout = any_quantization_config(checkpoint).and_then(|_| of_configuration(checkpoint));

@@ -1,24 +1,25 @@
-//! What a scan of scales, codes and floats has seen: counts and first places, which add up in any order.
+//! Counts of a scan of scales, codes and floats, each with the first place. They can be merged in
+//! any order.
 
 use lowbit_kernels::Element;
 
-/// How often something was seen, and where first.
+/// The number of occurrences, and the first one.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(super) struct Count {
     pub(super) times: u64,
-    /// Place of the first, if there is one.
+    /// Index of the first occurrence, if there is one.
     pub(super) first: u64,
-    /// Its value.
+    /// The value there.
     pub(super) value: f64,
 }
 
 impl Count {
-    /// Once more, at this place.
+    /// Counts one occurrence, at index `at`.
     pub(super) fn saw(&mut self, at: u64, value: f64) {
         self.merge(&Self { times: 1, first: at, value });
     }
 
-    /// Adds what another has seen.
+    /// Adds the counts of another scan.
     pub(super) fn merge(&mut self, other: &Self) {
         if other.times > 0 && (self.times == 0 || other.first < self.first) {
             (self.first, self.value) = (other.first, other.value);
@@ -27,10 +28,10 @@ impl Count {
     }
 }
 
-/// Numbers that should be finite, and of scales also above zero.
+/// Counts of numbers that should be finite; scales should also be positive.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Numbers {
-    /// All of them.
+    /// How many numbers were seen.
     pub(super) count: u64,
     pub(super) nan: Count,
     pub(super) infinite: Count,
@@ -38,7 +39,7 @@ pub(super) struct Numbers {
     pub(super) negative: Count,
     /// The largest finite magnitude.
     pub(super) largest: f64,
-    /// Whether all are whole numbers that fit a byte.
+    /// Whether all are integers from 0 to 255.
     pub(super) bytes: bool,
 }
 
@@ -50,7 +51,7 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    /// One more, at this place.
+    /// Counts one number, at index `at`.
     pub(super) fn observe(&mut self, at: u64, value: f64) {
         self.count += 1;
         if value.is_nan() {
@@ -68,7 +69,7 @@ impl Numbers {
         self.bytes &= value.fract() == 0.0 && (0.0..256.0).contains(&value);
     }
 
-    /// Adds what another has seen.
+    /// Adds the counts of another scan.
     pub(super) fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.nan.merge(&other.nan);
@@ -79,12 +80,13 @@ impl Numbers {
         self.bytes &= other.bytes;
     }
 
-    /// Whether these scales are exponent bytes stored as numbers: whole, in a byte, and far larger than the scale of any weight.
+    /// Whether these scales are exponent bytes stored as numbers: integers that fit a byte, and far
+    /// larger than the scale of any weight.
     pub(super) fn are_exponents(&self) -> bool {
         self.count > 0 && self.bytes && self.largest >= 64.0
     }
 
-    /// The first that cannot be a scale of activations.
+    /// Counts of the numbers that cannot be a scale of activations.
     pub(super) fn unusable(&self) -> Count {
         let mut all = self.nan;
         [self.infinite, self.zero, self.negative].iter().for_each(|other| all.merge(other));
@@ -92,27 +94,27 @@ impl Numbers {
     }
 }
 
-/// What was seen of a quantized linear.
+/// Counts of a quantized linear.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Linear {
-    /// Block scales as stored. Zeros are counted only where a code under them is not zero.
+    /// Block scales as stored. Zeros are counted only if a code of their block is not zero.
     pub(super) scales: Numbers,
     /// Tensor scales as stored.
     pub(super) tensor_scales: Numbers,
-    /// The largest weight that scales and tensor scale allow.
+    /// The largest weight magnitude that the scales and the tensor scale allow.
     pub(super) reach: f64,
-    /// Whether some code is not zero, where that was asked.
+    /// Whether some code is not zero; collected only if needed.
     pub(super) codes: bool,
     /// Codes that are NaN or infinite.
     pub(super) bad_codes: Count,
     /// Zero points out of range.
     pub(super) bad_zeros: Count,
-    /// Whether some weight is not zero, where that was asked.
+    /// Whether some weight is not zero; collected only if needed.
     pub(super) alive: bool,
 }
 
 impl Linear {
-    /// Adds what another has seen.
+    /// Adds the counts of another scan.
     pub(super) fn merge(&mut self, other: &Self) {
         self.scales.merge(&other.scales);
         self.tensor_scales.merge(&other.tensor_scales);
@@ -124,14 +126,15 @@ impl Linear {
     }
 }
 
-/// Which codes of an element are NaN or infinite; `None` if none is, or if codes are not whole bytes (no element of fewer bits has any).
+/// For each code of an element, whether it is NaN or infinite. `None` if no code is, or if codes
+/// are not whole bytes (no element of fewer bits has such codes).
 pub(super) fn bad_codes(element: Element) -> Option<[bool; 256]> {
     let bad: [bool; 256] =
         std::array::from_fn(|code| element.bits() == 8 && !element.decode_one(code as u8).is_finite());
     bad.contains(&true).then_some(bad)
 }
 
-/// Counts the bad codes of some bytes, the first of which has this place.
+/// Counts the bad codes of some bytes, the first of which has index `first`.
 pub(super) fn count_codes(bad: &[bool; 256], bytes: &[u8], first: u64) -> Count {
     let mut count = Count::default();
     for (at, &code) in bytes.iter().enumerate().filter(|(_, code)| bad[usize::from(**code)]) {

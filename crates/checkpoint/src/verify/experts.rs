@@ -6,17 +6,17 @@ use super::names;
 use crate::Checkpoint;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names of missing experts that are spelled out.
+/// Number of missing experts that a finding names.
 const SHOWN: usize = 8;
 
-/// The name around an expert's number: `model.layers.0.mlp.experts.`, 7, `up_proj`.
+/// Splits the name of an expert at its number: `model.layers.0.mlp.experts.`, 7, `up_proj`.
 pub(super) fn split(module: &str) -> Option<(&str, u32, &str)> {
     let at = module.find("experts.")? + "experts.".len();
     let (number, rest) = module[at..].split_once('.')?;
     Some((&module[..at], number.parse().ok()?, rest))
 }
 
-/// Compares siblings.
+/// Checks that no expert that its siblings have is missing.
 pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) {
     let mut parents: BTreeMap<&str, (u32, BTreeMap<&str, BTreeSet<u32>>)> = BTreeMap::new();
     for tensor in checkpoint.tensors() {

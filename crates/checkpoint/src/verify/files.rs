@@ -1,4 +1,5 @@
-//! Files: the index and the shards hold the same tensors, and nothing else lies about that a loader would take for a shard.
+//! Checks of files: the index and the shards hold the same tensors, and no stray file is one that a
+//! loader would take for a shard.
 
 use super::checks::{Code, Severity};
 use super::finding::Finding;
@@ -7,7 +8,7 @@ use lowbit_container::{CONFIG, Checkpoint, Flaw, SINGLE, weight_files};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The code of what opening tells.
+/// The code of an error of opening.
 const fn code(flaw: Flaw) -> Code {
     match flaw {
         Flaw::Config => Code::ConfigBroken,
@@ -22,7 +23,7 @@ const fn code(flaw: Flaw) -> Code {
     }
 }
 
-/// Opens what can be opened and finds what cannot.
+/// Opens all files that can be opened, and reports the others.
 pub(super) fn open(path: &Path, findings: &mut Vec<Finding>) -> crate::Result<Checkpoint> {
     let checkpoint = Checkpoint::open_telling(path, &mut |flaw, error| {
         findings.push(Finding::of(code(flaw), &error.into()));
@@ -34,7 +35,7 @@ pub(super) fn open(path: &Path, findings: &mut Vec<Finding>) -> crate::Result<Ch
     Ok(checkpoint)
 }
 
-/// What stands beside the files that were opened.
+/// Checks the files beside those that were opened.
 fn around(dir: &Path, checkpoint: &Checkpoint, findings: &mut Vec<Finding>) {
     if checkpoint.config().is_none() && !dir.join(CONFIG).exists() {
         findings.push(Finding::new(Code::NoConfig, "there is no config.json").in_file(&dir.join(CONFIG)));
@@ -71,7 +72,7 @@ fn against_index(dir: &Path, checkpoint: &Checkpoint, index: &Index, findings: &
         findings.push(finding.in_file(tensor.file.path()).about(&tensor.entry.name));
     }
     let (said, have) = (index.metadata.get("total_size").and_then(as_whole), checkpoint.total_size());
-    // Every tensor that is lost or told twice changes the sum.
+    // Every tensor that is missing or duplicated changes the sum.
     let complete = findings.iter().all(|f| f.severity != Severity::Error);
     if let Some(said) = said.filter(|&said| said != have && complete) {
         let detail = format!("total_size is {said}, the tensors have {have} bytes");
@@ -80,7 +81,7 @@ fn against_index(dir: &Path, checkpoint: &Checkpoint, index: &Index, findings: &
     }
 }
 
-/// A size as tools write it: some as a float.
+/// A size as tools write it; some write a float.
 fn as_whole(value: &serde_json::Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0 && *f >= 0.0).map(|f| f as u64))
 }

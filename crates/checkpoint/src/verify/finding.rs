@@ -1,4 +1,4 @@
-//! One thing that was found, and the list of them.
+//! A finding of a check.
 
 use super::checks::{Code, Severity};
 use crate::Error;
@@ -9,26 +9,26 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// One thing that is wrong, or odd, with one tensor or file.
+/// A fault or an anomaly of one tensor or file.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Finding {
-    /// Stable code: `LB-S01`.
+    /// Its stable code: `LB-S01`.
     pub code: &'static str,
-    /// The check's name: `scale-nan`.
+    /// The name of its check: `scale-nan`.
     pub name: &'static str,
     /// Error or warning.
     pub severity: Severity,
-    /// The file's name in the directory.
+    /// Name of the file, relative to the directory.
     pub file: Option<String>,
-    /// The tensor, or the module where it is about more than one tensor.
+    /// Name of the tensor, or of the module if the finding is about several tensors.
     pub tensor: Option<String>,
-    /// What was seen there, with the numbers.
+    /// The observation, with its numbers.
     pub detail: String,
-    /// The numbers of the detail, by name.
+    /// The numbers of `detail`, by name.
     pub numbers: BTreeMap<&'static str, Value>,
-    /// What it means.
+    /// The meaning of the finding.
     pub explanation: &'static str,
-    /// What to do about it.
+    /// The suggested remedy.
     pub fix: &'static str,
 }
 
@@ -48,7 +48,7 @@ impl Finding {
         }
     }
 
-    /// What an error says, under this code.
+    /// A finding of this code with the message, the file and the tensor of an error.
     pub(crate) fn of(code: Code, error: &Error) -> Self {
         match error {
             Error::Container(ContainerError::File { file, reason }) => Self::new(code, reason).in_file(file),

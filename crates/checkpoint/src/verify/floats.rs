@@ -1,15 +1,16 @@
-//! Tensors of plain numbers, by chunks of bytes: norms, embeddings, scales of activations, and scales whose layer is not read.
+//! Scans of float tensors, by chunks of bytes: norms, embeddings, scales of activations, and scales
+//! of layers that cannot be read.
 
 use super::counts::Numbers;
 use crate::safetensors::Dtype;
 use lowbit_container::Tensor;
 use std::ops::Range;
 
-/// Bytes of a chunk, whole numbers of every type.
+/// Bytes of a chunk; a multiple of the size of every type.
 pub(super) const CHUNK: u64 = 1 << 20;
 
-/// Looks at some bytes of a tensor of floats; they start and end between numbers. Of `weights` it matters only whether they are finite, and where all are
-/// nothing is counted.
+/// Scans a byte range of a float tensor, which starts and ends between numbers. For `weights` only
+/// finiteness matters: if all are finite, nothing is counted.
 pub(super) fn scan(tensor: Tensor<'_>, bytes: Range<u64>, weights: bool) -> crate::Result<Numbers> {
     let mut buffer = vec![0; (bytes.end - bytes.start) as usize];
     tensor.read(bytes.start, &mut buffer)?;
@@ -31,7 +32,7 @@ pub(super) fn scan(tensor: Tensor<'_>, bytes: Range<u64>, weights: bool) -> crat
     Ok(numbers)
 }
 
-/// Whether no exponent is all ones.
+/// Whether all values are finite: no exponent has all bits set.
 fn all_finite(dtype: Dtype, bytes: &[u8]) -> bool {
     let halves = |mask: u16| bytes.as_chunks().0.iter().all(|b| u16::from_le_bytes(*b) & mask != mask);
     match dtype {
@@ -42,7 +43,7 @@ fn all_finite(dtype: Dtype, bytes: &[u8]) -> bool {
     }
 }
 
-/// A whole tensor, chunk by chunk.
+/// Scans a whole tensor, chunk by chunk.
 pub(super) fn scan_all(tensor: Tensor<'_>) -> crate::Result<Numbers> {
     let mut numbers = Numbers::default();
     for chunk in chunks(tensor.entry.len()) {
@@ -51,7 +52,7 @@ pub(super) fn scan_all(tensor: Tensor<'_>) -> crate::Result<Numbers> {
     Ok(numbers)
 }
 
-/// The chunks of so many bytes.
+/// The chunks of a tensor of `len` bytes.
 pub(super) fn chunks(len: u64) -> impl Iterator<Item = Range<u64>> {
     (0..len).step_by(CHUNK as usize).map(move |begin| begin..len.min(begin + CHUNK))
 }

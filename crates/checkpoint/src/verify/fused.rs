@@ -1,4 +1,4 @@
-//! Linears that engines run as one: same format, same tensor scale, same input scale.
+//! Checks of fused linears: same format, same tensor scale, same input scale.
 
 use super::checks::Code;
 use super::finding::Finding;
@@ -9,7 +9,7 @@ use crate::layout::{Stored, read_floats};
 use crate::{Checkpoint, Result};
 use std::collections::BTreeMap;
 
-/// Compares the members of every group.
+/// Compares the members of every group of fused linears.
 pub(super) fn check(checkpoint: &Checkpoint, layers: &Layers, findings: &mut Vec<Finding>) -> Result<()> {
     let arch = Arch::new(checkpoint.config());
     let mut groups: BTreeMap<String, Vec<&Stored>> = BTreeMap::new();
@@ -58,7 +58,7 @@ fn members(checkpoint: &Checkpoint, group: &[&Stored], findings: &mut Vec<Findin
             continue;
         }
         let scale = scale(stored)?;
-        // A scale that is no number differs from itself, and is told as such.
+        // Scales that are NaN or infinite are reported as such; NaN also differs from itself.
         let sound = scale.stored().iter().chain(first_scale.stored()).all(|s| s.is_finite());
         if stored.implied_scale.is_none() && sound && scale != first_scale {
             let (mine, its) = (format!("{:?}", scale.stored()), format!("{:?}", first_scale.stored()));

@@ -1,4 +1,4 @@
-//! The output head: a tensor of its own, or the embedding, as the configuration says.
+//! Checks of the output head: a tensor of its own or the embedding, as the configuration says.
 
 use super::checks::Code;
 use super::finding::Finding;
@@ -9,7 +9,7 @@ use crate::{Checkpoint, Result};
 use lowbit_container::Tensor;
 use serde_json::Value;
 
-/// Compares the configuration with the tensors, and a head with the embedding that it is said to be.
+/// Compares the configuration with the tensors, and a tied head with the embedding.
 pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Result<()> {
     let config = checkpoint.config();
     let text = config.and_then(|c| c.get("text_config")).and_then(Value::as_object);
@@ -32,7 +32,8 @@ pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Res
             findings.push(Finding::new(Code::HeadMissing, detail));
         }
         (true, Some(head)) => {
-            // The first in name order may be a table of positions; the head is as large as the table of words.
+            // The first embedding in name order may be one of positions; the head has the shape of
+            // the token embedding.
             let same_shape = |t: &Tensor<'_>| t.entry.shape == head.entry.shape;
             let embedding = weight(Role::Embedding).filter(same_shape);
             if !embedding.map_or(Ok(false), |embedding| equal(head, embedding))? {
@@ -47,7 +48,7 @@ pub(super) fn check(checkpoint: &Checkpoint, findings: &mut Vec<Finding>) -> Res
     Ok(())
 }
 
-/// Whether two tensors are the same bytes.
+/// Whether two tensors have the same bytes.
 fn equal(a: Tensor<'_>, b: Tensor<'_>) -> Result<bool> {
     if a.entry.dtype != b.entry.dtype || a.entry.len() != b.entry.len() {
         return Ok(false);

@@ -1,4 +1,5 @@
-//! Which layers the configuration leaves out, against which are quantized. The layout that the configuration names reads its lists.
+//! Checks of the ignored layers of the configuration against the quantized ones. The layout that
+//! the configuration names reads its lists.
 
 use super::checks::Code;
 use super::finding::Finding;
@@ -8,7 +9,7 @@ use crate::Checkpoint;
 use crate::arch::{Arch, Role};
 use crate::layout::of_configuration;
 
-/// Compares the lists with what is quantized.
+/// Compares the lists with the quantized layers.
 pub(super) fn check(checkpoint: &Checkpoint, layers: &Layers, findings: &mut Vec<Finding>) {
     let Some(layout) = of_configuration(checkpoint) else { return };
     let Some(lists) = layout.reader.ignored(checkpoint) else { return };

@@ -1,4 +1,5 @@
-//! Quantized layers that cannot be read, and tensors that belong to no layer: what the layout's reader said, sorted by what it means.
+//! Checks of quantized layers: layers that cannot be read, and tensors that belong to no layer.
+//! Errors of the layout's reader are sorted into codes.
 
 use super::checks::Code;
 use super::finding::Finding;
@@ -13,18 +14,18 @@ use lowbit_layouts::Error as LayoutError;
 use lowbit_layouts::Mismatch;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The layers of a checkpoint: those that can be read, and the modules of the others.
+/// The quantized layers of a checkpoint: those that can be read, and the modules of the others.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     pub(super) layout: Option<&'static Layout>,
     pub(super) linears: Vec<Stored>,
-    /// Modules that have findings of their own, and tensors of which no more is said.
+    /// Modules that have findings already, and modules whose tensors are not reported further.
     pub(super) broken: BTreeSet<String>,
-    /// Whether the convention is one that this version reads, or the checkpoint is not quantized.
+    /// Whether this version supports the convention, or the checkpoint is not quantized.
     pub(super) understood: bool,
 }
 
-/// Reads all layers and says what is wrong with those that cannot be read, but for modules of which it was `told`.
+/// Reads all layers and reports those that cannot be read, except the modules in `told`.
 pub(super) fn read(
     checkpoint: &Checkpoint,
     told: BTreeSet<String>,
@@ -43,7 +44,7 @@ pub(super) fn read(
         Err(error @ Error::Container(ContainerError::Io { .. })) => return Err(error),
         Err(error) => {
             layers.understood = false;
-            // A configuration that is no JSON has been told as a file.
+            // A configuration that is not JSON has been reported as a file.
             if findings.iter().all(|f| f.code != Code::ConfigBroken.check().code) {
                 findings.push(Finding::of(Code::ConfigUnusable, &error));
             }
@@ -84,7 +85,8 @@ pub(super) fn read(
     Ok(layers)
 }
 
-/// Readers ask for as many bytes as the format has. Tensors that are turned or cut elsewhere have those, too; only axes of one come and go.
+/// Checks the shapes of a layer's tensors. Readers check only the number of bytes, which a
+/// transposed tensor has too. Axes of length 1 are ignored.
 fn shapes(checkpoint: &Checkpoint, stored: &Stored, findings: &mut Vec<Finding>) {
     let long = |shape: &[usize]| -> Vec<usize> { shape.iter().copied().filter(|&n| n != 1).collect() };
     for part in &stored.parts {
@@ -103,7 +105,7 @@ fn shapes(checkpoint: &Checkpoint, stored: &Stored, findings: &mut Vec<Finding>)
 /// The tensors of each module.
 type Modules<'a> = BTreeMap<&'a str, Vec<Tensor<'a>>>;
 
-/// What an error of the reader means, and of which module it is.
+/// The code of an error of the reader, and the module that it is about.
 fn sort<'a>(modules: &Modules<'_>, error: &'a Error) -> Result<(Code, Option<&'a str>)> {
     let name = match error {
         Error::Container(ContainerError::Missing { tensor, .. })
@@ -114,7 +116,8 @@ fn sort<'a>(modules: &Modules<'_>, error: &'a Error) -> Result<(Code, Option<&'a
     };
     let (module, kind) = (names::module_of(name), names::part_of(name).map(|(_, kind)| kind));
     let own = || modules.get(module).into_iter().flatten();
-    // Two things that readers say in many ways: exponents that were stored as numbers, and scales of nothing.
+    // Readers report two faults in many ways: exponents that are stored as numbers, and scales
+    // without codes.
     for scale in own().filter(|t| is(t, Kind::Scale) && names::is_float(t.entry.dtype)) {
         if floats::scan_all(*scale)?.are_exponents() {
             return Ok((Code::ExponentsAsNumbers, Some(module)));
@@ -142,12 +145,13 @@ fn sort<'a>(modules: &Modules<'_>, error: &'a Error) -> Result<(Code, Option<&'a
     Ok((code, Some(module)))
 }
 
-/// Whether a tensor is of this kind by its name.
+/// Whether the name of a tensor says that it is of this kind.
 fn is(tensor: &Tensor<'_>, kind: Kind) -> bool {
     names::part_of(&tensor.entry.name).is_some_and(|(_, of)| of == kind)
 }
 
-/// What all layers of a format say alike is said once, of the configuration: that is where their format comes from.
+/// Merges what all layers of a format have in common into one finding about the configuration,
+/// where their format comes from.
 fn together(layers: &Layers, found: Vec<(Code, &Error)>) -> Vec<Finding> {
     let mut alike: BTreeMap<(Code, String), Vec<&Error>> = BTreeMap::new();
     for (code, error) in found {
@@ -186,7 +190,7 @@ fn mismatch(error: &Error) -> Option<&Mismatch> {
     }
 }
 
-/// The number in the configuration that would make a tensor fit.
+/// The value of the configuration for which a tensor would fit.
 fn implied(code: Code, error: &Error) -> Option<(Code, String)> {
     let m = mismatch(error)?;
     let (&[rows, have], &[wanted_rows, want]) = (&m.have.1[..], &m.want.1[..]) else { return None };
@@ -210,9 +214,9 @@ fn implied(code: Code, error: &Error) -> Option<(Code, String)> {
     }
 }
 
-/// Tensors that look quantized and that no layer has.
+/// Reports tensors that look quantized and belong to no layer.
 ///
-/// `said` is whether some configuration speaks of quantization.
+/// `said` is whether any configuration mentions quantization.
 fn unclaimed(modules: &Modules<'_>, said: bool, layers: &mut Layers, findings: &mut Vec<Finding>) {
     let parts = layers.linears.iter().flat_map(|l| l.parts.iter().map(|p| p.name.as_str()));
     let mut claimed: BTreeSet<&str> = parts.collect();
@@ -234,7 +238,7 @@ fn unclaimed(modules: &Modules<'_>, said: bool, layers: &mut Layers, findings: &
                     found(Code::WeightTwice, "is there besides the codes");
                 }
                 (_, None) if names::is_codes(tensor.entry) && layers.layout.is_none() => unsaid.push(name),
-                // What has both is a layer that this version does not know, and that is told.
+                // A module with codes and scales is a layer of an unknown kind, which is reported.
                 (_, None) if names::is_codes(tensor.entry) && !scaled => {
                     let (dtype, shape) = (tensor.entry.dtype, &tensor.entry.shape);
                     found(Code::ScaleMissing, &format!("is {dtype} {shape:?} and has no scales"));

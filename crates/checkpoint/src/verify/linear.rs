@@ -1,4 +1,5 @@
-//! Tiles of a quantized linear: scales, codes and zero points as they are in memory, whatever the layout.
+//! Scans of quantized linears by tiles: scales, codes and zero points as they are in memory, for
+//! any layout.
 
 use super::counts::{Count, Linear, Numbers, bad_codes, count_codes, count_outside};
 use crate::layout::Stored;
@@ -8,22 +9,22 @@ use lowbit_kernels::Element;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Values of a tile.
+/// Number of values of a tile.
 const TILE: usize = 1 << 20;
 
-/// Below this no weight of a layer is of any use: what scales are exponents by mistake.
+/// A layer whose largest weight is below this is useless: its scales are exponents by mistake.
 const TINY: f64 = 1.0 / (1u64 << 60) as f64;
 
-/// The tiles of a linear: matrix and rows.
+/// The tiles of a linear: index of the matrix, and rows.
 pub(super) fn tiles(stored: &Stored) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
     let (shape, quantum) = (stored.shape(), stored.quantum().max(1));
-    // A file may hold any number of rows of nothing.
+    // A file may declare any number of rows of length zero.
     let (matrices, rows) = if shape.is_empty() { (0, 0) } else { (shape.matrices, shape.rows) };
     let step = (TILE / shape.cols.max(1)).max(1).next_multiple_of(quantum);
     (0..matrices).flat_map(move |m| (0..rows).step_by(step).map(move |at| (m, at..rows.min(at + step))))
 }
 
-/// Looks at one tile. `dead` asks whether any weight of it is not zero.
+/// Scans one tile. With `dead`, also finds out whether any of its weights is not zero.
 pub(super) fn scan(
     checkpoint: &Checkpoint,
     stored: &Stored,
@@ -70,7 +71,7 @@ fn largest(element: Element) -> f32 {
     element.max().max(-element.min())
 }
 
-/// A block scale with the tensor scale.
+/// A block scale combined with the tensor scale.
 fn effective(scale: f64, tensor: &TensorScale) -> f64 {
     match tensor {
         TensorScale::None => scale,
@@ -79,7 +80,7 @@ fn effective(scale: f64, tensor: &TensorScale) -> f64 {
     }
 }
 
-/// Weights of a tile, row by row.
+/// The weights of a tile, row by row.
 fn decoded(tile: &QTensor<'_>) -> impl Iterator<Item = f32> {
     let cols = tile.shape().cols;
     let mut row = vec![0f32; cols];
@@ -89,11 +90,11 @@ fn decoded(tile: &QTensor<'_>) -> impl Iterator<Item = f32> {
     })
 }
 
-/// The tile with all scales one: its codes, less their zero points, as numbers.
+/// The tile with all scales set to one: its codes, less their zero points, as numbers.
 fn unscaled(tile: &QTensor<'_>) -> Option<QTensor<'static>> {
     let mut format = tile.format().with_outer(Outer::None);
     if tile.format().scale.outer.count().is_some() {
-        // What stands beside the scales of super-blocks is no number of codes, but for integers.
+        // With super-blocks, only integer zero points are in units of codes; others are dropped.
         let zero = if format.zero == Zero::Int { Zero::Int } else { Zero::None };
         format = format.with_scale(ScaleKind::F32).with_zero(zero);
     }
@@ -108,8 +109,9 @@ fn any_code(tile: &QTensor<'_>) -> bool {
     unscaled(tile).is_some_and(|tile| decoded(&tile).any(|v| v != 0.0))
 }
 
-/// Blocks whose scale is zero and whose codes are not. Blocks of the flattened matrix (bitsandbytes) write any code where all weights are zero, and a
-/// bias is the weight where the scale is zero.
+/// Indices of the blocks whose scale is zero and whose codes are not. Two cases are valid: flat
+/// blocks (bitsandbytes) may hold any code where all weights are zero, and a format with a bias
+/// stores the weight there if the scale is zero.
 fn lost_blocks(tile: &QTensor<'_>, scales: &[f32]) -> impl Iterator<Item = usize> {
     let format = tile.format();
     let means_it = format.block.is_flat() || format.zero.is_added();

@@ -1,7 +1,8 @@
-//! Finds what is wrong with a checkpoint: files, tensors, scales, configuration, and the model as a whole.
+//! Verification of a checkpoint: files, tensors, scales, configuration, and the model as a whole.
 //!
-//! Nothing stops at the first fault: files are opened as far as they can be, layers read as far as they fit, and every byte of what is left is looked
-//! at once, in tiles, so memory does not grow with the model. Each finding has a row in [`CHECKS`].
+//! No fault stops the verification. Files are opened as far as possible, layers are read as far as
+//! they fit, and every remaining byte is read once, in tiles, so memory does not grow with the
+//! model. Each finding has a row in [`CHECKS`].
 //!
 //! | file | looks at |
 //! |---|---|
@@ -39,11 +40,11 @@ use crate::progress::Progress;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// How to verify.
+/// Options of [`verify`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct VerifyOptions {
-    /// Worker threads.
+    /// Number of worker threads.
     pub jobs: usize,
     /// The checkpoint that this one was made from.
     pub against: Option<PathBuf>,
@@ -55,31 +56,32 @@ impl Default for VerifyOptions {
     }
 }
 
-/// What was found.
+/// The result of a verification.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verification {
     /// The directory or file.
     pub path: PathBuf,
-    /// The layout, if anything is quantized in one that is read.
+    /// Name of the layout, if the checkpoint is quantized in a supported one.
     pub layout: Option<&'static str>,
-    /// Quantized linears that could be read.
+    /// Number of quantized linears that could be read.
     pub linears: usize,
-    /// Tensors in all files.
+    /// Number of tensors in all files.
     pub tensors: usize,
-    /// Their bytes.
+    /// Total bytes of those tensors.
     pub bytes: u64,
     /// Number of findings that are errors.
     pub errors: usize,
     /// Number of findings that are warnings.
     pub warnings: usize,
-    /// By code, then in name order.
+    /// The findings, by code, then in name order.
     pub findings: Vec<Finding>,
 }
 
-/// Looks for everything in [`CHECKS`].
+/// Runs all [`CHECKS`] on a checkpoint.
 ///
 /// # Errors
-/// Only what keeps it from looking: [`Error::Io`](lowbit_container::Error::Io), or the progress said stop.
+/// Only what prevents the verification: [`Error::Io`](lowbit_container::Error::Io), or cancellation
+/// by `progress`.
 pub fn verify(path: &Path, options: &VerifyOptions, progress: &dyn Progress) -> Result<Verification> {
     let mut findings = Vec::new();
     let checkpoint = files::open(path, &mut findings)?;

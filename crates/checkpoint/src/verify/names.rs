@@ -1,13 +1,14 @@
-//! What a tensor is to a quantized layer, by the end of its name: one table for all conventions.
+//! The kinds of tensors of a quantized layer, by the end of their names: one table for all
+//! conventions.
 
 use crate::safetensors::{Dtype, Entry};
 use lowbit_container::Checkpoint;
 use std::collections::BTreeSet;
 
-/// What a tensor holds.
+/// The contents of a tensor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// Codes, where the name alone says so.
+    /// Codes, if the name alone says so.
     Codes,
     /// Block scales.
     Scale,
@@ -21,13 +22,13 @@ pub(super) enum Kind {
     InputScale,
     /// A scale of the key-value cache or of attention.
     CacheScale,
-    /// What the input is multiplied by.
+    /// The factor of the input: a pre-quant scale.
     PreScale,
-    /// What says something about the layout: a shape, the state of a quantizer.
+    /// A constant of the layout: a shape, the state of a quantizer.
     Constant,
 }
 
-/// Ends of names. `biases` of MLX and `quant_map` of bitsandbytes are numbers like any other.
+/// Ends of names. `biases` of MLX and `quant_map` of bitsandbytes are ordinary numbers.
 const ENDS: &[(&str, Kind)] = &[
     (".weight_packed", Kind::Codes),
     (".qweight", Kind::Codes),
@@ -69,7 +70,8 @@ const ENDS: &[(&str, Kind)] = &[
     (".quant_state.bitsandbytes__fp4", Kind::Constant),
 ];
 
-/// The module that a tensor belongs to and what it is there; `None` for weights and everything else that has no such end.
+/// The module that a tensor belongs to, and the tensor's kind; `None` for weights and all other
+/// names without such an end.
 pub(super) fn part_of(name: &str) -> Option<(&str, Kind)> {
     let (module, kind) = ENDS.iter().find_map(|(end, kind)| Some((name.strip_suffix(end)?, *kind)))?;
     Some((crate::arch::module_of(module), kind))
@@ -80,15 +82,16 @@ pub(super) fn module_of(name: &str) -> &str {
     part_of(name).map_or(crate::arch::module_of(name), |(module, _)| module)
 }
 
-/// Whether elements of this type are numbers as they are, rather than codes of something.
+/// Whether elements of this type are ordinary numbers, rather than codes.
 pub(super) const fn is_float(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16)
 }
 
-/// Whether a tensor holds codes of a weight: its name says so, or it is a weight of a type that needs scales.
+/// Whether a tensor holds codes of a weight: its name says so, or it is a weight of a type that
+/// needs scales.
 pub(super) fn is_codes(entry: &Entry) -> bool {
     let named = part_of(&entry.name).is_some_and(|(_, kind)| kind == Kind::Codes);
-    // What sparse compression keeps of a weight are codes if they are no numbers.
+    // The values of a compressed sparse weight are codes unless they are floats.
     named
         || [".weight", ".compressed"].iter().any(|end| entry.name.ends_with(end))
             && !is_float(entry.dtype)

@@ -1,4 +1,5 @@
-//! Every byte of a checkpoint, once: tiles of quantized linears and chunks of float tensors, shared among threads.
+//! The scan of all bytes of a checkpoint: tiles of quantized linears and chunks of float tensors,
+//! shared among threads.
 
 use super::checks::Code;
 use super::counts::{Linear, Numbers};
@@ -17,21 +18,21 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A piece of work.
+/// A work item.
 enum Unit {
-    /// A linear, a matrix, and rows of it.
+    /// Index of a linear, of a matrix, and rows of it.
     Rows(usize, usize, Range<usize>),
-    /// A tensor of floats, and bytes of it.
+    /// Index of a float tensor, and a byte range of it.
     Bytes(usize, Range<u64>),
 }
 
-/// What is known of a linear so far.
+/// The results for one linear so far.
 #[derive(Debug, Default)]
 struct OfLinear {
     seen: Linear,
-    /// Whether a weight of each matrix is not zero; empty where nobody asks.
+    /// For each matrix, whether some weight is not zero; empty if not needed.
     alive: Vec<bool>,
-    /// A tile that could not be read.
+    /// The finding about a tile that could not be read.
     failed: Option<Finding>,
 }
 
@@ -44,7 +45,7 @@ impl OfLinear {
     }
 }
 
-/// Looks at everything that can be read, and says what is wrong with it.
+/// Scans everything that can be read, and reports the faults.
 pub(super) fn scan(
     checkpoint: &Checkpoint,
     layers: &Layers,
@@ -80,7 +81,8 @@ pub(super) fn scan(
     let of_linears: Vec<Mutex<OfLinear>> = linears
         .iter()
         .map(|stored| {
-            // A whole stack is experts by its shape, and the experts of others by their names.
+            // A whole stack holds experts, as its shape shows; separate experts are known by their
+            // names.
             let expert = stored.shape().matrices > 1 || experts::split(&stored.linear.module).is_some();
             let alive = if expert { vec![false; stored.shape().matrices] } else { Vec::new() };
             Mutex::new(OfLinear { alive, ..OfLinear::default() })
@@ -131,7 +133,7 @@ pub(super) fn scan(
     Ok(())
 }
 
-/// What an error of reading a tile means.
+/// The code of an error of reading a tile.
 fn code(error: &Error) -> Code {
     match error {
         Error::Container(ContainerError::Tensor { tensor, .. })

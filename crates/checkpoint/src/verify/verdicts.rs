@@ -1,4 +1,4 @@
-//! From counts of what is stored to what is wrong with it.
+//! Findings that follow from the counts of a scan.
 
 use super::checks::Code;
 use super::counts::{Count, Linear, Numbers};
@@ -8,12 +8,13 @@ use crate::Checkpoint;
 use crate::layout::{Holds, Part, Stored};
 use lowbit_container::Tensor;
 
-/// No weight of a trained model comes near this.
+/// No weight of a trained model comes near this magnitude.
 const HUGE: f64 = (1u64 << 20) as f64;
 
-/// What a quantized linear shows.
+/// Reports the faults of a quantized linear.
 ///
-/// `alive` says of each matrix whether a weight of it is not zero, where that was asked.
+/// `alive` says for each matrix whether some weight is not zero; it is empty if that was not
+/// collected.
 pub(super) fn linear(
     checkpoint: &Checkpoint,
     stored: &Stored,
@@ -26,10 +27,12 @@ pub(super) fn linear(
         (part(|h| matches!(h, Holds::Scales(_))), part(|h| matches!(h, Holds::TensorScale)));
     let grid = stored.format.scale_grid(stored.shape()).1.max(1) as u64;
     let at = |count: &Count| format!("block {} of row {}", count.first % grid, count.first / grid);
-    // Producers of weight-only integers choose the sign that spends the code of -2^(bits-1) well.
+    // Scales of weight-only integers may be negative: producers choose the sign that makes best use
+    // of the code -2^(bits-1).
     let free = match stored.format.element.int_bits() {
         Some(bits) => bits < 8 || stored.format.block.is_group(),
-        // The nested absmax of a block that is nearly zero may come out below it: bitsandbytes rounds it like any other.
+        // The nested absmax of a block that is nearly zero may be negative: bitsandbytes rounds it
+        // like any other.
         None => stored.format.element.is_codebook() && stored.assemble.is_some(),
     };
     let mut found: Vec<Finding> = Vec::new();
@@ -50,7 +53,7 @@ pub(super) fn linear(
         let which = if seen.reach > HUGE { "as large as" } else { "no larger than" };
         let detail = format!("weights may be {which} {:e}", seen.reach);
         let finding = Finding::new(Code::ScaleMagnitude, detail).with("reach", seen.reach);
-        // Of two levels the upper one is nearly always what is wrong.
+        // Of two levels of scales, the outer one is usually the faulty one.
         found.push(place(finding, checkpoint, stored, tensor_scale.or(scales)));
     }
     let cols = stored.shape().cols.max(1) as u64;
@@ -72,7 +75,7 @@ pub(super) fn linear(
     findings.extend(found);
 }
 
-/// What a tensor of plain numbers shows.
+/// Reports the faults of a float tensor.
 pub(super) fn floats(tensor: Tensor<'_>, kind: Option<Kind>, seen: &Numbers, findings: &mut Vec<Finding>) {
     let at = |count: &Count| format!("index {}", count.first);
     let unusable = |code, what| some(code, &seen.unusable(), what, at).into_iter().collect();
@@ -82,7 +85,7 @@ pub(super) fn floats(tensor: Tensor<'_>, kind: Option<Kind>, seen: &Numbers, fin
         Some(Kind::PreScale) => unusable(Code::PreScale, "factors of columns cannot be used"),
         Some(Kind::TensorScale) => of_scales(seen, false, at),
         Some(Kind::Scale) => {
-            // Without the layer's codes a zero cannot be judged, and integer groups may have negative scales.
+            // Without codes, zeros cannot be judged, and scales of integer groups may be negative.
             let scales = Numbers { zero: Count::default(), ..*seen };
             let mut found = of_scales(&scales, true, at);
             if found.is_empty() && seen.are_exponents() {
@@ -100,7 +103,7 @@ pub(super) fn floats(tensor: Tensor<'_>, kind: Option<Kind>, seen: &Numbers, fin
     findings.extend(found.into_iter().map(|f| f.in_file(tensor.file.path()).about(&tensor.entry.name)));
 }
 
-/// What is wrong with scales themselves. `free` are those that may be negative.
+/// Findings about scales; `free` ones may be negative.
 fn of_scales(seen: &Numbers, free: bool, at: impl Fn(&Count) -> String) -> Vec<Finding> {
     let negative = if free { Count::default() } else { seen.negative };
     let rows = [
@@ -115,14 +118,14 @@ fn of_scales(seen: &Numbers, free: bool, at: impl Fn(&Count) -> String) -> Vec<F
     rows.into_iter().filter_map(finding).collect()
 }
 
-/// A finding where something was seen at all: how often, where first, and what.
+/// A finding, if anything was counted: the number of occurrences and the first one.
 fn some(code: Code, count: &Count, what: &str, at: impl Fn(&Count) -> String) -> Option<Finding> {
     let detail = || format!("{} {what}, first at {} ({:e})", count.times, at(count), count.value);
     let finding = || Finding::new(code, detail()).with("count", count.times).with("first", count.first);
     (count.times > 0).then(finding)
 }
 
-/// Says of which tensor a finding is.
+/// Adds the file and the tensor to a finding.
 fn place(finding: Finding, checkpoint: &Checkpoint, stored: &Stored, part: Option<&Part>) -> Finding {
     let name = part.map_or(&stored.linear.weight, |part| &part.name);
     let file = part.or(stored.parts.first()).and_then(|part| checkpoint.tensor(&part.name));
