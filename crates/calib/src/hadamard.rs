@@ -1,28 +1,30 @@
-//! Rotations that spread outliers: blocks of Hadamard matrices, with random signs if wanted.
+//! Rotations that spread outliers: block-diagonal Hadamard matrices, optionally with random signs.
 //!
 //! ```text
 //! T = H diag(signs) / sqrt(n)          T^T T = 1          n = 2^k, or 2^k times 12, 20, 28 (Kronecker product with a Paley matrix)
 //! x' = T x, block by block             y = W x = (W T^T) (T x)           row i of W T^T is T w_i
 //!
-//! R1, the residual stream      everything that reads it (after norms: their weights folded in first)   rows      W T^T
-//!                              everything that writes to it (o_proj, down_proj, their biases)          columns   T W
-//!                              embeddings                                                              rows
-//! R2, values of each head      v_proj (and its bias)                                                   columns, blocks of a head
-//!                              o_proj                                                                  rows, blocks of a head
+//! R1, the residual stream    all readers (norm weights folded in first)             rows      W T^T
+//!                            all writers (o_proj, down_proj, their biases)          columns   T W
+//!                            embeddings                                             rows
+//! R2, values of each head    v_proj (and its bias)               columns, blocks of a head
+//!                            o_proj                              rows, blocks of a head
 //! ```
 //!
-//! Both need nothing at run time, since rotations meet their inverses; RMSNorm without a weight does not notice them. (LayerNorm does: its mean must be taken out
-//! first.) Sums are f64, rounded once to f32.
+//! Both rotations cost nothing at run time, since each is cancelled by its inverse, and an RMSNorm
+//! without a weight commutes with them. (A LayerNorm does not: its mean has to be removed first.)
+//! Sums are f64, rounded once to f32.
 //!
 //! Sources: QuaRot (arXiv 2404.00456), SpinQuant (2405.16406); Paley (1933).
 
 use crate::error::Error;
 use crate::fold;
 
-/// The orders of matrices that are not powers of two, and the prime they are made from: Paley's first construction has q + 1 rows, the second 2 (q + 1).
+/// Orders of Paley matrices, each with its prime q and its construction: the first has q + 1 rows,
+/// the second 2 (q + 1).
 const PALEY: [(usize, usize, bool); 3] = [(12, 11, false), (20, 19, false), (28, 13, true)];
 
-/// An orthogonal matrix of equal blocks.
+/// An orthogonal matrix of equal diagonal blocks.
 ///
 /// ```
 /// let rotation = lowbit_calib::Rotation::new(4)?;
@@ -36,17 +38,17 @@ const PALEY: [(usize, usize, bool); 3] = [(12, 11, false), (20, 19, false), (28,
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rotation {
     block: usize,
-    /// The factor that is no power of two, row-major; empty for 1.
+    /// The Paley factor, row-major; empty if the block is a power of two.
     odd: Vec<f64>,
     order: usize,
     signs: Vec<f64>,
 }
 
 impl Rotation {
-    /// Hadamard blocks of this size, without signs.
+    /// A rotation of Hadamard blocks of this size, without signs.
     ///
     /// # Errors
-    /// [`Error::Option`] where the size is no power of two, nor one times 12, 20 or 28.
+    /// [`Error::Option`] if the size is neither a power of two nor one times 12, 20 or 28.
     pub fn new(block: usize) -> Result<Self, Error> {
         let power = |n: usize| block.is_multiple_of(n) && (block / n).is_power_of_two();
         let paley = PALEY.iter().find(|(order, ..)| power(*order));
@@ -61,8 +63,8 @@ impl Rotation {
         Ok(Self { block, odd, order, signs: vec![1.0; block] })
     }
 
-    /// The same with random signs, one per place in a block, which a seed decides: structure of the weights that a plain Hadamard matrix happens to match is
-    /// broken up.
+    /// The same rotation with random signs from a seed, one per place in a block. They break up
+    /// structure in the weights that a plain Hadamard matrix may match.
     #[must_use]
     pub fn with_signs(mut self, seed: u64) -> Self {
         let mut state = seed;
@@ -76,32 +78,34 @@ impl Rotation {
         self
     }
 
-    /// Values of a block.
+    /// The number of values of a block.
     #[must_use]
     pub const fn block(&self) -> usize {
         self.block
     }
 
-    /// T x for each block of a row, and of every row that follows: for what reads rotated inputs, for embeddings, and for activations.
+    /// Applies T to each block of consecutive rows: weights that read rotated inputs, embeddings,
+    /// or activations.
     ///
     /// # Errors
-    /// [`Error::Tokens`] where the values are not whole blocks. Rows must be whole blocks too.
+    /// [`Error::Tokens`] if the values are not whole blocks. Rows must be whole blocks too.
     pub fn rows(&self, rows: &mut [f32]) -> Result<(), Error> {
         self.each(rows, |rotation, x| rotation.forward(x))
     }
 
-    /// The inverse of [`rows`](Self::rows).
+    /// Applies the inverse of [`rows`](Self::rows).
     ///
     /// # Errors
-    /// [`Error::Tokens`] where the values are not whole blocks.
+    /// [`Error::Tokens`] if the values are not whole blocks.
     pub fn invert_rows(&self, rows: &mut [f32]) -> Result<(), Error> {
         self.each(rows, |rotation, x| rotation.backward(x))
     }
 
-    /// T W for blocks of the rows of a matrix with so many columns: for what writes rotated outputs. A bias is a matrix of one column.
+    /// Applies T from the left, T W, to blocks of rows of a matrix with `columns` columns: weights
+    /// that write rotated outputs. A bias is a matrix of one column.
     ///
     /// # Errors
-    /// [`Error::Tokens`] where the rows are not whole blocks.
+    /// [`Error::Tokens`] if the rows are not whole blocks.
     pub fn columns(&self, weight: &mut [f32], columns: usize) -> Result<(), Error> {
         let features = self.block.saturating_mul(columns);
         if features == 0 || !weight.len().is_multiple_of(features) {
@@ -142,7 +146,7 @@ impl Rotation {
         x.iter_mut().zip(&self.signs).for_each(|(x, sign)| *x *= sign);
     }
 
-    /// H x / sqrt(n); `place` finds an entry of the factor that is no power of two, or of its transpose.
+    /// H x / sqrt(n). `place` is the index of an entry of the Paley factor, or of its transpose.
     fn hadamard(&self, x: &mut [f64], place: impl Fn(usize, usize) -> usize) {
         let inner = self.block / self.order;
         for run in x.chunks_exact_mut(inner) {
@@ -169,9 +173,10 @@ impl Rotation {
     }
 }
 
-/// Puts the weight of an RMSNorm into the linears that read it, and makes it 1: then the stream before it can be rotated.
+/// Folds the weight of an RMSNorm into the linears that read it, and sets it to 1. The residual
+/// stream before it can then be rotated.
 ///
-/// `offset`: whether the norm multiplies by 1 + weight; it is then left at 0.
+/// `offset`: whether the norm multiplies by 1 + weight; its weight is then set to 0.
 ///
 /// ```
 /// let (mut norm, mut q) = ([2.0, 0.5], [1.0, 4.0]);
@@ -181,7 +186,7 @@ impl Rotation {
 /// ```
 ///
 /// # Errors
-/// [`Error::Tokens`] where a linear is not whole rows of as many columns as the norm has channels.
+/// [`Error::Tokens`] if a linear is not whole rows of as many columns as the norm has channels.
 pub fn absorb_norm(norm: &mut [f32], offset: bool, readers: &mut [&mut [f32]]) -> Result<(), Error> {
     let factors: Vec<f32> = norm.iter().map(|w| if offset { 1.0 + w } else { *w }).collect();
     for reader in readers {
@@ -191,7 +196,7 @@ pub fn absorb_norm(norm: &mut [f32], offset: bool, readers: &mut [&mut [f32]]) -
     Ok(())
 }
 
-/// 1 for squares modulo q, -1 for the others, 0 for 0.
+/// The quadratic character modulo q: 1 for squares, -1 for other numbers, 0 for 0.
 fn character(x: usize, q: usize) -> f64 {
     match (x % q, (1..q).any(|y| y * y % q == x % q)) {
         (0, _) => 0.0,
@@ -200,7 +205,7 @@ fn character(x: usize, q: usize) -> f64 {
     }
 }
 
-/// q = 3 modulo 4: 1 + S, S skew with a border of ones.
+/// q = 3 modulo 4: 1 + S, with S skew-symmetric and a border of ones.
 fn paley_first(q: usize) -> Vec<f64> {
     let entry = |i: usize, j: usize| match (i, j) {
         (i, j) if i == j => 1.0,
@@ -211,7 +216,7 @@ fn paley_first(q: usize) -> Vec<f64> {
     (0..=q).flat_map(|i| (0..=q).map(move |j| entry(i, j))).collect()
 }
 
-/// q = 1 modulo 4: C x [1 1; 1 -1] + 1 x [1 -1; -1 -1], C symmetric with a border of ones.
+/// q = 1 modulo 4: C x [1 1; 1 -1] + 1 x [1 -1; -1 -1], with C symmetric and a border of ones.
 fn paley_second(q: usize) -> Vec<f64> {
     let c = |i: usize, j: usize| match (i, j) {
         (i, j) if i == j => 0.0,

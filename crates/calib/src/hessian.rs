@@ -1,15 +1,18 @@
-//! How the inputs of a linear go together: the sum of x x^T over tokens.
+//! The Hessian of the inputs of a linear: the sum of x x^T over tokens.
 //!
 //! ```text
-//! H = sum over tokens of x x^T              n x n, symmetric;  D the error of the weights:  sum over tokens |D x|^2 = tr(D H D^T)
+//! H = sum over tokens of x x^T              n x n, symmetric
+//! sum over tokens |D x|^2 = tr(D H D^T)     D: the error of the weights
 //!
-//! tokens ──► blocks of 512, counted from the first token ──► f32 products of a block (one triangle) ──► summed in f64
+//! tokens ──► blocks of 512, counted from the first token ──► f32 products of a block (one triangle)
+//!        ──► sums in f64
 //! ```
 //!
-//! Tokens are held back until a block is full, so the sums depend neither on how tokens are cut into calls nor on threads. Blocks are added in
-//! their order. [`Hessian::merge`] adds the sums of two, those held back by the other as a block of their own.
+//! Tokens are buffered until a block is full, so the sums depend neither on the division of tokens
+//! into calls nor on threads. Blocks are added in their order. [`Hessian::merge`] adds the sums of
+//! another Hessian, with its buffered tokens as a separate block.
 //!
-//! GPTQ's Hessian is 2/n of this; no result depends on the factor.
+//! GPTQ's Hessian is 2/n times this one; no result depends on the factor.
 //!
 //! Source: Frantar et al. 2022, "GPTQ", section 3.
 
@@ -34,13 +37,13 @@ pub struct Hessian {
     tokens: u64,
     /// The lower triangle, row-major, over whole blocks.
     sums: Vec<f64>,
-    /// Tokens that do not fill a block yet.
+    /// Tokens of the block that is not full yet.
     #[cfg(feature = "gptq")]
     pending: Vec<f32>,
 }
 
 impl Hessian {
-    /// Of no token yet.
+    /// The Hessian of no tokens, for inputs of `size` channels.
     #[must_use]
     pub fn new(size: usize) -> Self {
         Self::of(size, 0, vec![0.0; size * size])
@@ -53,10 +56,11 @@ impl Hessian {
         Self { size, tokens, sums }
     }
 
-    /// Of sums that were computed elsewhere: row-major, of which the lower triangle is read.
+    /// The Hessian of given sums, row-major. Only the lower triangle is read.
     ///
     /// # Errors
-    /// [`Error::Channels`] where there are not `size * size` of them; [`Error::Sums`] where one is not finite, or negative on the diagonal.
+    /// [`Error::Channels`] if there are not `size * size` sums; [`Error::Sums`] if one is not
+    /// finite, or negative on the diagonal.
     pub fn from_sums(size: usize, tokens: u64, sums: Vec<f64>) -> Result<Self, Error> {
         if sums.len() != size * size {
             return Err(Error::Channels { got: sums.len(), want: size * size });
@@ -70,13 +74,13 @@ impl Hessian {
         Ok(Self::of(size, tokens, sums))
     }
 
-    /// Tokens seen.
+    /// The number of observed tokens.
     #[must_use]
     pub const fn tokens(&self) -> u64 {
         self.tokens
     }
 
-    /// Channels of a token: rows and columns of the matrix.
+    /// The number of channels: rows and columns of the matrix.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
@@ -89,7 +93,8 @@ impl Hessian {
         (0..self.size).map(|j| sums[j * self.size + j]).collect()
     }
 
-    /// E\[x_j^2\] of each channel, which [`Importance::Channels`](crate::Importance::Channels) takes; zeros if there was no token.
+    /// E\[x_j^2\] of each channel, for [`Importance::Channels`](crate::Importance::Channels); zeros
+    /// if no token was observed.
     #[must_use]
     pub fn mean_square(&self) -> Vec<f32> {
         let tokens = self.tokens.max(1) as f64;
@@ -101,7 +106,7 @@ impl Hessian {
     pub fn sums(&self) -> Vec<f64> {
         let mut sums = self.whole_triangle().into_owned();
         let n = self.size;
-        // In squares, so that rows and columns stay in the cache.
+        // Transposed in squares, so that rows and columns stay in the cache.
         const SQUARE: usize = 32;
         for top in (0..n).step_by(SQUARE) {
             for left in (0..=top).step_by(SQUARE) {
@@ -115,13 +120,13 @@ impl Hessian {
         sums
     }
 
-    /// The lower triangle with the tokens that are held back: none, as tokens are only taken in by `observe`.
+    /// The lower triangle. Nothing is buffered, as only `observe` adds tokens.
     #[cfg(not(feature = "gptq"))]
     fn whole_triangle(&self) -> std::borrow::Cow<'_, [f64]> {
         (&self.sums).into()
     }
 
-    /// Some channels, in another order.
+    /// The Hessian of some channels, in the order `perm`.
     #[cfg_attr(not(feature = "gptq"), allow(dead_code))] // solvers ask for it
     pub(crate) fn permuted(&self, perm: &[usize]) -> Self {
         let sums = self.whole_triangle();
@@ -131,14 +136,14 @@ impl Hessian {
         Self::of(perm.len(), self.tokens, sums)
     }
 
-    /// Of some channels only.
+    /// The Hessian of a range of channels.
     #[cfg_attr(not(feature = "gptq"), allow(dead_code))] // solvers ask for it
     pub(crate) fn part(&self, channels: core::ops::Range<usize>) -> Self {
         let all: Vec<usize> = channels.collect();
         self.permuted(&all)
     }
 
-    /// The blocks of `len` channels on the diagonal, one after the other, each divided by the number of tokens.
+    /// The diagonal blocks of `len` channels, concatenated and divided by the number of tokens.
     pub(crate) fn diagonal_blocks(&self, len: usize) -> Vec<f64> {
         let sums = self.whole_triangle();
         let tokens = self.tokens.max(1) as f64;

@@ -1,15 +1,16 @@
-//! How often each bfloat16 value occurs in a tensor.
+//! A histogram of a tensor with one bin per bfloat16 value.
 //!
 //! ```text
 //! bin = the upper 16 bits of the f32: sign, exponent, 7 bits of mantissa        65,536 bins, 512 KB
 //! ```
 //!
-//! Exact for bf16 tensors; f16 and f32 values count as the bf16 value below them in magnitude. Counts add, so neither the order
-//! nor the division of the work matters.
+//! It is exact for bf16 tensors. An f16 or f32 value counts as the bf16 value next to it towards
+//! zero. Counts are added, so the result depends neither on the order nor on the division of the
+//! work.
 
-/// Bits of an f32 below those that choose the bin.
+/// The number of f32 bits below those of the bin.
 const BELOW: u32 = 16;
-/// Bins of one sign.
+/// The number of bins of one sign.
 const MAGNITUDES: usize = 1 << 15;
 
 /// The rank of percentile `percent` among `n` numbers, 1 to n.
@@ -21,7 +22,7 @@ pub(crate) fn rank(n: u64, percent: f32) -> u64 {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Histogram {
     counts: Vec<u64>,
-    /// Whether a value lay above its bin's: then quantiles are those of the next bin's edge.
+    /// Whether a value was not exactly its bin's: quantiles are then the upper edges of bins.
     inexact: bool,
 }
 
@@ -43,8 +44,8 @@ impl Histogram {
         self.inexact |= other.inexact;
     }
 
-    /// A magnitude that `percent` percent of the values do not exceed: the smallest such, or where values are finer than bf16
-    /// the largest number of its bin.
+    /// The smallest magnitude that at least `percent` percent of the values do not exceed. If
+    /// values are finer than bf16, it is rounded up to the largest f32 of its bin.
     pub(crate) fn percentile(&self, percent: f32) -> f32 {
         let (positive, negative) = self.counts.split_at(MAGNITUDES);
         let magnitudes = || positive.iter().zip(negative).map(|(p, n)| p + n);
@@ -58,7 +59,7 @@ impl Histogram {
         f32::from_bits((bin.unwrap_or(0) as u32) << BELOW | rest)
     }
 
-    /// The value of each bin that is not empty, and how many it counts.
+    /// The value and the count of each bin that is not empty.
     pub(crate) fn values(&self) -> (Vec<f32>, Vec<f64>) {
         let bins = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
         bins.map(|(bin, &count)| (f32::from_bits((bin as u32) << BELOW), count as f64)).unzip()

@@ -1,13 +1,16 @@
-//! What the error of a weight counts when scales are searched: nothing is known, the power of its input, or how inputs go together.
+//! Weights of errors in a scale search: uniform, by the power of the input, or by the Hessian.
 //!
 //! ```text
 //! Uniform     sum_j e_j^2
-//! Channels    sum_j m_j e_j^2          m_j = E[x_j^2]: the expected squared error of the output, were inputs uncorrelated
-//! Hessian     e^T H_bb e               H_bb: the rows and columns of the block; what its errors do to the output, all others left out
+//! Channels    sum_j m_j e_j^2     m_j = E[x_j^2]: the expected squared error of the output
+//!                                 for uncorrelated inputs
+//! Hessian     e^T H_bb e          H_bb: the rows and columns of the block: the squared error of the
+//!                                 output from this block alone
 //! ```
 //!
-//! Sums run in f64 over the columns of a block in their order, in four interleaved partial sums where weights are uniform.
-//! The full quadratic form is used for blocks of up to 128 values in one row; longer ones, and tiles, take its diagonal.
+//! Sums run in f64 over the columns of a block in their order, in four interleaved partial sums if
+//! weights are uniform. The full quadratic form is used for blocks of up to 128 values in one row.
+//! Longer blocks, and tiles, use its diagonal.
 //!
 //! Sources: ggml's importance matrix (`Channels`); ModelOpt's `local_hessian` (`Hessian`).
 
@@ -17,10 +20,10 @@ use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::hessian::Hessian;
 
-/// Longest block whose errors are weighed by a matrix.
+/// The longest block that uses the full quadratic form.
 const LONGEST: usize = 128;
 
-/// What errors of a weight are weighted by when a scale is searched.
+/// The weights of errors when a scale is searched.
 ///
 /// ```
 /// use lowbit_blocks::{Dtype, NVFP4, Shape};
@@ -47,7 +50,7 @@ const LONGEST: usize = 128;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Importance<'a> {
-    /// Every error counts the same: data-free.
+    /// All errors have the same weight; no data is needed.
     #[default]
     Uniform,
     /// One weight for each input channel (column): E\[x^2\], in any unit.
@@ -56,7 +59,7 @@ pub enum Importance<'a> {
     Hessian(&'a Hessian),
 }
 
-/// The same, made ready for the blocks of a format.
+/// The importance, prepared for the blocks of a format.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Weighting {
     /// A weight for each column.
@@ -66,7 +69,7 @@ pub(crate) enum Weighting {
 }
 
 impl Weighting {
-    /// `None` for uniform weights.
+    /// Prepares the weights; `None` if they are uniform.
     pub(crate) fn new(
         importance: Importance<'_>,
         format: &Format,
@@ -102,19 +105,19 @@ impl Weighting {
     }
 }
 
-/// What a search weighs the errors of a chunk by.
+/// The weights of the errors of one chunk.
 #[derive(Clone, Copy)]
 pub(crate) enum Weights<'a> {
     /// Each value counts once.
     Uniform,
-    /// How often each value of the chunk, which is one block, stands for itself.
+    /// The count of each value of the chunk, which is one block.
     Counts(&'a [f64]),
-    /// By column, of a chunk whose runs begin in column `first`.
+    /// Weights by column; the runs of the chunk begin in column `first`.
     Columns { of: &'a Weighting, first: usize },
 }
 
 impl Weights<'_> {
-    /// What the square of one error counts for, without those beside it; `at` counts the values of a run.
+    /// The weight of a single squared error, without its neighbours. `at` is an index into a run.
     pub(crate) fn of_value(self, at: usize) -> f64 {
         match self {
             Self::Uniform => 1.0,
@@ -129,7 +132,8 @@ impl Weights<'_> {
         }
     }
 
-    /// The squared error of each block against `decoded`, values in the order of the chunk.
+    /// The weighted squared error of each block against `decoded`, whose values are in the order of
+    /// the chunk.
     pub(crate) fn errors(self, chunk: &Chunk<'_>, decoded: &[f32], out: &mut [f64]) {
         match self {
             Self::Uniform => chunk.squared_errors(decoded, out),
@@ -152,7 +156,8 @@ impl Weights<'_> {
 }
 
 impl Weighting {
-    /// The weighed squared error of a block that begins in column `col`, counted on over the ends of rows.
+    /// The weighted squared error of a block from column `col` on; columns continue across row
+    /// ends.
     fn error(&self, col: usize, x: &[f32], y: &[f32]) -> f64 {
         let differences = x.iter().zip(y).map(|(x, y)| f64::from(*x) - f64::from(*y));
         match self {

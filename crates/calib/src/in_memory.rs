@@ -1,13 +1,14 @@
-//! A whole tensor in memory: statistics of its parts, then pieces of it, on one thread or many.
+//! Quantization of a whole tensor in memory: statistics of its parts, then its pieces, on one
+//! thread or many.
 //!
 //! ```text
 //! piece   about 64 thousand values: whole rows, in row quanta
-//!         some columns of a row of tiles, where the tensor has few of those
+//!         some columns of a row of tiles, if the tensor has few rows of tiles
 //! ```
 //!
-//! Parts and pieces are the same whatever the number of threads, each writes its own bytes, and of
-//! several errors the first in the order of the tensor is reported: nothing depends on who was
-//! faster.
+//! Parts and pieces do not depend on the number of threads, and each piece has its own output
+//! bytes. Of several errors, the first in the order of the tensor is reported. So results do not
+//! depend on timing.
 
 use core::ops::Range;
 
@@ -23,39 +24,39 @@ use crate::rows::Out;
 use crate::rules::ChooseScale;
 use crate::stats::TensorStats;
 
-/// Values of a piece, about, and of the smallest part that is observed apart.
+/// The approximate number of values of a piece, and the least number of a part with statistics of
+/// its own.
 const PIECE: usize = 1 << 16;
-/// The same for parts that have histograms, which take as long to merge as a piece to observe.
+/// The same for parts with histograms, which take as long to merge as a piece takes to observe.
 const COUNTED: usize = 1 << 20;
-/// Parts of a matrix that are observed apart, at most: each has statistics of its own.
+/// The largest number of parts of a matrix, each with statistics of its own.
 const PARTS: usize = 64;
 
-/// Rows of tiles from which on they stay whole: a run of few columns costs as much beside its
-/// values as one of many.
+/// From this many rows of tiles on, rows stay whole, since the overhead of a run does not depend on
+/// its length.
 const TILE_ROWS: usize = 4;
 
-/// A piece of a tensor, and where its bytes go.
+/// A piece of a tensor, and the buffers of its bytes.
 struct Piece<'a> {
     matrix: usize,
     rows: Range<usize>,
-    /// Of whole rows.
+    /// The values of whole rows.
     values: Values<'a>,
     out: PieceOut<'a>,
 }
 
 enum PieceOut<'a> {
     Rows(Out<'a>),
-    /// Some columns of one row of tiles: codes row by row, scales, zero points.
+    /// Some columns of one row of tiles: code buffers of each row, then scales and zero points.
     Columns(Range<usize>, Vec<&'a mut [u8]>, (&'a mut [u8], &'a mut [u8])),
 }
 
 impl Recipe {
     /// Quantizes a whole tensor in memory: statistics, then pieces of rows, with the code that
-    /// streaming uses. With the feature `rayon` pieces are shared among threads; the bytes are the
-    /// same.
+    /// streaming uses. With the feature `rayon`, threads share the pieces; the bytes are the same.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] at the first NaN or infinity; [`Error::Blocks`] where shape, format and
+    /// [`Error::NonFinite`] at the first NaN or infinity; [`Error::Blocks`] if shape, format and
     /// values do not fit.
     pub fn quantize<'x>(
         &self,
@@ -65,7 +66,8 @@ impl Recipe {
         quantize(self, shape, values.into(), None)
     }
 
-    /// [`quantize`](Self::quantize) with block scales of a rule of one's own: [`ChooseScale`].
+    /// Quantizes like [`quantize`](Self::quantize), with block scales from a custom rule:
+    /// [`ChooseScale`].
     ///
     /// # Errors
     /// As [`quantize`](Self::quantize) and [`Quantizer::with_scale_choice`].
@@ -82,11 +84,11 @@ impl Recipe {
 }
 
 impl Quantizer {
-    /// The whole tensor, in memory.
+    /// Quantizes the whole tensor in memory.
     ///
     /// # Errors
-    /// As [`quantize_rows`](Self::quantize_rows); [`Error::Blocks`] where there are not as many
-    /// values as the shape says.
+    /// As [`quantize_rows`](Self::quantize_rows); [`Error::Blocks`] if the number of values is not
+    /// that of the shape.
     pub fn quantize<'x>(&self, values: impl Into<Values<'x>>) -> Result<QTensor<'static>, Error> {
         let values = values.into();
         check_len(self.recipe(), self.shape(), values)?;
@@ -94,7 +96,7 @@ impl Quantizer {
     }
 }
 
-/// Quantizes `values`; `given` replaces the tensor scales that the recipe would choose.
+/// Quantizes `values`. `given` replaces the tensor scales that the recipe would choose.
 pub(crate) fn quantize(
     recipe: &Recipe,
     shape: Shape,
@@ -104,7 +106,7 @@ pub(crate) fn quantize(
     fill(&ready(recipe, shape, values, given)?, values)
 }
 
-/// A quantizer of these values, which it has looked at where the recipe asks for it.
+/// A quantizer of these values, with their statistics if the recipe needs them.
 fn ready(
     recipe: &Recipe,
     shape: Shape,
@@ -118,7 +120,7 @@ fn ready(
     Quantizer::new(recipe, shape, values.dtype(), &stats, given, Kernels::best())
 }
 
-/// Whether there are as many values as the shape says.
+/// Checks that the number of values is that of the shape.
 pub(crate) fn check_len(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Result<(), Error> {
     let want = shape.len().unwrap_or(usize::MAX);
     if values.len() == want {
@@ -129,7 +131,7 @@ pub(crate) fn check_len(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Re
     Err(lowbit_blocks::Error::Length { part, unit, got, want, shape, format }.into())
 }
 
-/// The whole tensor through a quantizer that is ready.
+/// Quantizes the whole tensor with a prepared quantizer.
 pub(crate) fn fill(quantizer: &Quantizer, values: Values<'_>) -> Result<QTensor<'static>, Error> {
     let (format, shape) = (quantizer.recipe().format, quantizer.shape());
     let mut codes = vec![0; format.codes_len(shape)];
@@ -146,7 +148,7 @@ pub(crate) fn fill(quantizer: &Quantizer, values: Values<'_>) -> Result<QTensor<
     Ok(QTensor::new(format, shape, codes, scales, zeros, quantizer.tensor_scale())?)
 }
 
-/// The statistics that the recipe asks for, one for each matrix.
+/// The statistics that the recipe needs, one for each matrix.
 pub(crate) fn observe(recipe: &Recipe, shape: Shape, values: Values<'_>) -> Result<Vec<TensorStats>, Error> {
     let Some(empty) = recipe.stats() else { return Ok(Vec::new()) };
     let per_matrix = shape.rows * shape.cols;
@@ -180,11 +182,11 @@ fn pieces<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Ve
     let narrow = piece_columns(grid);
     let mut pieces = Vec::new();
     for matrix in 0..shape.matrices {
-        // A matrix without rows may still have a scale.
+        // A matrix without rows may have a scale all the same.
         for first in (0..shape.rows.max(1)).step_by(step) {
             let rows = first..shape.rows.min(first.saturating_add(step));
             let flat = |row: usize| (matrix * shape.rows + row) * shape.cols;
-            // All rows of a matrix may share a block: its first piece writes it.
+            // If all rows of a matrix share a block, its first piece writes the scale.
             let shared = format.block == Block::Tensor && first > 0;
             let length = |range: Range<usize>| if shared { 0 } else { range.len() };
             let mut out = Out {
@@ -213,8 +215,8 @@ fn pieces<'a>(quantizer: &Quantizer, values: Values<'a>, mut out: Out<'a>) -> Ve
     pieces
 }
 
-/// Columns of a tile of the format, and those of a piece of a matrix with few rows of tiles; none
-/// where rows stay whole.
+/// The columns of a tile, and the columns of a piece of a matrix with few rows of tiles; `None` if
+/// rows stay whole.
 fn piece_columns(grid: &Grid) -> Option<(usize, usize)> {
     let ((high, wide), shape) = (grid.tiles()?, grid.shape());
     let tile_rows = shape.matrices.saturating_mul(shape.rows.div_ceil(high));
@@ -222,13 +224,13 @@ fn piece_columns(grid: &Grid) -> Option<(usize, usize)> {
     if !on_bytes || !(1..TILE_ROWS).contains(&tile_rows) {
         return None;
     }
-    // So wide that pieces have one row of tiles each, at twice the usual number of values.
+    // Wide enough for pieces of one row of tiles each, at twice the usual number of values.
     let least = (2 * PIECE / high.min(shape.rows)).max(shape.cols.div_ceil(TILE_ROWS.div_ceil(tile_rows)));
     let width = least.div_ceil(wide).saturating_mul(wide);
     (width < shape.cols).then_some((wide, width))
 }
 
-/// Splits the first `n` bytes off.
+/// Splits off the first `n` bytes.
 fn take<'a>(bytes: &mut &'a mut [u8], n: usize) -> &'a mut [u8] {
     let (taken, rest) = core::mem::take(bytes).split_at_mut(n);
     *bytes = rest;

@@ -1,23 +1,26 @@
-//! LLM.int8: all but a few columns are multiplied in eight bits, those with outliers as they are.
+//! LLM.int8: columns with outliers are multiplied in full precision, all others in eight bits.
 //!
 //! ```text
 //! weight    codes = RNE(w * (127 / absmax of the row))
-//! token     outliers |a| >= 6 leave the absmax; codes = RNE(a * (127 / absmax)); a column with an outlier in any token is 0 in all, if there are several
-//! product   y_tr = int32(sum_c codes_tc codes_rc) * absmax_t * absmax_r / 127^2  +  sum over outlier columns of a_tc * (codes_rc * absmax_r / 127)
+//! token     outliers |a| >= 6 are left out of the absmax; codes = RNE(a * (127 / absmax))
+//!           with several tokens, a column with an outlier in any token has codes 0 in all
+//! product   y_tr = int32(sum_c codes_tc codes_rc) * absmax_t * absmax_r / 127^2
+//!                  + sum over outlier columns of a_tc * (codes_rc * absmax_r / 127)
 //! ```
 //!
-//! bitsandbytes multiplies by 6.200124e-5 (on CUDA 6.200012e-5) where 1 / 127^2 is 6.2000124e-5, and rounds weights, activations and results to f16; here all is
-//! f32 and the factor exact. A row of zeros has codes 0, not 0 times infinity.
+//! bitsandbytes multiplies by 6.200124e-5 (on CUDA 6.200012e-5) where 1 / 127^2 is 6.2000124e-5,
+//! and rounds weights, activations and results to f16. Here all numbers are f32 and the factor is
+//! exact. A row of zeros has codes 0, not 0 times infinity.
 //!
 //! Sources: Dettmers et al., LLM.int8() (arXiv 2208.07339); bitsandbytes `backends/default/ops.py`.
 
 use crate::error::Error;
 use lowbit_kernels::Kernels;
 
-/// The magnitude from which on a value is an outlier, as in the paper.
+/// The least magnitude of an outlier, as in the paper.
 pub const OUTLIER: f32 = 6.0;
 
-/// Rows in eight bits with the absmax of each.
+/// Rows of 8-bit codes, with the absmax of each row.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Int8Rows {
     /// Codes, row-major.
@@ -27,7 +30,7 @@ pub struct Int8Rows {
 }
 
 impl Int8Rows {
-    /// Quantizes the rows of a weight with so many columns.
+    /// Quantizes the rows of a weight with this number of columns.
     ///
     /// ```
     /// let rows = lowbit_calib::outliers::Int8Rows::new(&[1.27, -0.5, 0.0, 0.0], 2)?;
@@ -36,7 +39,8 @@ impl Int8Rows {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Tokens`] where the values are not whole rows, [`Error::Observed`] at the first NaN or infinity.
+    /// [`Error::Tokens`] if the values are not whole rows; [`Error::Observed`] at the first NaN or
+    /// infinity.
     pub fn new(weight: &[f32], columns: usize) -> Result<Self, Error> {
         check(weight, columns)?;
         let rows = || weight.chunks_exact(columns);
@@ -63,7 +67,8 @@ fn check(values: &[f32], columns: usize) -> Result<(), Error> {
     }
 }
 
-/// The columns in which any token has a magnitude of at least `threshold`, in order; none for a threshold of 0, which turns the decomposition off.
+/// The columns in which any token has a magnitude of at least `threshold`, in ascending order. A
+/// threshold of 0 turns the decomposition off: no columns.
 ///
 /// ```
 /// assert_eq!(lowbit_calib::outliers::columns(&[1.0, -6.0, 0.0, 7.0, 0.0, 5.9], 3, 6.0), [0, 1]);
@@ -75,7 +80,8 @@ pub fn columns(tokens: &[f32], columns: usize, threshold: f32) -> Vec<usize> {
     (0..columns).filter(has).collect()
 }
 
-/// The product of tokens (rows of as many values as the weight has columns) with a quantized weight: one row of outputs per token.
+/// The product of tokens with a quantized weight, one row of outputs per token. Each token has as
+/// many values as the weight has columns.
 ///
 /// ```
 /// use lowbit_calib::outliers::{Int8Rows, OUTLIER, product};
@@ -87,7 +93,8 @@ pub fn columns(tokens: &[f32], columns: usize, threshold: f32) -> Vec<usize> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Tokens`] where tokens or codes are not whole rows, [`Error::Observed`] at the first NaN or infinity.
+/// [`Error::Tokens`] if tokens or codes are not whole rows; [`Error::Observed`] at the first NaN or
+/// infinity.
 pub fn product(tokens: &[f32], weight: &Int8Rows, columns: usize, threshold: f32) -> Result<Vec<f32>, Error> {
     check(tokens, columns)?;
     if weight.codes.len() != weight.absmax.len() * columns {
@@ -106,7 +113,7 @@ pub fn product(tokens: &[f32], weight: &Int8Rows, columns: usize, threshold: f32
         for (row, &row_absmax) in weight.codes.chunks_exact(columns).zip(&weight.absmax) {
             let sum: i64 = row.iter().zip(&codes).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum();
             let inner = sum as f32 * absmax * row_absmax / (127.0 * 127.0);
-            // A single token keeps its codes, where outliers are 0 already.
+            // A single token keeps its codes; those of its outliers are already 0.
             let outer: f32 =
                 outliers.iter().map(|&c| token[c] * (f32::from(row[c]) * row_absmax / 127.0)).sum();
             out.push(inner + outer);

@@ -1,33 +1,34 @@
-//! How much a linear's output changes when its weight does.
+//! The output error of a linear with a changed weight.
 //!
 //! ```text
 //! d = W - W^                                                   rows x n
-//! Hessian         tr(d H d^T) / tokens        H = sum_t x_t x_t^T: the squared error of the output, summed over rows, mean over tokens
-//! MeanSquare      sum_ij d_ij^2 E[x_j^2]      the same without what channels have in common
-//! Rows            sum_t |d x_t|^2 / tokens    on samples: what the Hessian says of them, without the Hessian
+//! Hessian         tr(d H d^T) / tokens        H = sum_t x_t x_t^T: the squared error of the output,
+//!                                             summed over rows, mean over tokens
+//! MeanSquare      sum_ij d_ij^2 E[x_j^2]      the same without correlations between channels
+//! Rows            sum_t |d x_t|^2 / tokens    on samples: equal to the result of their Hessian
 //! ```
 //!
-//! Sums are f64: of each row over j >= i in order (H is symmetric), then over rows in order.
+//! Sums are f64: within each row over j >= i in order (H is symmetric), then over rows in order.
 
 use crate::error::Error;
 
-/// What is known of the inputs of a linear, for judging an error of its weight.
+/// Statistics or samples of a linear's inputs, to measure the effect of an error of its weight.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Inputs<'a> {
     /// E[x^2] of each channel.
     MeanSquare(&'a [f32]),
-    /// f64 sums of x x^T over so many tokens: `n x n`, row-major.
+    /// f64 sums of x x^T over tokens: `n x n`, row-major.
     Hessian {
         /// The sums.
         sums: &'a [f64],
-        /// Tokens.
+        /// The number of tokens.
         tokens: u64,
     },
-    /// Samples: rows of so many channels.
+    /// Samples: rows of `channels` values.
     Rows {
         /// The values.
         rows: &'a [f32],
-        /// Channels.
+        /// The number of channels.
         channels: usize,
     },
 }
@@ -43,7 +44,8 @@ impl Inputs<'_> {
         }
     }
 
-    /// The squared error of the output of a linear whose weight is off by `delta` (rows of as many numbers as channels): summed over rows, mean over tokens.
+    /// The squared output error of a linear with weight error `delta` (rows of one number per
+    /// channel), summed over rows, mean over tokens.
     ///
     /// ```
     /// use lowbit_calib::Inputs;
@@ -56,7 +58,8 @@ impl Inputs<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Tokens`] where `delta` or the samples are not whole rows, [`Error::NoTokens`] where there are none, [`Error::Channels`] where a Hessian is not square.
+    /// [`Error::Tokens`] if `delta` or the samples are not whole rows; [`Error::NoTokens`] if there
+    /// are none; [`Error::Channels`] if a Hessian is not square.
     pub fn error(&self, delta: &[f32]) -> Result<f64, Error> {
         match *self {
             Self::MeanSquare(means) => channel_error(delta, means),
@@ -65,7 +68,7 @@ impl Inputs<'_> {
         }
     }
 
-    /// The error that columns `at ..` of one row cause on their own.
+    /// The error from columns `at ..` of one row alone.
     pub(crate) fn part(&self, at: usize, delta: &[f32]) -> f64 {
         let wide = |x: &f32| f64::from(*x);
         match *self {
@@ -100,7 +103,8 @@ fn row_error(delta: &[f32], rows: &[f32], channels: usize) -> Result<f64, Error>
     Ok(total / (rows.len() / channels) as f64)
 }
 
-/// The mean squared norm of the output's error, by the Hessian's f64 sums (`n x n`, row-major, only the upper triangle is read).
+/// The mean squared norm of the output error, from the f64 sums of a Hessian (`n x n`, row-major;
+/// only the upper triangle is read).
 ///
 /// ```
 /// // Two tokens, (1, 1) and (1, -1): H = diag(2, 2). An error of (0.5, 1) gives outputs 1.5 and -0.5, whose squares have the mean 1.25.
@@ -109,9 +113,10 @@ fn row_error(delta: &[f32], rows: &[f32], channels: usize) -> Result<f64, Error>
 /// ```
 ///
 /// # Errors
-/// [`Error::Channels`] where `hessian` is not square; [`Error::Tokens`] where `delta` is not whole rows; [`Error::NoTokens`] for no tokens.
+/// [`Error::Channels`] if `hessian` is not square; [`Error::Tokens`] if `delta` is not whole rows;
+/// [`Error::NoTokens`] for no tokens.
 pub fn output_error(delta: &[f32], hessian: &[f64], tokens: u64) -> Result<f64, Error> {
-    /// Rows that share a pass over the Hessian.
+    /// Rows per pass over the Hessian.
     const ROWS: usize = 8;
     let n = hessian.len().isqrt();
     if n * n != hessian.len() {
@@ -122,7 +127,7 @@ pub fn output_error(delta: &[f32], hessian: &[f64], tokens: u64) -> Result<f64, 
     for rows in delta.chunks(ROWS * n.max(1)) {
         let rows: Vec<Vec<f64>> =
             rows.chunks_exact(n).map(|row| row.iter().map(|&d| f64::from(d)).collect()).collect();
-        // sum_i d_i (H_ii d_i + 2 sum_{j>i} H_ij d_j), gathered as sums over i of d_i H_ij.
+        // sum_i d_i (H_ii d_i + 2 sum_{j>i} H_ij d_j), accumulated as sums over i of d_i H_ij.
         let mut gathered = vec![vec![0.0; n]; rows.len()];
         for (i, h) in hessian.chunks_exact(n).enumerate() {
             for (row, gathered) in rows.iter().zip(&mut gathered) {
@@ -138,7 +143,7 @@ pub fn output_error(delta: &[f32], hessian: &[f64], tokens: u64) -> Result<f64, 
     Ok(total / tokens as f64)
 }
 
-/// The same by the mean square of each channel alone.
+/// The mean squared norm of the output error, from the mean square of each channel alone.
 ///
 /// ```
 /// assert_eq!(lowbit_calib::channel_error(&[0.5, 1.0], &[1.0, 1.0])?, 1.25);
@@ -146,7 +151,7 @@ pub fn output_error(delta: &[f32], hessian: &[f64], tokens: u64) -> Result<f64, 
 /// ```
 ///
 /// # Errors
-/// [`Error::Tokens`] where `delta` is not whole rows.
+/// [`Error::Tokens`] if `delta` is not whole rows.
 pub fn channel_error(delta: &[f32], mean_square: &[f32]) -> Result<f64, Error> {
     check(delta, mean_square.len(), 1)?;
     let of = |(d, m): (&f32, &f32)| f64::from(*d) * f64::from(*d) * f64::from(*m);

@@ -1,11 +1,11 @@
-//! Parts worked on by as many threads as there are, with results in the order of the parts: nothing depends on who was faster.
+//! A parallel map whose results are in the order of the parts and do not depend on timing.
 
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
 use crate::error::Error;
 
-/// What `work` makes of each of `parts`, or the first error in their order.
+/// The results of `work` on each of `parts`, or the first error in their order.
 #[cfg(feature = "rayon")]
 pub(crate) fn map<P: Send, R: Send>(
     parts: Vec<P>,
@@ -15,7 +15,7 @@ pub(crate) fn map<P: Send, R: Send>(
     results.into_iter().collect()
 }
 
-/// What `work` makes of each of `parts`, or the first error in their order.
+/// The results of `work` on each of `parts`, or the first error in their order.
 #[cfg(not(feature = "rayon"))]
 pub(crate) fn map<P, R>(parts: Vec<P>, work: impl Fn(P) -> Result<R, Error>) -> Result<Vec<R>, Error> {
     parts.into_iter().map(work).collect()

@@ -1,26 +1,28 @@
-//! A^T B of tokens, added up: f32 products within a block of tokens, blocks in f64.
+//! Sums of A^T B over tokens: f32 products within a block of tokens, blocks summed in f64.
 //!
-//! Each entry of a block is one f32 sum in the order that faer's product takes on the machine; panels of rows are tasks, which no sum crosses.
+//! Each entry of a block is one f32 sum, in the order that faer's product uses on the machine.
+//! Panels of rows are tasks; no sum crosses a panel.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::parallel::map;
 
-/// Tokens of a block.
+/// Tokens per block.
 pub(crate) const BLOCK: usize = 512;
-/// Rows of the matrix that one task computes.
+/// Rows of the result that one task computes.
 pub(crate) const PANEL: usize = 192;
 
-/// Which entries of the sums are wanted.
+/// The entries of the result that are needed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entries {
     All,
-    /// Those on the diagonal and below it: A is B.
+    /// The diagonal and everything below it; B is A.
     Lower,
 }
 
-/// Adds A^T B of one block of tokens to `sums` (row-major, as many rows as A has features). Both are tokens of so many features.
+/// Adds A^T B of one block of tokens to `sums` (row-major, one row per feature of A). `a` and `b`
+/// are tokens, each with its number of features.
 pub(crate) fn add(sums: &mut [f64], a: (&[f32], usize), b: (&[f32], usize), entries: Entries) {
     let (tokens, n) = (b.0.len() / b.1, b.1);
     if tokens == 0 {

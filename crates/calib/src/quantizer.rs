@@ -1,10 +1,11 @@
-//! A recipe made ready for one tensor: rows in, bytes of codes, scales and zero points out.
+//! A recipe prepared for one tensor: quantizes rows to bytes of codes, scales and zero points.
 //!
 //! ```text
 //! rows ──► chunks of about 4096 values (L1 and L2) ──► widen ──► amax, extremes ──► scales ──► codes
 //! ```
 //!
-//! A chunk never depends on another, so the bytes depend neither on how rows are divided into calls nor on threads.
+//! No chunk depends on another, so the bytes depend neither on the division of rows into calls nor
+//! on threads.
 
 use core::ops::Range;
 use std::sync::Arc;
@@ -44,21 +45,22 @@ pub struct Quantizer {
     dtype: Dtype,
     kernels: Kernels,
     encoder: Encoder,
-    /// One entry stands for all matrices where nothing differs.
+    /// A single entry, if all matrices have the same.
     matrices: Vec<MatrixScales>,
     tensor_scale: TensorScale,
     weighting: Option<Arc<Weighting>>,
 }
 
 impl Recipe {
-    /// A quantizer of tensors of that shape and type.
+    /// A quantizer of tensors of this shape and type.
     ///
-    /// `stats`: one for all matrices or one for each, as [`stats`](Self::stats) asks; ignored where it answers `None`. Matrices of
-    /// different tensors that share a scale are given the merged statistics.
+    /// `stats` are one for all matrices or one per matrix, if [`stats`](Self::stats) is `Some`;
+    /// otherwise they are ignored. Matrices of different tensors that share a scale get the merged
+    /// statistics.
     ///
     /// # Errors
-    /// [`Error::Blocks`] where the shape does not fit the format; [`Error::Stats`] or [`Error::Histogram`] where statistics are lacking;
-    /// what [`check`](Self::check) says.
+    /// [`Error::Blocks`] if the shape does not fit the format; [`Error::Stats`] or
+    /// [`Error::Histogram`] if statistics are missing; errors of [`check`](Self::check).
     pub fn quantizer(
         &self,
         shape: Shape,
@@ -69,11 +71,11 @@ impl Recipe {
         Quantizer::new(self, shape, dtype, stats, None, kernels)
     }
 
-    /// A quantizer whose tensor scales are given: activations with a calibrated scale.
+    /// A quantizer with given tensor scales, for activations with a calibrated scale.
     ///
     /// # Errors
-    /// As [`quantizer`](Self::quantizer); [`Error::TensorScale`] where one is not a positive finite number; [`Error::Stats`] where
-    /// their number or their direction is not that of the recipe.
+    /// As [`quantizer`](Self::quantizer); [`Error::TensorScale`] if a scale is not a positive
+    /// finite number; [`Error::Stats`] if their number or direction is not that of the recipe.
     pub fn quantizer_with_tensor_scale(
         &self,
         shape: Shape,
@@ -121,18 +123,21 @@ impl Quantizer {
         Ok(Self { recipe: *recipe, grid, dtype, kernels, encoder, matrices, tensor_scale, weighting: None })
     }
 
-    /// The same quantizer, whose searches weigh the errors of a block by what its inputs look like.
+    /// The same quantizer, with errors weighted by importance in scale searches.
     ///
-    /// Rules that do not search, and the one scale of a whole matrix, which is searched in a histogram, stay as they are.
+    /// It has no effect on rules that do not search, nor on the one scale of a whole matrix, which
+    /// is searched in a histogram.
     ///
     /// # Errors
-    /// [`Error::Channels`] where it is of another number of columns; [`Error::Weight`] where a weight is negative or not finite.
+    /// [`Error::Channels`] if the importance has another number of columns; [`Error::Weight`] if a
+    /// weight is negative or not finite.
     pub fn with_importance(self, importance: Importance<'_>) -> Result<Self, Error> {
         let weighting = Weighting::new(importance, &self.recipe.format, self.shape().cols)?;
         Ok(Self { weighting: weighting.map(Arc::new), ..self })
     }
 
-    /// The same quantizer with block scales of a rule of one's own, which sees what the recipe would have chosen.
+    /// The same quantizer, with block scales from a custom rule, which is given the scale of the
+    /// recipe.
     ///
     /// ```
     /// use lowbit_blocks::{Dtype, MXFP4, Shape};
@@ -149,7 +154,8 @@ impl Quantizer {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Recipe`] where blocks have zero points, where a matrix has one scale in all, and where scales have scales of their own.
+    /// [`Error::Recipe`] if blocks have zero points, if a matrix has only one scale, or if scales
+    /// are quantized themselves.
     pub fn with_scale_choice(mut self, rule: impl ChooseScale + 'static) -> Result<Self, Error> {
         let format = &self.recipe.format;
         let outer_in_blocks = format.scale.outer != Outer::matrix(format.has_tensor_scale());
@@ -175,13 +181,13 @@ impl Quantizer {
         self.grid.shape()
     }
 
-    /// Where the values, blocks and bytes of the tensor lie.
+    /// The grid: the positions of the tensor's values, blocks and bytes.
     #[must_use]
     pub const fn grid(&self) -> &Grid {
         &self.grid
     }
 
-    /// The tensor scales, one for each matrix, as they are stored.
+    /// The tensor scales as they are stored, one for each matrix.
     #[must_use]
     pub fn tensor_scale(&self) -> TensorScale {
         self.tensor_scale.clone()
@@ -195,12 +201,14 @@ impl Quantizer {
 
     /// Quantizes rows `first_row ..` of a matrix.
     ///
-    /// `values` are whole rows, a multiple of [`row_quantum`](Self::row_quantum) of them or as many as are left, and start at such a
-    /// multiple; `out` has exactly their bytes.
+    /// `values` are whole rows. Both `first_row` and their number are multiples of
+    /// [`row_quantum`](Self::row_quantum); the last rows of the matrix may be fewer. `out` has the
+    /// exact size of their bytes.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] at the first NaN or infinity of the first chunk that has one (the bytes written so far are then of no use);
-    /// [`Error::Rows`], [`Error::Length`] and [`Error::Dtype`] where the arguments do not fit.
+    /// [`Error::NonFinite`] at the first NaN or infinity of the first chunk that has one (bytes
+    /// written so far are then invalid); [`Error::Rows`], [`Error::Length`] and [`Error::Dtype`] if
+    /// the arguments do not fit.
     ///
     /// # Panics
     /// If there is no such matrix.
@@ -238,7 +246,7 @@ impl Quantizer {
         quantizer.tiles(rows, values, 0..cols, &mut codes, (out.scales, out.zeros))
     }
 
-    /// What quantizes rows of one matrix.
+    /// The row quantizer of one matrix.
     pub(crate) fn rows_of(&self, matrix: usize) -> RowQuantizer<'_> {
         let weighting = self.weighting.as_deref();
         RowQuantizer::new(
@@ -268,7 +276,7 @@ impl Quantizer {
             return Err(Error::Dtype { got: values.dtype(), want: self.dtype });
         }
         let quantum = self.row_quantum();
-        // A matrix without columns is all of its rows at once.
+        // Without columns, a call covers all rows of the matrix.
         let count = values.len().checked_div(cols).unwrap_or_else(|| rows.saturating_sub(first_row));
         let end = first_row.saturating_add(count);
         let whole = count * cols == values.len() && first_row.is_multiple_of(quantum) && end <= rows;
@@ -292,14 +300,14 @@ impl Quantizer {
     }
 }
 
-/// The statistics of a matrix: its own, or the one for all.
+/// The statistics of a matrix: its own, or those shared by all.
 fn stats_of(stats: &[TensorStats], matrix: usize, shape: Shape) -> Result<&TensorStats, Error> {
     let stats = match stats {
         [all] => all,
         _ if stats.len() == shape.matrices => &stats[matrix],
         _ => return Err(Error::Stats { got: stats.len(), want: shape.matrices, shape }),
     };
-    // What was observed is finite; `TensorStats::from_amax` takes anything.
+    // Observed values are finite; `TensorStats::from_amax` takes any number.
     match stats.range() {
         (lo, hi) if lo.is_finite() && hi.is_finite() && lo <= 0.0 && hi >= 0.0 => Ok(stats),
         (_, value) => Err(Error::Amax { value }),

@@ -1,4 +1,4 @@
-//! A recipe: everything that decides the bytes of a quantized tensor, as data.
+//! The recipe: everything that determines the bytes of a quantized tensor, as data.
 //!
 //! ```text
 //! values ──► amax … ──► scale rule ──► zero block ──► stored scale ──► quotient ──► ties ──► codes
@@ -6,8 +6,8 @@
 //!              └──► tensor scale rule ──────────────────┘ effective scale
 //! ```
 //!
-//! [`Recipe::new`] is our own recipe of a format: f32 throughout, dividing by the rounded scale. Those of other tools are in
-//! [`recipes`](crate::recipes).
+//! [`Recipe::new`] is our own recipe of a format: f32 throughout, with division by the rounded
+//! scale. Recipes of other tools are in [`recipes`](crate::recipes).
 
 use lowbit_blocks::{Block, Format, ScaleKind, Shape, Zero};
 use lowbit_kernels::Element;
@@ -20,20 +20,21 @@ use crate::stats::TensorStats;
 use crate::tensor_scale::{FOUR_OVER_SIX_SCALE_MAX, TensorScaleRule};
 use crate::zero_block::ZeroBlock;
 
-/// What engines are told to do with activations; it decides no byte of the weights.
+/// The quantization of activations that a checkpoint asks engines for. It does not affect the
+/// weights.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activations {
-    /// They stay as they are: weight-only.
+    /// Not quantized: weight-only.
     #[default]
     None,
-    /// They are quantized at run time, one scale per token or block.
+    /// Quantized at run time, with one scale per token or block.
     Dynamic,
-    /// They are quantized with scales from calibration.
+    /// Quantized with scales from calibration.
     Static,
 }
 
-/// How a tensor is quantized: a format and whose choices and arithmetic fill it.
+/// A recipe: a format, and the choices and arithmetic that fill it.
 ///
 /// ```
 /// use lowbit_blocks::{NVFP4, Shape};
@@ -49,36 +50,37 @@ pub enum Activations {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Recipe {
-    /// What is stored.
+    /// The stored format.
     pub format: Format,
-    /// How block scales are chosen.
+    /// The rule for block scales.
     pub scale_rule: ScaleRule,
-    /// How the scale of a matrix is chosen.
+    /// The rule for tensor scales.
     pub tensor_scale: TensorScaleRule,
-    /// What a block without a scale stores.
+    /// The scale of a zero block.
     pub zero_block: ZeroBlock,
-    /// The type of results on the way to a scale.
+    /// The type of intermediate results of scales.
     pub scale_arithmetic: Arithmetic,
     /// The type of quotients.
     pub arithmetic: Arithmetic,
-    /// How quotients are computed.
+    /// The operation that computes quotients.
     pub quotient: Quotient,
-    /// Where quotients between two values go.
+    /// The rounding of ties.
     pub ties: Ties,
     /// The sign of zeros.
     pub zero_sign: ZeroSign,
-    /// What the checkpoint says of activations.
+    /// The quantization of activations, as the checkpoint declares it.
     pub activations: Activations,
 }
 
 impl Recipe {
-    /// Our own recipe: f32 throughout, divided by the rounded scale, ties to even.
+    /// Our own recipe: f32 throughout, division by the rounded scale, ties to even.
     ///
-    /// Scale rules: `even` for E2M1 with power-of-two scales, `rceil` for the other elements with them, `min-max` where there is
-    /// a zero point, `affine` where there is a bias, `mse` where there are minima of super-blocks, `amax` elsewhere.
+    /// Scale rules: `even` for E2M1 with power-of-two scales, `rceil` for other elements with
+    /// power-of-two scales, `min-max` with a zero point, `affine` with a bias, `mse` with minima in
+    /// super-blocks, otherwise `amax`.
     ///
     /// # Errors
-    /// [`Error::Blocks`] or [`Error::Recipe`] where the format makes no sense or nobody has defined scales for it.
+    /// [`Error::Blocks`] or [`Error::Recipe`] if the format is invalid or has no defined scales.
     pub fn new(format: Format) -> Result<Self, Error> {
         let scale_rule = match (format.scale.kind, format.zero) {
             (kind, _) if kind.is_power_of_two() && format.element == Element::E2m1 => ScaleRule::Even,
@@ -108,7 +110,8 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The same recipe with another scale rule. `four-over-six` lowers the largest block scale to 256, other rules bring it back to 448.
+    /// The same recipe with another scale rule. `four-over-six` lowers the largest block scale to
+    /// 256; other rules restore 448.
     ///
     /// ```
     /// use lowbit_blocks::NVFP4;
@@ -119,7 +122,8 @@ impl Recipe {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Rule`] where the rule computes no scales of this format; it names those that do.
+    /// [`Error::Rule`] if the rule cannot choose scales of this format; the error lists the rules
+    /// that can.
     pub fn with_scale_rule(self, scale_rule: ScaleRule) -> Result<Self, Error> {
         scale_rule.check(&self.format)?;
         let scale_max = match scale_rule {
@@ -135,40 +139,41 @@ impl Recipe {
         Self { format: self.format.with_scale(scale), ..self }
     }
 
-    /// The same recipe with another rule for the scale of a matrix. [`check`](Self::check) says whether it fits.
+    /// The same recipe with another rule for tensor scales. [`check`](Self::check) tells whether it
+    /// fits.
     #[must_use]
     pub const fn with_tensor_scale(self, tensor_scale: TensorScaleRule) -> Self {
         Self { tensor_scale, ..self }
     }
 
-    /// The same recipe, computing quotients and scales in another type.
+    /// The same recipe with other types of quotients and scales.
     #[must_use]
     pub const fn with_arithmetic(self, arithmetic: Arithmetic, scale_arithmetic: Arithmetic) -> Self {
         Self { arithmetic, scale_arithmetic, ..self }
     }
 
-    /// The same recipe, computing quotients another way. [`check`](Self::check) says whether it fits.
+    /// The same recipe with another quotient. [`check`](Self::check) tells whether it fits.
     #[must_use]
     pub const fn with_quotient(self, quotient: Quotient) -> Self {
         Self { quotient, ..self }
     }
 
-    /// The same recipe with another rule for ties. [`check`](Self::check) says whether it fits.
+    /// The same recipe with another rule for ties. [`check`](Self::check) tells whether it fits.
     #[must_use]
     pub const fn with_ties(self, ties: Ties) -> Self {
         Self { ties, ..self }
     }
 
-    /// The same recipe, telling engines something else about activations; no byte of the weights changes.
+    /// The same recipe with another quantization of activations. The weights do not change.
     #[must_use]
     pub const fn with_activations(self, activations: Activations) -> Self {
         Self { activations, ..self }
     }
 
-    /// Whether the parts fit together.
+    /// Checks that the parts fit together.
     ///
     /// # Errors
-    /// [`Error::Blocks`], [`Error::Rule`] or [`Error::Recipe`], which says what does not.
+    /// [`Error::Blocks`], [`Error::Rule`] or [`Error::Recipe`], with the parts that do not.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |reason| Err(Error::Recipe { format: self.format.name(), reason });
         self.format.check(Shape::matrix(0, 0))?;
@@ -214,8 +219,8 @@ impl Recipe {
         self.scale_rule.check(&self.format)
     }
 
-    /// What has to be seen of a matrix before its first row can be encoded: empty statistics to observe it with, or `None` where
-    /// blocks stand alone.
+    /// Empty statistics, if the recipe needs those of a matrix before its first row can be encoded;
+    /// `None` if blocks are independent.
     #[must_use]
     pub fn stats(&self) -> Option<TensorStats> {
         let needed = self.tensor_scale.looks() || self.format.block == Block::Tensor;

@@ -1,7 +1,7 @@
-//! Some rows of a matrix: chunk by chunk, their scales and their codes.
+//! Quantization of some rows of a matrix, chunk by chunk: scales, then codes.
 //!
 //! ```text
-//! runs         blocks along the rows, or along the flat matrix; rows without padding between them are one run
+//! runs         blocks along the rows or the flat matrix; rows without padding between form one run
 //! rectangles   blocks of several rows: strips of whole tiles, as high as the tile, gathered row by row
 //! ```
 
@@ -17,33 +17,32 @@ use crate::error::Error;
 use crate::importance::{Weighting, Weights};
 use crate::rules::{Chooser, Chosen, Extremes, Fixed, SearchBuffers};
 
-/// Values of a chunk: 16 KB of f32, read or widened, which stay in the first- or second-level
-/// cache, as does the chunk after it.
+/// Values of a chunk: 16 KB of f32, read or widened. The chunk and the next one stay in the first-
+/// or second-level cache.
 const CHUNK: usize = 4096;
 /// Values of a cache line.
 const LINE: usize = 16;
-/// Values of a strip of tiles: 4 MB of f32, which stays in the cache that cores share. Whole rows
-/// of a layer, one after the other, are read faster twice from there than runs of narrower strips,
-/// which begin a page each, once from the second-level cache.
+/// Values of a strip of tiles: 4 MB of f32, which stays in the cache that cores share. Reading
+/// whole rows of a layer twice from that cache is faster than reading narrower strips once from the
+/// second-level cache, since each of their runs begins on another page.
 const STRIP: usize = 1 << 20;
-/// The same for values that are widened first: 256 KB of f32.
+/// Values of a strip that is widened first: 256 KB of f32.
 const WIDENED_STRIP: usize = 1 << 16;
 
-/// Buffers for the bytes of some rows: exactly as long as [`Format`](lowbit_blocks::Format)'s
-/// `codes_range`, `scales_range` and `zeros_range` say.
+/// Output buffers for the bytes of some rows. Their exact lengths are those of
+/// [`Format`](lowbit_blocks::Format)'s `codes_range`, `scales_range` and `zeros_range`.
 #[derive(Debug, Default)]
 pub struct Out<'a> {
     /// Codes of the rows.
     pub codes: &'a mut [u8],
     /// Scales of their blocks. `Block::Tensor` writes the scale of the matrix in every call, unless
-    /// this is empty.
+    /// this buffer is empty.
     pub scales: &'a mut [u8],
-    /// Zero points of their blocks; like `scales`.
+    /// Zero points of their blocks, with the same exception.
     pub zeros: &'a mut [u8],
 }
 
-/// How the scales of one matrix are chosen, and the one that is chosen already where a matrix has
-/// one.
+/// The rule for the scales of one matrix, and the scale itself if the matrix has only one.
 #[derive(Clone, Debug)]
 pub(crate) struct MatrixScales {
     pub(crate) chooser: Chooser,
@@ -60,7 +59,7 @@ struct Buffers {
     search: SearchBuffers,
 }
 
-/// Where the bytes of a chunk go: the codes of each of its runs, and those of its blocks.
+/// The output of a chunk: codes of each run, and the bytes of its blocks.
 struct ChunkOut<'a, I> {
     codes: I,
     scales: &'a mut [u8],
@@ -89,7 +88,7 @@ impl<'a> RowQuantizer<'a> {
         Self { grid, kernels, encoder, weighting, of_matrix, matrix, buffers: Buffers::default() }
     }
 
-    /// Whole rows whose blocks lie along the rows, or along the flat matrix.
+    /// Quantizes whole rows whose blocks lie along the rows or along the flat matrix.
     pub(crate) fn runs(&mut self, rows: Range<usize>, values: Values<'_>, out: Out<'_>) -> Result<(), Error> {
         let (grid, matrix, of_matrix) = (self.grid, self.matrix, self.of_matrix);
         let (format, cols) = (grid.format(), grid.shape().cols);
@@ -102,7 +101,7 @@ impl<'a> RowQuantizer<'a> {
             Values::F32(_) => Vec::new(),
             _ => vec![0.0; most.min(values.len()) + LINE],
         };
-        // A vector that crosses cache lines takes two loads, and two stores.
+        // Aligned, since a vector that crosses cache lines takes two loads and two stores.
         let skip = buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE.min(buffer.len()));
         let buffer = &mut buffer[skip..];
         for run in grid.runs(matrix, first..rows.end * cols, most) {
@@ -127,12 +126,13 @@ impl<'a> RowQuantizer<'a> {
         Ok(())
     }
 
-    /// Rows whose blocks are tiles of several rows: strips of whole tiles, where they are if they
-    /// are f32, else widened.
+    /// Quantizes rows whose blocks are tiles of several rows, in strips of whole tiles. f32 values
+    /// are read in place, others are widened.
     ///
-    /// `values` are whole rows, of which some columns are encoded: they start with a tile, and on a
-    /// byte, and end with one or with the row. `codes` are those of the columns for each row,
-    /// `scales` and `zeros` those of their tiles: of one row of tiles if `columns` are not all.
+    /// `values` are whole rows, of which `columns` are encoded. The columns start with a tile and
+    /// on a byte, and end with a tile or with the row. `codes` are those of the columns in each
+    /// row; `scales` and `zeros` are those of their tiles, in a single row of tiles if `columns`
+    /// are not all.
     pub(crate) fn tiles(
         &mut self,
         rows: Range<usize>,
@@ -183,8 +183,8 @@ impl<'a> RowQuantizer<'a> {
                     scales: &mut scales[format.scale_bytes(blocks.start)..format.scale_bytes(blocks.end)],
                     zeros: &mut zeros[format.zero_bytes(blocks.start)..format.zero_bytes(blocks.end)],
                 };
-                // The same row of the strip after it: memory would stand idle while codes are made
-                // of what lies in a cache.
+                // The same row of the next strip, so that memory is busy while codes are computed
+                // from the cache.
                 let next = |run: usize| {
                     let same = left + width < columns.end;
                     let (row, col) = if same { (row, left + width) } else { (row + height, columns.start) };
@@ -198,8 +198,8 @@ impl<'a> RowQuantizer<'a> {
         Ok(())
     }
 
-    /// Chooses the scales of a chunk that has been looked at and encodes it. `place` says which row
-    /// and column of the matrix a value of the chunk is. `next` says what will be read after a run.
+    /// Chooses the scales of a chunk with known extremes, and encodes it. `place` maps a value of
+    /// the chunk to its row and column in the matrix. `next` is the data to prefetch after a run.
     fn chunk<'v, 'o>(
         &mut self,
         chunk: &Chunk<'_>,
@@ -252,7 +252,7 @@ impl<'a> RowQuantizer<'a> {
         Ok(())
     }
 
-    /// The scales of blocks that hold no value, in a matrix without columns.
+    /// Writes the scales of blocks without values, in a matrix without columns.
     pub(crate) fn empty_blocks(&mut self, out: Out<'_>) {
         let format = self.grid.format();
         let blocks = out.scales.len() / format.scale.kind.bytes();

@@ -1,4 +1,4 @@
-//! Tokens taken into a Hessian, and the output of a linear by it: the parts that multiply matrices.
+//! Matrix products of a Hessian: observing tokens, and the output power of a linear.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -11,7 +11,7 @@ use crate::products::{self, BLOCK, Entries, PANEL};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "gptq")))]
 impl Hessian {
-    /// Takes in whole tokens of [`size`](Self::size) channels each.
+    /// Adds whole tokens of [`size`](Self::size) channels each.
     ///
     /// ```
     /// let mut hessian = lowbit_calib::Hessian::new(2);
@@ -22,7 +22,8 @@ impl Hessian {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Tokens`] where they are not whole, [`Error::Activation`] at the first that is NaN or infinite; nothing is taken in then.
+    /// [`Error::Tokens`] if the values are not whole tokens; [`Error::Activation`] at the first NaN
+    /// or infinity. The Hessian is then unchanged.
     pub fn observe(&mut self, rows: &[f32]) -> Result<(), Error> {
         let channels = self.size;
         if channels == 0 || !rows.len().is_multiple_of(channels) {
@@ -54,10 +55,10 @@ impl Hessian {
         Ok(())
     }
 
-    /// Adds what another has seen.
+    /// Adds the sums of another Hessian.
     ///
     /// # Errors
-    /// [`Error::Channels`] where it is of another size.
+    /// [`Error::Channels`] if it is of another size.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         if other.size != self.size {
             return Err(Error::Channels { got: other.size, want: self.size });
@@ -68,8 +69,9 @@ impl Hessian {
         Ok(())
     }
 
-    /// tr(W H W^T) / tokens: the mean squared length of an output vector, or of its error if `rows` are the errors of the weights. Products are f64, in
-    /// the order of the machine's; rows in their order. 0 if there was no token.
+    /// The mean squared length of an output vector, tr(W H W^T) / tokens, or that of its error if
+    /// `rows` are the errors of the weights. Products are f64, in the machine's order; rows are
+    /// added in order. 0 if no token was observed.
     ///
     /// ```
     /// let mut hessian = lowbit_calib::Hessian::new(2);
@@ -79,7 +81,7 @@ impl Hessian {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Tokens`] where these are no whole rows.
+    /// [`Error::Tokens`] if the values are not whole rows.
     pub fn output_power(&self, rows: &[f32]) -> Result<f64, Error> {
         let n = self.size;
         if n == 0 || !rows.len().is_multiple_of(n) {
@@ -108,7 +110,7 @@ impl Hessian {
         Ok(panels.into_iter().sum::<f64>() / self.tokens.max(1) as f64)
     }
 
-    /// The lower triangle with what is held back.
+    /// The lower triangle, with the buffered tokens.
     pub(super) fn whole_triangle(&self) -> std::borrow::Cow<'_, [f64]> {
         if self.pending.is_empty() {
             return (&self.sums).into();

@@ -1,34 +1,36 @@
-//! The relaxation in which a group may be split between two formats.
+//! The linear relaxation, in which a group may be split between two formats.
 //!
 //! ```text
-//! score                      the lower convex hull of a group's points (cost, score), from the cheapest on;
-//!   x                        its edges are steps of falling gain per bit
-//!     \      x               all groups' steps together, the best first, until the budget is spent:
-//!       x ------- x             the gain per bit of the step that does not fit any more is the multiplier
+//! score                      the lower convex hull of a group's points (cost, score), from the
+//!   x                        cheapest on; its edges are steps of falling gain per bit
+//!     \      x               the steps of all groups are taken, best first, until the budget is spent:
+//!       x ------- x          the gain per bit of the first step that does not fit is the multiplier
 //!               cost
-//! bound(m) = sum_g min_j (score_gj + m cost_gj) - m budget          a lower bound for every m >= 0, the largest at that multiplier
+//! bound(m) = sum_g min_j (score_gj + m cost_gj) - m budget
+//!                            a lower bound for every m >= 0, the largest at that multiplier
 //! ```
 //!
-//! Bisection over the multiplier finds the same number in the limit; sorted steps find it exactly.
+//! Bisection over the multiplier converges to the same number; sorted steps find it exactly.
 
 use super::Candidate;
 
 /// The relaxed optimum.
 pub(super) struct Relaxed {
-    /// Score lost per bit saved at the margin; 0 where the budget buys the best of everything.
+    /// The score lost per bit saved at the margin; 0 if the budget affords the best candidate of
+    /// every group.
     pub(super) multiplier: f64,
-    /// The steps that fit whole: a choice within the budget.
+    /// A choice within the budget: all steps that fit as a whole.
     pub(super) picks: Vec<usize>,
 }
 
-/// Candidates on the lower convex hull of the points, by rising cost and falling score.
+/// Candidates on the lower convex hull of the points, in order of rising cost and falling score.
 fn hull(candidates: &[Candidate]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     let key = |i: usize| (candidates[i].cost, candidates[i].score);
     order.sort_by(|&a, &b| key(a).0.cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)).then(a.cmp(&b)));
     let mut hull: Vec<usize> = Vec::new();
     for at in order {
-        // Dearer and no better.
+        // More expensive and no better.
         if hull.last().is_some_and(|&last| candidates[at].score >= candidates[last].score) {
             continue;
         }
@@ -42,7 +44,7 @@ fn hull(candidates: &[Candidate]) -> Vec<usize> {
     hull
 }
 
-/// Score gained per bit.
+/// The gain in score per bit.
 fn gain(from: Candidate, to: Candidate) -> f64 {
     (from.score - to.score) / (to.cost - from.cost) as f64
 }
@@ -55,7 +57,8 @@ pub(super) fn relax(groups: &[Vec<Candidate>], budget: u64) -> Relaxed {
         let candidates = &groups[group];
         steps.extend(hull.windows(2).map(|w| (gain(candidates[w[0]], candidates[w[1]]), group, w[1])));
     }
-    // A stable sort: of equal gains the first group's first step comes first, and no group's steps change places.
+    // A stable sort: of equal gains the first group's first step comes first, and the steps of a
+    // group keep their order.
     steps.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut left = budget - picks.iter().zip(groups).map(|(&pick, group)| group[pick].cost).sum::<u64>();
     let mut multiplier = 0.0;
@@ -63,7 +66,8 @@ pub(super) fn relax(groups: &[Vec<Candidate>], budget: u64) -> Relaxed {
     for (gain, group, to) in steps {
         let extra = groups[group][to].cost - groups[group][picks[group]].cost;
         if closed[group] || extra > left {
-            // The first that does not fit makes the bound; later ones may still fit and make the choice better.
+            // The first step that does not fit determines the bound. Later steps may still fit and
+            // improve the choice.
             closed[group] = true;
             multiplier = f64::max(multiplier, gain);
             continue;

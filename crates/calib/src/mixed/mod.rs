@@ -1,59 +1,64 @@
-//! Mixed precision: which format each linear gets, so that a model of so many bits loses least.
+//! Mixed precision: a format for each linear, for the least loss within a budget of bits.
 //!
 //! ```text
-//! group    linears that are decided as one (engines fuse them): q, k, v      candidates = formats
+//! group    linears with one format (engines fuse them): q, k, v      candidates = formats
 //! minimise   sum_g score[g][pick_g]       subject to   sum_g cost[g][pick_g] <= budget
 //! ```
 //!
-//! That is the multiple-choice knapsack. Its relaxation is solved exactly by the lower convex hulls of the groups (`hull.rs`), the whole by branch and bound (`search.rs`).
-//! Scores are an input: the error of a layer's output ([`output_error`](crate::output_error)) times how much the model minds that layer, a KL divergence, a gradient's.
+//! This is the multiple-choice knapsack problem. Its relaxation is solved exactly by the lower
+//! convex hulls of the groups (`hull.rs`), the problem itself by branch and bound (`search.rs`).
+//! Scores are an input: the error of a layer's output ([`output_error`](crate::output_error)) times
+//! the sensitivity of the model to that layer, a KL divergence, or a score from gradients.
 //!
-//! Sources: Sinha and Zoltners, The Multiple-Choice Knapsack Problem (1979); ModelOpt's AutoQuantize, which rounds the same problem by an integer program without a
-//! bound.
+//! Sources: Sinha and Zoltners, The Multiple-Choice Knapsack Problem (1979); ModelOpt's
+//! AutoQuantize, which solves the same problem by an integer program, without a bound.
 
 mod hull;
 mod search;
 
 use crate::error::Error;
 
-/// What a group costs and loses in one of its formats.
+/// The cost and the loss of a group in one of its formats.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Candidate {
-    /// Bits in all: weights times bits per weight.
+    /// Total bits: weights times bits per weight.
     pub cost: u64,
-    /// What is lost; less is better. Any finite number.
+    /// The loss, any finite number; less is better.
     pub score: f64,
 }
 
-/// Which candidate each group takes, and how far from the optimum that can be.
+/// The chosen candidate of each group, and a bound of the optimum.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Choice {
     /// Index of the candidate of each group.
     pub picks: Vec<usize>,
-    /// Bits in all.
+    /// Total bits.
     pub cost: u64,
-    /// Score in all.
+    /// Total score.
     pub score: f64,
-    /// No choice within the budget scores less than this. Equal to `score` where the optimum is proved.
+    /// A lower bound of the score of every choice within the budget. Equal to `score` if the
+    /// optimum is proved.
     pub bound: f64,
-    /// Nodes that the search visited.
+    /// The number of nodes that the search visited.
     pub nodes: u64,
 }
 
 impl Choice {
-    /// By how much the score may exceed the least possible: 0 where the optimum is proved.
+    /// The largest possible distance of the score from the optimum: 0 if the optimum is proved.
     #[must_use]
     pub fn gap(&self) -> f64 {
         (self.score - self.bound).max(0.0)
     }
 }
 
-/// Nodes that [`choose`] visits at most unless told otherwise: about a second.
+/// A default limit of nodes for [`choose`]: about a second.
 pub const NODES: u64 = 10_000_000;
 
-/// Chooses one candidate of each group: the least score within `budget` bits, and of equal scores the first found, which depends on nothing but the arguments.
+/// Chooses one candidate of each group, for the least score within `budget` bits. Ties go to the
+/// first choice found, which depends on the arguments only.
 ///
-/// After `nodes` nodes the search ends with the best it has; [`Choice::gap`] then says how much better another choice could be.
+/// After `nodes` nodes the search ends with the best choice so far. [`Choice::gap`] then bounds how
+/// much better another choice could be.
 ///
 /// ```
 /// use lowbit_calib::mixed::{Candidate, NODES, choose};
@@ -65,7 +70,8 @@ pub const NODES: u64 = 10_000_000;
 /// ```
 ///
 /// # Errors
-/// [`Error::Group`] for a group without candidates or with a score that is NaN or infinite; [`Error::Budget`] where even the cheapest candidates exceed the budget.
+/// [`Error::Group`] for a group without candidates, or with a score that is NaN or infinite;
+/// [`Error::Budget`] if the cheapest candidates exceed the budget.
 pub fn choose(groups: &[Vec<Candidate>], budget: u64, nodes: u64) -> Result<Choice, Error> {
     for (group, candidates) in groups.iter().enumerate() {
         if candidates.is_empty() {
@@ -78,7 +84,7 @@ pub fn choose(groups: &[Vec<Candidate>], budget: u64, nodes: u64) -> Result<Choi
     }
     let cheapest = groups.iter().flat_map(|group| group.iter().map(|c| c.cost).min());
     let least = cheapest.fold(0u64, u64::saturating_add);
-    // Sums of the dearest must not wrap either.
+    // The sums of the most expensive candidates must not overflow either.
     let dearest = groups.iter().flat_map(|group| group.iter().map(|c| c.cost).max());
     let most = dearest.fold(0u128, |sum, cost| sum + u128::from(cost));
     if least > budget || most > u128::from(u64::MAX) {
@@ -88,7 +94,8 @@ pub fn choose(groups: &[Vec<Candidate>], budget: u64, nodes: u64) -> Result<Choi
     Ok(search::branch_and_bound(groups, budget, &relaxed, nodes))
 }
 
-/// One group made of several linears that take the same format: candidate by candidate, costs and scores add.
+/// Fuses linears that take the same format into one group: costs and scores are added candidate by
+/// candidate.
 ///
 /// ```
 /// use lowbit_calib::mixed::{Candidate, fuse};
@@ -98,7 +105,7 @@ pub fn choose(groups: &[Vec<Candidate>], budget: u64, nodes: u64) -> Result<Choi
 /// ```
 ///
 /// # Errors
-/// [`Error::Group`] where the members have different numbers of candidates.
+/// [`Error::Group`] if the members have different numbers of candidates.
 pub fn fuse(members: &[&[Candidate]]) -> Result<Vec<Candidate>, Error> {
     let Some((first, rest)) = members.split_first() else { return Ok(Vec::new()) };
     let mut fused = first.to_vec();
@@ -116,7 +123,7 @@ pub fn fuse(members: &[&[Candidate]]) -> Result<Vec<Candidate>, Error> {
     Ok(fused)
 }
 
-/// Bits per weight of linears of so many weights and bits: what a budget is usually said in.
+/// Mean bits per weight of linears, each given as (weights, bits): the usual unit of a budget.
 ///
 /// ```
 /// // ModelOpt counts NVFP4 as 4.5 bits: 16 codes and one E4M3 scale are 72 bits for 16 weights.

@@ -1,32 +1,36 @@
-//! Branch and bound over the groups, with a lower bound of the rest that costs a few additions.
+//! Branch and bound over the groups, with a lower bound of the remaining groups that costs a few
+//! additions.
 //!
 //! ```text
-//! rest_m[d]  = sum of min_j (score + m cost) over groups d, d+1, …          worked out once for eleven multipliers m around the relaxed one
-//! bound      = score so far + max_m (rest_m[d] - m * bits left)            cut off where it does not beat the best choice known
+//! rest_m[d]  = sum of min_j (score + m cost) over groups d, d+1, …
+//!              computed once for eleven multipliers m around the relaxed one
+//! bound      = score so far + max_m (rest_m[d] - m * bits left)
+//!              pruned unless it beats the best known choice
 //! ```
 //!
-//! The relaxed multiplier makes nearly every wrong candidate fail at once; the larger and smaller ones bound the parts of the tree where more or fewer bits are
-//! left than it expects. Groups with the widest range of costs come first, candidates in the order of score + m cost.
+//! With the relaxed multiplier nearly every wrong candidate is pruned at once. The other
+//! multipliers bound the parts of the tree with more or fewer bits left than the relaxation has.
+//! Groups with the widest range of costs come first, candidates in the order of score + m cost.
 
 use super::hull::Relaxed;
 use super::{Candidate, Choice};
 
-/// Multipliers, in units of the relaxed one.
+/// Multipliers, relative to the relaxed one.
 const MULTIPLIERS: [f64; 11] = [0.0, 0.25, 0.5, 0.75, 0.875, 1.0, 1.125, 1.25, 1.5, 2.0, 4.0];
-/// Where the relaxed one stands.
+/// The index of the relaxed one.
 const RELAXED: usize = 5;
-/// Differences of scores below this part of their size are rounding.
+/// Relative differences of scores below this are rounding errors.
 const ROUNDING: f64 = 1e-13;
 
 /// The problem with its groups in the order of the search.
 struct Tree<'a> {
     groups: Vec<&'a [Candidate]>,
-    /// Candidates of each group worth trying, the most promising first.
+    /// Useful candidates of each group, the most promising first.
     orders: Vec<Vec<usize>>,
     multipliers: [f64; MULTIPLIERS.len()],
-    /// Least score + m cost of the groups from d on.
+    /// The least score + m cost of the groups from d on.
     rest: Vec<[f64; MULTIPLIERS.len()]>,
-    /// Least cost of the groups from d on.
+    /// The least cost of the groups from d on.
     cheapest: Vec<u64>,
     rounding: f64,
 }
@@ -39,7 +43,7 @@ impl Tree<'_> {
     }
 }
 
-/// Candidates that no other of the group makes pointless, by score + m cost.
+/// Candidates that no other candidate of the group dominates, in the order of score + m cost.
 fn worth_trying(candidates: &[Candidate], multiplier: f64) -> Vec<usize> {
     let better = |a: usize, b: usize| {
         let (a, b, first) = (candidates[a], candidates[b], a < b);
@@ -90,7 +94,7 @@ pub(super) fn branch_and_bound(
     let mut best = relaxed.picks.clone();
     let mut best_score = score_of(&best);
     let depth_of_all = groups.len();
-    // What is tried next at each depth, and what is spent and lost above it.
+    // The next candidate at each depth, and the score and bits left above it.
     let mut next = vec![0; depth_of_all + 1];
     let mut taken = vec![(0.0, budget); depth_of_all + 1];
     let mut path = vec![0; depth_of_all];

@@ -1,15 +1,19 @@
-//! Recipes of bitsandbytes 0.50 on a CPU: NF4 and FP4 over the flat matrix, INT8 in rows.
+//! Recipes of bitsandbytes 0.50 on a CPU: NF4 and FP4 over the flat matrix, INT8 by rows.
 //!
 //! ```text
 //! scale      amax of the block, f32; zero stays zero
-//! quotient   x * (1 / max(amax, 1e-38)); the short last block x / max(amax, 1e-38), which is also what it stores
+//! quotient   x * (1 / max(amax, 1e-38))
+//!            short last block: x / max(amax, 1e-38), and this maximum is the stored scale
 //! ties       to the lower value; FP4: among its two zeros, code 8 for (0, 1/384] and code 0 for (-1/384, 0]
 //! ```
 //!
-//! INT8 stores the amax of a row, and a step is amax / 127: amax * (1/127 rounded to f32). Quotients are ours, x / step in f32 from the weight as it is, with ties to
-//! even; bitsandbytes takes the weight in f16 times 127/amax, which differs at ties only, and turns rows of zeros into undefined numbers, where ours store 1.
+//! INT8 stores the amax of a row. A step is amax / 127: amax * (1/127 rounded to f32). Quotients
+//! are ours: x / step in f32, from the unrounded weight, with ties to even. bitsandbytes multiplies
+//! the weight in f16 by 127/amax, which differs at ties only. For rows of zeros its codes are
+//! undefined; ours store a scale of 1.
 //!
-//! NF4 has one recipe. For FP4 the default is the rule of the CUDA kernel, cuts on |x| and the sign of x; parity is the CPU's search.
+//! NF4 has one recipe. For FP4 the default is the rule of the CUDA kernel: thresholds on |x|, and
+//! the sign of x. Parity is the search of the CPU.
 //!
 //! Sources: `bitsandbytes/backends/default/ops.py` (`quantize_4bit`), `csrc/kernels.cu`.
 
@@ -21,10 +25,10 @@ use crate::scale_rule::ScaleRule;
 use crate::tensor_scale::TensorScaleRule;
 use crate::zero_block::ZeroBlock;
 
-/// A step of INT8, as a part of what is stored for the row.
+/// The step of INT8, relative to the stored amax of the row.
 pub const STEP: f32 = 1.0 / 127.0;
 
-/// The recipe of a format that bitsandbytes writes.
+/// The recipe of a format that bitsandbytes writes; `None` for others.
 #[must_use]
 pub fn recipe(format: &Format, parity: bool) -> Option<Recipe> {
     let int8 = format.with_scale(INT8.scale.kind).with_outer(Outer::None);

@@ -1,4 +1,5 @@
-//! Recipes of compressed-tensors 0.19 and llm-compressor 0.14, eager on a CPU: everything in the weight's type d.
+//! Recipes of compressed-tensors 0.19 and llm-compressor 0.14, eager mode on a CPU: everything is
+//! computed in the weight's type d.
 //!
 //! ```text
 //! format        preset          scale                                           zero      quotient
@@ -12,12 +13,15 @@
 //! intN-…-asym   W4A16_ASYM      RN_d(RN_d(hi - lo) / (2^b - 1))                 eps(d)    parity: RN_d, twice
 //! ```
 //!
-//! The default keeps these scales and zero points and computes quotients in f32, as the tool itself does on a GPU.
+//! The default has the same scales and zero points, with quotients in f32, as the tool itself
+//! computes them on a GPU.
 //!
-//! (*) In bf16 and f32; what is too small for that rounds to zero in either type. Weights in f16 are different: 2688 / amax overflows
-//! below 0.041, block scales and quotients underflow, all at a loss, so for them the default computes in f32.
+//! (*) Exact in bf16 and f32; quotients below the range of bf16 round to zero in both. Weights in
+//! f16 are different: 2688 / amax overflows below 0.041, and block scales and quotients underflow.
+//! All of these lose accuracy, so for f16 the default computes in f32.
 //!
-//! Sources: `compressed_tensors/quantization/utils/helpers.py`, `mxfp_utils.py`, `lifecycle/forward_helpers.py`.
+//! Sources: `compressed_tensors/quantization/utils/helpers.py`, `mxfp_utils.py`,
+//! `lifecycle/forward_helpers.py`.
 
 use lowbit_blocks::{
     Block, Dtype, Element, FP8, FP8_BLOCK, FP8_CHANNEL, Format, MXFP4, MXFP8, NVFP4, ScaleKind, Zero,
@@ -29,7 +33,7 @@ use crate::scale_rule::ScaleRule;
 use crate::tensor_scale::TensorScaleRule;
 use crate::zero_block::ZeroBlock;
 
-/// The recipe of a format that compressed-tensors writes.
+/// The recipe of a format that compressed-tensors writes; `None` for others.
 #[must_use]
 pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
     let ours = Recipe::new(*format).ok()?;
@@ -46,7 +50,7 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
         let (scale_rule, arithmetic) = (ScaleRule::Round175, scale_arithmetic);
         return Some(Recipe { scale_rule, zero_block, zero_sign, scale_arithmetic, arithmetic, ..ours });
     }
-    // The rest stores scales in the type of the weight.
+    // All other formats store scales in the type of the weight.
     let float = |scale: ScaleKind| scale.is_float();
     let activations = match format.with_scale(ScaleKind::F32) {
         FP8 | FP8_CHANNEL | FP8_BLOCK => Activations::Dynamic,

@@ -1,9 +1,9 @@
-//! Recipes of MLX 0.32 on a CPU: its affine mode. Its other modes are ours.
+//! Recipes of MLX 0.32 on a CPU: its affine mode. For its other modes they are ours.
 //!
 //! ```text
 //! scale, bias    see ScaleRule::Affine; both in the type of the weight
-//! default        codes from the scale and the bias that are stored
-//! parity         codes from those before they are rounded, as MLX has them
+//! default        codes from the stored scale and bias
+//! parity         codes from scale and bias before they are rounded, as in MLX
 //! ```
 //!
 //! Sources: `backend/cpu/quantized.cpp`, `ops.cpp` (`quantize`).
@@ -13,7 +13,7 @@ use lowbit_blocks::{Dtype, Format, MXFP4, MXFP8, NVFP4, Outer, ScaleKind, Zero};
 use crate::arithmetic::Quotient;
 use crate::recipe::Recipe;
 
-/// The recipe of a format that MLX writes, for weights of type `dtype`.
+/// The recipe of a format that MLX writes, for weights of type `dtype`; `None` for others.
 ///
 /// ```
 /// use lowbit_blocks::{Dtype, Format, Shape};

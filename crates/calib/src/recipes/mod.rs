@@ -1,12 +1,14 @@
-//! Whose recipe: each tool's own choices and arithmetic for each format that it writes.
+//! Recipes by producer: each tool's own choices and arithmetic for each format that it writes.
 //!
 //! ```text
-//! default   the tool's bytes wherever that costs no accuracy; where its arithmetic is worse than f32, its stored scales with f32 quotients
-//! parity    the tool's bytes, whatever they cost
+//! default   the tool's bytes, unless its arithmetic is less accurate than f32:
+//!           then its stored scales, with f32 quotients
+//! parity    the tool's bytes in every case
 //! ```
 //!
-//! Held to files that the tools wrote: `testdata/golden` (ties, zeros of both signs, zero blocks, subnormals, extreme ranges; bf16, f16 and f32) and
-//! whole checkpoints. What differs, format by format, is in each tool's module.
+//! Both are tested against files that the tools wrote: `testdata/golden` (ties, zeros of both
+//! signs, zero blocks, subnormals, extreme ranges; bf16, f16 and f32) and whole checkpoints. Each
+//! tool's module lists the differences by format.
 
 pub mod bitsandbytes;
 pub mod compressed_tensors;
@@ -22,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::recipe::Recipe;
 
-/// Who defined a recipe.
+/// The tool that defined a recipe.
 ///
 /// ```
 /// use lowbit_calib::recipes::Producer;
@@ -50,7 +52,7 @@ impl Producer {
     pub const ALL: [Self; 5] =
         [Self::Lowbit, Self::ModelOpt, Self::CompressedTensors, Self::BitsAndBytes, Self::Mlx];
 
-    /// `lowbit`, `modelopt`, `compressed-tensors`, `bitsandbytes` or `mlx`.
+    /// The name: `lowbit`, `modelopt`, `compressed-tensors`, `bitsandbytes` or `mlx`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -78,10 +80,11 @@ impl FromStr for Producer {
     }
 }
 
-/// The producer's recipe of a format for weights of type `dtype`, or `None` where that tool does not write the format.
+/// The producer's recipe of a format for weights of type `dtype`; `None` if that tool does not
+/// write the format.
 ///
-/// The type of the scales is what the producer stores: the weight's for compressed-tensors and MLX, f32 for ModelOpt and bitsandbytes, the
-/// format's own for ours.
+/// Scales have the type that the producer stores: the weight's for compressed-tensors and MLX, f32
+/// for ModelOpt and bitsandbytes, the format's own for ours.
 ///
 /// ```
 /// use lowbit_blocks::{Dtype, FP8_CHANNEL, MXINT8, ScaleKind};
@@ -105,14 +108,15 @@ pub fn recipe(producer: Producer, format: &Format, dtype: Dtype, parity: bool) -
     }
 }
 
-/// One line of the table of recipes.
+/// One row of the table of recipes.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Entry {
-    /// Whose recipe.
+    /// The producer.
     pub producer: Producer,
     /// Name of the format.
     pub format: &'static str,
-    /// Whether it is the one for byte parity; `false` for the default. Where both are the same there is one line, with `false`.
+    /// `true` for byte parity, `false` for the default. If both are the same, there is one row,
+    /// with `false`.
     pub parity: bool,
     /// The recipe.
     pub recipe: Recipe,

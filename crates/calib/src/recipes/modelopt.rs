@@ -1,4 +1,5 @@
-//! Recipes of NVIDIA Model Optimizer 0.47: f32 scales, f32 quotients of float scales, calibrated with `max`.
+//! Recipes of NVIDIA Model Optimizer 0.47: f32 scales, f32 quotients of float scales, calibration
+//! by `max`.
 //!
 //! ```text
 //! format        quant_algo                  scale                                        zero block   quotient
@@ -12,7 +13,8 @@
 //! int4-g*       W4A16_AWQ                   amax / 7                                     1.0          f32
 //! ```
 //!
-//! Other than the tool: an all-zero matrix, which it turns into NaN (NVFP4, FP8 per tensor), gets scale 1.
+//! One deviation from the tool: an all-zero matrix, which it turns into NaN (NVFP4, FP8 per
+//! tensor), gets scale 1.
 //!
 //! Sources: `modelopt/torch/quantization/qtensor/*.py`, `modelopt/torch/export/quant_utils.py`.
 
@@ -25,10 +27,11 @@ use crate::recipe::{Activations, Recipe};
 use crate::scale_rule::ScaleRule;
 use crate::zero_block::ZeroBlock;
 
-/// Calibration keeps the amax of rows and tiles in the weight's type, that of INT4 groups in f32.
+/// Calibration keeps the amax of rows and tiles in the weight's type, and the amax of INT4 groups
+/// in f32.
 const OF_WEIGHT: ZeroBlock = ZeroBlock::OneNormal(Arithmetic::Weight);
 
-/// The recipe of a format that ModelOpt writes.
+/// The recipe of a format that ModelOpt writes; `None` for others.
 #[must_use]
 pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
     let format = if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
@@ -43,7 +46,8 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
             }
         }
         MXFP8 => Recipe { scale_rule: ScaleRule::CeilLog2, activations: Activations::Dynamic, ..ours },
-        // A scale without dimensions does not promote, so the quotient of a bf16 weight is bf16.
+        // In PyTorch a scale without dimensions does not promote, so the quotient of a bf16 weight
+        // is bf16.
         FP8 => {
             let arithmetic = if parity && dtype != Dtype::F32 { Arithmetic::Weight } else { Arithmetic::F32 };
             Recipe { arithmetic, activations: Activations::Static, ..ours }
