@@ -1,4 +1,4 @@
-//! The rules that choose a scale, by name: what they compute, and for which formats.
+//! The scale rules by name: their formulas, and the formats that they fit.
 
 mod names;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// How the scale of a block is chosen.
+/// The rule that chooses the scale of a block.
 ///
-/// As text, in files and on the command line: the names in parentheses.
+/// Their names in files and on the command line are in parentheses.
 ///
 /// ```
 /// use lowbit_calib::ScaleRule;
@@ -20,44 +20,55 @@ use crate::error::Error;
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum ScaleRule {
-    /// (`amax`) amax / max: the largest magnitude lands on the element's largest value. Symmetric integers divide by half
-    /// their range, 7.5 or 127.5, so that +amax lands half a step above the largest code and both ends lose as much.
+    /// (`amax`) amax / max: the largest magnitude maps to the element's largest value. Symmetric
+    /// integers divide by half their range, 7.5 or 127.5. So +amax lies half a step above the
+    /// largest code, and both ends have the same error.
     Amax,
-    /// (`narrow`) amax / 7, amax / 127 …: symmetric integers without their lowest code (ModelOpt, bitsandbytes).
+    /// (`narrow`) amax / 7, amax / 127 …: symmetric integers without their lowest code (ModelOpt,
+    /// bitsandbytes).
     Narrow,
-    /// (`full-range`) -m / 2^(bits-1), m the value of largest magnitude: it lands exactly on the lowest code, and the scale is
-    /// negative where m is positive (ggml's Q4_0, AutoRound). Of +m and -m in one block, -m counts.
+    /// (`full-range`) -m / 2^(bits-1), with m the value of largest magnitude: m maps exactly to the
+    /// lowest code, and the scale is negative if m is positive (ggml's Q4_0, AutoRound). If a block
+    /// has both +m and -m, -m counts.
     FullRange,
-    /// (`min-max`) (max - min) / (2^bits - 1) and an integer zero point; 0 is inside the range.
+    /// (`min-max`) (max - min) / (2^bits - 1) and an integer zero point; the range includes 0.
     MinMax,
-    /// (`affine`) (max - min) / (2^bits - 1) and a bias, the end of larger magnitude; negative where that is the upper one (MLX).
+    /// (`affine`) (max - min) / (2^bits - 1), and the end of larger magnitude as a bias; negative
+    /// if that is the upper end (MLX).
     Affine,
-    /// (`percentile:99.9`) as `amax`, with the smallest magnitude that so many percent of the block do not exceed in place of amax.
+    /// (`percentile:99.9`) as `amax`, with a percentile of the block's magnitudes in place of amax.
     Percentile(f32),
-    /// (`mse`) the candidate with the least squared error. E4M3 scales: from 6 codes below the amax code to 7 above, which
-    /// contains the optimum of E2M1. E8M0: four powers of two down from `rceil`. Others: the scale of `amax` or `min-max`
-    /// in steps of 2 % down to 40 %, with E2M1 also up to 170 %.
+    /// (`mse`) the candidate of least squared error. E4M3 scales: from 6 codes below the amax code
+    /// to 7 above, which contains the optimum of E2M1. E8M0 scales: four powers of two down from
+    /// `rceil`. Others: the scale of `amax` or `min-max` in steps of 2 % down to 40 %, with E2M1
+    /// also up to 170 %.
     Mse,
-    /// (`mse-full-range`) the scale of `full-range` in steps of 2 % down to 40 %: the least squared error.
+    /// (`mse-full-range`) the scale of `full-range`, reduced in steps of 2 % down to 40 %, of least
+    /// squared error.
     MseFullRange,
-    /// (`four-over-six`) amax / 6 or amax / 4, whichever has the less squared error; needs a tensor scale that leaves room.
+    /// (`four-over-six`) amax / 6 or amax / 4, whichever has less squared error. It needs a tensor
+    /// scale that leaves headroom.
     FourOverSix,
-    /// (`floor`) 2^(floor(log2 amax) - emax): OCP MX. Clips mantissas above that of the element's largest value.
+    /// (`floor`) 2^(floor(log2 amax) - emax): OCP MX. It clips mantissas above that of the
+    /// element's largest value.
     Floor,
-    /// (`ceil`) 2^(ceil(log2 amax) - emax): never clips, wastes up to a binade.
+    /// (`ceil`) 2^(ceil(log2 amax) - emax): it never clips, but may waste up to a binade.
     Ceil,
-    /// (`even`) as `floor`, after rounding amax to the element's mantissa bits, up from halfway (Quark, torchao).
+    /// (`even`) as `floor`, after rounding amax to the element's mantissa bits, up from halfway
+    /// (Quark, torchao).
     Even,
-    /// (`rceil`) 2^ceil(log2(amax / max)), exactly: the least power of two that does not clip (cuBLAS).
+    /// (`rceil`) 2^ceil(log2(amax / max)), exactly: the least power of two that does not clip
+    /// (cuBLAS).
     Rceil,
-    /// (`round-1.75`) as `floor`, but up from mantissa 1.75 on whatever the element (compressed-tensors).
+    /// (`round-1.75`) as `floor`, but rounded up from mantissa 1.75 on, for every element
+    /// (compressed-tensors).
     Round175,
-    /// (`ceil-log2`) as `rceil`, with the logarithm rounded to f32 before the ceiling, so that amax / max a few ulp above a
-    /// power of two counts as that power (ModelOpt, torchao's RCEIL).
+    /// (`ceil-log2`) as `rceil`, with the logarithm rounded to f32 before the ceiling. If amax /
+    /// max is a few ulp above a power of two, it counts as that power (ModelOpt, torchao's RCEIL).
     CeilLog2,
 }
 
-/// A rule of each name, in the order in which tables list them.
+/// All rules, in the order of tables. Parametric rules have their default.
 const RULES: [ScaleRule; 15] = [
     ScaleRule::Amax,
     ScaleRule::Narrow,
@@ -77,7 +88,7 @@ const RULES: [ScaleRule; 15] = [
 ];
 
 impl ScaleRule {
-    /// The rules that compute scales of `format`.
+    /// The rules that can choose scales of `format`.
     ///
     /// ```
     /// use lowbit_blocks::NVFP4;
@@ -89,7 +100,7 @@ impl ScaleRule {
         RULES.into_iter().filter(move |rule| rule.fits(format))
     }
 
-    /// The rule that searches most of what the scales of `format` can be; `None` where no rule searches.
+    /// The rule with the widest search for scales of `format`; `None` if no rule searches.
     ///
     /// ```
     /// use lowbit_blocks::{Format, NVFP4};
@@ -103,7 +114,7 @@ impl ScaleRule {
         [Self::MseFullRange, Self::Mse].into_iter().find(|rule| rule.fits(format))
     }
 
-    /// Whether this rule computes scales of `format`.
+    /// True if this rule can choose scales of `format`.
     #[must_use]
     pub fn fits(self, format: &Format) -> bool {
         use ScaleRule::*;
@@ -140,7 +151,7 @@ impl ScaleRule {
         }
     }
 
-    /// [`fits`](Self::fits), with the rules that do in the error.
+    /// Checks [`fits`](Self::fits). The error lists the rules that fit.
     pub(crate) fn check(self, format: &Format) -> Result<(), Error> {
         if self.fits(format) {
             return Ok(());
@@ -150,12 +161,13 @@ impl ScaleRule {
         Err(Error::Rule { rule: self.to_string(), format: format.name(), fitting })
     }
 
-    /// Whether a whole-tensor scale needs the distribution of magnitudes, not the extremes alone.
+    /// True if a scale of the whole tensor needs the distribution of magnitudes, not only the
+    /// extremes.
     pub(crate) fn needs_histogram(self, format: &Format) -> bool {
         format.block == Block::Tensor && matches!(self, Self::Percentile(_) | Self::Mse | Self::MseFullRange)
     }
 
-    /// What amax is divided by.
+    /// The divisor of amax.
     pub(crate) fn divisor(self, element: Element) -> f32 {
         match self {
             Self::FullRange | Self::MseFullRange => -element.min(),
@@ -166,7 +178,8 @@ impl ScaleRule {
     }
 }
 
-/// Whether scales that are powers of two suit an element: minifloats and integers with a binary point, but no tables.
+/// True if an element supports power-of-two scales: minifloats and integers with a binary point,
+/// but not tables.
 fn suits_powers_of_two(element: Element) -> bool {
     element == Element::MxInt8 || element.float_format().is_some()
 }

@@ -1,16 +1,17 @@
-//! SmoothQuant: what is hard to round moves from activations into weights.
+//! SmoothQuant: smoothing scales move outliers from activations into weights.
 //!
 //! ```text
-//! s_c = absmax(x_c)^a / absmax(W_c)^(1-a)             x / s, W diag(s)            a = 0.5: both as loud; ModelOpt's default is 1
-//! s in [1e-4, 1e4]; 1 where a channel was never loud (absmax(x_c) at most 2^-31); the weight's absmax at least 1e-5
+//! s_c = absmax(x_c)^a / absmax(W_c)^(1-a)             x / s, W diag(s)
+//! a = 0.5: input and weight get the same absmax; ModelOpt's default is 1
+//! s in [1e-4, 1e4]; 1 for dead channels (absmax(x_c) at most 2^-31); absmax(W_c) at least 1e-5
 //! ```
 //!
-//! Sources: Xiao et al., SmoothQuant (arXiv 2211.10438); ModelOpt `model_calib.py`, whose pre_quant_scale is 1 / s. There a dead channel usually ends at the
-//! clamp instead of 1.
+//! Sources: Xiao et al., SmoothQuant (arXiv 2211.10438); ModelOpt `model_calib.py`, whose
+//! pre_quant_scale is 1 / s. There the scale of a dead channel is usually clamped, instead of 1.
 
 use crate::error::Error;
 
-/// Below this a channel counts as dead.
+/// The largest absmax of a dead channel.
 const DEAD: f32 = f32::from_bits((127 - 31) << 23);
 const LEAST_WEIGHT: f64 = 1e-5;
 const LEAST: f64 = 1e-4;
@@ -24,7 +25,7 @@ const MOST: f64 = 1e4;
 /// ```
 ///
 /// # Errors
-/// [`Error::Tokens`] where a weight is not whole rows of `channels`.
+/// [`Error::Tokens`] if a weight is not whole rows of `channels` values.
 pub fn weight_absmax(weights: &[&[f32]], channels: usize) -> Result<Vec<f32>, Error> {
     let mut absmax = vec![0.0f32; channels];
     for weight in weights {
@@ -38,7 +39,7 @@ pub fn weight_absmax(weights: &[&[f32]], channels: usize) -> Result<Vec<f32>, Er
     Ok(absmax)
 }
 
-/// The scales by which weights are multiplied, and inputs divided.
+/// The smoothing scales: columns of weights are multiplied by them, input channels divided.
 ///
 /// ```
 /// // sqrt(16 / 4) and sqrt(1 / 4); the third channel was never loud.
@@ -48,8 +49,8 @@ pub fn weight_absmax(weights: &[&[f32]], channels: usize) -> Result<Vec<f32>, Er
 /// ```
 ///
 /// # Errors
-/// [`Error::Channels`] where the two differ in length, [`Error::Observed`] for a number that is negative, NaN or infinite, [`Error::Option`] for an exponent outside
-/// of 0 to 1.
+/// [`Error::Channels`] if the two differ in length; [`Error::Observed`] for a number that is
+/// negative, NaN or infinite; [`Error::Option`] for an exponent outside of 0 to 1.
 pub fn scales(input_absmax: &[f32], weight_absmax: &[f32], exponent: f64) -> Result<Vec<f32>, Error> {
     if input_absmax.len() != weight_absmax.len() {
         return Err(Error::Channels { got: weight_absmax.len(), want: input_absmax.len() });
@@ -66,7 +67,7 @@ pub fn scales(input_absmax: &[f32], weight_absmax: &[f32], exponent: f64) -> Res
     Ok(input_absmax.iter().zip(weight_absmax).map(of).collect())
 }
 
-/// Whether all are magnitudes.
+/// Checks that all numbers are finite and not negative.
 pub(crate) fn check(magnitudes: &[f32]) -> Result<(), Error> {
     match magnitudes.iter().enumerate().find(|(_, x)| !(x.is_finite() && **x >= 0.0)) {
         Some((index, &value)) => Err(Error::Observed { index, value }),
@@ -74,7 +75,7 @@ pub(crate) fn check(magnitudes: &[f32]) -> Result<(), Error> {
     }
 }
 
-/// A weight with its columns multiplied.
+/// The weight with its columns multiplied by the scales.
 pub(crate) fn scaled(weight: &[f32], scales: &[f32]) -> Vec<f32> {
     let rows = weight.chunks(scales.len().max(1));
     rows.flat_map(|row| row.iter().zip(scales).map(|(w, s)| w * s)).collect()

@@ -1,12 +1,13 @@
-//! What has to be known of a whole tensor before its first row can be encoded.
+//! Statistics of a whole tensor, which some recipes need before the first row is encoded.
 //!
 //! ```text
 //! tensor scale (NVFP4)                    amax
-//! one scale per matrix (fp8, int8-tensor) smallest and largest value; for percentile and mse a histogram besides
-//! everything else                         nothing
+//! one scale per matrix (fp8, int8-tensor) smallest and largest value;
+//!                                         for percentile and mse also a histogram
+//! other formats                           none
 //! ```
 //!
-//! Statistics of parts merge into those of the whole, in any order and any division: they are maxima and counts.
+//! Statistics of parts can be merged in any order and division, since they are maxima and counts.
 
 use lowbit_blocks::Values;
 use lowbit_kernels::Kernels;
@@ -14,10 +15,10 @@ use lowbit_kernels::Kernels;
 use crate::error::Error;
 use crate::histogram::Histogram;
 
-/// Values that are widened at a time.
+/// The number of values that are widened at a time.
 const CHUNK: usize = 8192;
 
-/// Extremes of a tensor, and its histogram where the recipe asks for one.
+/// The extremes of a tensor, and its histogram if the recipe needs one.
 ///
 /// ```
 /// use lowbit_blocks::NVFP4;
@@ -39,12 +40,12 @@ pub struct TensorStats {
 }
 
 impl TensorStats {
-    /// Statistics of nothing yet.
+    /// Statistics of no values.
     pub(crate) fn new(histogram: bool) -> Self {
         Self { lo: 0.0, hi: 0.0, histogram: histogram.then(Histogram::new) }
     }
 
-    /// Statistics of a tensor of which only the largest magnitude is known: all that a tensor scale needs.
+    /// Statistics from a known largest magnitude, which is enough for a tensor scale.
     ///
     /// A quantizer refuses them ([`Error::Amax`]) if `amax` is NaN, infinite or negative.
     ///
@@ -56,10 +57,11 @@ impl TensorStats {
         Self { lo: -amax, hi: amax, histogram: None }
     }
 
-    /// Takes in some of the values.
+    /// Adds some of the values.
     ///
     /// # Errors
-    /// [`Error::Observed`] at the first value that is NaN or infinite; the statistics are then of no use.
+    /// [`Error::Observed`] at the first value that is NaN or infinite; the statistics are then
+    /// invalid.
     pub fn observe<'x>(&mut self, values: impl Into<Values<'x>>) -> Result<(), Error> {
         let values = values.into();
         let kernels = Kernels::best();
@@ -72,7 +74,7 @@ impl TensorStats {
             let chunk = values.slice(start..values.len().min(start + CHUNK));
             let chunk = chunk.widened(&mut buffer);
             kernels.min_max(chunk, chunk.len(), &mut lo, &mut hi);
-            // In their total order infinities and NaN are the ends.
+            // In the total order, infinities and NaN are the extremes.
             if !(lo[0].is_finite() && hi[0].is_finite())
                 && let Some(at) = kernels.first_non_finite(chunk)
             {
@@ -87,7 +89,8 @@ impl TensorStats {
         Ok(())
     }
 
-    /// Adds statistics of another part, or of a matrix that shares the scale. A histogram stays only if both have one.
+    /// Adds the statistics of another part, or of a matrix that shares the scale. A histogram is
+    /// kept only if both have one.
     pub fn merge(&mut self, other: &Self) {
         self.lo = self.lo.min(other.lo);
         self.hi = self.hi.max(other.hi);
@@ -103,7 +106,7 @@ impl TensorStats {
         self.hi.max(-self.lo)
     }
 
-    /// The smallest and the largest value, 0 included.
+    /// The smallest and the largest value; the range includes 0.
     #[must_use]
     pub const fn range(&self) -> (f32, f32) {
         (self.lo, self.hi)

@@ -1,4 +1,4 @@
-//! Activations quantized at run time: one row is one token, and no token depends on another.
+//! Activations quantized at run time: each row is one token, and tokens are independent.
 //!
 //! ```text
 //! fp8-channel, int8       one scale per token
@@ -13,14 +13,15 @@ use crate::in_memory;
 use crate::recipe::Recipe;
 use crate::tensor_scale::TensorScaleRule;
 
-/// Where the second level of scales of activations comes from.
+/// The source of the tensor scale of activations.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum TokenScale {
-    /// From each token itself: the result is a stack of one-row matrices.
+    /// Each token has its own: the result is a stack of one-row matrices.
     #[default]
     PerToken,
-    /// Calibrated: ModelOpt's `input_scale` for a recipe that multiplies, compressed-tensors' `input_global_scale` for one that
-    /// divides. Formats without a tensor scale ignore it.
+    /// A calibrated scale: ModelOpt's `input_scale` for a recipe that multiplies,
+    /// compressed-tensors' `input_global_scale` for one that divides. Formats without a tensor
+    /// scale ignore it.
     Given(f32),
 }
 
@@ -41,8 +42,8 @@ pub enum TokenScale {
 /// ```
 ///
 /// # Errors
-/// [`Error::Recipe`] where blocks reach over several tokens; [`Error::TensorScale`] where the given scale is not a positive
-/// finite number; otherwise as [`Recipe::quantize`].
+/// [`Error::Recipe`] if blocks span several tokens; [`Error::TensorScale`] if the given scale is
+/// not a positive finite number; otherwise as [`Recipe::quantize`].
 pub fn quantize_tokens<'x>(
     recipe: &Recipe,
     tokens: usize,

@@ -1,15 +1,18 @@
-//! A scale and an integer zero point from the smallest and the largest value.
+//! Asymmetric scales: a scale and an integer zero point from the smallest and the largest value.
 //!
 //! ```text
 //! lo = min(values, 0)   hi = max(values, 0)            0 is always a code
 //! s  = RN_kind(RN_d(RN_d(hi - lo) / (2^b - 1)))
-//! z  = rint(clamp(RN_d(q - RN_d(lo / s)), q, -1 - q)) - q          q = -2^(b-1), the lowest signed code;  stored: 0 .. 2^b - 1
+//! z  = rint(clamp(RN_d(q - RN_d(lo / s)), q, -1 - q)) - q
+//!      q = -2^(b-1), the lowest signed code;  stored: 0 .. 2^b - 1
 //! code = RNE(x / s + z)
 //! ```
 //!
-//! A zero block: with `ZeroBlock::Epsilon` 0 / 0 counts as the signed zero point 0, so 2^(b-1) is stored; otherwise s = 1 and z = 0.
+//! In a zero block under `ZeroBlock::Epsilon`, 0 / 0 counts as the signed zero point 0, so 2^(b-1)
+//! is stored. Otherwise s = 1 and z = 0.
 //!
-//! Source: compressed-tensors `calculate_qparams`, each step in the type of the weight; ours in f32.
+//! Source: compressed-tensors `calculate_qparams`, with each step in the type of the weight; ours
+//! computes in f32.
 
 use lowbit_blocks::Dtype;
 
@@ -17,11 +20,12 @@ use super::Chooser;
 use crate::arithmetic::round_to;
 use crate::zero_block::ZeroBlock;
 
-/// 1.5 * 2^23: the last place of numbers around it is worth 1.
+/// 1.5 * 2^23: f32 numbers near it are spaced 1 apart.
 const ROUND: f32 = 12_582_912.0;
 
 impl Chooser {
-    /// Stored scales and zero points of blocks of these extremes, and what they decode to.
+    /// Chooses scales and zero points of blocks from their extremes: the stored bytes and their
+    /// decoded values.
     pub(super) fn asymmetric_scales(&self, lo: &[f32], hi: &[f32], chosen: &mut super::chooser::Chosen<'_>) {
         if self.scale_dtype == Dtype::F32 && self.usual_scales(lo, hi, chosen) {
             return;
@@ -42,7 +46,7 @@ impl Chooser {
         self.kind.encode_into(chosen.scales, chosen.stored);
     }
 
-    /// The same as loops of vectors, if no scale is zero or beyond its type.
+    /// The vectorized path. Returns false if a scale is zero or beyond its type.
     fn usual_scales(&self, lo: &[f32], hi: &[f32], chosen: &mut super::chooser::Chosen<'_>) -> bool {
         let (levels, half) = (self.element.max(), (self.element.max() + 1.0) / 2.0);
         for ((scale, &lo), &hi) in chosen.scales.iter_mut().zip(lo).zip(hi) {
@@ -54,17 +58,18 @@ impl Chooser {
         }
         for ((zero, &scale), &lo) in chosen.zeros.iter_mut().zip(&*chosen.scales).zip(lo) {
             let signed = (-half - lo.min(0.0) / scale).clamp(-half, half - 1.0);
-            // Rounds to even, as every number of this size plus 2^23 does.
+            // Rounds to even, since f32 numbers of this size are integers.
             *zero = (signed + ROUND) - ROUND + half;
         }
-        // The lowest byte of such a sum is that number; a cast that saturates is no loop of vectors.
+        // The lowest byte of such a sum is the number. A saturating cast would prevent
+        // vectorization.
         for (stored, &zero) in chosen.zero_codes.iter_mut().zip(&*chosen.zeros) {
             *stored = (zero + ROUND).to_bits() as u8;
         }
         true
     }
 
-    /// The step that divides the range into as many intervals as there are codes, less one.
+    /// The step that divides the range into 2^b - 1 intervals.
     fn range_scale(&self, lo: f32, hi: f32) -> f32 {
         let (d, levels) = (self.scale_dtype, self.element.max());
         let range = round_to(d, hi - lo);
@@ -93,14 +98,14 @@ mod tests {
     use lowbit_blocks::{Block, Format, ScaleKind};
     use lowbit_kernels::Kernels;
 
-    /// The loops of vectors and the rule of one block give the same bits.
+    /// The vectorized path and the rule of one block give the same bits.
     #[test]
     fn many_scales_are_each_one_alone() {
         let mut state = 1u64;
         let mut random = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let unit = (state >> 40) as f32 / (1u32 << 23) as f32 - 1.0;
-            // A fine grid has ties, and the exponents differ.
+            // A fine grid has ties, and the exponents vary.
             (unit * 64.0).round() * [0.5, 1.0, 0.007, 1e-30, 3e30][(state >> 33) as usize % 5]
         };
         for (bits, kind) in
@@ -124,7 +129,7 @@ mod tests {
                     chooser.asymmetric_scales(lo, hi, &mut chosen);
                     (stored[..kind.bytes()].to_vec(), scales[0].to_bits(), zero_codes[0], zeros[0])
                 };
-                // A zero block beside it sends both through the rule of one block.
+                // A zero block next to it forces the rule of one block for both.
                 assert_eq!(choose(&lo, &hi), choose(&[lo[0], 0.0], &[hi[0], 0.0]), "{lo:?} {hi:?}");
             }
         }

@@ -1,4 +1,4 @@
-//! A rule with everything it needs to know, applied to all blocks of a chunk at once.
+//! The scale rule of one matrix, applied to all blocks of a chunk at once.
 
 use lowbit_blocks::{Dtype, Element, ScaleKind, Values, Zero};
 use lowbit_kernels::Kernels;
@@ -13,7 +13,7 @@ use crate::recipe::Recipe;
 use crate::scale_rule::ScaleRule;
 use crate::zero_block::ZeroBlock;
 
-/// The scale rule of one matrix: what [`Recipe`] says, with the types and the tensor scale at hand.
+/// The scale rule of one matrix: the choices of [`Recipe`], with types and tensor scale resolved.
 #[derive(Clone, Debug)]
 pub(crate) struct Chooser {
     pub(super) rule: ScaleRule,
@@ -21,22 +21,23 @@ pub(crate) struct Chooser {
     pub(super) kind: ScaleKind,
     pub(super) zero: Zero,
     pub(super) zero_block: ZeroBlock,
-    /// What amax is divided by.
+    /// The divisor of amax.
     pub(super) divisor: f32,
-    /// d: the type to which results on the way to a scale are rounded.
+    /// d: the type to which intermediate results are rounded.
     pub(super) scale_dtype: Dtype,
     /// The type of the weight.
     pub(super) weight: Dtype,
     pub(super) second_level: SecondLevel,
-    /// Whether codes are made with scales and biases as they are before they are stored.
+    /// Whether codes are computed with scales and biases before they are rounded for storage.
     pub(super) unrounded: bool,
     pub(super) kernels: Kernels,
     mx: Option<MxElement>,
-    /// A rule of one's own, which is asked last.
+    /// A custom rule, applied last.
     pub(super) custom: Option<Custom>,
 }
 
-/// Where the scales of a chunk go: stored bytes, effective scales, and the same for zero points or biases (empty where there are none).
+/// The chosen scales of a chunk: stored bytes, effective scales, and the same for zero points or
+/// biases (empty if there are none).
 pub(crate) struct Chosen<'a> {
     pub(crate) stored: &'a mut [u8],
     pub(crate) scales: &'a mut [f32],
@@ -44,10 +45,10 @@ pub(crate) struct Chosen<'a> {
     pub(crate) zeros: &'a mut [f32],
 }
 
-/// What the rules look at: one number of each kind per block.
+/// The inputs of the rules: one number of each kind per block.
 #[derive(Default)]
 pub(crate) struct Extremes {
-    /// Largest magnitudes, or what the rule puts in their place.
+    /// The largest magnitudes, or the rule's replacement for them.
     pub(super) amax: Vec<f32>,
     pub(super) lo: Vec<f32>,
     pub(super) hi: Vec<f32>,
@@ -63,7 +64,7 @@ impl Chooser {
             zero: format.zero,
             zero_block: recipe.zero_block,
             divisor: match second_level {
-                // What is stored is that much larger than a step.
+                // The stored number is larger than the step by this factor.
                 SecondLevel::Multiply(factor) if format.scale.kind.is_float() => {
                     recipe.scale_rule.divisor(format.element) * factor
                 }
@@ -79,18 +80,19 @@ impl Chooser {
         }
     }
 
-    /// Whether the rule looks at the smallest and the largest value.
+    /// True if the rule needs the smallest and the largest value.
     const fn ranges(&self) -> bool {
         matches!(self.zero, Zero::Int) || self.zero.is_added()
     }
 
-    /// Whether the rule looks at the largest magnitude alone.
+    /// True if the rule needs the largest magnitude only.
     fn is_symmetric(&self) -> bool {
         let full_range = matches!(self.rule, ScaleRule::FullRange | ScaleRule::MseFullRange);
         !self.ranges() && !full_range
     }
 
-    /// The numbers as f32, in `buffer` if they are not, in blocks of `len` that are looked at meanwhile or after it: [`look`](Self::look).
+    /// Widens the numbers to f32 in `buffer` if needed, and reduces blocks of `len` at the same
+    /// time or afterwards: [`look`](Self::look).
     pub(crate) fn look_widened<'b>(
         &self,
         values: Values<'b>,
@@ -113,8 +115,8 @@ impl Chooser {
         (chunk, self.look_at_amax(&chunk, seen))
     }
 
-    /// Reduces a chunk to what the rule looks at, and says whether all of its values are finite: the reductions order infinities and
-    /// NaN beyond all numbers, so either would show.
+    /// Reduces a chunk to the inputs of the rule. Returns true if all values are finite: the
+    /// reductions order infinities and NaN beyond all numbers, so they appear in the results.
     pub(crate) fn look(&self, chunk: &Chunk<'_>, seen: &mut Extremes) -> bool {
         if !self.is_symmetric() {
             chunk.min_max(self.kernels, &mut seen.lo, &mut seen.hi);
@@ -127,7 +129,7 @@ impl Chooser {
         self.look_at_amax(chunk, seen)
     }
 
-    /// The rest of [`look`](Self::look) where the largest magnitudes are known.
+    /// The second half of [`look`](Self::look), with known largest magnitudes.
     fn look_at_amax(&self, chunk: &Chunk<'_>, seen: &mut Extremes) -> bool {
         let finite = all_finite(self.kernels, &seen.amax);
         if let ScaleRule::Percentile(percent) = self.rule {
@@ -136,7 +138,7 @@ impl Chooser {
         finite
     }
 
-    /// The scales of the rule; for a search, those it starts from.
+    /// Chooses the scales by the rule; for a search, the scales to start from.
     pub(crate) fn choose(&self, seen: &Extremes, chosen: &mut Chosen<'_>) {
         match self.zero {
             Zero::Int => return self.asymmetric_scales(&seen.lo, &seen.hi, chosen),
@@ -157,7 +159,7 @@ impl Chooser {
         }
     }
 
-    /// Scale bytes of blocks of these amax, and the powers of two that they stand for.
+    /// Power-of-two scales of blocks from their amax, as bytes and as numbers.
     fn mx_scales(&self, amax: &[f32], stored: &mut [u8], scales: &mut [f32]) {
         let element = self.mx.as_ref().expect("checked: the element suits powers of two");
         mx::scale_bytes(self.rule, element, amax, stored);
@@ -167,8 +169,9 @@ impl Chooser {
         }
     }
 
-    /// compressed-tensors takes the exponent from the bits of amax in the weight's type and keeps the power of two in it. In f16 a
-    /// subnormal amax has no exponent of its own, and powers below 2^-24 are 0: both end as 0, and 0 becomes 1.
+    /// compressed-tensors reads the exponent from the bits of amax in the weight's type, and keeps
+    /// the power of two in that type. In f16 a subnormal amax has no exponent of its own, and
+    /// powers below 2^-24 are 0. Both give 0, and 0 becomes 1.
     fn mx_scales_of_f16(&self, amax: &[f32], stored: &mut [u8], scales: &mut [f32]) {
         let element = self.mx.as_ref().expect("checked: the element suits powers of two");
         let least = limits(ScaleKind::F16).least;
@@ -185,13 +188,13 @@ impl Chooser {
 }
 
 impl Extremes {
-    /// Blocks of zeros.
+    /// The extremes of blocks of zeros.
     pub(crate) fn zeros(blocks: usize) -> Self {
         Self { amax: vec![0.0; blocks], lo: vec![0.0; blocks], hi: vec![0.0; blocks] }
     }
 }
 
-/// -m for each block, m the value of largest magnitude; of +m and -m, -m.
+/// -m for each block, with m the value of largest magnitude; if both +m and -m occur, -m counts.
 fn signed_extremes(lo: &[f32], hi: &[f32], out: &mut Vec<f32>) {
     out.clear();
     out.extend(lo.iter().zip(hi).map(|(&lo, &hi)| if -lo >= hi { -lo } else { -hi }));

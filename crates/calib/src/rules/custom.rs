@@ -1,8 +1,9 @@
-//! Scale rules of one's own: a closure sees the values of a block and what the recipe would do, and says the scale.
+//! Custom scale rules: a closure chooses the scale of a block from its values and the scale of the
+//! recipe's rule.
 //!
 //! ```text
 //! proposed = the effective scale of the recipe's rule        wanted = choose(block, proposed)
-//! stored   = RN_kind(wanted [/ or * tensor scale])           effective = stored [* or / tensor scale]; what it divides by
+//! stored   = RN_kind(wanted [/ or * tensor scale])           effective = stored [* or / tensor scale]
 //! ```
 
 use std::fmt;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use super::{Chooser, Chosen, SecondLevel};
 use crate::chunk::Chunk;
 
-/// Chooses the scale of each block; closures `Fn(&[f32], f32) -> f32` do.
+/// A rule that chooses the scale of each block. Closures `Fn(&[f32], f32) -> f32` implement it.
 ///
 /// ```
 /// use lowbit_blocks::{Format, Shape};
@@ -30,10 +31,11 @@ use crate::chunk::Chunk;
 /// # Ok::<(), lowbit_calib::Error>(())
 /// ```
 pub trait ChooseScale: Send + Sync {
-    /// The effective scale of a block: what a code's value is multiplied with.
+    /// The effective scale of a block: the factor of its decoded codes.
     ///
-    /// `block` holds its values, of a tile row after row; none is NaN or infinite. `proposed` is the scale of the recipe's rule. The answer is rounded
-    /// to the type in which scales are stored; where it is then zero, infinite or NaN, the block keeps `proposed`.
+    /// `block` holds the values of the block, tiles row by row; none is NaN or infinite. `proposed`
+    /// is the scale of the recipe's rule. The result is rounded to the type of stored scales. If it
+    /// is then zero, infinite or NaN, the block keeps `proposed`.
     fn choose(&self, block: &[f32], proposed: f32) -> f32;
 }
 
@@ -54,12 +56,12 @@ impl fmt::Debug for Custom {
 }
 
 impl Chooser {
-    /// The same chooser, asking a rule of one's own last.
+    /// Adds a custom rule, which is applied last.
     pub(crate) fn set_custom(&mut self, custom: Custom) {
         self.custom = Some(custom);
     }
 
-    /// Replaces the scales of a chunk by those of the rule of one's own, if there is one.
+    /// Replaces the scales of a chunk by those of the custom rule, if there is one.
     pub(crate) fn replace(&self, chunk: &Chunk<'_>, chosen: &mut Chosen<'_>) {
         let Some(Custom(custom)) = &self.custom else { return };
         let stored = chosen.stored.chunks_exact_mut(self.kind.bytes());

@@ -1,11 +1,12 @@
-//! Scales stored as f32, f16 or bf16: amax over a divisor.
+//! Scales stored as f32, f16 or bf16: amax divided by a constant.
 //!
 //! ```text
 //! s = RN_kind(RN_d(amax / divisor))       d: Recipe::scale_arithmetic, kind: the type in which scales are stored
-//! s = 0 becomes what ZeroBlock says; a scale beyond the type's largest number becomes that number
+//! s = 0 is replaced as ZeroBlock defines; a scale beyond the type's range becomes its largest number
 //! ```
 //!
-//! The signed full-range rule passes -m, the negated value of largest magnitude, as amax: its scales may be negative.
+//! The signed full-range rule passes -m as amax, with m the value of largest magnitude, so its
+//! scales may be negative.
 
 use super::{Chooser, Chosen};
 use crate::arithmetic::{least_normal, limits, round_slice, round_to};
@@ -14,14 +15,14 @@ use crate::encoder::RECIPROCAL_FLOOR;
 use crate::zero_block::ZeroBlock;
 
 impl Chooser {
-    /// Stored scales of blocks of these amax, and what they decode to.
+    /// Float scales of blocks from their amax: stored bytes, and decoded numbers.
     pub(super) fn float_scales(&self, amax: &[f32], stored: &mut [u8], scales: &mut [f32]) {
         let normal = match self.zero_block {
             ZeroBlock::OneNormal(d) => Some(least_normal(d.dtype(self.weight))),
             _ => None,
         };
         if normal.is_none() {
-            // The usual case as loops of vectors, if it is one.
+            // The common case, vectorized.
             scales.copy_from_slice(amax);
             self.kernels.divide(scales, self.divisor);
             round_slice(self.kernels, self.scale_dtype, scales);
@@ -39,7 +40,8 @@ impl Chooser {
         self.kind.encode_into(scales, stored);
     }
 
-    /// Stores scales and makes them what they are then. Whether none of them is zero or beyond the type in which they are stored.
+    /// Stores scales and replaces them by their stored values. Returns true if none is zero or
+    /// beyond its type.
     pub(super) fn store_usual(&self, scales: &mut [f32], stored: &mut [u8]) -> bool {
         self.kind.encode_into(scales, stored);
         self.kind.decode_into(stored, scales);
@@ -47,7 +49,8 @@ impl Chooser {
         least > 0.0 && largest.is_finite()
     }
 
-    /// bitsandbytes raises the amax of a short last block to 1e-38 before it stores it; other blocks store theirs.
+    /// bitsandbytes raises the amax of a short last block to 1e-38 before it is stored; other
+    /// blocks store theirs unchanged.
     pub(crate) fn raise_short_block(&self, chunk: &Chunk<'_>, chosen: &mut Chosen<'_>) {
         if self.zero_block == ZeroBlock::Keep && !chunk.width.is_multiple_of(chunk.len) {
             let last = chosen.scales.len() - 1;
@@ -56,7 +59,7 @@ impl Chooser {
         }
     }
 
-    /// A computed scale as its type holds it; `amax` tells a zero block from an underflow.
+    /// A computed scale rounded to its type. `amax` distinguishes a zero block from an underflow.
     pub(super) fn float_scale(&self, amax: f32, raw: f32) -> f32 {
         let limits = limits(self.kind);
         let scale = self.kind.rounded(raw).clamp(-limits.max, limits.max);

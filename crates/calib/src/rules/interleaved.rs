@@ -1,55 +1,56 @@
-//! Sixteen blocks side by side, a lane each, while the sweep tries codes on all of them.
+//! The sweep on sixteen interleaved blocks, one per lane.
 //!
 //! ```text
-//! x[k][i]        value k of block i                         errors[r][i]     of block i under code start_i + offsets[r], in f32;
-//! open[i]        whether lower codes may still be better                     infinite where that is not a code, or not worth trying
+//! x[k][i]        value k of block i
+//! errors[r][i]   error of block i under code start_i + offsets[r], in f32;
+//!                infinite if that is not a code, or not worth trying
+//! open[i]        whether lower codes may still be better
 //! ```
 //!
-//! A block is tried on the codes that it would be tried on alone.
+//! Each block is tried on the same codes as it would be alone.
 
 use core::array::from_fn;
 
 use lowbit_blocks::Element;
 use lowbit_kernels::Kernels;
 
-/// Blocks side by side.
+/// The number of interleaved blocks.
 pub(super) const LANES: usize = 16;
-/// Codes tried at once on the way down.
+/// The number of codes tried at once on the way down.
 const STRIDE: i16 = 4;
-/// From so many codes below the start on, all clipped values are looked at, not only the largest.
+/// From this many codes below the start, all clipped values are considered, not only the largest.
 const FAR: i16 = 8;
 
 /// The largest code that is a number.
 pub(super) const TOP: u8 = Element::E4m3.encode_one(Element::E4m3.max());
-/// How far an f32 error may be from the exact one, as a part of it, and in steps of a value.
+/// The largest rounding error of an f32 error, relative to it, and in steps of a value.
 const DOUBT: f32 = 1e-5;
 
-/// Effective scales of all codes.
-/// NaN for the one behind them, so that seven bits are an index.
+/// Effective scales of all codes. A NaN follows the last one, so that seven bits are a valid index.
 pub(super) type Table = [f32; TOP as usize + 2];
 
-/// What the sweep knows of a block.
+/// The inputs of the sweep for one block.
 pub(super) struct Block<'a> {
     pub(super) x: &'a [f32],
     pub(super) weights: Option<&'a [f32]>,
 }
 
-/// A number for each block.
+/// One number per block.
 type Lane<T> = [T; LANES];
 
-/// Where the search of each block stands.
+/// The state of the search of each block.
 struct State {
     start: Lane<i16>,
     last: Lane<i16>,
     amax: Lane<f32>,
-    /// The largest weight, and that of the largest value.
+    /// The largest weight; and the weight of the largest value.
     heaviest: Lane<f32>,
     weight: Lane<f32>,
     open: Lane<bool>,
     best: Lane<f32>,
 }
 
-/// Blocks side by side, and what was found out about them.
+/// Interleaved blocks and the state of their search.
 pub(super) struct Interleaved<'a> {
     kernels: Kernels,
     table: &'a Table,
@@ -77,7 +78,7 @@ impl<'a> Interleaved<'a> {
         }
     }
 
-    /// Begins with other blocks, up to sixteen, all of one length, of these amax.
+    /// Loads up to sixteen new blocks of one length, with their amax.
     pub(super) fn load<'b>(&mut self, blocks: impl Iterator<Item = Block<'b>>, amax: &[f32]) {
         let Self { x, weights, state, .. } = self;
         state.amax = from_fn(|lane| amax.get(lane).copied().unwrap_or_default());
@@ -106,7 +107,8 @@ impl<'a> Interleaved<'a> {
         self.state.heaviest[lane]
     }
 
-    /// Tries the blocks on all codes that may be best: from `start` to `last` and from `start` down, where these are given.
+    /// Tries the blocks on all codes that may be best: upwards from `start` to `last`, and
+    /// downwards from `start`. Blocks without a pair of codes are skipped.
     pub(super) fn search(&mut self, ends: Lane<Option<(u8, u8)>>) {
         let state = &mut self.state;
         state.start = ends.map(|ends| ends.map_or(1, |(start, _)| i16::from(start)));
@@ -127,7 +129,7 @@ impl<'a> Interleaved<'a> {
         }
     }
 
-    /// Tries the open blocks on codes so far from their starts.
+    /// Tries the open blocks on codes at these offsets from their starts.
     fn attempt(&mut self, offsets: impl Iterator<Item = i16>) {
         let Self { state: State { start, last, open, best, .. }, .. } = self;
         let at = self.scales.len();
@@ -150,13 +152,14 @@ impl<'a> Interleaved<'a> {
         }
     }
 
-    /// Closes the blocks to which clipping, more than `done` codes below the start, costs more than the best so far.
+    /// Closes blocks whose clipping error, more than `done` codes below the start, exceeds the best
+    /// error so far.
     fn close(&mut self, done: i16) {
         let State { start, amax, heaviest, weight, open, best, .. } = &mut self.state;
         let next: Lane<i16> = from_fn(|lane| start[lane] - done - 1);
         let scale: Lane<f32> = next.map(|code| self.table[code.max(0) as usize & 0x7f]);
         let limit: Lane<f32> = from_fn(|lane| {
-            // Beyond doubt.
+            // Includes the margin of rounding errors.
             best[lane] * (1.0 + 4.0 * DOUBT) + DOUBT * DOUBT * scale[lane] * scale[lane] * heaviest[lane]
         });
         for lane in 0..LANES {
@@ -177,7 +180,8 @@ impl<'a> Interleaved<'a> {
         (0..LANES).for_each(|lane| open[lane] &= lost[lane] <= limit[lane]);
     }
 
-    /// Of each block one code that may be the best, and how many may: rounding could have confused them.
+    /// For each block one code that may be the best, and the number of codes that may be, within
+    /// rounding errors.
     pub(super) fn close_to_best(&self) -> Lane<(u8, u16)> {
         let limits = self.limits();
         let (mut offset, mut count) = ([0i16; LANES], [0u16; LANES]);
@@ -191,14 +195,14 @@ impl<'a> Interleaved<'a> {
         from_fn(|lane| ((self.state.start[lane] + offset[lane]) as u8, count[lane]))
     }
 
-    /// All of them of one block.
+    /// All codes of one block that may be the best.
     pub(super) fn all_close(&self, lane: usize) -> impl Iterator<Item = u8> {
         let limit = self.limits()[lane];
         let rows = self.offsets.iter().zip(&self.errors).filter(move |(_, errors)| errors[lane] <= limit);
         rows.map(move |(offset, _)| (self.state.start[lane] + offset) as u8)
     }
 
-    /// Up to where errors are close to the best.
+    /// The largest error that rounding could confuse with the best, for each block.
     fn limits(&self) -> Lane<f32> {
         let State { last, heaviest, best, .. } = &self.state;
         from_fn(|lane| {
@@ -209,7 +213,7 @@ impl<'a> Interleaved<'a> {
     }
 }
 
-/// Makes the numbers of a block a lane of rows.
+/// Writes the numbers of a block into a lane of the rows.
 fn beside(rows: &mut Vec<Lane<f32>>, lane: usize, of: &[f32]) {
     rows.resize(of.len(), [0.0; LANES]);
     rows.iter_mut().zip(of).for_each(|(row, x)| row[lane % LANES] = *x);

@@ -1,18 +1,19 @@
 //! Scale rules: from the values of a block to its scale.
 //!
 //! ```text
-//! family          file            scales it stores       what it looks at
+//! family          file            stored scales          input
 //! float           float.rs        f32, f16, bf16         amax, or the value of largest magnitude with its sign
 //! two-level       two_level.rs    E4M3 times tensor      amax, and the amax of the matrix
 //! microscaling    mx.rs           E8M0                   amax
 //! asymmetric      asymmetric.rs   f32, f16, bf16, zero   smallest and largest value
 //! affine          affine.rs       f32, f16, bf16, bias   smallest and largest value
 //! percentile      percentile.rs   the first two          a quantile of |x| in place of amax
-//! search          search.rs       all                    the error of the block under each candidate
-//! custom          custom.rs       all but zero points    the values of the block: a rule of one's own
+//! search          search.rs       all                    the error of the block for each candidate
+//! custom          custom.rs       all but zero points    the values of the block: a custom rule
 //! ```
 //!
-//! A rule is a pure function of one block (and the tensor scale); the files hold those functions, over many blocks at a time.
+//! A rule is a pure function of one block (and the tensor scale). The files implement those
+//! functions for many blocks at a time.
 
 mod affine;
 mod asymmetric;

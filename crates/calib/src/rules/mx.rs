@@ -1,4 +1,5 @@
-//! Power-of-two scales from the exponent and mantissa of amax: the OCP MX rules and their relatives.
+//! Power-of-two scales from the exponent and mantissa of amax: the OCP MX rules and their
+//! relatives.
 //!
 //! ```text
 //! amax = 2^e (1 + m),  largest element value = 2^emax (1 + M),  b = mantissa bits of the element
@@ -12,10 +13,12 @@
 //! byte         clamp(127 + exponent, 0, 254);  255 would be NaN;  a zero block stores 0, which is 2^-127
 //! ```
 //!
-//! `slack`: the f32 nearest to log2(2^k (1 + n 2^-23)) is k itself as long as n ln 2 <= half an ulp above k, in units of 2^-23.
+//! `slack`: the f32 nearest to log2(2^k (1 + n 2^-23)) is k if n ln 2 <= half an ulp above k, in
+//! units of 2^-23.
 //!
-//! Sources: OCP MX 1.0 section 6.3; torchao `mx_tensor.py` (FLOOR, CEIL, EVEN; its RCEIL is ceil-log2); compressed-tensors `mxfp_utils.py`
-//! (`round_to_power_2`); ModelOpt `mxfp4_tensor.py`, `mxfp8_tensor.py`.
+//! Sources: OCP MX 1.0 section 6.3; torchao `mx_tensor.py` (FLOOR, CEIL, EVEN; its RCEIL is
+//! ceil-log2); compressed-tensors `mxfp_utils.py` (`round_to_power_2`); ModelOpt `mxfp4_tensor.py`,
+//! `mxfp8_tensor.py`.
 
 use core::f64::consts::LN_2;
 
@@ -31,7 +34,7 @@ const BIAS: i32 = 127;
 /// The largest byte that is not NaN.
 const TOP: i32 = 254;
 
-/// What the rules ask of an element.
+/// The properties of an element that the rules need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MxElement {
     max: f32,
@@ -41,11 +44,12 @@ pub(crate) struct MxElement {
 }
 
 impl MxElement {
-    /// `None` for elements that no power of two suits: integers without a binary point, tables.
+    /// `None` for elements that do not support power-of-two scales: integers without a binary
+    /// point, and tables.
     pub(crate) fn of(element: Element) -> Option<Self> {
         let mantissa_bits = match element.float_format() {
             Some(format) => format.mantissa_bits,
-            // 127/64 = 1.984375: a sign, one bit before the point.
+            // 127/64 = 1.984375: a sign and one bit before the point.
             None if element == Element::MxInt8 => element.bits() - 2,
             None => return None,
         };
@@ -53,7 +57,7 @@ impl MxElement {
     }
 }
 
-/// Exponent and mantissa of a positive number, subnormals normalised.
+/// The exponent and the mantissa of a positive number, with subnormals normalised.
 fn split(x: f32) -> (i32, u32) {
     // Exact: a subnormal times 2^32 is normal.
     let (x, shift) = if x < f32::MIN_POSITIVE { (x * 4_294_967_296.0, 32) } else { (x, 0) };
@@ -90,8 +94,9 @@ pub(crate) fn scale_byte(rule: ScaleRule, element: &MxElement, amax: f32) -> u8 
 
 /// The scale bytes of many blocks.
 ///
-/// A carry out of the mantissa is what rounds up, so all rules but one add a constant to the bits and keep the exponent. A subnormal amax
-/// has no exponent there, but under an element of 2 or more it gets byte 0, whatever its mantissa.
+/// Rounding up is a carry out of the mantissa, so all rules but one add a constant to the bits and
+/// keep the exponent. A subnormal amax has no exponent field, but for elements with a maximum of 2
+/// or more it gets byte 0, whatever its mantissa.
 pub(crate) fn scale_bytes(rule: ScaleRule, element: &MxElement, amax: &[f32], out: &mut [u8]) {
     let (emax, top) = element.top;
     let below = match rule {
@@ -111,7 +116,7 @@ pub(crate) fn scale_bytes(rule: ScaleRule, element: &MxElement, amax: &[f32], ou
     }
 }
 
-/// How many 2^-23 above 2^k a number may lie for its base-2 logarithm, rounded to f32, to be k.
+/// The largest n for which the base-2 logarithm of 2^k (1 + n 2^-23), rounded to f32, is k.
 fn slack(k: i32) -> u32 {
     // The binade of the numbers just above k: [2^j, 2^(j+1)) for k > 0, and towards zero for k < 0.
     let magnitude = if k > 0 { k } else { -k - 1 };
@@ -139,7 +144,7 @@ mod tests {
         amax.iter().map(|&amax| scale_byte(rule, &element, amax)).collect()
     }
 
-    /// Scale bytes that torchao 0.18 printed.
+    /// Scale bytes printed by torchao 0.18.
     #[test]
     fn torchao_golden_bytes() {
         let amax = [1.0, 1.5, 1.75, 1.9376, 6.0, 7.0, 448.0, 449.0];
@@ -160,7 +165,7 @@ mod tests {
         assert_eq!(bytes(ScaleRule::Even, Element::E2m1, &[1.5001, 6.0001]), [125, 127]);
     }
 
-    /// Scale bytes that compressed-tensors 0.19 printed.
+    /// Scale bytes printed by compressed-tensors 0.19.
     #[test]
     fn compressed_tensors_golden_bytes() {
         let fp4 = [1.0, 1.5, 1.74, 1.75, 2.0, 3.0, 5.9, 6.0, 7.0, 8.0];
@@ -184,7 +189,7 @@ mod tests {
         );
     }
 
-    /// The table that `torch.ceil(torch.log2(x)) == k` gives for x just above 2^k.
+    /// The results of `torch.ceil(torch.log2(x)) == k` for x just above 2^k.
     #[test]
     fn slack_is_what_the_f32_logarithm_loses() {
         let want = |k: i32| match k {
@@ -200,7 +205,8 @@ mod tests {
         }
     }
 
-    /// Many blocks at once are each one alone: at every exponent, on both sides of each carry.
+    /// Many blocks at once give the bytes of each one alone: at every exponent, on both sides of
+    /// each carry.
     #[test]
     fn many_scales_are_each_one_alone() {
         use ScaleRule::*;
@@ -222,7 +228,7 @@ mod tests {
         }
     }
 
-    /// The least power of two that does not clip, and half of it clips: for every element, binade and mantissa edge.
+    /// The scale does not clip, and half of it clips, for every element, binade and mantissa edge.
     #[test]
     fn rceil_is_the_least_scale_that_does_not_clip() {
         for element in Element::ALL {

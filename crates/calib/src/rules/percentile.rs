@@ -1,4 +1,5 @@
-//! The smallest magnitude that so many percent of a block do not exceed (nearest rank).
+//! Percentiles: the smallest magnitude that P percent of the values of a block do not exceed
+//! (nearest rank).
 //!
 //! ```text
 //! n values sorted by magnitude, m_1 <= m_2 <= … <= m_n          percentile p -> m_ceil(n p / 100)
@@ -15,7 +16,7 @@ pub(super) fn percentiles(chunk: &Chunk<'_>, percent: f32, out: &mut [f32]) {
         for run in chunk.runs() {
             let start = block * chunk.len;
             let end = run.len().min(start + chunk.len);
-            // Magnitudes of finite numbers compare as their bits do.
+            // Magnitudes of finite numbers are ordered like their bits.
             magnitudes.extend(run[start..end].iter().map(|x| x.abs().to_bits()));
         }
         let at = rank(magnitudes.len() as u64, percent) as usize - 1;

@@ -1,13 +1,15 @@
-//! Choosing by error: every candidate encodes the blocks, and each block keeps the one with the least squared error.
+//! Scale search: every candidate encodes the blocks, and each block keeps the candidate of least
+//! squared error.
 //!
 //! ```text
 //! start        the scales of the rule itself (amax, rceil, full-range, min-max; 6 of four-over-six)
 //! candidates   four-over-six: 1.5 amax      E4M3: 13 neighbouring codes      E8M0: three powers of two below
-//!              float: amax, or both ends of the range, times 0.98, 0.96 … 0.40; E2M1 from 1.70 down, as its optimum lies below 12/7
-//! kept         the first of strictly less error, measured in f64 on the dequantized block
+//!              float: amax, or both ends of the range, times 0.98, 0.96 … 0.40;
+//!              E2M1 from 1.70 down, as its optimum lies below 12/7
+//! kept         the first candidate of strictly less error, in f64 on the dequantized block
 //! ```
 //!
-//! So a search is never worse than its start, and a block that is exact already does not change.
+//! So a search is never worse than its start, and a block that is already exact does not change.
 
 use lowbit_blocks::{Element, ScaleKind, Zero};
 use lowbit_kernels::Blocks;
@@ -20,15 +22,16 @@ use crate::encoder::{Encoder, Quotients};
 use crate::importance::Weights;
 use crate::scale_rule::ScaleRule;
 
-/// The grid of float scales: factors of amax in steps of 2 %, from below 1 to 0.40.
+/// The step of float candidates, relative to amax: 2 %, from below 1 to 0.40.
 const STEP: f32 = 0.02;
 const SHRINK_STEPS: usize = 30;
-/// Steps above 1 for E2M1. Between 4 and 6 its values are so coarse that a block may gain by leaving 6 unused.
+/// The number of steps above 1 for E2M1. Its values between 4 and 6 are so coarse that a block may
+/// gain if 6 is unused.
 const GROW_STEPS: usize = 35;
 /// Powers of two tried below `rceil`.
 const POWERS: u8 = 3;
 
-/// Buffers of a search, kept from chunk to chunk.
+/// Buffers of a search, reused between chunks.
 #[derive(Default)]
 pub(crate) struct SearchBuffers {
     stored: Vec<u8>,
@@ -45,7 +48,7 @@ pub(crate) struct SearchBuffers {
 }
 
 impl Chooser {
-    /// How many candidates there are besides the start; 0 for a rule that does not search.
+    /// The number of candidates besides the start; 0 for a rule that does not search.
     pub(crate) fn candidates(&self) -> usize {
         match (self.rule, self.kind) {
             (ScaleRule::FourOverSix, _) => 1,
@@ -60,7 +63,7 @@ impl Chooser {
         if self.element == Element::E2m1 { GROW_STEPS } else { 0 }
     }
 
-    /// Candidate `k`; `base` holds the stored scales of the start.
+    /// Computes candidate `k`. `base` holds the stored scales of the start.
     fn candidate(
         &self,
         k: usize,
@@ -86,7 +89,7 @@ impl Chooser {
                 }
             }
             _ => {
-                // Down from below 1, then up from above 1.
+                // Downwards from below 1, then upwards from above 1.
                 let steps = if k < SHRINK_STEPS { -((k + 1) as f32) } else { (k + 1 - SHRINK_STEPS) as f32 };
                 seen.times(1.0 + STEP * steps, shrunk);
                 self.choose(shrunk, chosen);
@@ -94,7 +97,7 @@ impl Chooser {
         }
     }
 
-    /// Replaces the scales of the start, which `chosen` holds, by the best of all candidates.
+    /// Replaces the scales of the start, in `chosen`, by the best of all candidates.
     ///
     pub(crate) fn search(
         &self,
@@ -157,7 +160,7 @@ impl Chooser {
     }
 }
 
-/// One encoding and decoding of a chunk.
+/// Encodes and decodes a chunk.
 struct Trial<'a> {
     encoder: &'a Encoder,
     chunk: &'a Chunk<'a>,
@@ -184,7 +187,7 @@ impl Trial<'_> {
 }
 
 impl Extremes {
-    /// The same blocks with everything `factor` times as large.
+    /// Writes the extremes, multiplied by `factor`, to `out`.
     fn times(&self, factor: f32, out: &mut Self) {
         for (from, to) in [(&self.amax, &mut out.amax), (&self.lo, &mut out.lo), (&self.hi, &mut out.hi)] {
             to.clear();

@@ -1,17 +1,20 @@
-//! Scales of two levels: real numbers for each block first, then integers under one number for each super-block.
+//! Two-level scales of super-blocks: real numbers are chosen for each block, then rounded to
+//! integers under one number per super-block.
 //!
 //! ```text
 //! amax             s = amax / max                                        rows without minima (Q3_K, Q6_K)
 //! min-max          s = (hi - lo) / (2^b - 1), m = -lo                    lo = min(values, 0): rows with minima (Q2_K, Q4_K, Q5_K)
-//! mse              without minima   the s of amax times 1.00, 0.98 … 0.60 with the least squared error
-//!                  with             the line (s, m) of least squared error among that of min-max and, for 2^b - 2 + k/10 steps,
-//!                                   k = 0 … 20, codes of such a step and the line that is nearest to them, m >= 0
+//! mse              without minima   the s of amax times 1.00, 0.98 … 0.60 of least squared error
+//!                  with minima      the line (s, m) of least squared error: that of min-max, or, for
+//!                                   2^b - 2 + k/10 steps, k = 0 … 20, the least-squares line of the
+//!                                   codes under that step, m >= 0
 //! stored           outer = largest / (2^B - 1), rounded; each s and m the nearest multiple        Scale::encode_into
 //! code             RNE((x + dmin * m) / (d * s))                         with the scales as they are stored
 //! ```
 //!
-//! The second search is the idea of ggml's `make_qkx2_quants`; its weights, its arithmetic in f32 and its rounding are the affair of GGUF
-//! parity. Sums run in f64 over the values of a block in their order. What importance weighs errors by is its diagonal.
+//! The search with minima follows ggml's `make_qkx2_quants`. Its weights, f32 arithmetic and
+//! rounding are not reproduced here; they belong to GGUF parity. Sums run in f64 over the values of
+//! a block in their order. Errors are weighted by the diagonal of the importance.
 
 use lowbit_blocks::{Scale, Zero};
 use lowbit_kernels::Blocks;
@@ -21,14 +24,14 @@ use crate::chunk::Chunk;
 use crate::importance::Weights;
 use crate::scale_rule::ScaleRule;
 
-/// Steps of the search for a scale: 2 % down to 60 % of amax.
+/// The step of the scale search: 2 %, down to 60 % of amax.
 const STEP: f32 = 0.02;
 const STEPS: usize = 20;
-/// Counts of steps in the range of a block that are tried, in tenths.
+/// The last number of steps that is tried, in tenths above 2^b - 2.
 const TENTHS: u8 = 20;
 
 impl Chooser {
-    /// Scales and minima of whole super-blocks, or of those up to the end of a flat matrix.
+    /// Chooses scales and minima of whole super-blocks, or of the short rest of a flat matrix.
     pub(crate) fn super_block_scales(
         &self,
         levels: &Scale,
@@ -57,7 +60,7 @@ impl Chooser {
         store(levels, chosen.scales, chosen.stored);
     }
 
-    /// Replaces each scale by the one of least error among it and smaller ones.
+    /// Replaces each scale by the candidate of least error, among itself and smaller scales.
     fn shrink(&self, chunk: &Chunk<'_>, weights: Weights<'_>, scales: &mut [f32]) {
         let (mut codes, mut decoded) = (Vec::new(), vec![0.0; chunk.count()]);
         let (start, mut candidates) = (scales.to_vec(), scales.to_vec());
@@ -116,13 +119,13 @@ impl Chooser {
     }
 }
 
-/// Stores numbers of two levels and makes them what they are then.
+/// Stores two-level numbers and replaces them by their stored values.
 fn store(levels: &Scale, numbers: &mut [f32], stored: &mut [u8]) {
     levels.encode_into(numbers, stored);
     levels.decode_into(stored, numbers);
 }
 
-/// Values as `scale * code - min`.
+/// A line: values are `scale * code - min`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Line {
     scale: f32,
@@ -130,16 +133,17 @@ struct Line {
 }
 
 impl Line {
-    /// From the smallest value, or 0, to the largest.
+    /// The line from the smallest value, or 0, to the largest.
     fn of_range(lo: f32, hi: f32, steps: f32) -> Self {
         let (lo, hi) = (lo.min(0.0), hi.max(0.0));
         let range = hi - lo;
-        // The range of two numbers may be more than a number.
+        // The range may overflow.
         let scale = if range.is_finite() { range / steps } else { hi / steps - lo / steps };
         Self { scale, min: 0.0 - lo }
     }
 
-    /// The one of least weighted squared error for these codes, with a minimum of at most 0; `None` where codes do not determine one.
+    /// The line of least weighted squared error for these codes, with an offset of at most 0;
+    /// `None` if the codes do not determine one.
     fn nearest_to(weighed: &[(f64, f64)], codes: &[f64]) -> Option<Self> {
         let (mut w, mut l, mut l2, mut x, mut xl) = (0.0, 0.0, 0.0, 0.0, 0.0);
         for ((weight, value), code) in weighed.iter().zip(codes) {
@@ -170,14 +174,15 @@ mod tests {
     fn lines_that_can_be_computed_by_hand() {
         // 15 steps of 0.2 from -2 up to 1.
         assert_eq!(Line::of_range(-2.0, 1.0, 15.0), Line { scale: 0.2, min: 2.0 });
-        // All values above 0: 0 is inside the range.
+        // All values are above 0; the range includes 0.
         assert_eq!(Line::of_range(1.0, 3.0, 3.0), Line { scale: 1.0, min: 0.0 });
-        // Values 1, 3, 5 for codes 0, 1, 2 lie on 2 * code + 1; the minimum is no larger than 0: sum of x l / sum of l^2 = 13 / 5.
+        // Values 1, 3, 5 for codes 0, 1, 2 lie on 2 * code + 1. With the offset fixed at 0 the
+        // scale is sum of x l / sum of l^2 = 13 / 5.
         let weighed = [(1.0, 1.0), (1.0, 3.0), (1.0, 5.0)];
         assert_eq!(Line::nearest_to(&weighed, &[0.0, 1.0, 2.0]), Some(Line { scale: 2.6, min: 0.0 }));
         let weighed = [(1.0, -1.0), (2.0, 1.0), (1.0, 3.0)];
         assert_eq!(Line::nearest_to(&weighed, &[0.0, 1.0, 2.0]), Some(Line { scale: 2.0, min: 1.0 }));
-        // One code for all.
+        // All codes are equal.
         assert_eq!(Line::nearest_to(&weighed, &[3.0, 3.0, 3.0]), None);
     }
 }

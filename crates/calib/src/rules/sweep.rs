@@ -1,14 +1,18 @@
-//! The exact sweep of E4M3 scales of E2M1 blocks: the best of all 126 codes at the price of a dozen.
+//! The exact sweep over E4M3 scales of E2M1 blocks: finds the best of all 126 codes at the cost of
+//! a dozen trials.
 //!
 //! ```text
-//! up      to 7 codes above the amax code, 15     a scale of 12/7 amax / 6 or more is never better than half of it, which is a code
-//!         at least                               too, unless it is an odd one of up to 15
-//! down    until w (bmax - 6 s)^2 >= the best     clipping alone costs more than the best so far, and ever more below
-//! in f32  s^2 sum w (|x| / s - r)^2, r the nearest magnitude, for sixteen blocks side by side: a kernel
-//! exact   the candidates that rounding could have confused with the best: in f64 on decoded values, as every search
+//! up      to 7 codes above the amax code,      a scale of at least 12/7 amax / 6 is never better than
+//!         and to code 15 at least              half of it; half of it is a code, unless the code is
+//!                                              odd and at most 15
+//! down    until w (bmax - 6 s)^2 >= the best   clipping alone costs more than the best so far, and
+//!                                              more with every code below
+//! in f32  s^2 sum w (|x| / s - r)^2, r the nearest magnitude, for sixteen interleaved blocks: a kernel
+//! exact   candidates within rounding errors of the best: in f64 on decoded values, as in every search
 //! ```
 //!
-//! Equal errors: the start, then one code below, one above, two below and so on. What a block gets does not depend on its neighbours.
+//! Among equal errors the order is: the start, one code below, one above, two below and so on. The
+//! result of a block does not depend on its neighbours.
 
 use core::array::from_fn;
 
@@ -21,13 +25,13 @@ use crate::chunk::Chunk;
 use crate::encoder::Encoder;
 use crate::importance::{Weighting, Weights};
 
-/// Codes above the start, and the last whose half may not be a code.
+/// The number of codes above the start; and the last code whose half may not be a code.
 const UP: u8 = 7;
 const LAST_ODD: u8 = 15;
-/// Magnitudes whose squares neither vanish nor overflow in f32.
+/// Magnitudes whose squares neither underflow nor overflow in f32.
 const SQUARABLE: core::ops::Range<f32> = 1e-15..1e15;
 impl Chooser {
-    /// Whether the sweep serves these blocks: otherwise candidates are tried one by one.
+    /// True if the sweep supports these blocks; otherwise candidates are tried one by one.
     pub(super) fn sweeps(&self, encoder: &Encoder, chunk: &Chunk<'_>, weights: Weights<'_>) -> bool {
         let weighed = match weights {
             Weights::Uniform => true,
@@ -74,7 +78,7 @@ impl Chooser {
     }
 }
 
-/// The best codes of up to sixteen blocks in place of those of the start.
+/// Replaces the codes of up to sixteen blocks by the best ones.
 fn sweep<'a>(
     blocks: &mut Interleaved<'_>,
     table: &Table,
@@ -112,7 +116,7 @@ fn sweep<'a>(
 }
 
 impl Block<'_> {
-    /// The best of some codes, in f64 on decoded values.
+    /// The best of several codes, in f64 on decoded values.
     #[cold]
     fn exact_best(&self, table: &Table, start: u8, codes: impl Iterator<Item = u8>) -> u8 {
         let rank = |code: u8| match code.cmp(&start) {

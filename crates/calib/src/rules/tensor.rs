@@ -1,8 +1,8 @@
-//! The one scale of a whole matrix, from statistics that were gathered before its first row is encoded.
+//! The scale of a whole matrix, from statistics that are computed before its first row is encoded.
 //!
 //! ```text
 //! amax, narrow, min-max, full-range    from the extremes
-//! percentile, mse, mse-full-range      from the histogram, as if the matrix held each bin's value as often as the bin counts
+//! percentile, mse, mse-full-range      from the histogram: the value of each bin, weighted by its count
 //! ```
 
 use lowbit_blocks::Zero;
@@ -16,7 +16,7 @@ use crate::importance::Weights;
 use crate::scale_rule::ScaleRule;
 use crate::stats::TensorStats;
 
-/// The scale and zero point of a matrix, as stored and as numbers.
+/// The scale and zero point of a matrix, as stored bytes and as numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Fixed {
     pub(crate) stored: Vec<u8>,

@@ -1,17 +1,19 @@
-//! Per-channel moments of what goes into a linear.
+//! Per-channel moments of the inputs of a linear.
 //!
 //! ```text
-//! channel c of rows x_t:    absmax_c = max_t |x_tc|     sum_c = sum_t x_tc     sum_abs_c = sum_t |x_tc|     sum_square_c = sum_t x_tc^2
+//! channel c of rows x_t:    absmax_c = max_t |x_tc|          sum_c = sum_t x_tc
+//!                           sum_abs_c = sum_t |x_tc|         sum_square_c = sum_t x_tc^2
 //! ```
 //!
-//! Sums are f64, one addition per token in the order of the tokens, so they do not depend on how tokens are divided into calls. Products of two
-//! f32 are exact in f64.
+//! Sums are f64, with one addition per token in the order of the tokens, so they do not depend on
+//! the division of tokens into calls. Products of two f32 are exact in f64.
 
 use lowbit_kernels::Kernels;
 
 use crate::error::Error;
 
-/// Largest magnitude, mean, mean magnitude and mean square of each input channel of a linear, over the tokens that were observed.
+/// The largest magnitude, mean, mean magnitude and mean square of each input channel of a linear,
+/// over the observed tokens.
 ///
 /// ```
 /// use lowbit_calib::ChannelStats;
@@ -32,7 +34,7 @@ pub struct ChannelStats {
 }
 
 impl ChannelStats {
-    /// Statistics of nothing yet, for inputs of `channels` features.
+    /// Statistics of no tokens, for inputs of `channels` features.
     #[must_use]
     pub fn new(channels: usize) -> Self {
         Self {
@@ -44,11 +46,12 @@ impl ChannelStats {
         }
     }
 
-    /// Statistics that were gathered elsewhere: of each channel the largest magnitude, the sum, the sum of magnitudes and the sum of squares
-    /// over `tokens` tokens.
+    /// Statistics from given sums: the largest magnitude, the sum, the sum of magnitudes and the
+    /// sum of squares of each channel, over `tokens` tokens.
     ///
     /// # Errors
-    /// [`Error::Channels`] where they differ in length; [`Error::Observed`] at the first number that is NaN or infinite, or negative and no plain sum.
+    /// [`Error::Channels`] if they differ in length; [`Error::Observed`] at the first number that
+    /// is NaN or infinite, or that is negative outside of the signed sums.
     pub fn from_sums(
         absmax: Vec<f32>,
         sum: Vec<f64>,
@@ -71,10 +74,11 @@ impl ChannelStats {
         }
     }
 
-    /// Takes in whole tokens: rows of as many features as there are channels.
+    /// Adds whole tokens: rows of one feature per channel.
     ///
     /// # Errors
-    /// [`Error::Tokens`] where the values are not whole rows, [`Error::Observed`] at the first NaN or infinity; nothing is taken in then.
+    /// [`Error::Tokens`] if the values are not whole rows; [`Error::Observed`] at the first NaN or
+    /// infinity. The statistics are then unchanged.
     pub fn observe(&mut self, rows: &[f32]) -> Result<(), Error> {
         let features = self.absmax.len();
         if rows.is_empty() {
@@ -103,7 +107,7 @@ impl ChannelStats {
     /// Adds the statistics of other tokens of the same input.
     ///
     /// # Errors
-    /// [`Error::Channels`] where the numbers of channels differ.
+    /// [`Error::Channels`] if the numbers of channels differ.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         let (got, want) = (other.absmax.len(), self.absmax.len());
         if got != want {
@@ -117,13 +121,13 @@ impl ChannelStats {
         Ok(())
     }
 
-    /// Number of channels.
+    /// The number of channels.
     #[must_use]
     pub fn channels(&self) -> usize {
         self.absmax.len()
     }
 
-    /// Tokens observed.
+    /// The number of observed tokens.
     #[must_use]
     pub const fn tokens(&self) -> u64 {
         self.tokens
@@ -141,25 +145,25 @@ impl ChannelStats {
         self.absmax.iter().fold(0.0, |max, x| max.max(*x))
     }
 
-    /// The mean of each channel, E\[x\], with its sign; zeros where no token was seen.
+    /// The signed mean of each channel, E\[x\]; zeros if no token was observed.
     #[must_use]
     pub fn mean(&self) -> Vec<f32> {
         self.means(&self.sum)
     }
 
-    /// The mean magnitude of each channel; zeros where no token was seen.
+    /// The mean magnitude of each channel; zeros if no token was observed.
     #[must_use]
     pub fn mean_abs(&self) -> Vec<f32> {
         self.means(&self.sum_abs)
     }
 
-    /// The mean square of each channel, E[x^2]; zeros where no token was seen.
+    /// The mean square of each channel, E[x^2]; zeros if no token was observed.
     #[must_use]
     pub fn mean_square(&self) -> Vec<f32> {
         self.means(&self.sum_square)
     }
 
-    /// The sum of each channel, with its sign.
+    /// The signed sum of each channel.
     #[must_use]
     pub fn sum(&self) -> &[f64] {
         &self.sum

@@ -1,26 +1,28 @@
-//! How often magnitudes occur in activations: a histogram without a range to grow.
+//! A histogram of magnitudes of activations, with no range to choose in advance.
 //!
 //! ```text
 //! bin = upper 20 bits of |x| as f32, without the sign: 8 of the exponent, 11 of the mantissa
-//! bins of one binade are made when its first value is seen: 2048 counts, 16 KB; activations touch 20 to 30 binades
+//! a binade is allocated at its first value: 2048 counts, 16 KB; activations use 20 to 30 binades
 //! ```
 //!
-//! Bins are as wide as 2^-11 of their values at most, wherever the values lie. Bins of equal width over a range that grows (TensorRT, ModelOpt) put almost
-//! everything into the first few as soon as one outlier was seen, and depend on the order of what was seen; here counts add, in any order.
+//! The width of a bin is at most 2^-11 of its values, at any magnitude. With bins of equal width
+//! over a growing range (TensorRT, ModelOpt), one outlier moves almost all values into the first
+//! few bins, and the result depends on the order of observation. Here counts are added, in any
+//! order.
 
 use lowbit_kernels::Kernels;
 
 use crate::error::Error;
 use crate::histogram::rank;
 
-/// Bits of an f32 below those that choose the bin.
+/// The number of f32 bits below those of the bin.
 const BELOW: u32 = 12;
-/// Bins of a binade.
+/// The number of bins of a binade.
 const BINS: usize = 1 << 11;
-/// Binades of positive f32, subnormals being one.
+/// The number of binades of positive f32 numbers; subnormals are one of them.
 const BINADES: usize = 1 << 8;
 
-/// Counts of magnitudes: what a static input scale is chosen from.
+/// Counts of magnitudes, from which a static input scale is chosen.
 ///
 /// ```
 /// use lowbit_calib::Magnitudes;
@@ -45,7 +47,7 @@ impl Default for Magnitudes {
 }
 
 impl Magnitudes {
-    /// Counts of nothing yet.
+    /// Counts of no values.
     #[must_use]
     pub fn new() -> Self {
         Self { binades: vec![None; BINADES], amax: 0.0, count: 0 }
@@ -54,7 +56,7 @@ impl Magnitudes {
     /// Counts values, of any sign.
     ///
     /// # Errors
-    /// [`Error::Observed`] at the first NaN or infinity; nothing is counted then.
+    /// [`Error::Observed`] at the first NaN or infinity. The counts are then unchanged.
     pub fn observe(&mut self, values: &[f32]) -> Result<(), Error> {
         if let Some(index) = Kernels::best().first_non_finite(values) {
             return Err(Error::Observed { index, value: values[index] });
@@ -82,25 +84,25 @@ impl Magnitudes {
         self.count += other.count;
     }
 
-    /// Values counted.
+    /// The number of counted values.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// The largest magnitude, exactly; 0 if nothing was counted.
+    /// The exact largest magnitude; 0 if nothing was counted.
     #[must_use]
     pub const fn amax(&self) -> f32 {
         self.amax
     }
 
-    /// The upper end of the bin below which `percent` percent of the values lie (nearest rank), at most [`amax`](Self::amax).
+    /// The percentile by nearest rank: the upper end of its bin, at most [`amax`](Self::amax).
     #[must_use]
     pub fn percentile(&self, percent: f32) -> f32 {
         self.percentile_from(percent, 0.0)
     }
 
-    /// The same among the values that are not below the bin of `least`.
+    /// The same percentile, among values from the bin of `least` on.
     pub(crate) fn percentile_from(&self, percent: f32, least: f32) -> f32 {
         let least = (least.to_bits() >> BELOW) as usize;
         let bins = || self.bins().filter(|(bin, _)| *bin >= least);
@@ -114,7 +116,7 @@ impl Magnitudes {
         f32::from_bits(end).min(self.amax)
     }
 
-    /// Bins that are not empty, in order.
+    /// The non-empty bins in ascending order, with their counts.
     fn bins(&self) -> impl Iterator<Item = (usize, u64)> {
         let binades = self.binades.iter().enumerate();
         let all = binades.filter_map(|(at, counts)| counts.as_ref().map(|counts| (at * BINS, counts)));
@@ -123,7 +125,8 @@ impl Magnitudes {
         all.filter(|(_, count)| *count > 0)
     }
 
-    /// The middle of each bin that is not empty, at most amax, and its count. Zeros are left out: every element has them.
+    /// The middle of each non-empty bin, at most amax, and its count. Zeros are left out, since
+    /// every element has them.
     pub(crate) fn values(&self) -> (Vec<f32>, Vec<f64>) {
         let bins = self.bins().filter(|(bin, _)| *bin > 0);
         bins.map(|(bin, count)| {
@@ -133,7 +136,8 @@ impl Magnitudes {
         .unzip()
     }
 
-    /// The counts in `n` bins of equal width from 0 to amax, each bin spread evenly over those that it touches. Zeros are left out.
+    /// The counts in `n` bins of equal width from 0 to amax. Each bin is spread evenly over the
+    /// bins that it overlaps. Zeros are left out.
     pub(crate) fn linear(&self, n: usize) -> Vec<f64> {
         let width = f64::from(self.amax) / n as f64;
         let mut out = vec![0.0; n];

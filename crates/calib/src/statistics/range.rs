@@ -1,17 +1,21 @@
-//! From counts of magnitudes to the amax that a static input scale is made of.
+//! Range rules: choose the amax of a static input scale from a histogram of magnitudes.
 //!
 //! ```text
 //! max          max |x|
-//! percentile   the magnitude that P percent do not exceed                                     default 99.99
-//! mse          argmin_a  sum_x (x - Q_a(x))^2            Q_a: scale a / (largest value), rounded, saturated
-//! entropy      argmin_a  KL(P_a || Q_a)                  P_a: counts below a, all above added to the last bin
-//!                                                        Q_a: counts below a, each code's spread evenly over its bins that P_a fills
-//! headroom     max(16384 * p1, p99.99) of block amaxes   NVFP4: room for block scales between 2^-14 of the largest and it
+//! percentile   the magnitude that P percent do not exceed                      default 99.99
+//! mse          argmin_a  sum_x (x - Q_a(x))^2       Q_a: scale a / (largest value), rounded, saturated
+//! entropy      argmin_a  KL(P_a || Q_a)             P_a: counts below a, the last bin with all above
+//!                                                   Q_a: counts below a, those of each code spread
+//!                                                        evenly over its non-empty bins of P_a
+//! headroom     max(16384 * p1, p99.99) of the amaxes of blocks
+//!                                                   NVFP4: block scales down to 2^-14 of the largest
 //! ```
 //!
-//! Sources: TensorRT's INT8 calibration (entropy; 2048 bins, from the 128th on), ModelOpt `calib/histogram.py` and `nvfp4_act_headroom`. Other than there, mse
-//! and entropy round to the element asked for, FP8 included, by its own kernel; bins are fine wherever the values lie; the largest range wins ties; and zeros do
-//! not count, since no range loses them.
+//! Sources: TensorRT's INT8 calibration (entropy; 2048 bins, from the 128th on), ModelOpt
+//! `calib/histogram.py` and `nvfp4_act_headroom`. There are four differences. The rules mse and
+//! entropy round to the given element with its own kernel, FP8 included. Bins are fine at any
+//! magnitude. The largest range wins ties. Zeros do not count, since they have no error under any
+//! range.
 
 use core::fmt;
 use core::str::FromStr;
@@ -21,19 +25,20 @@ use lowbit_kernels::{Blocks, Element, Kernels};
 use super::Magnitudes;
 use crate::error::Error;
 
-/// Bins of equal width in which distributions are compared.
+/// The number of bins of equal width in which distributions are compared.
 const BINS: usize = 2048;
 /// The first range that `entropy` tries, in bins.
 const FIRST: usize = 128;
-/// Candidates per binade of the first round of `mse`, and binades.
+/// The number of candidates per binade in the first round of `mse`; and the number of binades.
 const PER_BINADE: usize = 16;
 const BINADES: usize = 12;
-/// How far NVFP4 block scales reach below the largest: `headroom` keeps the smallest blocks within.
+/// The range of NVFP4 block scales below the largest, which `headroom` reserves for the smallest
+/// blocks.
 const REACH: f32 = 16384.0;
-/// Blocks this much smaller than the largest are not looked at by `headroom`.
+/// The relative amax below which `headroom` ignores blocks.
 const NEGLIGIBLE: f32 = 1e-6;
 
-/// How the range of an input is chosen.
+/// The rule that chooses the range of an input.
 ///
 /// ```
 /// use lowbit_calib::{Magnitudes, RangeRule};
@@ -49,16 +54,17 @@ const NEGLIGIBLE: f32 = 1e-6;
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 #[non_exhaustive]
 pub enum RangeRule {
-    /// (`max`) the largest magnitude: nothing that was observed is clipped.
+    /// (`max`) the largest magnitude: no observed value is clipped.
     #[default]
     Max,
-    /// (`percentile:99.99`) the magnitude that so many percent of the values do not exceed.
+    /// (`percentile:99.99`) the magnitude that this percentage of the values does not exceed.
     Percentile(f32),
-    /// (`mse`) the range with the least squared error.
+    /// (`mse`) the range of least squared error.
     Mse,
-    /// (`entropy`) the range whose rounded distribution diverges least from the one observed.
+    /// (`entropy`) the range whose rounded distribution diverges least from the observed one.
     Entropy,
-    /// (`headroom`) for NVFP4, of the amaxes of blocks: the largest, or more where small blocks would otherwise need scales below E4M3's normal numbers.
+    /// (`headroom`) for NVFP4, from amaxes of blocks: their 99.99th percentile, or more if small
+    /// blocks would otherwise need scales below E4M3's normal numbers.
     Headroom,
 }
 
@@ -66,10 +72,12 @@ const RULES: [RangeRule; 5] =
     [RangeRule::Max, RangeRule::Percentile(99.99), RangeRule::Mse, RangeRule::Entropy, RangeRule::Headroom];
 
 impl RangeRule {
-    /// The amax that a value of the element's largest magnitude stands for: the scale is `amax / element.max()`, for NVFP4 `amax / 2688`.
+    /// The amax that maps to the element's largest magnitude: the scale is `amax / element.max()`,
+    /// for NVFP4 `amax / 2688`.
     ///
     /// # Errors
-    /// [`Error::NoTokens`] where nothing was counted, [`Error::Option`] for a percentile outside of (0, 100].
+    /// [`Error::NoTokens`] if nothing was counted; [`Error::Option`] for a percentile outside of
+    /// (0, 100].
     pub fn amax(self, seen: &Magnitudes, element: Element) -> Result<f32, Error> {
         if seen.count() == 0 {
             return Err(Error::NoTokens { what: "the range of an input" });
@@ -95,7 +103,7 @@ impl RangeRule {
     }
 }
 
-/// Codes and values of numbers under one range, in buffers that are kept.
+/// Rounds numbers under a range, with reusable buffers.
 struct Rounding {
     element: Element,
     codes: Vec<u8>,
@@ -117,7 +125,8 @@ impl Rounding {
     }
 }
 
-/// Sixteen ranges to the binade, then the surroundings of the best by 2^-8. Factors are dyadic, so that no machine's logarithm has a say.
+/// Tries sixteen ranges per binade, then refines around the best to 2^-8. Factors are dyadic, so
+/// that results do not depend on a machine's logarithm.
 fn least_squares(seen: &Magnitudes, element: Element) -> f32 {
     let (values, counts) = seen.values();
     let mut rounding = Rounding::new(element, values.len());
@@ -165,7 +174,7 @@ fn least_divergence(seen: &Magnitudes, element: Element) -> f32 {
         }
         let codes = rounding.of(&centres[..end], amax);
         let divergence = divergence(&counts[..end], total - below, codes);
-        // The largest of equals.
+        // The largest range wins ties.
         if divergence <= best.1 {
             best = (amax, divergence);
         }
@@ -173,13 +182,14 @@ fn least_divergence(seen: &Magnitudes, element: Element) -> f32 {
     best.0
 }
 
-/// KL(P || Q) of counts whose bins have these rounded values, with `above` more in the last bin of P; infinite where Q has nothing and P has something.
+/// KL(P || Q) of counts in bins with these rounded values. P has `above` more in the last bin. The
+/// result is infinite if Q is zero where P is not.
 fn divergence(counts: &[f64], above: f64, rounded: &[f32]) -> f64 {
     let last = counts.len() - 1;
     let p = |bin: usize| counts[bin] + if bin == last { above.max(0.0) } else { 0.0 };
     let below: f64 = counts.iter().sum();
     let (all, mut sum, mut start) = (below + above.max(0.0), 0.0, 0);
-    // Runs of bins with the same rounded value: one code each.
+    // A run of bins with the same rounded value is one code.
     while start <= last {
         let run = rounded[start..].iter().take_while(|x| **x == rounded[start]).count();
         let cell = start..start + run;
