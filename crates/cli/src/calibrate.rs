@@ -1,4 +1,4 @@
-//! `lowbit calibrate`: a model over text, and what its inputs were like into a file.
+//! `lowbit calibrate`: runs a model over text and writes statistics of its inputs to a file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -49,7 +49,8 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<()> {
     ))
 }
 
-/// Our own file. Linears that read the same input have its moments each, and one Hessian together.
+/// Writes a file of statistics in lowbit's own format. Each linear has its own moments; linears
+/// that read the same input share one Hessian.
 fn safetensors(
     args: &CalibrateArgs,
     model: &Model<'_>,
@@ -95,7 +96,7 @@ fn safetensors(
     Ok(inputs)
 }
 
-/// llama.cpp's importance matrix, in its GGUF form or the older one.
+/// Writes an importance matrix of llama.cpp, in the GGUF form or the older one.
 fn imatrix(
     args: &CalibrateArgs,
     model: &Model<'_>,

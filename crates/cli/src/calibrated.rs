@@ -1,4 +1,5 @@
-//! `lowbit quantize --method`: codes chosen by what the layers of the model see.
+//! `lowbit quantize --method`: quantization with codes chosen from the inputs of the model's
+//! layers.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::table::{Align, table};
 use crate::text;
 use crate::units::{size, time};
 
-/// Whether the job looks at inputs; an error for options that contradict the method.
+/// Whether the job needs inputs; an error if options contradict the method.
 pub(crate) fn calibrates(args: &QuantizeArgs) -> Result<bool> {
     let c = &args.calibration;
     let given = c.text.given() || c.stats.is_some();
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &QuantizeArgs, job: Job) -> Result<()> {
     }
 }
 
-/// What was typed after `--formats`.
+/// Parses the values of `--formats`; `None` leaves a layer unquantized.
 fn formats(names: &[String]) -> Result<Vec<Option<Format>>> {
     let format = |name: &String| match name.as_str() {
         "bf16" | "f16" | "none" => Ok(None),
@@ -129,7 +130,7 @@ fn mix_text(mix: &Mix) -> String {
     )
 }
 
-/// What was typed, as a method.
+/// The method that the options describe.
 fn method(name: MethodName, options: &CalibrationOptions) -> Method {
     Method {
         method: match name {
@@ -157,7 +158,7 @@ fn method(name: MethodName, options: &CalibrationOptions) -> Method {
     }
 }
 
-/// Linears that are shown: those whose outputs suffer most.
+/// Number of linears in the report: those with the largest errors of their outputs.
 const WORST: usize = 5;
 
 fn text_of(output: &str, report: &ModelReport) -> String {

@@ -1,4 +1,4 @@
-//! `lowbit compare`: two directories, tensor by tensor, worst first.
+//! `lowbit compare`: compares two directories tensor by tensor, worst first.
 
 use std::fmt::Write as _;
 
@@ -67,7 +67,7 @@ fn text(comparison: &Comparison, top: usize) -> String {
     text
 }
 
-/// Signal to noise: infinite where nothing differs.
+/// An SQNR in dB as text; `equal` if it is infinite.
 fn decibels(sqnr: f64) -> String {
     if sqnr == f64::INFINITY { "equal".into() } else { format!("{sqnr:.2}") }
 }

@@ -1,4 +1,5 @@
-//! `lowbit convert` and `lowbit dequantize`: quantized checkpoints in another layout, or as plain weights.
+//! `lowbit convert` and `lowbit dequantize`: write quantized checkpoints in another layout, or
+//! unquantized.
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub(crate) fn dequantize(args: &DequantizeArgs) -> Result<()> {
     write(&job.plan()?, &args.output_options)
 }
 
-/// Runs a plan and says what became of it.
+/// Runs a plan and prints its report.
 fn write(plan: &Plan, options: &OutputOptions) -> Result<()> {
     let summary = plan.summary();
     warn(&summary.warnings);
@@ -66,7 +67,7 @@ fn headline(plan: &PlanSummary) -> String {
     )
 }
 
-/// One line for each linear: what it was, what it is, and what that cost.
+/// One line for each linear: old format, new format, way of conversion and its loss.
 fn conversions(lines: &[Conversion]) -> String {
     let columns = [("linear", Align::Left), ("from", Align::Name), ("to", Align::Name), ("how", Align::Left)];
     let line = |line: &Conversion| {

@@ -1,4 +1,4 @@
-//! `lowbit eval`: what a model makes of text, and how far that is from the original.
+//! `lowbit eval`: the perplexity of a model on text, and its distance from the original.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::output::{say, say_json};
 use crate::text;
 use crate::units::time;
 
-/// Windows that are taken where nothing is said.
+/// Default number of windows.
 const WINDOWS: usize = 24;
 
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {

@@ -1,4 +1,5 @@
-//! `lowbit formats`: the table of formats and who carries them, and the recipes behind them.
+//! `lowbit formats`: the table of formats with the layouts that carry them, and the table of
+//! recipes.
 
 use anyhow::Result;
 use lowbit_blocks::{Dtype, FORMATS, Format, Shape, Zero};
@@ -12,10 +13,11 @@ use crate::args::FormatsArgs;
 use crate::output::{say, say_json};
 use crate::table::{Align, table};
 
-/// The matrix whose bits per weight are shown: scales of large blocks are nearly nothing in it, as in a real model.
+/// The matrix for which bits per weight are shown. As in a real model, the scales of large blocks
+/// hardly count in it.
 const TYPICAL: Shape = Shape::matrix(4096, 4096);
 
-/// One format, as `--json` shows it.
+/// One format, as printed by `--json`.
 #[derive(Serialize)]
 struct Row {
     name: &'static str,
@@ -25,7 +27,7 @@ struct Row {
     carried_by: Vec<Carrier>,
 }
 
-/// A layout that carries a format, and what its tool calls the pair.
+/// A layout that carries a format, and the producer's name for the combination.
 #[derive(Serialize)]
 struct Carrier {
     layout: &'static str,
@@ -115,7 +117,7 @@ fn recipes_tables() -> String {
 
 fn recipe_line(Entry { format, parity, recipe, .. }: &Entry) -> Vec<String> {
     let top = |scale_max: f32| recipe.format.element.max() * scale_max;
-    // What is as one would expect is left out: division, ties to even, the sign of zero kept.
+    // Defaults are omitted: division, ties to even, the sign of zero kept.
     let mut other = Vec::new();
     if recipe.quotient != Quotient::default() {
         other.push(word(&recipe.quotient));
@@ -142,13 +144,13 @@ fn recipe_line(Entry { format, parity, recipe, .. }: &Entry) -> Vec<String> {
     ]
 }
 
-/// The type of scales and of quotients; one word where they agree.
+/// The types of scales and of quotients; one word if they are the same.
 fn arithmetic(recipe: &Recipe) -> String {
     let (scales, quotients) = (word(&recipe.scale_arithmetic), word(&recipe.arithmetic));
     if scales == quotients { scales } else { format!("{scales}, {quotients}") }
 }
 
-/// The word by which a choice is stored as JSON.
+/// The name that a choice has in JSON.
 fn word(choice: &impl Serialize) -> String {
     match serde_json::to_value(choice) {
         Ok(Value::String(word)) => word,

@@ -1,4 +1,4 @@
-//! `lowbit inspect`: what is in a directory, or one tensor of it in numbers.
+//! `lowbit inspect`: describes a directory, or the values of one tensor of it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -53,7 +53,7 @@ fn text(found: &Inspection, all: bool) -> String {
     text
 }
 
-/// One line for one file, one line for many.
+/// The name and size of a single file, or the number of files and the largest size.
 fn files_text(found: &Inspection) -> String {
     match &found.files[..] {
         [(name, bytes)] => format!("{name}, {}\n", size(*bytes)),
@@ -64,7 +64,7 @@ fn files_text(found: &Inspection) -> String {
     }
 }
 
-/// How many tensors of each role and dtype, and what they weigh.
+/// Number of tensors and total bytes for each role and dtype.
 fn roles_table(found: &Inspection) -> String {
     let mut groups = BTreeMap::<(&str, &str), (usize, u64)>::new();
     for tensor in &found.tensors {
@@ -129,7 +129,7 @@ fn tensor_text(report: &TensorReport) -> String {
     text
 }
 
-/// A count with its thousands apart: 2,034,688.
+/// A count with separated thousands: 2,034,688.
 fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();

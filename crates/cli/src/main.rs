@@ -1,4 +1,4 @@
-//! The `lowbit` command: arguments in, one clear answer or one clear error out.
+//! The `lowbit` command: parses arguments, and prints one clear answer or one clear error.
 
 #![forbid(unsafe_code)]
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Verify(args) => match verify::run(&args) {
-            // What is wrong has been said.
+            // The findings have been printed already.
             Ok(false) => return ExitCode::FAILURE,
             other => other.map(drop),
         },
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader of our output went away (`lowbit … | head`): nothing is wrong.
+        // The reader of the output has ended (`lowbit … | head`). That is no error.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&error);

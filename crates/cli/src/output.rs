@@ -1,4 +1,4 @@
-//! Where answers go: text and JSON to standard output, complaints and warnings to standard error.
+//! Output: text and JSON to standard output, errors and warnings to standard error.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -17,7 +17,8 @@ fn write(text: &str) -> Result<()> {
     written.context("cannot write to standard output")
 }
 
-/// The text without characters that move the cursor, colour the screen or end the line: names come from files, and a file may hold any.
+/// Escapes control characters, which could move the cursor, colour the screen or end the line:
+/// names come from files and may hold any. Newlines are kept if `lines`.
 fn visible(text: &str, lines: bool) -> Cow<'_, str> {
     let hidden = |c: char| c.is_control() && !(lines && c == '\n');
     if !text.contains(hidden) {
@@ -32,19 +33,20 @@ pub(crate) fn say_json(value: &impl Serialize) -> Result<()> {
     write(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-/// One line to standard error; a closed standard error is nobody's problem.
+/// Writes one line to standard error. Errors of writing are ignored.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", visible(text, false));
 }
 
-/// Warnings, one line each.
+/// Writes warnings, one line each.
 pub(crate) fn warn<'a>(warnings: impl IntoIterator<Item = &'a String>) {
     for warning in warnings {
         note(&format!("lowbit: warning: {warning}"));
     }
 }
 
-/// The error and what caused it, in one line; a cause that the error tells itself is not told twice.
+/// Writes an error and its causes in one line. A cause that the error already mentions is not
+/// repeated.
 pub(crate) fn complain(error: &anyhow::Error) {
     let mut line = String::from("lowbit: error");
     for cause in error.chain().map(ToString::to_string) {
@@ -55,7 +57,7 @@ pub(crate) fn complain(error: &anyhow::Error) {
     note(&line);
 }
 
-/// Whether the other end of a pipe was closed.
+/// Whether an error is a write to a closed pipe.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,4 +1,4 @@
-//! Progress of long work: a bar with throughput and time left on a terminal, plain lines elsewhere.
+//! Progress of long jobs: a bar with throughput and time left on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::Mutex;
@@ -47,7 +47,7 @@ impl Shown {
         Self { mode, state: Mutex::new(State { phase: None, since: now, last_line: now }) }
     }
 
-    /// Takes the bar away; what comes next is the answer.
+    /// Removes the bar, so that the answer can follow.
     pub(crate) fn finish(&self) {
         if let Mode::Bar(bar) = &self.mode {
             bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! `lowbit quantize`: the main job, from options to a plan to a report.
+//! `lowbit quantize`: from options to a plan to a report.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &QuantizeArgs) -> Result<()> {
     if options.json { say_json(&report) } else { say(report_text(&options.output, &summary, &report)) }
 }
 
-/// What was typed, as a job.
+/// The job that the options describe.
 fn job(args: &QuantizeArgs) -> Result<Job> {
     let settings = settings(&args.source, &args.output_options)?;
     let mut job = Job::with(settings);

@@ -1,4 +1,4 @@
-//! What the commands that write a directory have in common: their options, and what to do after a failure.
+//! Settings that the commands with an output directory share, and advice after a failure.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use lowbit_kernels::Kernels;
 
 use crate::args::OutputOptions;
 
-/// What was typed, as settings of a job.
+/// The settings of a job that the options describe.
 pub(crate) fn settings(source: &Path, options: &OutputOptions) -> Result<Settings> {
     let mut settings = Settings::new(source, &options.output);
     settings.max_shard_size = options.max_shard_size;
@@ -25,12 +25,13 @@ pub(crate) fn settings(source: &Path, options: &OutputOptions) -> Result<Setting
     Ok(settings)
 }
 
-/// What to do after a failure that left something behind.
+/// Advice after a failure: whether the output directory can be resumed.
 pub(crate) fn hint(output: &Path, error: &Error) -> String {
     let out = output.display();
     match (output.join(".lowbit-journal").exists(), error) {
         (false, _) => "nothing was written".into(),
-        // The same command would stop at the same value, and another option is another plan.
+        // The same command would stop at the same value, and another option would make another
+        // plan.
         (true, Error::NonFinite { .. }) => format!("what is in {out} is of no further use"),
         (true, Error::Output { .. }) => format!("{out} stays as it was"),
         (true, _) => format!("the same command with --resume goes on in {out}"),

@@ -1,22 +1,22 @@
-//! Tables that fit the width of the terminal, and stay readable when they are piped.
+//! Tables that fit the width of the terminal, and stay readable in a pipe.
 
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
-/// One line under the heading; rows are close together, since there are often many.
+/// One line under the heading and none between rows, since there are often many.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// How the cells of a column stand.
+/// Alignment of the cells of a column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
-    /// Words, broken where the page is narrow.
+    /// Words, wrapped if the terminal is narrow.
     Left,
-    /// A short name, never broken.
+    /// A short name, never wrapped.
     Name,
     /// Numbers.
     Right,
 }
 
-/// A table of text cells under a heading line; lines of a cell break where the terminal is narrow.
+/// A table of text cells under a heading line. Cells wrap if the terminal is narrow.
 pub(crate) fn table(columns: &[(&str, Align)], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);

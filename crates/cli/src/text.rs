@@ -1,4 +1,4 @@
-//! Text for a model: files to tokens to windows.
+//! Text for a model: from files to tokens to windows.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +8,13 @@ use lowbit_model::{Model, Tokenizer};
 
 use crate::args::{CalibrationText, Synthetic, WindowOptions};
 
-/// Windows that a calibration takes where nothing is said.
+/// Default number of windows of a calibration.
 const CALIBRATION: usize = 32;
 
-/// Whose chance `--synthetic` is: the same tokens each time.
+/// Seed of `--synthetic`: it makes the same tokens each time.
 const SEED: u64 = 0;
 
-/// What to calibrate on: windows of text, or tokens that stand in for it.
+/// The windows to calibrate on: tokens of text, or synthetic ones.
 pub(crate) fn calibration(
     dir: &Path,
     options: &CalibrationText,
@@ -35,8 +35,9 @@ pub(crate) fn calibration(
     }
 }
 
-/// The windows of some files, read one after the other and tokenized by the model's tokenizer; `default` of them, or as many as there are, where their
-/// number is not said.
+/// The windows of some files, which are read one after the other and tokenized by the model's
+/// tokenizer. Without a count in the options there are `default` of them, or as many as the text
+/// has.
 pub(crate) fn windows(
     dir: &Path,
     files: &[PathBuf],

@@ -1,11 +1,11 @@
-//! Sizes and times as people read and write them: decimal units, as file systems and model hubs count.
+//! Sizes and times as text, in decimal units, as file systems and model hubs count.
 
 use std::time::Duration;
 
 const UNITS: [(&str, u64); 5] =
     [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000), ("B", 1)];
 
-/// Reads `5GB`, `500 mb`, `1.5GB` or a plain number of bytes.
+/// Parses `5GB`, `500 mb`, `1.5GB` or a plain number of bytes.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let upper = text.trim().to_ascii_uppercase();
     let (number, unit) = UNITS

@@ -1,4 +1,4 @@
-//! `lowbit verify`: what is wrong with a checkpoint, what it means, and what to do.
+//! `lowbit verify`: reports the faults of a checkpoint, with explanations and fixes.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use crate::output::{say, say_json};
 use crate::progress::Shown;
 use crate::units::size;
 
-/// Findings of one code that are listed without `--all`.
+/// Number of findings of one code that are listed without `--all`.
 const LISTED: usize = 5;
 
-/// Looks, says, and tells whether nothing is wrong.
+/// Verifies a checkpoint and prints the findings. The result is whether none is an error.
 pub(crate) fn run(args: &VerifyArgs) -> Result<bool> {
     let mut options = VerifyOptions::default();
     options.against.clone_from(&args.against);
@@ -52,7 +52,7 @@ fn text(found: &Verification, all: bool) -> String {
     text
 }
 
-/// The check, the tensors, what it means and what to do.
+/// The check, its tensors, its explanation and its fix.
 fn of_one_code(findings: &[Finding], all: bool) -> String {
     let mut text = String::new();
     let Some(first) = findings.first() else { return text };

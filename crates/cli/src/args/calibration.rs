@@ -1,4 +1,4 @@
-//! Options of `quantize` that matter where codes are chosen by what the layers see.
+//! Options of `quantize` for methods that choose codes from the inputs of layers.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Options of the commands that look at directories.
+//! Options of the commands that read directories and write none.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What can be typed after `lowbit`: every option, its default, and the help that teaches it.
+//! The command line of `lowbit`: every option, its default and its help text.
 
 mod calibration;
 mod examples;

@@ -1,4 +1,5 @@
-//! What the report shows, collected from two checkpoints: one pass over the quantized linears and one over a sample of the original.
+//! The data of the report, collected from two checkpoints: one pass over the quantized linears and
+//! one over a sample of the original.
 
 use std::path::Path;
 
@@ -17,27 +18,27 @@ pub(super) struct LayerFigures {
     pub(super) format: String,
     pub(super) shape: String,
     pub(super) count: u64,
-    /// Bits for each weight.
+    /// Stored bits for each weight.
     pub(super) bits: f64,
-    /// Of the weight.
+    /// SQNR of the weight, in dB.
     pub(super) sqnr_db: f64,
-    /// Of the layer's output, where the input's second moments are known.
+    /// SQNR of the layer's output, in dB, if the second moments of its input are known.
     pub(super) output_db: Option<f64>,
     pub(super) max_error: f64,
 }
 
-/// A format with a rule: what it costs and what it keeps.
+/// A format with a scale rule: its size and its accuracy.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) name: String,
     pub(super) bits: f64,
     pub(super) sqnr_db: f64,
     pub(super) output_db: Option<f64>,
-    /// Whether it is what the checkpoint has.
+    /// Whether it is the format of the checkpoint.
     pub(super) present: bool,
 }
 
-/// Values divided by the root mean square of their matrix, counted.
+/// A histogram of values divided by the root mean square of their matrix.
 #[derive(Clone, Debug)]
 pub(super) struct Histogram {
     pub(super) counts: Vec<u64>,
@@ -45,7 +46,7 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    /// Values beyond this many times the root mean square are counted at the ends.
+    /// Values beyond this multiple of the root mean square are counted in the outermost bins.
     pub(super) const REACH: f64 = 8.0;
     pub(super) const BINS: usize = 160;
 
@@ -59,14 +60,14 @@ impl Histogram {
         self.total += 1;
     }
 
-    /// The ends of a bin.
+    /// The lower and upper end of a bin.
     pub(super) fn bin(at: usize) -> (f64, f64) {
         let edge = |at: usize| 2.0 * Self::REACH * at as f64 / Self::BINS as f64 - Self::REACH;
         (edge(at), edge(at + 1))
     }
 }
 
-/// Everything that the page shows.
+/// All data of the page.
 #[derive(Clone, Debug)]
 pub(super) struct Collected {
     pub(super) title: String,
@@ -78,14 +79,14 @@ pub(super) struct Collected {
     pub(super) weights: Histogram,
     pub(super) errors: Histogram,
     pub(super) lines: Vec<NumberLine>,
-    /// The linear that number lines are drawn for.
+    /// Name of the linear that the number lines show.
     pub(super) lines_of: String,
     pub(super) candidates: Vec<Candidate>,
-    /// Weights in the sample.
+    /// Number of weights in the sample.
     pub(super) sampled: u64,
 }
 
-/// Formats that are put side by side, where the model's rows divide into their blocks.
+/// Formats to compare, if the model's rows divide into their blocks.
 const CANDIDATES: &[&str] = &[
     "int2-g64",
     "int3-g64",
@@ -106,9 +107,9 @@ const CANDIDATES: &[&str] = &[
 ];
 /// Formats of the number lines.
 const LINES: &[&str] = &["nvfp4", "mxfp4", "int4-g32", "e2m1-g16-e8m0"];
-/// Weights shown on a number line.
+/// Number of weights on a number line.
 const SHOWN: usize = 16;
-/// Rows of the sample from each linear.
+/// Number of rows of each linear in the sample.
 const SAMPLE_ROWS: usize = 32;
 
 /// Collects the figures of `dir` against `original`.
@@ -160,7 +161,7 @@ pub(super) fn collect(
     Ok(data)
 }
 
-/// E[x^2] of each input feature of a module, where it is known.
+/// The mean square, E[x^2], of each input feature of a module, if known.
 fn moment(statistics: Option<&Statistics>, module: &str, features: usize) -> Result<Option<Vec<f64>>> {
     let squares = statistics.map(|s| s.mean_square(module, features)).transpose()?.flatten();
     Ok(squares.map(|squares| squares.into_iter().map(f64::from).collect()))
@@ -187,7 +188,7 @@ impl Collected {
         let moment = moment(statistics, &stored.linear.module, shape.cols)?;
         let (mut x, mut y) = (Vec::new(), Vec::new());
         let (mut stats, mut power, mut noise) = (ErrorStats::default(), 0f64, 0f64);
-        // The root mean square first: what is counted is divided by it.
+        // The root mean square comes first: the values of the histogram are divided by it.
         let mut square = 0f64;
         for rows in ours.tiles() {
             theirs.read(rows.clone(), &mut x)?;
@@ -229,7 +230,7 @@ impl Collected {
         Ok(stats)
     }
 
-    /// Every candidate format with every rule, on the sample.
+    /// Measures each candidate format with each scale rule on the sample.
     fn compare_formats(&mut self, ours: &Weights, names: &[&str], sample: &[Sample]) {
         self.sampled = sample.iter().map(|s| s.values.len() as u64).sum();
         for name in CANDIDATES {
@@ -250,7 +251,7 @@ impl Collected {
         let present = names.iter().zip(sample).map(|(name, s)| {
             let mut values = Vec::new();
             let weight = ours.get(name)?;
-            // Rows of a format may go together: a whole tile is read.
+            // Some formats can be read only in groups of rows, so a whole tile is read.
             weight.read(weight.tiles().next()?, &mut values).ok()?;
             values.truncate(s.values.len());
             Some(values)
@@ -268,7 +269,7 @@ impl Collected {
         }
     }
 
-    /// Number lines of the linear in the middle of the model.
+    /// Makes the number lines of the linear in the middle of the model.
     fn draw_lines(&mut self, sample: &[Sample]) {
         let Some(middle) = sample.get(sample.len() / 2) else { return };
         let amax = middle.values.iter().fold(0f32, |amax, v| amax.max(v.abs()));
@@ -301,7 +302,7 @@ impl Sample {
     }
 }
 
-/// What a way of quantizing makes of the sample; `None` where it does not fit every linear.
+/// Measures one way of quantizing on the sample; `None` if it does not fit every linear.
 fn candidate(
     name: &str,
     sample: &[Sample],
@@ -317,7 +318,7 @@ fn candidate(
         match &s.moment {
             None => weighted = false,
             Some(moment) => {
-                // Layers count alike: each is judged against its own output.
+                // Layers have equal weight: the error of each is relative to its own output.
                 let (mut p, mut n) = (0f64, 0f64);
                 for (at, (x, y)) in s.values.iter().zip(&restored).enumerate() {
                     let (m, x, e) = (moment[at % s.shape.cols], f64::from(*x), f64::from(*x) - f64::from(*y));

@@ -1,4 +1,5 @@
-//! Number lines: the values that a format has for one block, as ticks, and where the block's weights go.
+//! Number lines: the values of a format for one block as ticks, and the values to which the block's
+//! weights are rounded.
 //!
 //! ```text
 //!   weights      · ·  ··  ···· ·· ·  ·        as they are
@@ -16,19 +17,20 @@ use super::svg::{element, escape, number};
 /// One block of weights in one format.
 #[derive(Clone, Debug)]
 pub(super) struct NumberLine {
-    /// Format, and scale in words.
+    /// Format and scale, in words.
     pub(super) title: String,
-    /// Weights as they are.
+    /// The original weights.
     pub(super) weights: Vec<f32>,
-    /// The same after quantization.
+    /// The weights after quantization.
     pub(super) restored: Vec<f32>,
-    /// Every value that the block can hold.
+    /// All values that the block can represent.
     pub(super) values: Vec<f32>,
 }
 
 impl NumberLine {
-    /// What a recipe makes of the first `shown` weights of a row, beside a block that holds the largest magnitude of their matrix, so that the
-    /// tensor scale is the matrix's. `None` where the format's blocks are not so many values of a row, or more than there are.
+    /// Quantizes the first `shown` weights of a row. A second block holds the largest magnitude of
+    /// their matrix, so that the tensor scale is the matrix's. `None` if the format's blocks are
+    /// not groups of a row, or are longer than the row.
     pub(super) fn of(recipe: &Recipe, name: &str, row: &[f32], shown: usize, amax: f32) -> Option<Self> {
         let format = recipe.format;
         let Some(len) = format.block.group() else { return None };
@@ -50,7 +52,7 @@ impl NumberLine {
         Some(Self { title, weights: blocks[..shown].to_vec(), restored, values })
     }
 
-    /// The squared error over the squared weights.
+    /// The squared error divided by the squared weights.
     pub(super) fn relative_error(&self) -> f64 {
         let square = |x: f32| f64::from(x) * f64::from(x);
         let error: f64 = self.weights.iter().zip(&self.restored).map(|(w, r)| square(w - r)).sum();
@@ -58,7 +60,7 @@ impl NumberLine {
         if power == 0.0 { 0.0 } else { error / power }
     }
 
-    /// Drawn between -`reach` and `reach`.
+    /// The number line as SVG, from -`reach` to `reach`.
     pub(super) fn svg(&self, reach: f32) -> String {
         let at = |v: f32| 360.0 + 340.0 * f64::from((v / reach.max(f32::MIN_POSITIVE)).clamp(-1.0, 1.0));
         let mut body = format!(

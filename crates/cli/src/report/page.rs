@@ -1,4 +1,4 @@
-//! The page: one HTML file with its style and its charts in it. It loads nothing.
+//! The page: one HTML file that includes its style and its charts, and loads nothing.
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ svg .p1 { fill: none; stroke: var(--one); stroke-width: 1.5; }
 i.one { color: var(--one); font-style: normal; } i.two { color: var(--two); font-style: normal; }
 ";
 
-/// The page of what was collected.
+/// The page as HTML.
 pub(super) fn html(data: &Collected) -> String {
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\n<title>lowbit report: {0}</title>\n<style>{STYLE}</style></head><body>\n<h1>{0}</h1>\n",
@@ -179,7 +179,7 @@ fn candidates(page: &mut String, data: &Collected) {
     let x = Axis::around(data.candidates.iter().map(|c| c.bits), "bits for each weight");
     let y = Axis::around(data.candidates.iter().map(quality), "SQNR, dB");
     let mut chart = Chart::new(340.0, x, y);
-    // The best that so many bits can buy.
+    // The frontier: the candidates that are better than all candidates of fewer bits.
     let mut order: Vec<&Candidate> = data.candidates.iter().filter(|c| !c.present).collect();
     order.sort_by(|a, b| a.bits.total_cmp(&b.bits).then(quality(b).total_cmp(&quality(a))));
     let mut best = f64::NEG_INFINITY;
@@ -212,7 +212,7 @@ fn candidates(page: &mut String, data: &Collected) {
     page.push_str("</table></details>\n");
 }
 
-/// Signal to noise in words; infinite where nothing differs.
+/// An SQNR in dB as text; `equal` if it is infinite.
 fn decibels(sqnr: f64) -> String {
     if sqnr == f64::INFINITY { "equal".into() } else { format!("{sqnr:.2}") }
 }

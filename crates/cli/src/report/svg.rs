@@ -1,4 +1,5 @@
-//! Charts as inline SVG: bars, dots and lines between two labelled axes. Colours come from the page's style sheet.
+//! Charts as inline SVG: bars, dots and lines between two labelled axes. Colours come from the
+//! page's style sheet.
 
 use std::fmt::Write as _;
 
@@ -9,7 +10,7 @@ const RIGHT: f64 = 16.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 40.0;
 
-/// Text that is safe between tags and in attributes: names come from files.
+/// Escapes text for use between tags and in attributes: names come from files.
 pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -25,7 +26,7 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
-/// One axis: the numbers at its ends, and what it says.
+/// An axis: the numbers at its ends, and its label.
 #[derive(Clone, Debug)]
 pub(super) struct Axis {
     pub(super) from: f64,
@@ -34,7 +35,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis that has room for all values, and a little more. Values that are no numbers have no place.
+    /// An axis with room for all values and a margin. Values that are not finite are ignored.
     pub(super) fn around(values: impl IntoIterator<Item = f64>, label: &str) -> Self {
         let finite = values.into_iter().filter(|v| v.is_finite());
         let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
@@ -43,7 +44,7 @@ impl Axis {
         Self { from: low - room, to: high + room, label: label.to_owned() }
     }
 
-    /// About `count` round numbers inside.
+    /// About `count` round numbers on the axis.
     fn ticks(&self, count: f64) -> Vec<f64> {
         let raw = (self.to - self.from) / count;
         if !(raw.is_finite() && raw > 0.0) {
@@ -62,12 +63,12 @@ pub(super) struct Chart {
     x: Axis,
     y: Axis,
     body: String,
-    /// Where words stand already.
+    /// Positions of the texts that are drawn already.
     words: Vec<(f64, f64)>,
 }
 
 impl Chart {
-    /// Two axes and their round numbers.
+    /// A chart with two axes and their ticks.
     pub(super) fn new(height: f64, x: Axis, y: Axis) -> Self {
         let mut chart = Self { height, x, y, body: String::new(), words: Vec::new() };
         for tick in chart.x.ticks(9.0) {
@@ -113,7 +114,7 @@ impl Chart {
         self.height - BOTTOM - share.clamp(0.0, 1.0) * (self.height - TOP - BOTTOM)
     }
 
-    /// A dot with a text that shows when it is pointed at.
+    /// Draws a dot with a text that a pointer over it shows.
     pub(super) fn dot(&mut self, at: (f64, f64), class: &str, hint: &str) {
         if at.0.is_finite() && at.1.is_finite() {
             let (x, y) = (self.x_of(at.0), self.y_of(at.1));
@@ -125,14 +126,14 @@ impl Chart {
         }
     }
 
-    /// Words next to a point, unless others stand there.
+    /// Draws text next to a point, unless other text is there.
     pub(super) fn text(&mut self, at: (f64, f64), words: &str) {
         let (x, y) = (self.x_of(at.0), self.y_of(at.1));
         if self.words.iter().any(|(a, b)| (x - a).abs() < 110.0 && (y - b).abs() < 12.0) {
             return;
         }
         self.words.push((x, y));
-        // Words at the right end go to the left of their point.
+        // Text near the right end is placed to the left of its point.
         let (dx, anchor) = if x > WIDTH - 150.0 { (-7.0, "end") } else { (7.0, "start") };
         let _ = write!(
             self.body,
@@ -143,7 +144,7 @@ impl Chart {
         );
     }
 
-    /// A bar from the bottom, between two numbers of the x axis.
+    /// Draws a bar from the bottom, between two numbers of the x axis.
     pub(super) fn bar(&mut self, x: (f64, f64), y: f64, class: &str, hint: &str) {
         let (left, right, top) = (self.x_of(x.0), self.x_of(x.1), self.y_of(y));
         let bottom = self.height - BOTTOM;
@@ -156,14 +157,14 @@ impl Chart {
         );
     }
 
-    /// A line through points.
+    /// Draws a line through points; points that are not finite are skipped.
     pub(super) fn line(&mut self, points: &[(f64, f64)], class: &str) {
         let points = points.iter().filter(|p| p.0.is_finite() && p.1.is_finite());
         let path: Vec<_> = points.map(|p| format!("{:.1},{:.1}", self.x_of(p.0), self.y_of(p.1))).collect();
         let _ = write!(self.body, "<polyline class={class} points=\"{}\" />", path.join(" "));
     }
 
-    /// The element.
+    /// The chart as an SVG element.
     pub(super) fn finish(self) -> String {
         element(self.height, &self.body)
     }
@@ -174,7 +175,7 @@ pub(super) fn element(height: f64, body: &str) -> String {
     format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=img>{body}</svg>\n")
 }
 
-/// A number as an axis has it.
+/// A number as text for an axis.
 pub(super) fn number(v: f64) -> String {
     let v = if v == 0.0 { 0.0 } else { v };
     match v.abs() {
