@@ -1,4 +1,5 @@
-//! AutoRound's own label on the tensors of GPTQ, AWQ and compressed-tensors; read, and written as one of those.
+//! AutoRound's configuration over tensors of GPTQ, AWQ and compressed-tensors. Read only;
+//! conversions write one of those layouts.
 //!
 //! ```text
 //! packing_format            tensors
@@ -10,8 +11,9 @@
 //! auto_round:fp8_static     compressed-tensors: FP8
 //! ```
 //!
-//! Its symmetric integers use the whole range: the larger side of a group becomes -2^(b-1), and scales may be negative. `extra_config` says what differs
-//! by name or regular expression; 16 bits there mean that a module is left alone. Sources: AutoRound 0.15
+//! Symmetric integers use the full range: the larger side of a group becomes -2^(b-1), and scales
+//! may be negative. `extra_config` has the settings of single modules, by name or regular
+//! expression; 16 bits mean that a module stays unquantized. Sources: AutoRound 0.15
 //! (`export/export_to_autoround`, `inference/convert_model.py`, `inference/backend.py`).
 
 mod translate;
@@ -21,7 +23,7 @@ use super::{Contradiction, Found, ReadLayout, awq, compressed_tensors, gptq, sto
 use crate::{Checkpoint, Result};
 use serde_json::Value;
 
-/// See the module's text.
+/// Reader of AutoRound's checkpoints.
 #[derive(Debug)]
 pub(super) struct AutoRound;
 
@@ -46,7 +48,7 @@ impl ReadLayout for AutoRound {
     }
 }
 
-/// What lies in the tensors of compressed-tensors.
+/// The linears that are stored as tensors of compressed-tensors.
 fn of_compressed_tensors(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     let Some(config) = stored::any_quantization_config(checkpoint) else { return Ok(None) };
     let text = |key: &str| config.get(key).and_then(Value::as_str);

@@ -1,4 +1,5 @@
-//! AWQ, as AutoAWQ and GPTQModel write it and transformers, vLLM and SGLang read it: GEMM, and to read also GEMV and GEMV-fast.
+//! AWQ, as AutoAWQ and GPTQModel write it and transformers, vLLM and SGLang read it. GEMM is
+//! written and read; GEMV and GEMV-fast are read only.
 //!
 //! ```text
 //! version    M.qweight                M.qzeros                 M.scales
@@ -10,9 +11,12 @@
 //! w[n, k] = (code - zero) * scale     gemv_fast: code * scale + qzeros, in one fused operation
 //! ```
 //!
-//! 4 bits only; zero points as they are, with 8 everywhere where quantization is symmetric. Columns stand in their own order: there is no `g_idx`.
-//! `config.json` has `quantization_config`: `bits`, `group_size`, `zero_point`, `version`, `modules_to_not_convert`; AutoAWQ's own `quant_config.json`
-//! says `w_bit` and `q_group_size`. Sources: AutoAWQ 0.2.9 (`awq/modules/linear`, `awq/utils/packing_utils.py`, `awq/models/_config.py`).
+//! There are only 4-bit codes. Zero points are stored unchanged; symmetric linears have 8
+//! everywhere. Columns are in their own order: there is no `g_idx`. `config.json` has a
+//! `quantization_config` with `bits`, `group_size`, `zero_point`, `version`,
+//! `modules_to_not_convert`; AutoAWQ's own `quant_config.json` has `w_bit` and `q_group_size`.
+//! Sources: AutoAWQ 0.2.9 (`awq/modules/linear`, `awq/utils/packing_utils.py`,
+//! `awq/models/_config.py`).
 
 mod config;
 mod find;
@@ -30,7 +34,7 @@ use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use serde_json::{Map, Value};
 
-/// See the module's text.
+/// Reader and writer of AWQ's versions.
 #[derive(Debug)]
 pub(super) struct Awq(pub(super) Convention);
 

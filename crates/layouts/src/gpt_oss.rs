@@ -6,8 +6,10 @@
 //! X_bias   BF16 [E, N]
 //! ```
 //!
-//! X is `….mlp.experts.gate_up_proj` or `….mlp.experts.down_proj`, which an unquantized checkpoint has as [E, K, N]: [in, out]. Rows 0, 2, 4 … of gate_up are
-//! the gate's and rows 1, 3, 5 … are up's: [`arch`](crate::arch) knows it of the family. Source: transformers 5.17 `integrations/mxfp4.py`.
+//! X is `….mlp.experts.gate_up_proj` or `….mlp.experts.down_proj`. An unquantized checkpoint stores
+//! it as [E, K, N], that is [in, out]. Even rows of gate_up are the gate's, odd rows are the up
+//! projection's; the family's row in `lowbit-arch` says so. Source: transformers 5.17
+//! `integrations/mxfp4.py`.
 
 use super::{Carried, Found, Holds, Linear, Part, Quantized, ReadLayout, Stored, WriteLayout, stored};
 use crate::{CONFIG, Checkpoint, Result, Tensor, json};
@@ -17,11 +19,11 @@ use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
-/// See the module's text.
+/// Reader and writer of gpt-oss.
 #[derive(Debug)]
 pub(super) struct GptOss;
 
-/// Values of a block, and its bytes.
+/// The number of values in a block, and its length in bytes.
 const BLOCK: usize = 32;
 const BYTES: usize = BLOCK / 2;
 
@@ -33,7 +35,7 @@ impl ReadLayout for GptOss {
         let method = stored::any_quantization_config(checkpoint).map(|config| config.get("quant_method"));
         let blocks = checkpoint.tensors().filter_map(|blocks| {
             let weight = blocks.entry.name.strip_suffix(BLOCKS)?;
-            // Without a configuration it takes both names to know.
+            // Without a configuration, both names have to exist.
             let known = method.is_some() || checkpoint.tensor(&format!("{weight}{SCALES}")).is_some();
             known.then(|| self.stored(checkpoint, blocks, weight))
         });
@@ -85,7 +87,7 @@ impl WriteLayout for GptOss {
 }
 
 impl GptOss {
-    /// The stack whose codes these are.
+    /// The stack of experts whose codes are in this tensor.
     fn stored(&self, checkpoint: &Checkpoint, blocks: Tensor<'_>, weight: &str) -> Result<Stored> {
         let [matrices, rows, groups, BYTES] = blocks.entry.shape[..] else {
             return Err(blocks

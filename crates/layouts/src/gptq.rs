@@ -1,4 +1,5 @@
-//! GPTQ, as AutoGPTQ and GPTQModel write it and transformers, vLLM and SGLang read it: version 1, version 2, and the planar arrangement.
+//! GPTQ, as AutoGPTQ and GPTQModel write it and transformers, vLLM and SGLang read it: version 1,
+//! version 2, and the planar arrangement.
 //!
 //! ```text
 //! M.qweight  I32 [K * b / 32, N]    each column is a stream of b-bit codes, least significant bit first; 2, 3, 4, 8 bits. 3-bit codes cross word ends
@@ -10,12 +11,15 @@
 //! w[n, k] = (code[k, n] - zero[g_idx[k], n]) * scale[g_idx[k], n]
 //! ```
 //!
-//! Symmetric linears have zero points too, all of them 2^(b-1): 0x77777777 in version 1, 0x88888888 in version 2. A zero point of 0 has no place in
-//! version 1: it wraps to 2^b - 1, and readers disagree whether that is 0 or 2^b. Files that say version 1 and store version 2 are known by their
-//! values ([`qweight::Zeros`](super::qweight)). Planar files (`gptq_p`, 2 to 8 bits) are version 2 with codes cut into planes of bits; they are read.
+//! Symmetric linears also store zero points. All of them are 2^(b-1): 0x77777777 in version 1,
+//! 0x88888888 in version 2. Version 1 cannot store a zero point of 0: it wraps to 2^b - 1, and
+//! readers disagree whether that is 0 or 2^b. Files that claim version 1 but store version 2 are
+//! recognised by their values ([`qweight::Zeros`](super::qweight)). Planar files (`gptq_p`, 2 to 8
+//! bits) are version 2 with codes split into bit planes; they are read only.
 //!
-//! `quantize_config.json`, and the same in `config.json` under `quantization_config`; what differs between modules is in `dynamic`.
-//! Sources: GPTQModel 7.7 (`quantization/config.py`, `nn_modules/qlinear`, `utils/model.py`), AutoGPTQ 0.7, vLLM PR 38966.
+//! The configuration is in `quantize_config.json`, and repeated in `config.json` under
+//! `quantization_config`. Settings of single modules are in `dynamic`. Sources: GPTQModel 7.7
+//! (`quantization/config.py`, `nn_modules/qlinear`, `utils/model.py`), AutoGPTQ 0.7, vLLM PR 38966.
 
 mod config;
 mod find;
@@ -33,11 +37,11 @@ use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use serde_json::{Map, Value};
 
-/// See the module's text.
+/// Reader and writer of GPTQ's versions.
 #[derive(Debug)]
 pub(super) struct Gptq(pub(super) Convention);
 
-/// Widths that are written.
+/// Widths of codes that can be written, in bits.
 const WIDTHS: &[u32] = &[2, 3, 4, 8];
 
 impl Gptq {
@@ -103,7 +107,7 @@ impl WriteLayout for Gptq {
 fn tensors(convention: Convention, linear: &Linear, format: &Format) -> Result<Vec<Part>, String> {
     let (rows, cols) = linear.matrix("GPTQ")?;
     let (bits, signed) = (format.element.bits(), format.zero == Zero::None);
-    // The shape may come from a file: no product of it before it is known to be small.
+    // The shape may come from a file. Divide before multiplying, so that nothing overflows.
     let words = |n: usize| n / 32 * bits as usize + (n % 32 * bits as usize).div_ceil(32);
     let groups = format.scale_grid(linear.shape).1;
     let planar = convention == Convention::GptqPlanar;
@@ -129,7 +133,7 @@ fn tensors(convention: Convention, linear: &Linear, format: &Format) -> Result<V
     ])
 }
 
-/// How a convention packs zero points.
+/// The packing of zero points in a version of GPTQ.
 const fn zeros(convention: Convention, bits: u32) -> Packing {
     match convention {
         Convention::GptqPlanar => Packing::PlaneColumns { bits },

@@ -1,5 +1,5 @@
-//! What GPTQ, AWQ and AutoRound have in common: integers in `M.qweight`, zero points in `M.qzeros`, `M.scales`, and a configuration that says what
-//! the tensors do not.
+//! The common part of GPTQ, AWQ and AutoRound: integers in `M.qweight`, zero points in `M.qzeros`,
+//! scales in `M.scales`, and a configuration with the settings that the tensors do not determine.
 
 mod contradictions;
 mod settings;
@@ -18,7 +18,7 @@ use lowbit_calib::Activations;
 
 use super::{Carried, Found};
 
-/// What a layout of one of these conventions finds: the linears of a checkpoint that is in it and does not bear AutoRound's label.
+/// The linears of a checkpoint in this convention, unless AutoRound's configuration describes it.
 pub(super) fn find(
     convention: Convention,
     checkpoint: &Checkpoint,
@@ -34,7 +34,7 @@ pub(super) fn modules(checkpoint: &Checkpoint) -> impl Iterator<Item = &str> {
     checkpoint.tensors().filter_map(|tensor| tensor.entry.name.strip_suffix(".qweight"))
 }
 
-/// Rows and columns of a tensor that has to be a matrix of something.
+/// The shape of a tensor that has to be a matrix.
 pub(super) fn matrix(tensor: Tensor<'_>) -> Result<[usize; 2]> {
     match tensor.entry.shape[..] {
         [rows, cols] if rows > 0 && cols > 0 => Ok([rows, cols]),
@@ -42,16 +42,18 @@ pub(super) fn matrix(tensor: Tensor<'_>) -> Result<[usize; 2]> {
     }
 }
 
-/// A linear of this shape, in the type that the model's configuration names.
+/// A linear of this shape, with the dtype of the model's configuration.
 pub(super) fn linear(checkpoint: &Checkpoint, module: &str, rows: usize, cols: usize) -> Linear {
     stored::linear(checkpoint, &format!("{module}.weight"), Shape::matrix(rows, cols))
 }
 
-/// The format of unsigned codes with zero points; [`symmetric`] is what it becomes where they are all in the middle.
+/// The format with unsigned codes and zero points. If all zero points are in the middle,
+/// [`symmetric`] replaces it.
 pub(super) fn format(scheme: settings::Scheme, scales: Tensor<'_>, cols: usize) -> Result<Format> {
     let kind = scale_kind(scales.entry.dtype).filter(|kind| kind.is_float());
     let kind = kind.ok_or_else(|| scales.error(format!("is {}, not F16", scales.entry.dtype)))?;
-    // A group that is longer than the row is the row; the last one may be short, which only tiles can be.
+    // A group longer than the row is the whole row. The last group may be short, which only tiles
+    // can express.
     let block = match scheme.group {
         Some(group) if group <= cols && cols.is_multiple_of(group) => Block::Group(group),
         Some(group) if group <= cols => Block::Tile { rows: 1, cols: group },
@@ -60,18 +62,18 @@ pub(super) fn format(scheme: settings::Scheme, scales: Tensor<'_>, cols: usize) 
     Ok(Format::uint(scheme.bits, block).with_scale(kind))
 }
 
-/// The same format with two's complement codes and without zero points.
+/// The format with two's complement codes and without zero points.
 pub(super) fn symmetric(format: &Format) -> Format {
     let bits = format.element.bits() as u8;
     Format::int(bits, format.block).with_scale(format.scale.kind)
 }
 
-/// Scales of freshly quantized files are f16, whatever the weights were.
+/// The format as these conventions write it: scales are f16, whatever the dtype of the weights.
 pub(super) fn stores(format: &Format) -> Format {
     if format.scale.kind.is_float() { format.with_scale(ScaleKind::F16) } else { *format }
 }
 
-/// How these conventions carry integers of one of these widths: weights only.
+/// The ways to carry integers of these widths: weights only.
 pub(super) fn carries(format: &Format, widths: &[u32]) -> Vec<Carried> {
     let bits = format.element.bits();
     let element = match format.zero {

@@ -1,4 +1,4 @@
-//! AutoRound's configuration in the words of compressed-tensors, whose tensors it stands beside.
+//! Translates AutoRound's configuration to compressed-tensors, whose tensors it describes.
 //!
 //! ```text
 //! data_type  int, and float for mx_fp, nv_fp, fp and their variants            type
@@ -10,7 +10,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// A `quantization_config` of compressed-tensors that says the same.
+/// The equivalent `quantization_config` of compressed-tensors.
 pub(super) fn translate(config: &Map<String, Value>) -> Map<String, Value> {
     let mut groups = Map::new();
     groups.insert("group_0".into(), group(config, &["Linear".to_owned()]));
@@ -18,7 +18,8 @@ pub(super) fn translate(config: &Map<String, Value>) -> Map<String, Value> {
     for (at, (name, change)) in changes.enumerate() {
         let mut own = config.clone();
         own.extend(change.as_object().cloned().unwrap_or_default());
-        // A name comes before every expression there, too; what is no expression either is a name.
+        // Names take precedence over regular expressions in both conventions. A string without
+        // special characters is a name.
         let targets = if name.contains(['*', '^', '$', '\\', '(', '[', '|', '+', '?']) {
             format!("re:.*(?:{name})")
         } else {
@@ -39,7 +40,7 @@ fn group(config: &Map<String, Value>, targets: &[String]) -> Value {
     let input = if bits <= 8 {
         let kind_of_input = of("act_data_type");
         let dynamic = config.get("act_dynamic").and_then(Value::as_bool).unwrap_or(true);
-        // NVFP4 scales blocks at run time under a static second level.
+        // NVFP4 activations have dynamic block scales under a static tensor scale.
         let dynamic = if kind.starts_with("nv_fp") && !dynamic { json!("local") } else { json!(dynamic) };
         args(
             kind_of_input.as_str().unwrap_or(kind),

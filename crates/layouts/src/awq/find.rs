@@ -1,4 +1,5 @@
-//! Quantized linears of an AWQ checkpoint: widths and groups from the configuration, shapes from the tensors, symmetry from the zero points.
+//! Finds the quantized linears of an AWQ checkpoint. Widths and groups come from the configuration,
+//! shapes from the tensors, symmetry from the zero points.
 
 use super::super::part::{Linear, Part, scale_dtype};
 use super::super::qweight::{self, Convention, Settings, Zeros};
@@ -8,7 +9,7 @@ use crate::{Checkpoint, Result, Tensor};
 use lowbit_blocks::{Format, Zero};
 use lowbit_container::safetensors::Dtype;
 
-/// All linears of a checkpoint that is in one of the conventions of AWQ.
+/// All linears of a checkpoint in one of AWQ's versions.
 pub(in super::super) fn linears(checkpoint: &Checkpoint, settings: &Settings) -> Found {
     qweight::modules(checkpoint).map(|module| module_of(checkpoint, settings, module)).collect()
 }
@@ -16,7 +17,7 @@ pub(in super::super) fn linears(checkpoint: &Checkpoint, settings: &Settings) ->
 fn module_of(checkpoint: &Checkpoint, settings: &Settings, module: &str) -> Result<Stored> {
     let codes = checkpoint.require(&format!("{module}.qweight"))?;
     let scales = checkpoint.require(&format!("{module}.scales"))?;
-    // llm-awq calls what GEMV-fast adds by its name.
+    // llm-awq's name for the zero points of GEMV-fast.
     let scaled = checkpoint.tensor(&format!("{module}.scaled_zeros"));
     let zeros = scaled.map_or_else(|| checkpoint.require(&format!("{module}.qzeros")), Ok)?;
     let scheme = settings.of(module)?;
@@ -49,10 +50,10 @@ fn module_of(checkpoint: &Checkpoint, settings: &Settings, module: &str) -> Resu
     }
 }
 
-/// Codes, zero points, scales.
+/// The tensors of codes, zero points and scales.
 type Tensors<'a> = (Tensor<'a>, Tensor<'a>, Tensor<'a>);
 
-/// A tensor as it is, holding this.
+/// A part with the dtype and shape of its tensor.
 fn part(tensor: Tensor<'_>, dtype: Dtype, holds: Holds) -> Part {
     Part { name: tensor.entry.name.clone(), dtype, shape: tensor.entry.shape.clone(), holds }
 }
@@ -103,7 +104,7 @@ fn gemv_fast(
     let scale = scale_dtype(format.scale.kind);
     let transposed = Packing::Transposed { bytes: scale.bitsize() / 8 };
     for tensor in [zeros, scales] {
-        // More rows than groups, zeros after them: what is used comes first.
+        // There may be more rows than groups; the additional rows are padding.
         if !matches!(tensor.entry.shape[..], [high, wide] if high >= groups && wide == rows) {
             let shape = &tensor.entry.shape;
             return Err(tensor

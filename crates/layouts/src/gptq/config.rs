@@ -1,7 +1,8 @@
-//! `quantize_config.json` of GPTQModel 7.7, and the same as `quantization_config` in `config.json`.
+//! `quantize_config.json` of GPTQModel 7.7, and its copy in `config.json` as `quantization_config`.
 //!
-//! What most modules have stands at the top; `dynamic` has a regular expression for every other module, and for every linear inside of the layers that is
-//! not quantized, because loaders take all linears of a layer for quantized.
+//! The most frequent settings are at the top level. `dynamic` has a regular expression for every
+//! module with other settings, and for every unquantized linear inside of the layers, because
+//! loaders assume that all linears of a layer are quantized.
 
 use super::super::Quantized;
 use super::super::quantized::Scheme;
@@ -13,10 +14,11 @@ use serde_json::{Map, Value, json};
 /// Name of GPTQModel's own configuration file.
 const SIDE_FILE: &str = "quantize_config.json";
 
-/// The version whose files these are. Its loader refuses asymmetric version 1 of writers that it does not know.
+/// The version of GPTQModel that writes such files. Its loader refuses asymmetric version 1 from
+/// writers that it does not know.
 const QUANTIZER: &str = "gptqmodel:7.7.0";
 
-/// Both files.
+/// The contents of both files.
 pub(super) fn write(
     convention: Convention,
     quantized: &Quantized<'_>,
@@ -48,7 +50,7 @@ pub(super) fn write(
     vec![(SIDE_FILE.into(), json::dumps(&inner, 2)), (CONFIG.into(), json::dumps(&Value::Object(config), 2))]
 }
 
-/// What `dynamic` and the top say of a scheme.
+/// The settings of a scheme, for `dynamic` and the top level.
 fn overrides(scheme: &Scheme) -> Map<String, Value> {
     let group = scheme.format.block.group().map_or(json!(-1), |size| json!(size));
     let sym = scheme.format.zero == Zero::None;
@@ -65,12 +67,12 @@ fn dynamic(quantized: &Quantized<'_>) -> Map<String, Value> {
     rules
 }
 
-/// A regular expression for one name: GPTQModel anchors it at the start only.
+/// A regular expression for one name. GPTQModel anchors it at the start only.
 fn rule(sign: char, name: &str) -> String {
     format!("{sign}:^{}$", regex::escape(name))
 }
 
-/// Whether a module is in one of the repeated layers, by the number in its name.
+/// Whether a module is in one of the repeated layers: its name contains a number.
 fn in_a_layer(name: &str) -> bool {
     name.split('.').any(|part| part.parse::<u32>().is_ok())
 }

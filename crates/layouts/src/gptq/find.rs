@@ -1,4 +1,5 @@
-//! Quantized linears of a GPTQ checkpoint: widths and groups from the configuration, shapes from the tensors, symmetry from the zero points.
+//! Finds the quantized linears of a GPTQ checkpoint. Widths and groups come from the configuration,
+//! shapes from the tensors, symmetry from the zero points.
 
 use super::super::{Found, Stored, columns, qweight};
 use super::tensors;
@@ -6,7 +7,7 @@ use crate::{Checkpoint, Result, Tensor};
 use lowbit_blocks::Format;
 use qweight::{Convention, Settings, Zeros, constant};
 
-/// All linears of a checkpoint that is in one of the conventions of GPTQ.
+/// All linears of a checkpoint in one of GPTQ's versions.
 pub(in super::super) fn linears(checkpoint: &Checkpoint, settings: &Settings) -> Found {
     qweight::modules(checkpoint).map(|module| module_of(checkpoint, settings, module)).collect()
 }
@@ -21,7 +22,7 @@ fn module_of(checkpoint: &Checkpoint, settings: &Settings, module: &str) -> Resu
     let scheme = scheme.ok_or_else(|| codes.error("the configuration says that it is not quantized"))?;
     let [words, rows] = qweight::matrix(codes)?;
     let bits = u32::from(scheme.bits);
-    // Words may end in padding; `g_idx` has a number for each column.
+    // Words may be padded; `g_idx` has one number for each column.
     let cols = match order {
         Some(order) => usize::try_from(order.entry.elements()).ok(),
         None => words.checked_mul(32).map(|all| all / bits as usize),
@@ -60,7 +61,7 @@ const fn other(convention: Convention) -> Convention {
     }
 }
 
-/// The name of a `g_idx` whose columns do not stand in the order of their groups.
+/// The name of the `g_idx`, if it reorders columns.
 fn scattered(order: Tensor<'_>, format: &Format, cols: usize) -> Result<Option<String>> {
     let of_tile = || format.block.tile().map(|(_, size)| size);
     let size = format.block.group().or_else(of_tile).unwrap_or(cols);

@@ -1,11 +1,14 @@
-//! Columns of values packed into words, one column's words after the other; a value is one byte in memory. GPTQ's `qzeros` `[groups, out * b / 32]`.
+//! Columns packed into words, one column after the other. In memory each value is a byte. GPTQ's
+//! `qzeros` `[groups, out * b / 32]`.
 //!
 //! ```text
 //! memory  value (i, j), a byte         file  bits i*b .. of stream j; streams are padded to words
 //! ```
 //!
-//! Version 1 of GPTQ stores each zero point less one. Its tools subtract 1 from all fields of a word at once, so a zero point of 0 borrows from the field
-//! above it, and adding 1 to all fields at once brings every zero point back; 3-bit fields cross word ends, and are each taken modulo 8.
+//! GPTQ version 1 stores each zero point minus one. Its tools subtract 1 from all fields of a word
+//! at once, so a zero point of 0 borrows from the field above it. Adding 1 to all fields at once
+//! restores every zero point. 3-bit fields cross word boundaries; they are treated separately,
+//! modulo 8.
 
 use super::WORD;
 use lowbit_scalar::pack::{pack_bits, unpack_bits};
@@ -42,12 +45,12 @@ pub(super) fn unpack((bits, less_one): (u32, bool), cols: usize, file: &[u8], me
     }
 }
 
-/// Values of a column, and bytes of its words.
+/// The number of values in a column, and the bytes of its words.
 fn sizes(cols: usize, memory: usize, file: usize) -> (usize, usize) {
     (memory.checked_div(cols).unwrap_or(0), file.checked_div(cols).unwrap_or(0))
 }
 
-/// Whether fields end with their words.
+/// Whether no field crosses a word boundary.
 const fn divides(bits: u32) -> bool {
     32 % bits == 0
 }

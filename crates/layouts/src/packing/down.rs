@@ -1,4 +1,5 @@
-//! Columns of u32 words: value (i, j), one byte in memory, is bits `i*b ..` of the stream of column j, word [w, j] its bits 32w .. 32w+31.
+//! Columns packed into u32 words. Value (i, j), a byte in memory, is in bits `i*b ..` of the stream
+//! of column j. Word [w, j] has bits 32w .. 32w+31 of that stream.
 
 use super::WORD;
 
@@ -17,8 +18,8 @@ pub(super) fn unpack(bits: u32, rows: usize, cols: usize, file: &[u8], memory: &
     });
 }
 
-/// Calls `visit(byte in the file, bit in that byte, byte in memory, 0 or 1)` for every value of every column; 1 is the byte after, where a value
-/// that crosses a byte end goes on.
+/// Calls `visit(byte in the file, bit in that byte, byte in memory, part)` for every value of every
+/// column. Part 1 is the following byte, for values that cross a byte boundary.
 fn each_in_column(bits: u32, rows: usize, cols: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
     for row in 0..rows {
         let (first, shift) = (row * bits as usize / 8, row * bits as usize % 8);

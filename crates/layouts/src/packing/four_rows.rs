@@ -1,15 +1,16 @@
-//! Four rows together, 64 columns of each in turn, in an order that AWQ's GEMV-fast kernel takes apart with few shifts.
+//! Interleaves four rows, 64 columns at a time, in the order that AWQ's GEMV-fast kernel unpacks
+//! with few shifts.
 //!
 //! ```text
 //! 64 columns of row 0, then of rows 1, 2, 3; then the next 64 columns. 32 of them stand in 16 bytes, low nibble first, as
 //! 0 8 16 24  1 9 17 25  2 10 18 26  3 11 19 27  4 12 20 28  5 13 21 29  6 14 22 30  7 15 23 31
 //! ```
 
-/// Bytes of 32 columns, and of 64.
+/// Bytes of 32 codes, and of 64.
 const HALF: usize = 16;
 const WHOLE: usize = 2 * HALF;
 
-/// `width` is the bytes of a row in memory.
+/// `width` is the length of a row in memory, in bytes.
 pub(super) fn pack(width: usize, memory: &[u8], file: &mut [u8]) {
     file.fill(0);
     each_nibble(width, memory.len(), |in_memory, in_file| {
@@ -24,7 +25,8 @@ pub(super) fn unpack(width: usize, file: &[u8], memory: &mut [u8]) {
     });
 }
 
-/// Calls `visit(nibble in memory, nibble in the file)` for every code of whole groups of four rows of whole 64 columns.
+/// Calls `visit(nibble in memory, nibble in the file)` for every code of all complete groups of
+/// four rows and 64 columns.
 fn each_nibble(width: usize, bytes: usize, mut visit: impl FnMut(usize, usize)) {
     let rows = bytes.checked_div(width).unwrap_or(0);
     for row in 0..rows / 4 * 4 {

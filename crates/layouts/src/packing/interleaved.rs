@@ -1,4 +1,5 @@
-//! AWQ's words: eight rows to a word, in an order that its kernel takes apart two at a time; words of all rows lie column by column.
+//! AWQ's words of eight rows, in the order in which its kernel unpacks them in pairs. Words are
+//! stored column by column.
 //!
 //! ```text
 //! memory  codes: nibbles [N, K]        zero points: bytes [N, G]
@@ -7,18 +8,19 @@
 
 use super::WORD;
 
-/// Which of eight rows each nibble of a word is.
+/// The row of each nibble in a word, of eight rows.
 const ORDER: [usize; 8] = [0, 2, 4, 6, 1, 3, 5, 7];
 
-/// Columns that are arranged together, so that both sides stay in the cache.
+/// The number of columns that are packed together, so that both sides stay in the cache.
 const EDGE: usize = 32;
 
-/// How values lie in memory.
+/// The arrangement of values in memory.
 #[derive(Clone, Copy)]
 pub(super) enum Values {
-    /// Two to a byte, rows start on bytes. The mask is added without carry: 8 for two's complement.
+    /// Two values per byte, with rows padded to bytes. The mask is combined by XOR: 8 for two's
+    /// complement.
     Nibbles(u8),
-    /// One a byte.
+    /// One value per byte.
     Bytes,
 }
 
@@ -37,7 +39,7 @@ impl Values {
         }
     }
 
-    /// Sets a value of a row that was zero.
+    /// Sets a value that is still zero.
     fn set(self, row: &mut [u8], col: usize, value: u8) {
         match self {
             Self::Nibbles(mask) => row[col / 2] |= (value ^ mask) << (4 * (col % 2)),

@@ -1,7 +1,10 @@
-//! The arrangements of codes, scales and zero points that files use, to and from the one arrangement in memory.
+//! Conversions between the arrangements of codes, scales and zero points in files and the single
+//! arrangement in memory.
 //!
-//! In memory (`lowbit-blocks`) a row of codes is a dense stream, code `i` in bits `i*b ..` from the least significant bit of byte 0 on, padded to a
-//! whole byte; integer zero points are one byte each; scales and zero points are row-major over the grid of blocks. Files differ like this:
+//! In memory (`lowbit-blocks`) a row of codes is a dense bit stream: code `i` is in bits `i*b ..`,
+//! starting at the least significant bit of byte 0, and the row is padded to a whole byte. Integer
+//! zero points have one byte each. Scales and zero points are row-major over the block grid. Files
+//! differ as follows:
 //!
 //! ```text
 //! Words        rows padded to u32 words; signed codes carry an offset of 2^(b-1)           compressed-tensors pack-quantized, weights; MLX
@@ -28,7 +31,9 @@
 //! Lowered      each zero point a byte of two's complement                                  compressed-tensors, zero points
 //! ```
 //!
-//! What works on tiles of whole rows never needs a tensor in memory: [`Packing::quantum`] says how many rows go together. What transposes a matrix takes it whole.
+//! Packings that work on tiles of whole rows never need a whole tensor in memory;
+//! [`Packing::quantum`] is the number of rows that a tile has to be a multiple of. Packings that
+//! transpose need the whole matrix.
 
 mod columns;
 mod down;
@@ -45,118 +50,124 @@ mod words;
 
 use lowbit_blocks::{Shape, swizzle::Swizzle};
 
-/// How a file arranges codes, scales or zero points, where that is not as in memory.
+/// The arrangement of codes, scales or zero points in a file, if it differs from that in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Packing {
-    /// Rows of u32 words.
+    /// Rows of dense codes, padded to u32 words.
     Words {
         /// Bits of a code.
         bits: u32,
-        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        /// Whether codes are two's complement in memory. The file stores them plus 2^(bits-1).
         signed: bool,
     },
-    /// Columns of u32 words, of values that are one byte each in memory.
+    /// Columns of dense values in u32 words. In memory each value is a byte.
     Down {
         /// Bits of a value.
         bits: u32,
     },
-    /// Two rows of 4-bit codes in one row of bytes. There must be an even number of rows and of columns.
+    /// Two rows of 4-bit codes combined into one row of bytes. Rows and columns have to be even.
     RowPairs,
-    /// The words of [`Words`](Self::Words), one word of all rows after the other.
+    /// The words of [`Words`](Self::Words), transposed: column by column.
     Across {
         /// Bits of a code.
         bits: u32,
-        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        /// Whether codes are two's complement in memory. The file stores them plus 2^(bits-1).
         signed: bool,
     },
-    /// Streams of words down the columns, one column after the other, of values that are one byte each in memory.
+    /// Each column as a stream of words, one column after the other. In memory each value is a
+    /// byte.
     Columns {
         /// Bits of a value.
         bits: u32,
-        /// Whether the file has each value less one, modulo 2^bits.
+        /// Whether the file stores each value minus one, modulo 2^bits.
         less_one: bool,
     },
-    /// The words of [`Across`](Self::Across), those of 32 codes cut into planes of bits. There must be a multiple of 32 columns.
+    /// The words of [`Across`](Self::Across), with each 32 codes split into bit planes. The number
+    /// of columns has to be a multiple of 32.
     Planes {
         /// Bits of a code.
         bits: u32,
-        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        /// Whether codes are two's complement in memory. The file stores them plus 2^(bits-1).
         signed: bool,
     },
-    /// The words of [`Columns`](Self::Columns), those of 32 values cut into planes of bits. There must be a multiple of 32 rows.
+    /// The words of [`Columns`](Self::Columns), with each 32 values split into bit planes. The
+    /// number of rows has to be a multiple of 32.
     PlaneColumns {
         /// Bits of a value.
         bits: u32,
     },
-    /// Four rows of 4-bit codes together. There must be a multiple of four rows and of 64 columns.
+    /// Four rows of 4-bit codes interleaved. Rows have to be a multiple of 4, columns of 64.
     FourRows,
-    /// Rows of u32 words of 4-bit values, which are one byte each in memory.
+    /// Rows of 4-bit values in u32 words, padded at the end. In memory each value is a byte.
     Nibbles {
-        /// Words of a row, enough of them.
+        /// Words of a row, at least enough for its values.
         words: usize,
     },
-    /// Rows of more elements than there are in memory.
+    /// Rows of elements, padded at the end.
     Wider {
         /// Bytes of an element.
         bytes: usize,
-        /// Elements of a row in the file, enough of them.
+        /// Elements of a row in the file, at least as many as in memory.
         cols: usize,
     },
-    /// Words of eight rows of 4-bit codes, one of all rows after the other. There must be a multiple of eight rows.
+    /// Words of 4-bit codes of eight rows, column by column. The number of rows has to be a
+    /// multiple of 8.
     Interleaved {
-        /// Whether codes are two's complement in memory; the file stores them plus 8.
+        /// Whether codes are two's complement in memory. The file stores them plus 8.
         signed: bool,
     },
-    /// The same of zero points, which are one byte each in memory.
+    /// The words of [`Interleaved`](Self::Interleaved) for zero points. In memory each is a byte.
     InterleavedZeros,
-    /// Elements of so many bytes, one of all rows after the other.
+    /// Elements of `bytes` bytes, transposed.
     Transposed {
         /// Bytes of an element.
         bytes: usize,
     },
-    /// Floats of so many bytes with their signs changed.
+    /// Floats of `bytes` bytes with inverted signs.
     Negated {
         /// Bytes of a float.
         bytes: usize,
     },
-    /// The matrix in pieces, code p of each piece in one byte or, of 3 bits, one word of four bytes.
+    /// The matrix split into pieces, with one code of each piece in a byte; 3-bit codes in a word
+    /// of four bytes.
     Split {
         /// Bits of a code: 1, 2, 3, 4 or 8.
         bits: u32,
-        /// Codes of a row of the matrix that is split, which need not be those of a row in memory.
+        /// Codes in a row of the matrix that is split. This may differ from the rows in memory.
         width: usize,
         /// Whether the first piece is in the highest bits.
         high_first: bool,
     },
-    /// Scales of a byte each in tiles of 128x4, with zeros to fill the last.
+    /// Scales of one byte each in tiles of 128x4, padded with zeros.
     Swizzled,
-    /// Rows of bytes with their nibbles swapped.
+    /// Bytes with swapped nibbles.
     HighFirst,
-    /// Rows of u32 words of whole codes, with bits left over at the top.
+    /// Rows of u32 words with whole codes; the remaining top bits are unused.
     Padded {
         /// Bits of a code.
         bits: u32,
-        /// Whether codes are two's complement in memory; the file stores them plus 2^(bits-1).
+        /// Whether codes are two's complement in memory. The file stores them plus 2^(bits-1).
         signed: bool,
     },
-    /// The words of [`Padded`](Self::Padded) down the columns, of values that are one byte each in memory.
+    /// The words of [`Padded`](Self::Padded) down the columns. In memory each value is a byte.
     PaddedDown {
         /// Bits of a value.
         bits: u32,
     },
-    /// A byte of two's complement for each code.
+    /// One byte of two's complement for each code.
     Wide {
         /// Bits of a code.
         bits: u32,
-        /// Whether codes are two's complement in memory too; else the file stores them less 2^(bits-1).
+        /// Whether codes are two's complement in memory too. Otherwise the file stores them minus
+        /// 2^(bits-1).
         signed: bool,
     },
-    /// A byte for each code, zeros above it.
+    /// One byte for each code, with zeros in the upper bits.
     OneByte {
         /// Bits of a code.
         bits: u32,
     },
-    /// Values of one byte each, in the file less 2^(bits-1).
+    /// Values of one byte each. The file stores them minus 2^(bits-1).
     Lowered {
         /// Bits of a value.
         bits: u32,
@@ -166,11 +177,12 @@ pub enum Packing {
 /// Bytes of a u32.
 const WORD: usize = 4;
 
-/// Rows of a packing that takes whole matrices only.
+/// The quantum of a packing that only works on whole matrices.
 const WHOLE: usize = usize::MAX;
 
 impl Packing {
-    /// Rows that go together: a tile starts at a multiple of it, and ends at one or at the last row. `usize::MAX` is the whole matrix.
+    /// The number of rows that a tile has to be a multiple of: it starts at a multiple of it, and
+    /// ends at one or at the last row. `usize::MAX` means the whole matrix.
     pub const fn quantum(self) -> usize {
         match self {
             Self::Words { .. }
@@ -199,7 +211,7 @@ impl Packing {
         }
     }
 
-    /// Bytes in memory of a row of `cols` values.
+    /// Length in memory of a row of `cols` values, in bytes.
     pub const fn row_bytes(self, cols: usize) -> usize {
         match self {
             Self::Words { bits, .. }
@@ -222,7 +234,8 @@ impl Packing {
         }
     }
 
-    /// Bytes in the file of the first `rows` rows of `cols` values; where rows can be read apart it is also where row `rows` starts.
+    /// Length in the file of the first `rows` rows of `cols` values, in bytes. If rows can be read
+    /// separately, this is also the offset of row `rows`.
     ///
     /// ```
     /// use lowbit_layouts::Packing;
@@ -256,10 +269,11 @@ impl Packing {
         }
     }
 
-    /// Arranges a tile of `rows` rows of `cols` values for the file.
+    /// Packs a tile of `rows` rows of `cols` values for the file.
     ///
     /// # Panics
-    /// If `memory` or `file` is not as long as [`row_bytes`](Self::row_bytes) and [`packed_len`](Self::packed_len) say.
+    /// If the lengths of `memory` and `file` are not those of [`row_bytes`](Self::row_bytes) and
+    /// [`packed_len`](Self::packed_len).
     pub fn pack(self, rows: usize, cols: usize, memory: &[u8], file: &mut [u8]) {
         let width = self.assert_lengths(rows, cols, memory.len(), file.len());
         match self {
@@ -295,10 +309,10 @@ impl Packing {
         }
     }
 
-    /// The inverse of [`pack`](Self::pack): fills `memory` with `rows` rows.
+    /// Unpacks a tile of `rows` rows into `memory`. The inverse of [`pack`](Self::pack).
     ///
     /// # Panics
-    /// If the lengths do not fit, as in [`pack`](Self::pack).
+    /// If the lengths do not match, as in [`pack`](Self::pack).
     pub fn unpack(self, rows: usize, cols: usize, file: &[u8], memory: &mut [u8]) {
         let width = self.assert_lengths(rows, cols, memory.len(), file.len());
         match self {
@@ -336,7 +350,8 @@ impl Packing {
         }
     }
 
-    /// Checks lengths once for the loops; returns the bytes of a row in memory.
+    /// Checks the lengths once for all loops. The result is the length of a row in memory, in
+    /// bytes.
     fn assert_lengths(self, rows: usize, cols: usize, memory: usize, file: usize) -> usize {
         let width = self.row_bytes(cols);
         assert_eq!(
@@ -348,7 +363,7 @@ impl Packing {
     }
 }
 
-/// The floats with their signs changed: the top bit of the last byte, little-endian.
+/// Inverts the signs of floats: the top bit of the last byte, in little-endian order.
 fn negate(bytes: usize, from: &[u8], to: &mut [u8]) {
     for (at, (to, from)) in to.iter_mut().zip(from).enumerate() {
         *to = if at % bytes == bytes - 1 { from ^ 0x80 } else { *from };

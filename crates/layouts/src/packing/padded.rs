@@ -1,4 +1,5 @@
-//! Words of whole codes: `32 / b` in each, from the least significant bit on, the top bits left over. compressed-tensors 0.17 at 3, 5, 6 and 7 bits.
+//! Words with `32 / b` whole codes each, from the least significant bit on; the top bits are
+//! unused. compressed-tensors 0.17 at 3, 5, 6 and 7 bits.
 //!
 //! ```text
 //! across  code i of a row is in word i / (32/b), at bit i % (32/b) * b; codes that are signed in memory are stored plus 2^(b-1)
@@ -8,7 +9,7 @@
 use super::WORD;
 use lowbit_scalar::pack::{pack_bits, unpack_bits};
 
-/// Codes of a word.
+/// The number of codes in a word.
 pub(super) const fn per_word(bits: u32) -> usize {
     (32 / bits) as usize
 }
@@ -41,7 +42,7 @@ pub(super) fn unpack((bits, signed): (u32, bool), cols: usize, file: &[u8], memo
     }
 }
 
-/// Values of one byte each in memory, down the columns.
+/// Packs values down the columns. In memory each value is a byte.
 pub(super) fn pack_down(bits: u32, cols: usize, memory: &[u8], file: &mut [u8]) {
     file.fill(0);
     for (row, values) in memory.chunks_exact(cols.max(1)).enumerate() {

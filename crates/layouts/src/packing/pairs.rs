@@ -1,11 +1,11 @@
-//! Two 4-bit codes in a byte, paired otherwise than in memory.
+//! Packs two 4-bit codes into a byte, paired differently from memory.
 //!
 //! ```text
 //! row pairs    byte [j, c] is code (2j, c) in the low nibble and code (2j+1, c) in the high
 //! high first   byte [i, j] is code (i, 2j+1) in the low nibble and code (i, 2j) in the high
 //! ```
 
-/// Two rows in one row of bytes. `width` is the bytes of a row in memory.
+/// Combines two rows into one row of bytes. `width` is the length of a row in memory, in bytes.
 pub(super) fn pack_rows(width: usize, memory: &[u8], file: &mut [u8]) {
     let pairs = memory.chunks_exact((2 * width).max(1)).zip(file.chunks_exact_mut((2 * width).max(1)));
     for (pair, to) in pairs {

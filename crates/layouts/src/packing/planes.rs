@@ -1,15 +1,16 @@
-//! Words of 32 codes cut into planes of bits, so that no field crosses a word: GPTQModel's planar arrangement (`gptq_p`).
+//! Words of 32 codes split into bit planes, so that no field crosses a word boundary: GPTQModel's
+//! planar arrangement (`gptq_p`).
 //!
 //! ```text
 //! bits 2: (2)   3: (2, 1)   4: (4)   5: (4, 1)   6: (4, 2)   7: (4, 2, 1)   8: (8)        widths of the planes, the lowest bits first
 //! 32 codes are b words: w words for each plane of width w, word i of it with the codes i * 32/w .., each at its w bits
 //! ```
 //!
-//! Planes are transposed into the streams that words have otherwise; what comes before and after is theirs.
+//! The planes replace the dense streams of [`words`] and [`columns`]. Everything else is as there.
 
 use super::{WORD, columns, transposed, words};
 
-/// Widths of the planes; they add up to the bits of a code.
+/// The widths of the planes in bits. Their sum is the width of a code.
 const fn widths(bits: u32) -> &'static [u32] {
     match bits {
         1 => &[1],
@@ -48,21 +49,21 @@ pub(super) fn unpack_columns(bits: u32, cols: usize, file: &[u8], memory: &mut [
     columns::unpack((bits, false), cols, &words, memory);
 }
 
-/// Streams of 32 codes a time to planes, in place.
+/// Converts dense streams of 32 codes into planes, in place.
 fn from_streams(bits: u32, words: &mut [u8]) {
     each_32(bits, words, |stream, planes| {
         move_bits(bits, |plane, at| copy_bit(stream, at, planes, plane));
     });
 }
 
-/// The inverse.
+/// Converts planes into dense streams, in place.
 fn to_streams(bits: u32, words: &mut [u8]) {
     each_32(bits, words, |planes, stream| {
         move_bits(bits, |plane, at| copy_bit(planes, plane, stream, at));
     });
 }
 
-/// Calls `change(bytes, where they go, zeroed)` for every 32 codes.
+/// Calls `change(bytes, zeroed destination)` for every 32 codes.
 fn each_32(bits: u32, words: &mut [u8], change: impl Fn(&[u8], &mut [u8])) {
     let mut to = vec![0; bits as usize * WORD];
     for from in words.chunks_exact_mut(bits as usize * WORD) {

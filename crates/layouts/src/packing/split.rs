@@ -1,4 +1,5 @@
-//! Codes of a matrix split into as many pieces as fit into a byte or word, one piece in each field.
+//! Splits the codes of a matrix into as many pieces as fit into a byte or word, with one piece in
+//! each bit field.
 //!
 //! ```text
 //! memory  codes 0 .. n of the whole matrix, row after row
@@ -6,11 +7,12 @@
 //!         1, 2, 4, 8 bits: bytes, all of them used          3 bits: i32 words, ten codes in bits 27, 24, .. 0
 //! ```
 //!
-//! The pieces are cut between rows of `width` codes, which are those of groups rather than of the matrix; where they do not divide, the last is filled up with zeros.
+//! The matrix is split between rows of `width` codes. These are rows of groups and not of the
+//! weight. If the rows do not divide evenly, the last piece is padded with zeros.
 
 use lowbit_scalar::pack;
 
-/// Codes in an element, and its bytes.
+/// The number of codes in an element, and its length in bytes.
 const fn fields(bits: u32) -> (usize, usize) {
     match bits {
         3 => (10, 4),
@@ -18,10 +20,10 @@ const fn fields(bits: u32) -> (usize, usize) {
     }
 }
 
-/// Bytes of so many codes in rows of `width`.
+/// The length in bytes of `codes` codes in rows of `width`.
 pub(super) const fn packed_len(bits: u32, width: usize, codes: usize) -> usize {
     let (count, bytes) = fields(bits);
-    // No row is empty: a width of 0 is one of 1.
+    // A width of 0 is treated as 1, to avoid a division by zero.
     let width = if width == 0 { 1 } else { width };
     codes.div_ceil(width).div_ceil(count) * width * bytes
 }
@@ -48,7 +50,8 @@ pub(super) fn unpack((bits, high_first): (u32, bool), cols: usize, file: &[u8], 
     });
 }
 
-/// Calls `visit(bytes of the row in memory, code in the row, byte in the file, lowest bit in it)` for every code.
+/// Calls `visit(bytes of the row in memory, code in the row, byte in the file, lowest bit in that
+/// byte)` for every code.
 fn each(
     bits: u32,
     high_first: bool,

@@ -1,12 +1,13 @@
-//! Transposed matrices: element (i, j) in memory is element (j, i) of the file. Scales of GPTQ and AWQ are `[groups, out]`, the words of GPTQ's
-//! `qweight` `[in * b / 32, out]`.
+//! Transposed matrices: element (i, j) in memory is element (j, i) in the file. The scales of GPTQ
+//! and AWQ are `[groups, out]`; the words of GPTQ's `qweight` are `[in * b / 32, out]`.
 
 use super::{WORD, words};
 
-/// Edge of the squares in which elements are moved, so that both sides stay in the cache.
+/// The side length of the square tiles of the transposition, so that both sides stay in the cache.
 const EDGE: usize = 32;
 
-/// Transposes `from`, `[rows, cols]` elements of `bytes` bytes, into `to`, `[cols, rows]`.
+/// Transposes `from`, a `[rows, cols]` matrix of elements of `bytes` bytes, into `to`, `[cols,
+/// rows]`.
 pub(super) fn transpose((rows, cols): (usize, usize), bytes: usize, from: &[u8], to: &mut [u8]) {
     match bytes {
         1 => squares::<1>(rows, cols, from, to),
@@ -28,7 +29,7 @@ fn squares<const N: usize>(rows: usize, cols: usize, from: &[u8], to: &mut [u8])
     }
 }
 
-/// The words of [`words`], transposed: word w of row i is element [w, i] of the file.
+/// Packs rows as [`words`] and transposes the words: word w of row i is element [w, i] of the file.
 pub(super) fn pack_words(kind: (u32, bool), rows: usize, cols: usize, memory: &[u8], file: &mut [u8]) {
     let mut straight = vec![0; file.len()];
     words::pack(kind, cols, memory, &mut straight);

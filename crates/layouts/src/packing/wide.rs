@@ -1,4 +1,5 @@
-//! Codes that take a whole byte of the file, as two's complement: what is unsigned in memory is stored less 2^(b-1).
+//! Codes with a whole byte each in the file, in two's complement. Codes that are unsigned in memory
+//! are stored minus 2^(b-1).
 //!
 //! ```text
 //! memory  Int 4    1111 0010         two codes, 2 and -1          file  02 ff
@@ -15,14 +16,15 @@ pub(super) fn pack((bits, signed): (u32, bool), cols: usize, memory: &[u8], file
     }
 }
 
-/// Zeros above the bits of each code. Cutting them off is what [`unpack`] does of signed codes.
+/// Packs each code into a byte with zeros in the upper bits. The inverse is [`unpack`] for signed
+/// codes.
 pub(super) fn pack_unsigned(bits: u32, cols: usize, memory: &[u8], file: &mut [u8]) {
     let width = (cols * bits as usize).div_ceil(8);
     let rows = memory.chunks_exact(width.max(1)).zip(file.chunks_exact_mut(cols.max(1)));
     rows.for_each(|(from, to)| unpack_bits(bits, from, to));
 }
 
-/// What does not fit the bits is cut; readers refuse it before.
+/// Unpacks codes and drops the upper bits. Readers refuse bytes out of range before.
 pub(super) fn unpack((bits, signed): (u32, bool), cols: usize, file: &[u8], memory: &mut [u8]) {
     let width = (cols * bits as usize).div_ceil(8);
     let mut codes = vec![0; cols];
@@ -34,7 +36,7 @@ pub(super) fn unpack((bits, signed): (u32, bool), cols: usize, file: &[u8], memo
     }
 }
 
-/// The byte of an unsigned value less 2^(bits-1).
+/// The byte of an unsigned value minus 2^(bits-1).
 pub(super) const fn lower(bits: u32, value: u8) -> u8 {
     value.wrapping_sub(1 << (bits - 1))
 }
@@ -44,7 +46,7 @@ pub(super) const fn raise(bits: u32, byte: u8) -> u8 {
     byte.wrapping_add(1 << (bits - 1))
 }
 
-/// The byte of a code of two's complement.
+/// Sign-extends a code to a byte.
 const fn extend(bits: u32, code: u8) -> u8 {
     ((code << (8 - bits)) as i8 >> (8 - bits)) as u8
 }

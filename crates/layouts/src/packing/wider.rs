@@ -1,11 +1,12 @@
-//! Rows that are longer in the file than in memory, zeros after the end: AWQ GEMV's zero points `[out, w]` and scales `[out, 8 w]`.
+//! Rows that are longer in the file than in memory, padded with zeros: AWQ GEMV's zero points
+//! `[out, w]` and scales `[out, 8 w]`.
 //!
 //! ```text
 //! zero points  memory one byte each     file  u32 words, 8 nibbles in each, the first in the lowest
 //! scales       memory [N, G]            file  [N, more]
 //! ```
 
-/// Zero points, to `words` words a row.
+/// Packs zero points into rows of `words` words.
 pub(super) fn pack_nibbles(words: usize, cols: usize, memory: &[u8], file: &mut [u8]) {
     file.fill(0);
     for (from, to) in
@@ -23,7 +24,7 @@ pub(super) fn unpack_nibbles(words: usize, cols: usize, file: &[u8], memory: &mu
     }
 }
 
-/// Rows of `width` bytes, each at the start of one of `long` bytes.
+/// Pads rows of `width` bytes to `long` bytes.
 pub(super) fn pack(width: usize, long: usize, memory: &[u8], file: &mut [u8]) {
     for (from, to) in memory.chunks_exact(width.max(1)).zip(file.chunks_exact_mut(long.max(1))) {
         let (start, rest) = to.split_at_mut(width);

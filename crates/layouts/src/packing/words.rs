@@ -1,4 +1,5 @@
-//! Rows of u32 words, least significant bit first, codes crossing word ends; signed codes offset by 2^(b-1).
+//! Rows of u32 words, least significant bit first. Codes cross word boundaries; signed codes are
+//! offset by 2^(b-1).
 //!
 //! ```text
 //! memory  dense bits of a row, padded to a byte           file  the same bits (sign bits flipped), padded with zeros to a word
@@ -6,7 +7,7 @@
 
 use super::WORD;
 
-/// Bytes in memory of a row.
+/// The length of a row in memory, in bytes.
 fn width(bits: u32, cols: usize) -> usize {
     (cols * bits as usize).div_ceil(8)
 }
@@ -36,13 +37,14 @@ pub(super) fn unpack((bits, signed): (u32, bool), cols: usize, file: &[u8], memo
     }
 }
 
-/// The sign bits of eight consecutive codes, which fill `bits` whole bytes; nothing for unsigned codes. Adding 2^(bits-1) is flipping it.
+/// The sign bits of eight consecutive codes, which have `bits` whole bytes; zeros for unsigned
+/// codes. Adding 2^(bits-1) inverts the sign bit.
 fn sign_bits(bits: u32, signed: bool) -> [u8; 8] {
     let sign = if signed { 1u64 << (bits - 1) } else { 0 };
     (0..8).map(|code| sign << (code * bits)).fold(0, |all, one| all | one).to_le_bytes()
 }
 
-/// `to = from ^ mask`, the mask repeated.
+/// Computes `to = from ^ mask`, with the mask repeated.
 fn flip(from: &[u8], to: &mut [u8], mask: &[u8]) {
     for (to, from) in to.chunks_mut(mask.len()).zip(from.chunks(mask.len())) {
         for ((to, from), mask) in to.iter_mut().zip(from).zip(mask) {

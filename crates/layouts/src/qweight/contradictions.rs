@@ -1,4 +1,5 @@
-//! GPTQ and AWQ: the numbers of the configuration, the meaning of zero points, and the order of columns, as the tensors show them.
+//! Checks GPTQ and AWQ configurations against the tensors: bits, group size, zero points, and the
+//! order of columns.
 //!
 //! ```text
 //!          qweight I32        qzeros I32       scales F16   g_idx I32
@@ -6,8 +7,9 @@
 //! AWQ      [in, out b/32]     [G, out b/32]    [G, out]                 stored zero = zero
 //! ```
 //!
-//! A symmetric file has the zero 2^(b-1) everywhere. Some tools wrote v2 zeros under the name of v1: only the values tell. Sources: GPTQModel
-//! `quantization/config.py`, AutoAWQ `modules/linear/gemm.py`.
+//! A symmetric file has the zero point 2^(b-1) everywhere. Some tools wrote version 2 zero points
+//! but named version 1; only the values show it. Sources: GPTQModel `quantization/config.py`,
+//! AutoAWQ `modules/linear/gemm.py`.
 
 use super::unpacked;
 use crate::claim::Claim;
@@ -18,18 +20,18 @@ use crate::{Checkpoint, Result, Tensor};
 use lowbit_container::Dtype;
 use serde_json::Value;
 
-/// How codes lie.
+/// The arrangement of codes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Packed {
-    /// Down the rows, zero points minus one.
+    /// Packed along the inputs; zero points are stored minus one.
     GptqV1,
-    /// Down the rows.
+    /// Packed along the inputs; zero points are stored unchanged.
     GptqV2,
-    /// Along the rows, in an order of their own.
+    /// Packed along the outputs, interleaved.
     Awq,
 }
 
-/// What the tensors of one layer show.
+/// The numbers of a layer, according to its tensors.
 struct Layer<'a> {
     module: &'a str,
     bits: usize,
@@ -39,7 +41,8 @@ struct Layer<'a> {
     zeros: Tensor<'a>,
 }
 
-/// What the tensors of every layer that has `qweight`, `qzeros` and `scales` say against the configuration.
+/// The contradictions between the configuration and the tensors, for every layer with `qweight`,
+/// `qzeros` and `scales`.
 pub(in super::super) fn contradictions(checkpoint: &Checkpoint) -> Result<Vec<Contradiction>> {
     let mut all = Vec::new();
     let Some(config) = any_quantization_config(checkpoint) else { return Ok(all) };
@@ -50,7 +53,7 @@ pub(in super::super) fn contradictions(checkpoint: &Checkpoint) -> Result<Vec<Co
         (Some("awq"), _) if ["gemm", "gptq"].contains(&format) => Packed::Awq,
         (Some("gptq"), _) if format == "gptq_v2" => Packed::GptqV2,
         (Some("gptq"), _) if format == "gptq" => Packed::GptqV1,
-        // As they are: `auto_round` alone, and `auto_round:gptqmodel`.
+        // Version 2: `auto_round` alone, and `auto_round:gptqmodel`.
         (Some("auto-round" | "intel/auto-round"), "auto_round" | "auto_round:gptqmodel") => Packed::GptqV2,
         (Some("auto-round" | "intel/auto-round"), packing) if packing.contains("gptq") => Packed::GptqV1,
         _ => return Ok(all),
@@ -81,7 +84,7 @@ pub(in super::super) fn contradictions(checkpoint: &Checkpoint) -> Result<Vec<Co
 }
 
 impl<'a> Layer<'a> {
-    /// The numbers of a layer; `None` where its tensors do not belong together.
+    /// The numbers of a layer; `None` if the shapes of its tensors do not match.
     fn read(checkpoint: &'a Checkpoint, module: &'a str, packed: Packed) -> Option<Self> {
         let tensor = |suffix: &str| {
             let tensor = checkpoint.tensor(&format!("{module}.{suffix}"))?;
@@ -91,7 +94,7 @@ impl<'a> Layer<'a> {
         let ((codes, high, wide), (zeros, zero_rows, zero_cols)) = (tensor("qweight")?, tensor("qzeros")?);
         let (_, groups, outputs) = tensor("scales")?;
         let words = |t: Tensor<'_>| matches!(t.entry.dtype, Dtype::I32 | Dtype::U32);
-        // Zero points are packed along the outputs in both.
+        // GPTQ and AWQ both pack zero points along the outputs.
         let bits = zero_cols.checked_mul(32)?.checked_div(outputs)?;
         let across = if packed == Packed::Awq { wide == zero_cols } else { wide == outputs };
         let fits = words(codes) && words(zeros) && across && zero_rows == groups && (1..=8).contains(&bits);
@@ -99,7 +102,7 @@ impl<'a> Layer<'a> {
         (fits && groups <= inputs).then_some(Self { module, bits, inputs, outputs, groups, zeros })
     }
 
-    /// Whether groups of this size are as many as there are scales; the last may be short.
+    /// Whether groups of this size give the number of scales. The last group may be short.
     fn fits(&self, group: u64) -> bool {
         (self.inputs as u64).div_ceil(group) == self.groups as u64
     }
@@ -108,7 +111,7 @@ impl<'a> Layer<'a> {
         self.inputs.div_ceil(self.groups) as u64
     }
 
-    /// What is wrong with the zero points of a layer that is said to be symmetric.
+    /// The fault in the zero points of a layer that is configured as symmetric, if there is one.
     fn symmetric(&self, packed: Packed) -> Result<Option<(Kind, String)>> {
         let Some((low, high)) = self.extremes()? else { return Ok(None) };
         let middle = 1u8 << (self.bits - 1);
@@ -128,14 +131,16 @@ impl<'a> Layer<'a> {
         })
     }
 
-    /// The smallest and the largest stored zero point; the order in which AWQ has them does not matter for that.
+    /// The smallest and the largest stored zero point. AWQ's interleaved order does not matter for
+    /// them.
     fn extremes(&self) -> Result<Option<(u8, u8)>> {
         let packing = Packing::Columns { bits: self.bits as u32, less_one: false };
         let zeros = unpacked(self.zeros, packing, (self.outputs, self.groups))?;
         Ok(zeros.and_then(|zeros| Some((*zeros.iter().min()?, *zeros.iter().max()?))))
     }
 
-    /// What is wrong with the order of columns. `kept` is the group size of columns that should be in their own order.
+    /// The fault in the order of columns, if there is one. `kept` is the group size of columns that
+    /// should not be reordered.
     fn order(&self, order: Tensor<'_>, kept: Option<u64>) -> Result<Option<(Kind, String)>> {
         if order.entry.dtype != Dtype::I32 || order.entry.elements() != self.inputs as u64 {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! The configuration of a checkpoint with `qweight` tensors, from whichever file has it.
+//! The configuration of a checkpoint with `qweight` tensors, from any of the files that may have
+//! it.
 //!
 //! ```text
 //! config.json → quantization_config     what transformers and vLLM read; it wins
@@ -18,45 +19,45 @@ use crate::{CONFIG, Error, Pattern, Result};
 use lowbit_container::{Checkpoint, read_config};
 use serde_json::{Map, Value};
 
-/// Files besides `config.json`, in the order in which they are looked for.
+/// Configuration files besides `config.json`, in the order of lookup.
 const SIDE_FILES: [&str; 2] = ["quantize_config.json", "quant_config.json"];
 
-/// How a file arranges codes and zero points.
+/// The arrangement of codes and zero points in a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) enum Convention {
-    /// Zero points less one.
+    /// GPTQ version 1: zero points are stored minus one.
     Gptq,
-    /// Zero points as they are.
+    /// GPTQ version 2: zero points are stored unchanged.
     GptqV2,
-    /// Planes of bits.
+    /// GPTQ with bit planes.
     GptqPlanar,
     AwqGemm,
     AwqGemv,
     AwqGemvFast,
 }
 
-/// What the configuration says.
+/// The settings of a configuration.
 #[derive(Debug)]
 pub(in super::super) struct Settings {
     pub(in super::super) convention: Convention,
-    /// Whether AutoRound wrote it under its own name.
+    /// Whether it is AutoRound's configuration.
     pub(in super::super) auto_round: bool,
     config: Map<String, Value>,
     rules: Vec<Rule>,
-    /// The file to name in errors.
+    /// The directory, for errors.
     dir: std::path::PathBuf,
 }
 
-/// How a module is quantized.
+/// The scheme of a module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) struct Scheme {
     pub(in super::super) bits: u8,
-    /// Columns of a group; `None` is the whole row.
+    /// Columns of a group; `None` for whole rows.
     pub(in super::super) group: Option<usize>,
     pub(in super::super) symmetric: bool,
 }
 
-/// What differs for some modules; nothing is quantized in modules without a change.
+/// Settings of single modules. Modules without a change stay unquantized.
 #[derive(Debug)]
 struct Rule {
     pattern: Pattern,
@@ -64,7 +65,7 @@ struct Rule {
 }
 
 impl Settings {
-    /// The configuration, if it is one of these; `None` for other methods and for unquantized checkpoints.
+    /// Reads the configuration. `None` for other methods and for unquantized checkpoints.
     pub(in super::super) fn read(checkpoint: &Checkpoint) -> Result<Option<Self>> {
         let mut config = stored::any_quantization_config(checkpoint).cloned().unwrap_or_default();
         let said = method(&config).map(str::to_lowercase);
@@ -86,14 +87,14 @@ impl Settings {
         let method = method(&config).unwrap_or(if old_awq { "awq" } else { "gptq" }).to_lowercase();
         let auto_round = is_auto_round(&method);
         let Some(convention) = convention(&method, &config) else {
-            // AutoRound also writes what is no integer, in the tensors of other conventions.
+            // AutoRound also stores non-integer formats, in the tensors of other conventions.
             return if auto_round { Ok(None) } else { Err(unknown(checkpoint, &method, &config)) };
         };
         let rules = if auto_round { named_rules(&config) } else { dynamic_rules(&config) }?;
         Ok(Some(Self { convention, auto_round, config, rules, dir: checkpoint.dir().to_owned() }))
     }
 
-    /// How a module is quantized; `None` if the configuration says that it is not.
+    /// The scheme of a module; `None` if the configuration excludes it.
     pub(in super::super) fn of(&self, module: &str) -> Result<Option<Scheme>> {
         let change = match self.rules.iter().find(|rule| rule.pattern.matches(module)) {
             Some(Rule { change: None, .. }) => return Ok(None),
@@ -134,12 +135,12 @@ fn method(config: &Map<String, Value>) -> Option<&str> {
     text(config, &["quant_method", "method"])
 }
 
-/// Whether a `quant_method` is AutoRound's.
+/// Whether this `quant_method` is AutoRound's.
 pub(in super::super) fn is_auto_round(method: &str) -> bool {
     method.ends_with("auto-round") || method.ends_with("auto_round")
 }
 
-/// Format of the checkpoint, whatever the key is called, in lower case.
+/// The checkpoint format of a configuration, under any of its keys, in lower case.
 fn format_of(method: &str, config: &Map<String, Value>) -> String {
     let (keys, default): (&[&str], _) = match method {
         "awq" => (&["version", "checkpoint_format", "format"], "gemm"),
@@ -155,7 +156,7 @@ fn convention(method: &str, config: &Map<String, Value>) -> Option<Convention> {
         "gptq" | "auto_gptq" | "auto" => Convention::Gptq,
         "gptq_v2" | "gptqmodel" | "auto_round" => Convention::GptqV2,
         "gptq_p" => Convention::GptqPlanar,
-        // The last two are other kernels for the same file.
+        // The last two are other kernels for the same files.
         "gemm" | "awq" | "auto_awq" | "exllama" | "ipex" => Convention::AwqGemm,
         "gemv" => Convention::AwqGemv,
         "gemv_fast" | "llm-awq" => Convention::AwqGemvFast,
@@ -188,7 +189,7 @@ fn dynamic_rules(config: &Map<String, Value>) -> Result<Vec<Rule>> {
         Ok(Rule { pattern: Pattern::new(&format!("re:{regex}"))?, change })
     };
     let mut rules: Vec<Rule> = objects(config, "dynamic").map(rule).collect::<Result<_>>()?;
-    // Stable: each kind keeps its order.
+    // The sort is stable: rules of each kind keep their order.
     rules.sort_by_key(|rule| rule.change.is_some());
     Ok(rules)
 }

@@ -1,4 +1,5 @@
-//! What the zero points of a linear are: all in the middle, which is symmetric quantization, or not; and whether they are what the label says.
+//! Classifies the zero points of a linear: symmetric (all in the middle) or not, and whether their
+//! version is the one of the configuration.
 //!
 //! ```text
 //! stored in 4 bits     as v1       as v2
@@ -6,30 +7,32 @@
 //! 0x88888888           9           8 (middle)
 //! ```
 //!
-//! Published files say v1 and store v2 (GPTQModel 5 and later wrote them). Of a linear that the configuration calls symmetric the values tell: its zero
-//! points are all in the middle by one of the two readings.
+//! Some published files claim version 1 but store version 2 (GPTQModel 5 and later wrote them). If
+//! the configuration says symmetric, the values show the version: all zero points are in the middle
+//! in one of the two.
 
 use super::super::Packing;
 use crate::{Result, Tensor};
 
-/// The zero points of a linear.
+/// The kind of a linear's zero points.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) enum Zeros {
-    /// All are 2^(b-1).
+    /// All are 2^(b-1): symmetric.
     Middle,
-    /// All would be 2^(b-1) if the file were of the other version of GPTQ: it is.
+    /// All are 2^(b-1) if they are read as the other version of GPTQ. The file has that version.
     Mislabelled,
-    /// Anything else.
+    /// Any other values.
     Own,
 }
 
-/// The zero points of `rows` rows and `cols` groups that are packed like this; `None` where the tensor is not as long as they are.
+/// Unpacks the zero points of `rows` rows and `cols` groups. `None` if the tensor has another
+/// length.
 pub fn unpacked(
     tensor: Tensor<'_>,
     packing: Packing,
     (rows, cols): (usize, usize),
 ) -> Result<Option<Vec<u8>>> {
-    // Checked before there is memory for them: every zero point has a field of the file.
+    // Checked before memory is allocated: every zero point needs bits in the file.
     let bits = tensor.entry.len().saturating_mul(8);
     let fits = rows.checked_mul(cols).is_some_and(|all| all as u64 <= bits);
     if !fits || packing.packed_len(rows, cols) as u64 != tensor.entry.len() {
@@ -41,7 +44,8 @@ pub fn unpacked(
 }
 
 impl Zeros {
-    /// Looks at the zero points of `rows` rows and `cols` groups, packed like this. `symmetric` is what the configuration says.
+    /// Classifies the zero points of `rows` rows and `cols` groups. `symmetric` is the setting of
+    /// the configuration.
     pub(in super::super) fn look(
         tensor: Tensor<'_>,
         packing: Packing,
@@ -67,8 +71,8 @@ impl Zeros {
     }
 }
 
-/// The bytes of zero points in the middle, as far as they repeat: the words of 8 values of 4 bits, of 32 of 3 bits. `None` if `count` values do not fill
-/// them.
+/// The bytes of one period of zero points in the middle: a word of 8 values of 4 bits, or the words
+/// of 32 values of 3 bits. `None` if `count` is not a multiple of the period.
 pub(in super::super) fn constant(packing: Packing, bits: u32, count: usize) -> Option<Vec<u8>> {
     let whole = matches!(packing, Packing::PlaneColumns { .. }) || 32 % bits != 0;
     let values = if whole { 32 } else { 32 / bits as usize };
