@@ -127,7 +127,7 @@ fn quantizes_input(to: &Layout, q: &QuantizedUnit, stored: &Stored) -> bool {
     stored.activations != Activations::None && ways.iter().any(|way| way.activations == stored.activations)
 }
 
-/// Units for sparse float weights, written dense: layouts store them in no other form here.
+/// Units for sparse float weights, written dense: no layout writes the sparse form.
 pub(super) fn restored(
     checkpoint: &Checkpoint,
     sparse: Vec<Sparse>,

@@ -1,4 +1,5 @@
-//! The plan: every output tensor's name, dtype, shape, file and byte range, before a byte is written.
+//! The plan: the name, dtype, shape, file and byte range of every output tensor, before a byte is
+//! written.
 //!
 //! ```text
 //! Job           open, select, recipe ──┐
@@ -67,36 +68,36 @@ pub struct Plan {
     digest: String,
 }
 
-/// What is written, in words.
+/// Descriptions of the output, for summaries and reports.
 #[derive(Clone, Debug)]
 pub(crate) struct Title {
-    /// Formats of the linears, or the type of plain weights.
+    /// Formats of the linears, or the type of unquantized weights.
     pub(crate) format: String,
-    /// The layout; plain weights have none.
+    /// The output layout; `None` for unquantized weights.
     pub(crate) layout: Option<&'static Layout>,
-    /// The producer's name for format and activations.
+    /// The producer's name for the format and activations.
     pub(crate) scheme: String,
-    /// What engines are told to do with activations.
+    /// How engines quantize activations.
     pub(crate) activations: Activations,
 }
 
-/// A plan but for what follows from it.
+/// A plan whose units have no files yet.
 struct Draft {
     settings: Settings,
     checkpoint: Checkpoint,
     linears: Linears,
     units: Vec<Unit>,
     configs: Vec<(String, Vec<u8>)>,
-    /// Files of the source that are not copied, because they speak of its layout.
+    /// Files of the source that are not copied, because they describe its layout.
     dropped: Vec<&'static str>,
-    /// What the header of every file says.
+    /// The metadata entry of every file's header.
     metadata: (&'static str, &'static str),
     title: Title,
     warnings: Vec<String>,
 }
 
 impl Draft {
-    /// Deals the units out to files.
+    /// Assigns the units to files and computes the digest.
     fn finish(self) -> Result<Plan> {
         let Self {
             settings,
@@ -122,27 +123,27 @@ impl Draft {
 }
 
 impl Plan {
-    /// From where, to where, with what.
+    /// Source, output and resources.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The source.
+    /// The source checkpoint.
     pub fn source(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
-    /// The producer's name for format and activations: `NVFP4A16`, `W4A16_AWQ` …
+    /// The producer's name for the format and activations: `NVFP4A16`, `W4A16_AWQ` …
     pub fn scheme(&self) -> &str {
         &self.title.scheme
     }
 
-    /// The layout that is written; plain weights have none.
+    /// The output layout; `None` for unquantized weights.
     pub(crate) fn layout(&self) -> Option<&'static Layout> {
         self.title.layout
     }
 
-    /// What engines are told to do with activations.
+    /// How engines quantize activations.
     pub fn activations(&self) -> Activations {
         self.title.activations
     }
@@ -152,12 +153,12 @@ impl Plan {
         &self.files
     }
 
-    /// What is odd without being an error.
+    /// Anomalies that are not errors.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// SHA-256, in hexadecimal, of everything that decides an output byte.
+    /// SHA-256 digest, in hexadecimal, of everything that decides an output byte.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -177,9 +178,9 @@ impl Plan {
             field(unit.source().as_bytes());
             match unit {
                 Unit::Quantized(unit) => {
-                    // A recipe is numbers and names: its JSON always exists.
+                    // A recipe consists of numbers and names, so its JSON always exists.
                     field(&serde_json::to_vec(&unit.recipe()).unwrap_or_default());
-                    // How rows are put together and what becomes of scales, as the structures say it.
+                    // The arrangement of rows and the transcoding of scales, in their debug form.
                     field(format!("{:?} {:?}", unit.source, unit.perm).as_bytes());
                     if let Way::Transcode(way) = &unit.way {
                         field(format!("{way:?}").as_bytes());
@@ -197,7 +198,7 @@ impl Plan {
         for other in &self.others {
             field(other.as_os_str().as_encoded_bytes());
         }
-        // The source's identity: a run must not go on with another model's second half.
+        // The identity of the source: a resumed run must not continue with another model's weights.
         for file in self.checkpoint.files() {
             let about = std::fs::metadata(file.path()).map_err(|e| Error::io("stat", file.path(), e))?;
             let modified = about.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
@@ -209,7 +210,7 @@ impl Plan {
     }
 }
 
-/// Whether the output directory can take the job, now that it is about to run.
+/// Checks the output directory again, when the job is about to run.
 pub(crate) fn check_paths(settings: &Settings) -> Result<()> {
     paths::check(&settings.source, &settings.out, settings.resume)
 }

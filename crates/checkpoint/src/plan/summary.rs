@@ -62,7 +62,7 @@ pub struct PlannedTensor {
     pub bytes: u64,
     /// Name of the source tensor.
     pub source: String,
-    /// Why it is copied; `None` if it is part of a quantized linear.
+    /// The reason that it is copied; `None` if it is part of a quantized linear.
     pub kept: Option<String>,
 }
 

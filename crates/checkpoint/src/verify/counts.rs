@@ -31,7 +31,7 @@ impl Count {
 /// Counts of numbers that should be finite; scales should also be positive.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Numbers {
-    /// How many numbers were seen.
+    /// Number of all numbers.
     pub(super) count: u64,
     pub(super) nan: Count,
     pub(super) infinite: Count,
