@@ -1,4 +1,4 @@
-//! bitsandbytes 0.50, as transformers saves it: NF4 and FP4 over the flat matrix, and the INT8 of LLM.int8().
+//! bitsandbytes 0.50, as transformers saves it: NF4 and FP4 in flat blocks, and INT8 of LLM.int8().
 //!
 //! ```text
 //! NF4, FP4   P U8 [ceil(N K / 2), 1]      two codes in a byte, the first in the high nibble; blocks run over row ends, the last may be short
@@ -14,8 +14,9 @@
 //!            M.weight_format U8 []        0: rows as they are; other numbers are orders of old versions for tensor cores
 //! ```
 //!
-//! P is the name of the parameter, `M.weight`. With `bnb_4bit_quant_storage` the bytes of P have another dtype; they are the same bytes.
-//! The block size is in the JSON text only. Sources: `functional.py` (`QuantState`, `quantize_4bit`, `int8_vectorwise_dequant`), `nn/modules.py`,
+//! P is the name of the parameter, `M.weight`. With `bnb_4bit_quant_storage` P has another dtype,
+//! but the same bytes. The block size is in the JSON text only. Sources: `functional.py`
+//! (`QuantState`, `quantize_4bit`, `int8_vectorwise_dequant`), `nn/modules.py`,
 //! `backends/default/ops.py`, of bitsandbytes 0.50.
 
 mod config;
@@ -31,17 +32,17 @@ use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 
-/// See the module's text.
+/// Reader and writer of bitsandbytes.
 #[derive(Debug)]
 pub(super) struct BitsAndBytes {
-    /// Whether absmax are quantized themselves.
+    /// Whether the absmax values are quantized too (double quantization).
     pub(super) nested: bool,
 }
 
-/// Block sizes that `dequantize_4bit` takes.
+/// Block sizes that `dequantize_4bit` accepts.
 const BLOCKSIZES: [usize; 8] = [32, 64, 128, 256, 512, 1024, 2048, 4096];
 
-/// Whether it is NF4 or FP4 as bitsandbytes stores it, whatever float its scales are in.
+/// Whether the format is NF4 or FP4 as bitsandbytes stores it, with scales of any float type.
 fn is_four_bits(format: &Format) -> bool {
     let Some(blocksize) = format.block.flat() else { return false };
     let row = NF4.with_element(format.element).with_block(format.block);
@@ -51,7 +52,8 @@ fn is_four_bits(format: &Format) -> bool {
         && format.with_scale(row.scale.kind) == row
 }
 
-/// Whether it is INT8 in rows, whatever float its scales are in, with the step of bitsandbytes apart or not.
+/// Whether the format is INT8 per channel, with scales of any float type, with or without a tensor
+/// scale.
 fn is_int8(format: &Format) -> bool {
     let plain = format.with_scale(INT8.scale.kind).with_outer(Outer::None);
     format.scale.kind.is_float() && plain == INT8
@@ -127,10 +129,10 @@ impl WriteLayout for BitsAndBytes {
     }
 }
 
-/// What one step of INT8 is, as a part of the largest magnitude of its row: bitsandbytes multiplies by this f32.
+/// The INT8 step as a fraction of the row's absmax. bitsandbytes multiplies by this f32.
 const STEP: f32 = lowbit_calib::recipes::bitsandbytes::STEP;
 
-/// The parts of an INT8 linear, less its marker.
+/// The parts of an INT8 linear, without its marker.
 fn int8_parts(linear: &Linear) -> Vec<Part> {
     let (rows, cols) = (linear.shape.rows, linear.shape.cols);
     let part = |suffix, dtype, shape, holds| Part::new(&linear.module, suffix, dtype, shape, holds);
@@ -140,7 +142,7 @@ fn int8_parts(linear: &Linear) -> Vec<Part> {
     ]
 }
 
-/// The sixteen values of a type as the file has them: both zeros of FP4 are positive there.
+/// The sixteen values of an element as the file stores them. Both zeros of FP4 are positive there.
 fn table(element: Element) -> Vec<u8> {
     (0..16).flat_map(|code| (element.decode_one(code) + 0.0).to_le_bytes()).collect()
 }

@@ -1,4 +1,5 @@
-//! compressed-tensors, as version 0.19 writes it and vLLM, SGLang and transformers read it; older versions are read too.
+//! compressed-tensors, as version 0.19 writes it and vLLM, SGLang and transformers read it. Older
+//! versions are read too.
 //!
 //! ```text
 //! format in the config     tensors of module M, W = [N, K]
@@ -19,16 +20,20 @@
 //! transforms               M.GROUP_LOCATION.weight, .perm
 //! ```
 //!
-//! `pack-quantized` adds 2^(b-1) to signed codes; 3, 5, 6 and 7 bits cross word ends since 0.18. Version 0.17 put `32 / b` codes into each word under the
-//! same name: the width of the words tells them apart. `weight_g_idx` went with 0.19, which refuses `"actorder": "group"`; vLLM and versions up to
-//! 0.18 read it. Symmetric and without activations, but unpacked (`naive-quantized` integers) is read as int-quantized.
+//! `pack-quantized` adds 2^(b-1) to signed codes. Since version 0.18, codes of 3, 5, 6 and 7 bits
+//! cross word boundaries. Version 0.17 stored `32 / b` codes in each word under the same name; the
+//! number of words distinguishes them. Version 0.19 removed `weight_g_idx` and refuses `"actorder":
+//! "group"`; vLLM and versions up to 0.18 read it. Integers that are symmetric, weight-only and
+//! unpacked (`naive-quantized`) are read as int-quantized.
 //!
-//! `config.json` holds `quantization_config`; keys sorted, indented by two, no newline at the end. Schemes and arguments in it
-//! forbid unknown keys, so nothing is ever added to them.
-//! Sources: `quantization/quant_args.py`, `quant_scheme.py`, `utils/match.py`, `compressors/`, of compressed-tensors 0.19.0.
+//! `config.json` has `quantization_config`, with sorted keys, indented by two, without a newline at
+//! the end. Schemes and arguments in it forbid unknown keys, so nothing is ever added to them.
+//! Sources: `quantization/quant_args.py`, `quant_scheme.py`, `utils/match.py`, `compressors/`, of
+//! compressed-tensors 0.19.0.
 //!
-//! Experts are one module each, as vLLM loads them. transformers merges them at load: 5.17 does it right for FP8 per channel, symmetric packed integers and
-//! MXFP4, refuses MXFP8, INT8, tiles and zero points, and drops the global scale of NVFP4 experts without a word.
+//! Each expert is a module, as vLLM loads them. transformers merges them when it loads: version
+//! 5.17 is correct for FP8 per channel, symmetric packed integers and MXFP4. It refuses MXFP8,
+//! INT8, tiles and zero points, and silently drops the global scale of NVFP4 experts.
 
 mod args;
 mod compression;
@@ -53,7 +58,7 @@ use serde_json::{Map, Value};
 /// `quant_method` of its configurations.
 const METHOD: &str = "compressed-tensors";
 
-/// See the module's text.
+/// Reader and writer of compressed-tensors.
 #[derive(Debug)]
 pub(super) struct CompressedTensors;
 
@@ -69,7 +74,7 @@ impl ReadLayout for CompressedTensors {
 
 impl WriteLayout for CompressedTensors {
     fn carries(&self, format: &Format) -> Vec<Carried> {
-        // FP8 and INT8 presets quantize activations; the others leave them alone.
+        // FP8 and INT8 presets quantize activations, the others do not.
         let dynamic_first =
             format.element == Element::E4m3 && format.scale.kind.is_float() || is_int8(format);
         let mut ways = [Activations::None, Activations::Dynamic, Activations::Static];
@@ -121,12 +126,12 @@ impl WriteLayout for CompressedTensors {
     }
 }
 
-/// INT8 per channel, whatever float its scales are stored in.
+/// Whether the format is INT8 per channel, with scales of any float type.
 fn is_int8(format: &Format) -> bool {
     format.scale.kind.is_float() && format.with_scale(INT8.scale.kind) == INT8
 }
 
-/// The preset's name in llm-compressor, or one in its style.
+/// The name of the preset in llm-compressor, or a name in its style.
 fn preset(format: &Format, activations: Activations) -> String {
     let quiet = activations == Activations::None;
     let fixed = if activations == Activations::Static && !format.has_tensor_scale() { "_STATIC" } else { "" };

@@ -1,4 +1,5 @@
-//! FP8 with scales beside it, under the names of DeepSeek and of transformers: `quant_method` `fp8`, `mxfp8`, `fbgemm_fp8`.
+//! FP8 with separate scales, as DeepSeek and transformers name them: `quant_method` `fp8`, `mxfp8`,
+//! `fbgemm_fp8`.
 //!
 //! ```text
 //! fp8            W F8_E4M3 [N, K]     W_scale_inv F32 | BF16 | F16 | F8_E8M0 | U8 (E8M0) [ceil(N / r), ceil(K / c)], which multiplies
@@ -12,9 +13,11 @@
 //!                Llama 4 experts: X F8_E4M3 [E, K, N], the matrices transposed; X_scale F32 [E, 1, N], of down_proj [E, N, 1]
 //! ```
 //!
-//! W is the name of the parameter: `M.weight`, or that of a stack of experts. Despite its name `weight_scale_inv` multiplies. What is a block follows from
-//! `weight_block_size` where the grid of scales fits it, else from the shapes. Bytes of E8M0 read as numbers, as a U8 scale invites to, are wrong by 2^(b-127)/b.
-//! Sources: transformers 5.17 `integrations/finegrained_fp8.py`, `integrations/fbgemm_fp8.py`; vLLM `fp8.py`, `deepseek_v4`.
+//! W is the name of the parameter: `M.weight`, or that of a stack of experts. Despite its name,
+//! `weight_scale_inv` multiplies. The block follows from `weight_block_size` if the grid of scales
+//! fits it, otherwise from the shapes. E8M0 bytes that are read as integers, as the dtype U8
+//! suggests, give scales that are wrong by a factor of 2^(b-127)/b. Sources: transformers 5.17
+//! `integrations/finegrained_fp8.py`, `integrations/fbgemm_fp8.py`; vLLM `fp8.py`, `deepseek_v4`.
 
 mod config;
 mod find;
@@ -32,7 +35,7 @@ use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 
-/// The three conventions.
+/// The three FP8 conventions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fp8 {
     /// `quant_method` `fp8` and `mxfp8`.
@@ -80,7 +83,7 @@ impl WriteLayout for Fp8 {
             (Self::Fbgemm, Block::Channel) if float => "FP8 rows",
             _ => return Vec::new(),
         };
-        // Only what has one scale for the weight may have one for the input.
+        // A static input scale requires a single scale for the weight.
         let fixed = *self == Self::Blocks && format.block == Block::Tensor;
         let ways =
             [(scheme.to_owned(), Activations::Dynamic), (format!("{scheme} static"), Activations::Static)];
@@ -117,18 +120,19 @@ impl WriteLayout for Fp8 {
     }
 }
 
-/// E4M3 with powers of two.
+/// Whether the format is E4M3 with power-of-two scales.
 fn is_ue8m0(format: &Format) -> bool {
     format.scale.kind == ScaleKind::E8m0 && format.element == Element::E4m3 && !format.has_tensor_scale()
 }
 
 impl Fp8 {
-    /// Whether experts are stacks in a model whose stacks lie like this: FBGEMM has those of Llama 4.
+    /// Whether experts are stacks, in a model whose stacks have this orientation. FBGEMM has the
+    /// stacks of Llama 4.
     fn has_stacks(self, stacks: Orientation) -> bool {
         self == Self::Fbgemm && stacks == Orientation::InOut
     }
 
-    /// The name of a weight's scale.
+    /// The name of the scale tensor of a weight.
     fn scale_name(self, linear: &Linear) -> String {
         match self {
             Self::Blocks => format!("{}_scale_inv", linear.weight),
@@ -137,7 +141,8 @@ impl Fp8 {
         }
     }
 
-    /// Codes and scales; in the types of `found`, of the codes and of the scales in a file, if there is one.
+    /// The parts of codes and scales. `found` has the dtypes of codes and scales in a file that is
+    /// read.
     fn pair(self, linear: &Linear, format: &Format, found: Option<(Dtype, Dtype)>) -> Vec<Part> {
         let shape = linear.shape;
         let stack = |tail: &[usize]| {
@@ -147,7 +152,7 @@ impl Fp8 {
         let packed = format.element.bits() == 4;
         let (dtypes, cols) = (
             found.unwrap_or((if packed { Dtype::I8 } else { Dtype::F8_E4M3 }, self.scale_dtype(format))),
-            // F4 counts values, bytes count pairs.
+            // F4 counts values, bytes count pairs of values.
             if packed && found.is_none_or(|(codes, _)| codes != Dtype::F4) {
                 shape.cols / 2
             } else {
@@ -159,7 +164,7 @@ impl Fp8 {
         let (high, wide) = format.scale_grid(shape);
         let scales = match format.block {
             Block::Tensor => stack(&[]),
-            // Llama 4's experts have their scales in a row, but for the last product, [E, N, 1].
+            // Llama 4's experts store their scales as a row, except for down_proj, [E, N, 1].
             _ if transposed && !linear.weight.ends_with("down_proj") => stack(&[wide, high]),
             _ => stack(&[high, wide]),
         };
@@ -175,7 +180,7 @@ impl Fp8 {
         ]
     }
 
-    /// MXFP8's scales are bytes, DeepSeek-V4's have their own type.
+    /// The dtype of scales. MXFP8 stores them as bytes, DeepSeek-V4 as E8M0.
     fn scale_dtype(self, format: &Format) -> Dtype {
         if format.scale.kind == ScaleKind::E8m0 && self == Self::Blocks {
             Dtype::U8
@@ -185,7 +190,7 @@ impl Fp8 {
     }
 }
 
-/// Rows of FP8 with scales of this type.
+/// FP8 per channel with this kind of scale.
 fn rows_of(scale: ScaleKind) -> Format {
     FP8_CHANNEL.with_scale(scale)
 }

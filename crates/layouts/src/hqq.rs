@@ -1,4 +1,4 @@
-//! HQQ: codes with float zero points, split into pieces instead of packed side by side, and every setting a tensor of its own.
+//! HQQ: codes with float zero points, split into pieces, and each setting in a tensor of its own.
 //!
 //! ```text
 //! M.W_q    codes of the weight in groups, reshaped: axis 1 [N*K/g, g], axis 0 [g, N*K/g]; then split along the first dimension
@@ -10,11 +10,14 @@
 //! M.shape  M.nbits  M.group_size  M.axis  M.packing  M.compute_dtype ..       numbers; text as U8 letters
 //! ```
 //!
-//! value = (code - zero) * scale, both operations rounded to the compute type. Reshaping moves nothing: codes lie in the order of the weight, and value i of
-//! the flat weight is in group i / g (axis 1) or i mod (N*K/g) (axis 0). The former are groups of a row; the latter are whole columns where g is N, and
-//! otherwise no block that a format has: each value gets a scale and a zero point of its own when it is read.
+//! value = (code - zero) * scale, with both operations rounded to the compute type. Reshaping does
+//! not move values: codes are in the order of the weight, and value i of the flat weight is in
+//! group i / g (axis 1) or i mod (N*K/g) (axis 0). Axis 1 gives groups of a row. Axis 0 gives whole
+//! columns if g is N. All other cases are no block of a format; a reader gives each value a scale
+//! and a zero point of its own.
 //!
-//! The configuration says `quant_method: hqq`, and `nbits`, `group_size`, `axis` once more, under `quant_config.weight_quant_params`.
+//! The configuration has `quant_method: hqq`, and repeats `nbits`, `group_size` and `axis` under
+//! `quant_config.weight_quant_params`.
 //!
 //! Source: `hqq/core/quantize.py`, `hqq/core/bitpack.py` of hqq 0.2.8.
 
@@ -33,7 +36,7 @@ use std::borrow::Cow;
 #[derive(Debug)]
 pub(super) struct Hqq;
 
-/// The end of the name of codes.
+/// The name suffix of codes.
 const CODES: &str = ".W_q";
 
 impl ReadLayout for Hqq {
@@ -57,7 +60,7 @@ fn read(checkpoint: &Checkpoint, codes: Tensor<'_>, module: &str) -> Result<Stor
     let kind = kind.ok_or_else(|| scale.error(format!("is {}, not F32, F16 or BF16", scale.entry.dtype)))?;
     let (shape, group) = (settings.shape, settings.group);
     let groups = settings.groups;
-    // What the format says, or each value for itself.
+    // The format's block, or blocks of one value.
     let (block, spread) = match settings.axis {
         1 if shape.cols.is_multiple_of(group) => (Block::Group(group), false),
         0 if groups == shape.cols => (Block::Tile { rows: shape.rows, cols: 1 }, false),
@@ -103,13 +106,13 @@ fn read(checkpoint: &Checkpoint, codes: Tensor<'_>, module: &str) -> Result<Stor
     Ok(stored)
 }
 
-/// Codes are of the compute type; with scales of another type torch works in f32, where the format's own operations are.
+/// Codes have the compute type. With scales of another type torch computes in f32, like the format.
 fn rounding(compute: Dtype, scale: ScaleKind) -> Formula {
     let alike = compute != Dtype::F32 && scale.dtype() == Some(compute);
     if alike { Formula::Rounded(compute) } else { Formula::Format }
 }
 
-/// A matrix in which each value has the scale and the zero point of its group for itself.
+/// A matrix in which each value has its own copy of its group's scale and zero point.
 fn one_for_each(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) -> Result<QTensor<'static>> {
     let (format, shape) = (stored.format, stored.linear.shape);
     let mut codes = vec![0; format.codes_len(shape)];
@@ -127,7 +130,8 @@ fn one_for_each(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) -> Resu
         let values = shape.rows * shape.cols;
         let (bytes, groups) = (format.scale.kind.bytes(), tensor.entry.elements() as usize);
         let small = tensor.read_all()?;
-        // [groups, 1] is a group after the other, [1, groups] one of each in turn.
+        // With shape [groups, 1] values of a group are consecutive. With [1, groups] groups
+        // alternate.
         let in_turn = tensor.entry.shape.first() == Some(&1);
         let group = |value: usize| if in_turn { value % groups } else { value / (values / groups) };
         to.reserve_exact(values * bytes);

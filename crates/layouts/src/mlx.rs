@@ -8,12 +8,17 @@
 //! nvfp4     E2M1                          U8 (E4M3)    [N, K/16]      M.global_scale F32 []: scale * (global / 2688), see below
 //! ```
 //!
-//! A row is one dense stream of unsigned codes, least significant bit first, which fills whole words, as in memory. Embeddings are quantized too; experts are stacks, [E, N, ..].
-//! The configuration has `quantization` and the same as `quantization_config`, without `quant_method`: `{"group_size": 64, "bits": 4, "mode": "affine", "MODULE":
-//! {...} or false}`; which modules are quantized is seen from their `scales`. transformers' `metal` is the affine mode with `qbiases`.
-//! A second level of NVFP4 is an argument of `mx.quantize` and `mx.dequantize`, called `global_scale`: the largest magnitude, a float or a list of one. No module
-//! of MLX or mlx-lm has a parameter for it, so their files do not hold it, and their loaders refuse one; read is the argument's name.
-//! Sources: mlx 0.32 `ops.cpp`, `backend/cpu/quantized.cpp`; mlx-lm `utils.py`.
+//! A row is a dense stream of unsigned codes, least significant bit first, that fills whole words,
+//! as in memory. Embeddings are quantized too. Experts are stacks, [E, N, ..].
+//!
+//! The configuration has `quantization`, and a copy of it as `quantization_config`, without
+//! `quant_method`: `{"group_size": 64, "bits": 4, "mode": "affine", "MODULE": {...} or false}`. A
+//! module is quantized if it has `scales`. transformers' `metal` is the affine mode with `qbiases`.
+//!
+//! The tensor scale of NVFP4 is an argument of `mx.quantize` and `mx.dequantize`, `global_scale`:
+//! the amax, a float or a list with one float. No module of MLX or mlx-lm has a parameter for it,
+//! so their files do not have it and their loaders refuse it. A tensor with the name of the
+//! argument is read. Sources: mlx 0.32 `ops.cpp`, `backend/cpu/quantized.cpp`; mlx-lm `utils.py`.
 
 mod config;
 mod find;
@@ -27,23 +32,24 @@ use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 
-/// See the module's text.
+/// Reader and writer of MLX.
 #[derive(Debug)]
 pub(super) struct Mlx;
 
-/// NVFP4 without a scale of the tensor.
+/// NVFP4 without a tensor scale.
 const NVFP4_ONE_LEVEL: Format = NVFP4.with_outer(Outer::None);
 
-/// One mode: its name and its format; the affine mode has many and is [`affine`].
+/// The modes with one format each. The affine mode has many, see [`affine`].
 const MODES: &[(&str, Format)] = &[("mxfp4", MXFP4), ("mxfp8", MXFP8), ("nvfp4", NVFP4_ONE_LEVEL)];
 
 const AFFINE: &str = "affine";
 
-/// Group sizes and widths of the affine mode.
+/// Group sizes and bits of the affine mode.
 const GROUPS: [usize; 3] = [32, 64, 128];
 const BITS: [u8; 7] = [1, 2, 3, 4, 5, 6, 8];
 
-/// Affine codes of this width in groups of this size, scales and biases of this type; `None` where MLX has none.
+/// Affine codes of this width in groups of this size, with scales and biases of this type. `None`
+/// if MLX does not have it.
 fn affine(bits: u8, group: usize, scale: ScaleKind) -> Option<Format> {
     let known = BITS.contains(&bits) && GROUPS.contains(&group) && scale.is_float();
     let (element, block) = (Element::Uint { bits }, Block::Group(group));
@@ -78,7 +84,7 @@ impl WriteLayout for Mlx {
     }
 
     fn parts(&self, linear: &Linear, format: &Format, _: Activations) -> Result<Vec<Part>, String> {
-        // The global scale of NVFP4 is no part that is written.
+        // The global scale of NVFP4 is not written.
         let (_, bits, group) = mode(format).ok_or_else(|| format!("MLX has no {format}"))?;
         let (shape, bits) = (linear.shape, bits as usize);
         let stack = |cols| {
@@ -86,7 +92,8 @@ impl WriteLayout for Mlx {
             above.into_iter().chain([shape.rows, cols]).collect::<Vec<_>>()
         };
         let part = |suffix, dtype, cols, holds| Part::new(&linear.module, suffix, dtype, stack(cols), holds);
-        // Groups fill whole words, so that rows do: no product of a number from a file before it is divided.
+        // Groups fill whole words, and therefore rows do. Divide before multiplying numbers from a
+        // file.
         let words = shape.cols / group * (group * bits / 32);
         let dtype = if format.scale.kind.is_float() { scale_dtype(format.scale.kind) } else { Dtype::U8 };
         let groups = shape.cols / group;

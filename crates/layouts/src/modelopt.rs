@@ -21,14 +21,17 @@
 //! stacks of E matrices              the same with E in front
 //! ```
 //!
-//! Of W4A8_AWQ the file has the INT4 stage only: `W = code * weight_scale`. Its second stage is an E4M3 rounding that engines do when they run,
-//! `E4M3(W / weight_scale_2) * weight_scale_2`, with `weight_scale_2 = amax / 448`. What is read here is W, exactly; `weight_scale_2` is kept.
+//! For W4A8_AWQ the file has the INT4 stage only: `W = code * weight_scale`. Its second stage is an
+//! E4M3 rounding in the engine at run time, `E4M3(W / weight_scale_2) * weight_scale_2`, with
+//! `weight_scale_2 = amax / 448`. W is read exactly; `weight_scale_2` is carried over.
 //!
-//! Of a single tile ModelOpt drops every axis of the scale (`[]`), which a loader that has allocated four may not take: `[1, 1, 1, 1]` is written, both are read.
+//! For a single tile ModelOpt drops all axes of the scale (`[]`). A loader that has allocated four
+//! may refuse this, so `[1, 1, 1, 1]` is written, and both are read.
 //!
-//! `hf_quant_config.json` and `quantization_config` in `config.json` say the same twice, indented by four. A checkpoint without either is read by the types and
-//! shapes of its tensors. The lower case of two algorithms is ModelOpt's.
-//! Sources: `torch/export/quant_utils.py`, `unified_export_hf.py`, `convert_hf_config.py`, of ModelOpt 0.47.
+//! `hf_quant_config.json` and `quantization_config` in `config.json` have the same content,
+//! indented by four. A checkpoint without either is recognised by the dtypes and shapes of its
+//! tensors. The lower case of two algorithms is ModelOpt's. Sources: `torch/export/quant_utils.py`,
+//! `unified_export_hf.py`, `convert_hf_config.py`, of ModelOpt 0.47.
 
 mod algorithm;
 mod config;
@@ -50,7 +53,7 @@ use serde_json::{Map, Value};
 /// Name of the layout, and `quant_method` of its configurations.
 const METHOD: &str = "modelopt";
 
-/// See the module's text.
+/// Reader and writer of ModelOpt.
 #[derive(Debug)]
 pub(super) struct ModelOpt;
 
@@ -84,7 +87,7 @@ impl WriteLayout for ModelOpt {
         if linear.permuted {
             return Err("ModelOpt has no place for the order of columns".into());
         }
-        // Float scales of any type: converting says whether f32 is another number.
+        // Scales of any float type are accepted. The conversion reports whether f32 changes them.
         let algorithm = Algorithm::of(format, activations, false)
             .or_else(|| ALGORITHMS.iter().find(|a| a.carries(format)).copied())
             .ok_or_else(|| format!("ModelOpt has no {format}"))?;
@@ -134,7 +137,7 @@ impl WriteLayout for ModelOpt {
     }
 }
 
-/// Whether there is a configuration of ModelOpt's own that says something of quantization.
+/// Whether there is a `hf_quant_config.json` with quantization.
 pub(super) fn has_side_file(checkpoint: &Checkpoint) -> bool {
     let side = find::side(checkpoint).ok().flatten();
     side.is_some_and(|side| side.get("quantization").is_some_and(Value::is_object))

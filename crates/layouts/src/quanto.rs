@@ -1,4 +1,4 @@
-//! optimum-quanto: tensors in tensors, their names joined with dots.
+//! optimum-quanto: tensors with inner tensors, whose names are joined with dots.
 //!
 //! ```text
 //! qint8, qfloat8    M.weight._data        I8 | F8 [N, K]       M.weight._scale [N, 1] | []
@@ -7,11 +7,13 @@
 //! M.input_scale  M.output_scale                                of static activations; 1 where there are none
 //! ```
 //!
-//! qint8, qfloat8: code * scale. qint4, qint2: (scale * code) - shift, both operations rounded to the scale's type; with integer shifts (code - shift) * scale.
-//! Groups are of a row: 128 values, or as many as divide a row of more than 128; of a shorter row all.
+//! qint8, qfloat8: code * scale. qint4, qint2: (scale * code) - shift, with both operations rounded
+//! to the scale's type; with integer shifts (code - shift) * scale. Groups are parts of a row: 128
+//! values, or the size that divides the row if it is longer than 128; a shorter row is one group.
 //!
-//! The bits are those that fit the number of scales. **The shape of a packed weight is in no tensor**, only its number of values: rows follow from the
-//! bias, or columns from the model's configuration by the name of the module (`hidden_size`, `intermediate_size`).
+//! The bits of a code follow from the number of scales. **No tensor has the shape of a packed
+//! weight**, only the number of its values. The rows follow from the bias, or the columns from the
+//! model's configuration by the name of the module (`hidden_size`, `intermediate_size`).
 //!
 //! Source: `optimum/quanto/tensor`, `optimum/quanto/nn/qmodule.py` of optimum-quanto 0.2.7.
 
@@ -30,7 +32,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct Quanto;
 
-/// What comes after a weight's name in the names of its codes.
+/// Name suffixes of codes, after the name of the weight.
 const ENDS: [&str; 2] = ["._data._data", "._data"];
 
 impl ReadLayout for Quanto {
@@ -50,7 +52,7 @@ impl ReadLayout for Quanto {
     }
 }
 
-/// Shape, format, and what is arranged or rounded differently.
+/// Shape, format, packings and arithmetic of a weight.
 struct Laid {
     shape: Shape,
     format: Format,
@@ -97,7 +99,8 @@ fn read(checkpoint: &Checkpoint, codes: Tensor<'_>, weight: &str, scale: Tensor<
     Ok(stored)
 }
 
-/// What belongs to the linear besides its weight. Every module has both scales, whether or not its activations are quantized.
+/// Adds the scales of input and output. Every module has both, even if its activations are not
+/// quantized.
 fn dress(stored: &mut Stored, checkpoint: &Checkpoint) {
     let config = stored::any_quantization_config(checkpoint).and_then(|config| config.get("activations"));
     let quantized = config.and_then(Value::as_str).is_some_and(|word| word != "none");
@@ -116,7 +119,7 @@ fn dress(stored: &mut Stored, checkpoint: &Checkpoint) {
     }
 }
 
-/// One code a byte.
+/// Codes of one byte each.
 fn bytes(codes: Tensor<'_>, scale: Tensor<'_>, kind: ScaleKind) -> Result<Laid> {
     let element = match codes.entry.dtype {
         Dtype::I8 => Element::Int { bits: 8 },

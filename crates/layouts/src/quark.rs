@@ -10,12 +10,15 @@
 //! int4, uint4, per_group      I32 [K, N/8], in AWQ's order          [K/g, N]                           (code - weight_zero_point) * scale
 //! ```
 //!
-//! Beside them `input_scale`, `input_zero_point`, `output_scale`. On `k_proj` and `v_proj` the latter is the scale of the cache.
+//! Further tensors are `input_scale`, `input_zero_point`, `output_scale`. On `k_proj` and `v_proj`
+//! the `output_scale` is the scale of the key-value cache.
 //!
-//! `quantization_config`: `layer_quant_config` by `fnmatch` patterns (the first that matches decides), `layer_type_quant_config` by class, else
-//! `global_quant_config`; each with `weight` and `input_tensors`, which are specifications (`dtype`, `qscheme`, `group_size`, `symmetric`, `is_dynamic`,
-//! `scale_format`) or lists of them. `exclude` names modules that are left, but Quark also exports layers that were FP8 in blocks before it came, under the names of
-//! its own: they are in `exclude` and have scales all the same, and are read as what they are.
+//! The `quantization_config` has `layer_quant_config` by `fnmatch` patterns (the first match
+//! decides), `layer_type_quant_config` by class, and otherwise `global_quant_config`. Each has
+//! `weight` and `input_tensors`, which are specifications (`dtype`, `qscheme`, `group_size`,
+//! `symmetric`, `is_dynamic`, `scale_format`) or lists of them. `exclude` names unquantized
+//! modules. Layers that were FP8 in blocks before Quark are exported under Quark's names; they are
+//! in `exclude` and have scales nevertheless, and are read as FP8.
 //!
 //! Sources: `quark/torch/export`, `quark/torch/utils/pack.py` of amd-quark 0.13; vLLM's `quantization/quark`.
 
@@ -40,7 +43,8 @@ impl ReadLayout for Quark {
     }
 }
 
-/// One module: its specification says the numbers, its tensors the shape and the scale's type.
+/// Reads one module. Its specification has the settings; its tensors have the shape and the type of
+/// scales.
 fn read(checkpoint: &Checkpoint, config: &Config<'_>, module: &str) -> Result<Stored> {
     let weight = checkpoint.require(&format!("{module}.weight"))?;
     let scale = checkpoint.require(&format!("{module}.weight_scale"))?;
@@ -54,12 +58,12 @@ fn read(checkpoint: &Checkpoint, config: &Config<'_>, module: &str) -> Result<St
     Ok(stored)
 }
 
-/// What belongs to the linear besides its weight.
+/// Adds the tensors that belong to the linear besides its weight.
 fn dress(stored: &mut Stored, checkpoint: &Checkpoint, activations: Activations) {
     let module = stored.linear.module.clone();
     let named = |suffix: &str| checkpoint.tensor(&format!("{module}.{suffix}"));
     stored.activations = activations;
-    // Of two levels the second is the scale of the whole input.
+    // With two levels of scales, the second is the scale of the whole input.
     let input = named("input_scale_2").or(named("input_scale"));
     if let Some(input) = input {
         let tensor = input.entry.name.clone();

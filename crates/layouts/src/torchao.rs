@@ -1,4 +1,5 @@
-//! torchao's safetensors form: the fields of each quantized tensor under names of their own, everything else in the file's `__metadata__`.
+//! torchao's safetensors form. The fields of each quantized tensor are tensors with names of their
+//! own; everything else is in the file's `__metadata__`.
 //!
 //! ```text
 //! __metadata__  tensor_names = ["a.weight", ..]      a.weight = {"_type": CLASS, "_data": {attributes}, "_tensor_data_names": [fields]}
@@ -14,12 +15,13 @@
 //! NVFP4Tensor               U8 [N, K/2]                        F8_E4M3 [N, K/16]                                   per_tensor_scale F32 []
 //! ```
 //!
-//! `block_size` `[b0, b1]` is the rectangle that shares a scale: `[1, K]` a row, `[N, K]` the matrix. With `is_swizzled_scales` the scales are in the 128x4
-//! order of tensor cores. Int8 and intx are `(code - zero) * scale`, Int4 is `code * scale + zero` with signed codes. Stacks of experts have one more
-//! dimension in front of everything.
+//! `block_size` `[b0, b1]` is the rectangle that shares a scale: `[1, K]` is a row, `[N, K]` the
+//! matrix. With `is_swizzled_scales` the scales are in the 128x4 order of tensor cores. Int8 and
+//! intx are `(code - zero) * scale`; Int4 is `code * scale + zero` with signed codes. Stacks of
+//! experts have one more leading dimension everywhere.
 //!
-//! The configuration says `quant_method: torchao` and what was asked for; what became of each tensor is said by the header alone, so that a directory
-//! without configuration is read as well.
+//! The configuration has `quant_method: torchao` and the requested settings. Only the header says
+//! how each tensor is quantized, so a directory without a configuration can be read too.
 //!
 //! Source: `torchao/prototype/safetensors`, `torchao/quantization/quantize_/workflows`, `torchao/prototype/mx_formats` of torchao 0.18.
 
@@ -38,7 +40,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub(super) struct Torchao;
 
-/// The key with the names of all tensors.
+/// The metadata key with the names of all tensors.
 const NAMES: &str = "tensor_names";
 
 impl ReadLayout for Torchao {
@@ -61,7 +63,7 @@ impl ReadLayout for Torchao {
     }
 }
 
-/// What the headers say of each tensor: the file that says it, and the text.
+/// The descriptions of tensors in the headers: the file that has it, and the text.
 fn described(checkpoint: &Checkpoint) -> Result<BTreeMap<&str, (&Path, &str)>> {
     let mut described: BTreeMap<&str, (&Path, &str)> = BTreeMap::new();
     for file in checkpoint.files() {
@@ -87,7 +89,7 @@ fn described(checkpoint: &Checkpoint) -> Result<BTreeMap<&str, (&Path, &str)>> {
     Ok(described)
 }
 
-/// The linear of one description; `None` for a plain tensor.
+/// Reads the linear of a description; `None` for an unquantized tensor.
 fn read(checkpoint: &Checkpoint, file: &Path, weight: &str, text: &str) -> Result<Option<Stored>> {
     let wrong = |reason: String| Error::tensor(file, weight, reason);
     let about: Map<String, Value> =

@@ -1,11 +1,12 @@
-//! `quantization_config` of bitsandbytes, as transformers 5.17 writes it: keys sorted, the parameters of both kinds whichever is used.
+//! `quantization_config` of bitsandbytes, as transformers 5.17 writes it: keys sorted, with the
+//! parameters of 4-bit and 8-bit quantization in both cases.
 
 use super::super::Quantized;
 use super::is_int8;
 use crate::{CONFIG, json};
 use serde_json::{Map, Value, json};
 
-/// `config.json` with the quantization in it.
+/// The `config.json` with its `quantization_config`.
 pub(super) fn write(
     quantized: &Quantized<'_>,
     config: &Map<String, Value>,
@@ -19,7 +20,7 @@ pub(super) fn write(
         lowbit_blocks::Dtype::F16 => "float16",
         lowbit_blocks::Dtype::Bf16 => "bfloat16",
     };
-    // Nothing named, transformers leaves out the head, and that alone.
+    // Without a list, transformers skips the output head and nothing else.
     let skipped = quantized.left_out();
     let skipped = (skipped != ["lm_head"] && !skipped.is_empty()).then_some(skipped);
     let mut config = config.clone();

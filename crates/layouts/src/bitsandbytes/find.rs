@@ -1,4 +1,5 @@
-//! Quantized linears of a bitsandbytes checkpoint: every parameter with a quant state, every module with an SCB.
+//! Finds the quantized linears of a bitsandbytes checkpoint: parameters with a quant state, and
+//! modules with an SCB tensor.
 
 use super::super::{Extra, ExtraKind, Formula, Found, Holds, Linear, Packing, Part, Product, Stored, stored};
 use super::state::{SUFFIXES, State};
@@ -35,8 +36,9 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     Ok((said.is_some() || !found.is_empty()).then_some(found))
 }
 
-/// How weights of four and of eight bits are multiplied with. Where the configuration is silent, the former take the type of their input and the
-/// latter split at 6; at 0 they do not split.
+/// How 4-bit and 8-bit weights are multiplied. Defaults: 4-bit weights take the dtype of their
+/// input, 8-bit weights have an outlier threshold of 6. A threshold of 0 means that there are no
+/// outliers.
 fn products(config: Option<&Map<String, Value>>) -> (Product, Product) {
     let said = |key: &str| config.and_then(|config| config.get(key));
     let four = match said("bnb_4bit_compute_dtype").and_then(Value::as_str) {
@@ -48,7 +50,7 @@ fn products(config: Option<&Map<String, Value>>) -> (Product, Product) {
     (four, if threshold > 0.0 { Product::Outliers(threshold) } else { Product::Plain })
 }
 
-/// A parameter with a quant state.
+/// A 4-bit linear: a parameter with a quant state.
 fn four_bits(checkpoint: &Checkpoint, text: Tensor<'_>, weight: &str, element: Element) -> Result<Stored> {
     let state = State::read(text, element)?;
     let (format, shape) = (state.format, state.shape);
@@ -70,7 +72,7 @@ fn four_bits(checkpoint: &Checkpoint, text: Tensor<'_>, weight: &str, element: E
     let blocks = format.scales_len(shape) / format.scale.kind.bytes();
     let part = |suffix, dtype, shape, holds| Part::new(weight, suffix, dtype, shape, holds);
     let mut parts = vec![
-        // `bnb_4bit_quant_storage`: the same bytes under another name.
+        // `bnb_4bit_quant_storage` changes the dtype and not the bytes.
         Part {
             name: weight.to_owned(),
             dtype: codes.entry.dtype,
@@ -96,7 +98,7 @@ fn four_bits(checkpoint: &Checkpoint, text: Tensor<'_>, weight: &str, element: E
     Ok(stored)
 }
 
-/// A module with an SCB.
+/// An INT8 linear: a module with an SCB tensor.
 fn eight_bits(checkpoint: &Checkpoint, scb: Tensor<'_>, module: &str) -> Result<Stored> {
     let weight = checkpoint.require(&format!("{module}.weight"))?;
     let [rows, cols] = weight.matrix()?;

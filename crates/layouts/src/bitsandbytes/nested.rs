@@ -1,4 +1,4 @@
-//! Absmax that are quantized themselves: bitsandbytes' double quantization.
+//! Double quantization of bitsandbytes: absmax values that are quantized themselves.
 //!
 //! ```text
 //! read    absmax[i] = map[code[i]] * nested[i / 256] + offset                 f32, product and sum rounded
@@ -8,7 +8,8 @@
 //! map     0, 1 and +-10^(e-6) times the middles of 2^e equal parts of 0.1 .. 1, for e of 0 to 6; sorted
 //! ```
 //!
-//! Files carry the map, and it is read from them. Sources: `functional.py` (`create_dynamic_map`, `quantize_4bit`), `backends/default/ops.py`.
+//! Files contain the map, and readers use it. Sources: `functional.py` (`create_dynamic_map`,
+//! `quantize_4bit`), `backends/default/ops.py`.
 
 use super::super::stored::read_floats;
 use super::super::{Holds, Linear, Part, Stored};
@@ -17,11 +18,11 @@ use crate::{Checkpoint, Error, Result};
 use lowbit_blocks::{QLinear, QTensor, Shape, TensorScale};
 use lowbit_container::safetensors::Dtype;
 
-/// Ends of the names of the tensors that hold them.
+/// Name suffixes of the tensors with the second level.
 pub(super) const ABSMAX: &str = ".nested_absmax";
 pub(super) const MAP: &str = ".nested_quant_map";
 
-/// Puts one matrix together.
+/// Assembles one matrix.
 pub(super) fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) -> Result<QTensor<'static>> {
     let (format, shape, name) = (&stored.format, stored.linear.shape, &stored.linear.weight);
     let state = SUFFIXES.iter().find(|(_, element)| *element == format.element);
@@ -35,7 +36,8 @@ pub(super) fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) 
     let blocks = format.blocks_range(shape, matrix, 0..shape.rows);
     let mut codes = vec![0; blocks.len()];
     absmax.read(blocks.start as u64, &mut codes)?;
-    // The file was checked to have 256 values in the map, and a scale for each block of absmax.
+    // Validated before: the map has 256 values, and there is a scale for each block of absmax
+    // values.
     let absmax = codes.iter().zip(blocks).flat_map(|(&code, block)| {
         (map[usize::from(code)] * scales[block / nested.blocksize] + nested.offset).to_le_bytes()
     });
@@ -55,7 +57,7 @@ pub(super) fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) 
     .map_err(|e| Error::tensor(checkpoint.dir(), name, e.to_string()))
 }
 
-/// Absmax in two levels.
+/// Absmax values in two levels.
 struct TwoLevels {
     codes: Vec<u8>,
     scales: Vec<f32>,
@@ -73,7 +75,7 @@ impl TwoLevels {
         for block in absmax.chunks(NESTED_BLOCKSIZE) {
             let scale = block.iter().fold(0.0f32, |max, x| max.max((x - offset).abs()));
             let code = |x: &f32| {
-                // Of a block of equal absmax nothing is left but the offset.
+                // If all absmax values of a block are equal, only the offset remains.
                 let part = if scale == 0.0 { 0.0 } else { (x - offset) / scale };
                 cuts.partition_point(|cut| *cut < part) as u8
             };
@@ -84,7 +86,7 @@ impl TwoLevels {
     }
 }
 
-/// The parts of so many absmax in blocks of this size.
+/// The parts of `blocks` absmax values in blocks of `blocksize`.
 pub(super) fn parts(weight: &str, blocks: usize, blocksize: usize) -> [Part; 3] {
     let part = |suffix, dtype, length| Part::new(weight, suffix, dtype, vec![length], Holds::Made(write));
     [
@@ -94,7 +96,7 @@ pub(super) fn parts(weight: &str, blocks: usize, blocksize: usize) -> [Part; 3] 
     ]
 }
 
-/// The bytes of one of the parts: the codes, their scales, the map, or the text.
+/// The bytes of a part: the codes, their scales, the map, or the text.
 pub(super) fn write(own: &Linear, linear: &QLinear<'_>, part: &Part) -> Vec<u8> {
     let bytes = |floats: &[f32]| floats.iter().flat_map(|x| x.to_le_bytes()).collect();
     match part.name.rsplit('.').next() {
@@ -105,13 +107,13 @@ pub(super) fn write(own: &Linear, linear: &QLinear<'_>, part: &Part) -> Vec<u8> 
     }
 }
 
-/// `create_dynamic_map()`: 256 values, denser around zero.
+/// The 256 values of `create_dynamic_map()`, denser around zero.
 fn map() -> Vec<f32> {
     let mut map = vec![0.0, 1.0];
     for e in 0..7 {
         let (parts, power) = (1usize << e, 10f64.powi(e - 6) as f32);
         let step = (1.0 - 0.1f32) / parts as f32;
-        // torch.linspace counts from the nearer end.
+        // torch.linspace computes each value from the nearer end.
         let edge = |i: usize| {
             if i < parts.div_ceil(2) { 0.1 + step * i as f32 } else { 1.0 - step * (parts - i) as f32 }
         };
@@ -129,7 +131,8 @@ mod tests {
     use super::*;
     use sha2::{Digest, Sha256};
 
-    /// The table after the rule of torch.linspace, which torch's own vectors may miss by the last bit of an edge.
+    /// The table follows the rule of torch.linspace. torch's own vectors may differ in the last bit
+    /// of an edge.
     #[test]
     fn the_map_is_bitsandbytes_own() {
         let map = map();

@@ -1,4 +1,4 @@
-//! The JSON text beside a 4-bit weight: what bitsandbytes calls its quant state, without the tensors.
+//! The quant state of a 4-bit weight: a JSON text in a tensor.
 //!
 //! ```json
 //! {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [256, 512],
@@ -11,14 +11,14 @@ use lowbit_blocks::{Block, Dtype, Format, NF4, Shape};
 use lowbit_kernels::Element;
 use serde::Deserialize;
 
-/// What comes after the parameter's name in the tensor with the text, and the type that it stands for.
+/// Name suffixes of the tensor with the text, and the element of each.
 pub(super) const SUFFIXES: &[(&str, Element)] =
     &[(".quant_state.bitsandbytes__nf4", Element::Nf4), (".quant_state.bitsandbytes__fp4", Element::Fp4)];
 
-/// Absmax that share a second scale.
+/// The number of absmax values that share a second-level scale.
 pub(super) const NESTED_BLOCKSIZE: usize = 256;
 
-/// Longest text that is read; bitsandbytes writes less than 200 bytes.
+/// The longest text that is read, in bytes. bitsandbytes writes less than 200 bytes.
 const LIMIT: u64 = 1 << 16;
 
 /// The keys that are read.
@@ -33,24 +33,24 @@ struct Text {
     nested_offset: Option<f64>,
 }
 
-/// The text, understood.
+/// The parsed text.
 pub(super) struct State {
     pub(super) format: Format,
     pub(super) shape: Shape,
-    /// Whether it is a stack, of one matrix perhaps.
+    /// Whether the weight is a stack, even of one matrix.
     pub(super) stacked: bool,
     pub(super) dtype: Dtype,
     pub(super) nested: Option<Nested>,
 }
 
-/// What the text says of absmax that are quantized themselves.
+/// The parameters of double quantization.
 pub(super) struct Nested {
     pub(super) blocksize: usize,
     pub(super) offset: f32,
 }
 
 impl State {
-    /// Reads the text of a weight of this element.
+    /// Reads the text of a weight with this element.
     pub(super) fn read(tensor: Tensor<'_>, element: Element) -> Result<Self> {
         let wrong = |reason: String| tensor.error(reason);
         if tensor.entry.len() > LIMIT {
@@ -81,7 +81,8 @@ impl State {
             }
         };
         format.check(shape).map_err(|e| wrong(e.to_string()))?;
-        // Blocks run over the flat stack; a matrix of its own has to start with one, and on a byte.
+        // Blocks run over the whole stack. To read a matrix on its own, it has to start with a
+        // block, and on a byte.
         let matrix = shape.rows * shape.cols;
         if shape.matrices > 1 && !(matrix.is_multiple_of(text.blocksize) && matrix.is_multiple_of(2)) {
             return Err(wrong(format!(
@@ -112,10 +113,11 @@ impl State {
     }
 }
 
-/// Room for the offset: no f32 has more characters in Python's spelling.
+/// Space for the offset: the longest f32 in Python's spelling.
 const OFFSET_WIDTH: usize = 24;
 
-/// The text of a linear in this format, of the same length whatever the offset: spaces before the last brace make up for it.
+/// The text of a linear in this format. Its length does not depend on the offset: it is padded with
+/// spaces before the last brace.
 pub(super) fn text(linear: &Linear, format: &Format, offset: Option<f32>) -> String {
     let Some(blocksize) = format.block.flat() else { return String::new() };
     let dtype = match linear.dtype {

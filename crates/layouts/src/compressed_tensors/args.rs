@@ -1,4 +1,4 @@
-//! `QuantizationArgs`: a format in compressed-tensors' words, both ways.
+//! `QuantizationArgs`: converts formats to and from the arguments of compressed-tensors.
 
 use super::super::part::scale_kind;
 use super::Compression;
@@ -8,7 +8,7 @@ use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value, json};
 
-/// The format of a group's `weights` whose scales and codes are of these types, and its compression.
+/// The format of a group's `weights`, and its compression, for scales and codes of these dtypes.
 pub(super) fn read(args: &Map<String, Value>, scale: Dtype, codes: Dtype) -> Option<(Format, Compression)> {
     let number = |key: &str| args.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
     let text = |key: &str| args.get(key).and_then(Value::as_str);
@@ -30,7 +30,7 @@ pub(super) fn read(args: &Map<String, Value>, scale: Dtype, codes: Dtype) -> Opt
             size.map_or(whole, Block::Group)
         }
     };
-    // What has scales of another type than it says is refused by that tensor.
+    // If the scales have another dtype than configured, the error is reported for their tensor.
     let exponents = text("scale_dtype") == Some("torch.uint8") || scale == Dtype::U8;
     let kind = scale_kind(scale).filter(|kind| kind.is_float()).unwrap_or(ScaleKind::F32);
     let e4m3 = Format::new(Element::E4m3, block, kind);
@@ -56,7 +56,7 @@ pub(super) fn read(args: &Map<String, Value>, scale: Dtype, codes: Dtype) -> Opt
     })
 }
 
-/// `[128, 128]`, or `"128x128"` of older versions.
+/// The tile of a `block_structure`: `[128, 128]`, or `"128x128"` in older versions.
 fn tile(structure: &Value) -> Option<Block> {
     let [rows, cols] = match structure {
         Value::String(text) => {
@@ -93,10 +93,11 @@ pub(super) fn weights(format: &Format, permuted: bool) -> Value {
     args
 }
 
-/// The arguments of activations: null where they stay as they are.
+/// The arguments of activations; null if they are not quantized.
 ///
-/// At run time they are quantized in the weights' blocks for MX, in groups of 128 beside tiles, else with one scale a token. Static scales are one a
-/// tensor; of NVFP4 it is the second level.
+/// Dynamic activations have the weights' groups for MX, groups of 128 beside tiles, and otherwise
+/// one scale per token. Static activations have one scale per tensor; for NVFP4 this is the tensor
+/// scale.
 pub(super) fn activations(format: &Format, activations: Activations) -> Value {
     let symmetric = format.with_zero(Zero::None);
     match (activations, format.block.group()) {
@@ -121,7 +122,7 @@ pub(super) fn activations(format: &Format, activations: Activations) -> Value {
     }
 }
 
-/// Integers of any width run with activations of eight bits.
+/// Integer weights of any width have 8-bit activations.
 fn eight_bits(mut args: Value) -> Value {
     args["num_bits"] = 8.into();
     args
@@ -145,7 +146,7 @@ fn args(format: &Format, strategy: &str, group: Option<usize>) -> Value {
     })
 }
 
-/// The dtype of small scales as torch calls it; null for floats.
+/// torch's name for the dtype of one-byte scales; `None` for floats.
 fn torch_scale(kind: ScaleKind) -> Option<&'static str> {
     if kind.is_power_of_two() {
         return Some("torch.uint8");

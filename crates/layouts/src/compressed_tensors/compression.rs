@@ -1,4 +1,4 @@
-//! `CompressionFormat` of a linear: which one a format gets, and the tensors of each.
+//! The `CompressionFormat` of a linear: its choice for a format, and its tensors.
 
 use super::super::part::scale_dtype;
 use super::super::{Holds, Linear, Packing, Part};
@@ -7,7 +7,7 @@ use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 
-/// `CompressionFormat`: how the tensors of a linear look.
+/// The `CompressionFormat`, which determines the tensors of a linear.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Compression {
     Nvfp4,
@@ -17,12 +17,13 @@ pub(super) enum Compression {
     Naive,
     Int,
     Pack,
-    /// `pack-quantized` of version 0.17, which is only read.
+    /// `pack-quantized` of version 0.17. Read only.
     Padded,
 }
 
 impl Compression {
-    /// The compression of a format, as `compressors/format.py` infers it; `None` where compressed-tensors has none.
+    /// The compression of a format, as `compressors/format.py` infers it. `None` if
+    /// compressed-tensors has none.
     pub(super) fn of(format: &Format, activations: Activations) -> Option<Self> {
         use Activations::{Dynamic, None as Quiet, Static};
         let float_scale = format.scale.kind.is_float() && !format.has_tensor_scale();
@@ -33,7 +34,7 @@ impl Compression {
             _ => false,
         };
         Some(match (format.zero, format.block) {
-            // Activations in blocks of their own have a static second level, or none.
+            // Activations in blocks have a static tensor scale, or none.
             _ if *format == NVFP4 && activations != Dynamic => Self::Nvfp4,
             _ if *format == MXFP4 && activations != Static => Self::Mxfp4,
             _ if *format == MXFP8 && activations != Static => Self::Mxfp8,
@@ -63,7 +64,7 @@ impl Compression {
         }
     }
 
-    /// The tensors of a linear, or of a stack of them.
+    /// The tensors of a linear, or of a stack.
     pub(super) fn parts(self, linear: &Linear, format: &Format) -> Vec<Part> {
         let (rows, cols) = (linear.shape.rows, linear.shape.cols);
         let (high, wide) = format.scale_grid(linear.shape);
@@ -128,7 +129,7 @@ impl Compression {
         parts
     }
 
-    /// Words of `n` codes. They may come from a file: no product of them before it is known to be small.
+    /// The words of `n` codes. `n` may come from a file: divide before multiplying.
     pub(super) const fn words(self, bits: u32, n: usize) -> usize {
         match self {
             Self::Padded => n.div_ceil((32 / bits) as usize),

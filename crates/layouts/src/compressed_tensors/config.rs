@@ -1,7 +1,9 @@
-//! `quantization_config` of compressed-tensors 0.19: a group for each way that modules are quantized, and the modules that no group takes.
+//! `quantization_config` of compressed-tensors 0.19: a group for each scheme, and the list of
+//! unquantized modules.
 //!
-//! The largest group targets `Linear`, the others name their modules: names decide before classes. What a checkpoint of this convention that is
-//! converted says besides stays as it is: the arguments of activations, the cache's scheme, transforms.
+//! The largest group targets `Linear`; the others list their modules, because names take precedence
+//! over classes. If the source is in the same convention, its other settings are kept: the
+//! arguments of activations, the scheme of the cache, transforms.
 
 use super::super::Quantized;
 use super::groups::Groups;
@@ -11,10 +13,10 @@ use lowbit_arch::Arch;
 use lowbit_blocks::Format;
 use serde_json::{Map, Value, json};
 
-/// The version whose files these are.
+/// The version of compressed-tensors that writes such files.
 const VERSION: &str = "0.19.0";
 
-/// One group: what its arguments follow from, and its modules.
+/// A group: its settings and its modules.
 struct Group<'a> {
     format: Format,
     permuted: bool,
@@ -23,7 +25,7 @@ struct Group<'a> {
     modules: Vec<&'a str>,
 }
 
-/// `config.json` with the quantization in it.
+/// The `config.json` with its `quantization_config`.
 pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
     let source = quantized.source.filter(|source| source.get("quant_method") == Some(&METHOD.into()));
     let groups = groups(quantized, source, &Arch::new(Some(config)));
@@ -67,7 +69,7 @@ pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> V
     vec![(CONFIG.into(), json::dumps(&json::sorted(&Value::Object(config)), 2))]
 }
 
-/// The groups, that of the most modules first.
+/// The groups, largest first.
 fn groups<'a>(quantized: &Quantized<'a>, source: Option<&Map<String, Value>>, arch: &Arch) -> Vec<Group<'a>> {
     let before = source.and_then(|source| Groups::read(source).ok());
     let mut groups: Vec<Group<'a>> = Vec::new();
@@ -95,12 +97,13 @@ fn groups<'a>(quantized: &Quantized<'a>, source: Option<&Map<String, Value>>, ar
             None => groups.push(group),
         }
     }
-    // Stable, so that equals stand in the order of their first modules.
+    // The sort is stable: groups of equal size stay in the order of their first modules.
     groups.sort_by_key(|group| std::cmp::Reverse(group.modules.len()));
     groups
 }
 
-/// The scheme of a cache whose scales come from another convention: FP8, but for what ModelOpt calls INT8.
+/// The scheme of a cache whose scales come from another convention: INT8 if ModelOpt says so,
+/// otherwise FP8.
 fn cache(source: Option<&Map<String, Value>>) -> Value {
     let algorithm = source.and_then(|source| source.get("kv_cache_scheme")).and_then(Value::as_str);
     let format = if algorithm == Some("INT8") { lowbit_blocks::INT8_TENSOR } else { lowbit_blocks::FP8 };

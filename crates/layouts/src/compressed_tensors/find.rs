@@ -1,6 +1,8 @@
-//! Quantized linears of a compressed-tensors checkpoint: groups of the configuration matched to modules that have quantized tensors.
+//! Finds the quantized linears of a compressed-tensors checkpoint: modules with quantized tensors,
+//! matched to the groups of the configuration.
 //!
-//! Which modules are quantized is seen from their tensors, and so is their compression: configurations name it wrongly often enough.
+//! The tensors determine which modules are quantized, and their compression. The configuration's
+//! names for it are often wrong.
 
 use super::super::{Extra, ExtraKind, Found, Linear, Stored, columns, sparse, stored};
 use super::groups::{Group, Groups};
@@ -12,7 +14,7 @@ use lowbit_container::safetensors::Dtype;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// Where a transform stands, in the name of its module: `M.GROUP_LOCATION`.
+/// The location of a transform, in its module's name: `M.GROUP_LOCATION`.
 const LOCATIONS: &[&str] = &["input", "weight_input", "weight_output", "output"];
 
 pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
@@ -45,14 +47,15 @@ pub(in super::super) fn linears(checkpoint: &Checkpoint, config: &Map<String, Va
     Ok(modules.iter().map(|module| reader.module(module)).collect())
 }
 
-/// Names of the groups of transforms.
+/// The names of the groups of transforms.
 fn transforms(config: &Map<String, Value>) -> Vec<String> {
     let groups =
         config.get("transform_config").and_then(|c| c.get("config_groups")).and_then(Value::as_object);
     groups.into_iter().flat_map(Map::keys).cloned().collect()
 }
 
-/// Whether the version that wrote it leaves bits over in words of 3, 5, 6 and 7 bits. Only asked where the width of the words does not tell.
+/// Whether the version of the configuration pads words of 3, 5, 6 and 7 bits. Only used if the
+/// number of words does not decide.
 fn is_padded(config: &Map<String, Value>) -> bool {
     config.get("version").and_then(Value::as_str).is_some_and(|version| version.starts_with("0.17."))
 }
@@ -70,7 +73,8 @@ impl<'a> Reader<'a> {
         self.checkpoint.tensor(&format!("{module}.{suffix}"))
     }
 
-    /// One module: its group says the numbers, its tensors the shape and the scale's type.
+    /// Reads one module. Its group has the settings; its tensors have the shape and the type of
+    /// scales.
     fn module(&self, module: &str) -> Result<Stored> {
         let scale = self.checkpoint.require(&format!("{module}.weight_scale"))?;
         let group = self
@@ -121,14 +125,14 @@ impl<'a> Reader<'a> {
         if let Some(sparse) = compressed {
             sparse.into_codes_of(&mut stored, self.checkpoint)?;
         }
-        // `input_global_scale` divides, as the weight's does; a static `input_scale` multiplies.
+        // `input_global_scale` divides, like the weight's; a static `input_scale` multiplies.
         stored.input_scale = stored::input_scale(self.checkpoint, module, "input_scale", false)
             .or(stored::input_scale(self.checkpoint, module, "input_global_scale", true));
         stored.extras.extend(self.extras(&stored, group)?);
         Ok(stored)
     }
 
-    /// What belongs to a module besides.
+    /// The further tensors of a module.
     fn extras(&self, stored: &Stored, group: &Group) -> Result<Vec<Extra>> {
         use ExtraKind::{InputZeroPoint, Marker, OutputScale, Transform};
         let module = &stored.linear.module;
@@ -141,7 +145,8 @@ impl<'a> Reader<'a> {
                 suffixes.extend(["weight", "perm"].map(|t| (format!("{group}_{location}.{t}"), Transform)));
             }
         }
-        // Older versions wrote zero points of symmetric groups, too. Others contradict the configuration, and belong to nothing.
+        // Older versions also stored the zero points of symmetric groups, all zero. Other values
+        // contradict the configuration and are left unassigned.
         let zeros = self.tensor(module, "weight_zero_point").filter(|_| stored.format.zero == Zero::None);
         if let Some(zeros) = zeros
             && zeros.read_all()?.iter().all(|&byte| byte == 0)
@@ -154,7 +159,8 @@ impl<'a> Reader<'a> {
         Ok(stored::extras(self.checkpoint, module, &suffixes))
     }
 
-    /// The shape of a weight, by its codes or by what is said beside them; and whether its words are padded.
+    /// The shape of a weight, from its codes or from `weight_shape`, and the compression with or
+    /// without padded words.
     fn shape(
         &self,
         module: &str,
@@ -194,14 +200,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether the columns are not in the order of their groups. -1 is what the tool fills in where it has no order.
+/// Whether columns are not in the order of their groups. The tool fills `g_idx` with -1 if there is
+/// no order.
 fn is_scattered(order: Tensor<'_>, format: &Format, cols: usize) -> Result<bool> {
     let groups = columns::of_columns(order, cols)?;
     let Some(size) = format.block.group() else { return Ok(false) };
     Ok(!groups.contains(&-1) && !columns::is_in_order(&groups, size))
 }
 
-/// The two numbers of a `weight_shape`, or three of a stack.
+/// The numbers of a `weight_shape`: two, or three for a stack.
 fn read_shape(tensor: Tensor<'_>) -> Result<Shape> {
     let count = tensor.entry.elements();
     if tensor.entry.dtype != Dtype::I64 || tensor.entry.shape.len() != 1 || !(2..=3).contains(&count) {

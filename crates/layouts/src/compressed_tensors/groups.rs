@@ -1,20 +1,21 @@
-//! The groups of a configuration and which of them takes a module.
+//! The groups of a configuration, and the group of a module.
 //!
-//! As in `utils/match.py`: of all targets, sorted with regular expressions last and by text, the first that is the module's name or matches it decides;
-//! names of classes (`Linear`) come after that. Which class a module has only the model's code knows: embeddings are of `Embedding`, and everything else
-//! is of `Linear` if a group asks for it.
+//! As in `utils/match.py`, targets are sorted by text, with regular expressions last. The first
+//! target that equals or matches the module's name decides. Names of classes (`Linear`) come after
+//! that. Only the model's code knows the class of a module: here, embeddings are of class
+//! `Embedding`, and all other modules are of class `Linear` if a group targets it.
 
 use crate::Pattern;
 use lowbit_arch::{Arch, Role};
 use lowbit_calib::Activations;
 use serde_json::{Map, Value};
 
-/// One entry of `config_groups` that quantizes weights.
+/// An entry of `config_groups` that quantizes weights.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
-    /// Its `weights`: `QuantizationArgs`.
+    /// Its `weights`, as `QuantizationArgs`.
     pub(super) weights: Map<String, Value>,
-    /// Its `input_activations`, null if there are none.
+    /// Its `input_activations`; null if there are none.
     pub(super) input: Value,
     /// Its `output_activations`.
     pub(super) output: Value,
@@ -25,13 +26,13 @@ impl Group {
         match self.input.get("dynamic") {
             _ if !self.input.is_object() => Activations::None,
             Some(Value::Bool(true)) => Activations::Dynamic,
-            // `false`, and `"local"`: blocks at run time under a static second level.
+            // `false`, or `"local"`: dynamic block scales under a static tensor scale.
             _ => Activations::Static,
         }
     }
 }
 
-/// The groups, by target.
+/// The groups and their targets.
 #[derive(Debug)]
 pub(super) struct Groups {
     groups: Vec<Group>,
@@ -41,13 +42,13 @@ pub(super) struct Groups {
 #[derive(Debug)]
 struct Target {
     text: String,
-    /// `None` for what may be a class.
+    /// `None` for a name that may be a class.
     pattern: Option<Pattern>,
     group: usize,
 }
 
 impl Groups {
-    /// The groups of a `quantization_config`, or what is wrong with it.
+    /// The groups of a `quantization_config`. An error if it is malformed.
     pub(super) fn read(config: &Map<String, Value>) -> Result<Self, String> {
         let entries = config.get("config_groups").and_then(Value::as_object).ok_or("no config_groups")?;
         let (mut groups, mut targets) = (Vec::new(), Vec::new());
@@ -78,7 +79,7 @@ impl Groups {
         Ok(Self { groups, targets })
     }
 
-    /// The group that takes this module.
+    /// The group that a module belongs to.
     pub(super) fn of(&self, arch: &Arch, module: &str) -> Option<&Group> {
         let named = |target: &&Target| match &target.pattern {
             Some(pattern) => pattern.matches(module),

@@ -7,10 +7,10 @@ use lowbit_blocks::{Block, MXFP4, MXFP8, ScaleKind};
 use lowbit_calib::Activations;
 use serde_json::{Map, Value, json};
 
-/// What FBGEMM clips the scale of an activation to.
+/// The upper bound to which FBGEMM clips the scale of an activation.
 const ACTIVATION_SCALE_UB: f64 = 1200.0;
 
-/// `config.json` with the quantization in it.
+/// The `config.json` with its `quantization_config`.
 pub(super) fn write(
     convention: Fp8,
     quantized: &Quantized<'_>,
@@ -18,7 +18,7 @@ pub(super) fn write(
 ) -> Vec<(String, Vec<u8>)> {
     let schemes = quantized.schemes();
     let mut config = config.clone();
-    // Where experts are packed E2M1, what the others are decides.
+    // If experts are MXFP4, the other linears determine the top-level settings.
     let dense = schemes.iter().map(|(scheme, _)| *scheme).find(|scheme| scheme.format != MXFP4);
     let main = dense.unwrap_or_else(|| quantized.main());
     let left_out = quantized.left_out();

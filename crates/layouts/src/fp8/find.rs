@@ -1,4 +1,4 @@
-//! Quantized linears of the three conventions: every weight that has a scale beside it.
+//! Finds the quantized linears of the three FP8 conventions: every weight that has a scale tensor.
 
 use super::super::part::scale_kind;
 use super::super::{Extra, ExtraKind, Found, Linear, Stored, stored};
@@ -11,7 +11,9 @@ use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 
-/// What comes after a weight's name in the name of its scale, or, from a dot on, after its module's; and after its module's in that of its static input scale.
+/// Name suffixes of scale tensors and of static input scales. The suffix of the scale follows the
+/// name of the weight, or, if it begins with a dot, the name of the module. The input scale follows
+/// the name of the module.
 const ENDS: &[(Fp8, &str, &str)] = &[
     (Fp8::Blocks, "_scale_inv", "activation_scale"),
     (Fp8::Blocks, "_scale", "input_scale"),
@@ -31,7 +33,7 @@ pub(super) fn find(convention: Fp8, checkpoint: &Checkpoint) -> Result<Option<Fo
         (Fp8::Blocks, Some("fp8" | "mxfp8")) => !v4(checkpoint),
         (Fp8::DeepSeekV4, Some("fp8")) => v4(checkpoint),
         (Fp8::Fbgemm, Some("fbgemm_fp8")) => true,
-        // Without a configuration only DeepSeek's name tells.
+        // Without a configuration, only DeepSeek's suffix is unambiguous.
         (Fp8::Blocks, None) => scales.iter().any(|found| found.scale.entry.name.ends_with("_scale_inv")),
         _ => false,
     };
@@ -40,20 +42,21 @@ pub(super) fn find(convention: Fp8, checkpoint: &Checkpoint) -> Result<Option<Fo
     Ok(ours.then(|| scales.iter().map(|found| found.linear(convention, checkpoint, config)).collect()))
 }
 
-/// A weight and its scale.
+/// A weight and its scale tensor.
 struct Pair<'a> {
     weight: Tensor<'a>,
     scale: Tensor<'a>,
     input: &'static str,
 }
 
-/// The weight whose scale this tensor is.
+/// The weight that a scale tensor belongs to.
 fn scale_of<'a>(convention: Fp8, checkpoint: &'a Checkpoint, scale: Tensor<'a>) -> Option<Pair<'a>> {
     let name = &scale.entry.name;
     ENDS.iter().filter(|(of, ..)| *of == convention).find_map(|(_, end, input)| {
         let owner = name.strip_suffix(end)?;
         let weight = if end.starts_with('.') { &format!("{owner}.weight") } else { owner };
-        // Other things are scaled too; what DeepSeek's name is the scale of has to be quantized.
+        // Other tensors have scales too, so the weight has to be quantized. DeepSeek's suffix is
+        // only used for quantized weights.
         let weight = checkpoint.tensor(weight)?;
         (*end == "_scale_inv" || element(weight.entry.dtype).is_some()).then_some(Pair {
             weight,
@@ -63,7 +66,7 @@ fn scale_of<'a>(convention: Fp8, checkpoint: &'a Checkpoint, scale: Tensor<'a>) 
     })
 }
 
-/// The element of a weight of this type, and how many values one number of its shape is.
+/// The element of a weight of this dtype, and the number of values in one element of its shape.
 const fn element(dtype: Dtype) -> Option<(Element, usize)> {
     Some(match dtype {
         Dtype::F8_E4M3 => (Element::E4m3, 1),
@@ -84,7 +87,7 @@ impl Pair<'_> {
         let Self { weight, scale, input } = *self;
         let name = &weight.entry.name;
         let stack = module_of(name) == name;
-        // Llama 4 keeps the matrices of its experts transposed.
+        // Llama 4 stores the matrices of its experts transposed.
         let transposed = convention == Fp8::Fbgemm && stack;
         let known = element(weight.entry.dtype);
         let other = || weight.error(format!("is {}, neither FP8 nor packed E2M1", weight.entry.dtype));
@@ -129,7 +132,8 @@ impl Pair<'_> {
     }
 }
 
-/// The blocks of a grid of scales: those that the configuration says if they fit, else those that divide the weight evenly.
+/// The block of a grid of scales: the configured one if it fits, otherwise the one that divides the
+/// weight evenly.
 fn block(shape: Shape, scale: Tensor<'_>, config: &Map<String, Value>) -> Result<Block> {
     let size = config.get("weight_block_size").and_then(Value::as_array);
     let size = size.map(|size| {
@@ -157,7 +161,8 @@ fn block(shape: Shape, scale: Tensor<'_>, config: &Map<String, Value>) -> Result
         (divides(shape.rows, grid[0]) && divides(shape.cols, grid[1]))
             .then(|| [shape.rows / grid[0], shape.cols / grid[1]])
     };
-    // One number for all is the tensor's, whatever the grid is called; with a block size it is a short tile.
+    // A single scale is a tensor's, whatever the shape of the grid. With a configured block size it
+    // is a partial tile.
     let block = said.filter(|block| fits(*block)).or_else(|| even().filter(|block| fits(*block)));
     match block.ok_or_else(|| scale.error(format!("{grid:?} scales do not divide {shape} into blocks")))? {
         [rows, cols] if said.is_none() && rows == shape.rows && cols == shape.cols => Ok(Block::Tensor),

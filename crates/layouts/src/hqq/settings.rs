@@ -1,4 +1,5 @@
-//! HQQ's settings of one module: tensors of one number or of letters, or the configuration's words.
+//! The settings of an HQQ module: tensors with a number or with text, or values in the
+//! configuration.
 
 use super::super::stored;
 use crate::{Checkpoint, Result, Tensor};
@@ -6,7 +7,7 @@ use lowbit_blocks::{Dtype, Shape};
 use lowbit_container::safetensors::Dtype as FileDtype;
 use serde_json::Value;
 
-/// Settings that may be tensors of a module.
+/// Settings that can be tensors of a module.
 pub(super) const SETTINGS: &[&str] = &[
     "shape",
     "nbits",
@@ -26,10 +27,10 @@ pub(super) const SETTINGS: &[&str] = &[
     "stores_quant_config",
 ];
 
-/// What decides the bytes.
+/// The settings that determine the arrangement of bytes.
 pub(super) struct Settings {
     pub(super) shape: Shape,
-    /// Bits of a stored code, which may have room for more.
+    /// Bits of a stored code, at least as many as the code has.
     pub(super) bits: u32,
     pub(super) group: usize,
     pub(super) groups: usize,
@@ -37,10 +38,10 @@ pub(super) struct Settings {
     pub(super) compute: Dtype,
 }
 
-/// The longest setting, in bytes: a word.
+/// The length of the longest setting in bytes.
 const LONGEST: u64 = 64;
 
-/// Name of an arrangement and the bits that each code has in it.
+/// The name of each packing, and the bits of a code in it.
 const PACKINGS: &[(&str, u32)] =
     &[("8bit_u8", 8), ("4bit_u8", 4), ("3bit_32", 3), ("2bit_u8", 2), ("1bit_u8", 1)];
 
@@ -65,7 +66,7 @@ impl Settings {
         let axis = number("axis")?;
         let group = match reader.number("group_size")? {
             Some(group) => group,
-            // One group is a row, or a column.
+            // The group is a whole row or column.
             None => {
                 if axis == 1 {
                     cols
@@ -118,7 +119,7 @@ impl<'a> Reader<'a> {
         self.checkpoint.tensor(&format!("{}.{key}", self.module))
     }
 
-    /// A number of a tensor or of the configuration.
+    /// A number, from a tensor or from the configuration.
     fn number(&self, key: &str) -> Result<Option<usize>> {
         let Some(tensor) = self.tensor(key) else {
             let config = stored::any_quantization_config(self.checkpoint).and_then(|c| c.get("quant_config"));
@@ -132,7 +133,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Letters.
+    /// A text, from a tensor of U8 characters.
     fn text(&self, key: &str) -> Result<Option<String>> {
         let Some(tensor) = self.tensor(key) else { return Ok(None) };
         if tensor.entry.dtype != FileDtype::U8 {
@@ -142,7 +143,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The bytes of a tensor that is no longer than a setting can be.
+/// The bytes of a tensor, if it is short enough for a setting.
 fn short(tensor: Tensor<'_>) -> Result<Vec<u8>> {
     if tensor.entry.len() > LONGEST {
         return Err(tensor.error(format!("has {} bytes, more than a setting", tensor.entry.len())).into());
@@ -150,7 +151,7 @@ fn short(tensor: Tensor<'_>) -> Result<Vec<u8>> {
     Ok(tensor.read_all()?)
 }
 
-/// The numbers of a tensor: of integers, or of floats that are whole and not negative.
+/// The numbers of a tensor: integers, or floats rounded up, none of them negative.
 fn numbers(tensor: Tensor<'_>) -> Result<Vec<usize>> {
     let bytes = short(tensor)?;
     let signed = |n: i64| usize::try_from(n).ok();
@@ -158,7 +159,7 @@ fn numbers(tensor: Tensor<'_>) -> Result<Vec<usize>> {
         FileDtype::U8 => Some(bytes.into_iter().map(usize::from).collect()),
         FileDtype::I32 => bytes.as_chunks().0.iter().map(|n| signed(i32::from_le_bytes(*n).into())).collect(),
         FileDtype::I64 => bytes.as_chunks().0.iter().map(|n| signed(i64::from_le_bytes(*n))).collect(),
-        // 1.58 bits, which are stored as 2.
+        // Rounded up, because 1.58 bits are stored as 2.
         FileDtype::F32 => {
             bytes.as_chunks().0.iter().map(|n| signed(f32::from_le_bytes(*n).ceil() as i64)).collect()
         }

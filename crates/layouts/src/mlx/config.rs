@@ -1,4 +1,4 @@
-//! `quantization` of MLX: the numbers of most modules, and of each other module by its name.
+//! `quantization` of MLX: the most frequent settings, and those of every other module by its name.
 
 use super::super::Quantized;
 use super::mode;
@@ -6,7 +6,8 @@ use crate::{CONFIG, json};
 use lowbit_blocks::Format;
 use serde_json::{Map, Value, json};
 
-/// `config.json` with the quantization in it, twice as mlx-lm has it: keys sorted, indented by four.
+/// The `config.json` with two copies of the quantization, as in mlx-lm: keys sorted, indented by
+/// four.
 pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
     let about = |format: &Format| {
         let (mode, bits, group) = mode(format)?;

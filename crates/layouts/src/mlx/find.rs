@@ -1,4 +1,5 @@
-//! Quantized modules of an MLX checkpoint: every `M.weight` of u32 words with `M.scales`, by what the configuration says of M or of all.
+//! Finds the quantized modules of an MLX checkpoint: every `M.weight` with `M.scales`, with the
+//! settings of M or of all modules.
 
 use super::super::part::scale_kind;
 use super::super::{Extra, ExtraKind, Formula, Found, Linear, Stored, read_floats, stored};
@@ -11,7 +12,7 @@ use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 
-/// Ends of the names of biases: MLX's, and those of transformers' `metal`.
+/// Name suffixes of biases, of MLX and of transformers' `metal`.
 const BIASES: [&str; 2] = ["biases", "qbiases"];
 
 pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
@@ -24,7 +25,8 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     Ok(Some(modules.collect()))
 }
 
-/// `quantization`, or a `quantization_config` without `quant_method` that has what it would have; or transformers' `metal`.
+/// The `quantization`; or a `quantization_config` without `quant_method` that has the same keys; or
+/// that of transformers' `metal`.
 fn quantization(checkpoint: &Checkpoint) -> Option<&Map<String, Value>> {
     let own = checkpoint.config().and_then(|config| config.get("quantization")).and_then(Value::as_object);
     let shared = stored::any_quantization_config(checkpoint);
@@ -37,7 +39,7 @@ fn quantization(checkpoint: &Checkpoint) -> Option<&Map<String, Value>> {
     }
 }
 
-/// What the configuration says of one module.
+/// The settings of a module.
 struct Said<'a> {
     mode: &'a str,
     bits: u8,
@@ -59,7 +61,7 @@ impl<'a> Said<'a> {
         Some(Self { mode, bits: u8::try_from(bits).ok()?, group: usize::try_from(group).ok()? })
     }
 
-    /// The format, with scales of this type.
+    /// The format, with scales of this dtype.
     fn format(&self, scales: Dtype) -> Option<Format> {
         if self.mode == AFFINE {
             return affine(self.bits, self.group, scale_kind(scales)?);
@@ -90,7 +92,8 @@ fn module_of(
             scales.entry.dtype
         ))
     })?;
-    // Whole groups: their number is in the scales, so that no width has to be guessed from words.
+    // The scales have the number of groups, so that the width of a row need not be inferred from
+    // its words.
     let cols = |groups: usize| groups.saturating_mul(said.group);
     let shape = match scales.entry.shape[..] {
         [rows, groups] => Shape::matrix(rows, cols(groups)),
@@ -123,7 +126,7 @@ fn module_of(
         else {
             return Err(global.error(format!("holds {} values, not one", global.entry.elements())).into());
         };
-        // What is stored is the tensor's largest magnitude.
+        // The tensor has the amax of the matrix.
         stored.format = NVFP4;
         stored.implied_scale = Some(scale / (Element::E4m3.max() * MXFP4.element.max()));
         stored.extras.push(Extra { tensor: global.entry.name.clone(), kind: ExtraKind::Marker });

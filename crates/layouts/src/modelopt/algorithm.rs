@@ -1,4 +1,5 @@
-//! The algorithms of ModelOpt as rows: what the configuration calls them, how the weight's tensors look, what activations do.
+//! The algorithms of ModelOpt: their names in the configuration, the tensors of the weight, the
+//! treatment of activations.
 
 use super::super::{Holds, Linear, Packing, Part};
 use lowbit_blocks::{
@@ -8,7 +9,7 @@ use lowbit_calib::Activations;
 use lowbit_container::safetensors::{Dtype, Entry};
 use lowbit_kernels::Element;
 
-/// How the tensors of a weight look.
+/// The kind of a weight, which determines its tensors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Weight {
     Nvfp4,
@@ -21,7 +22,8 @@ pub(super) enum Weight {
     Int4,
 }
 
-/// `num_bits` and `type` of weights or activations in `config_groups`, and whether a group size or a strategy goes with them.
+/// The `num_bits` and `type` of weights or activations in `config_groups`, and whether a group size
+/// or a strategy is included.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Args {
     pub(super) bits: u8,
@@ -30,24 +32,24 @@ pub(super) struct Args {
     pub(super) channel: bool,
 }
 
-/// One algorithm.
+/// An algorithm.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Algorithm {
-    /// `quant_algo`; the lower case of some is ModelOpt's.
+    /// The `quant_algo`. The lower case of some is ModelOpt's.
     pub(super) name: &'static str,
     pub(super) weight: Weight,
     pub(super) activations: Activations,
-    /// What activations do where the file has no `input_scale`.
+    /// The treatment of activations if the file has no `input_scale`.
     pub(super) unscaled: Activations,
-    /// The group size, where the algorithm fixes it.
+    /// The group size, if the algorithm fixes it.
     pub(super) group: Option<usize>,
-    /// Whether configurations state it.
+    /// Whether configurations include the group size.
     pub(super) group_size: bool,
-    /// Whether they state `has_zero_point` and `pre_quant_scale`.
+    /// Whether configurations include `has_zero_point` and `pre_quant_scale`.
     pub(super) smoothed: bool,
-    /// Whether `config.json` has a group for it if it is the only one.
+    /// Whether `config.json` has a group for the algorithm if it is the only one.
     pub(super) alone: bool,
-    /// The group's `input_activations` and `weights`, if it has any.
+    /// The `input_activations` and `weights` of the group, if it has any.
     pub(super) groups: (Option<Args>, Option<Args>),
 }
 
@@ -63,7 +65,7 @@ const fn int(bits: u8, grouped: bool, channel: bool) -> Option<Args> {
     Some(Args { bits, kind: "int", grouped, channel })
 }
 
-/// The row that others are written as differences from: weights alone.
+/// The base of the other rows: weights only.
 const QUIET: Algorithm = Algorithm {
     name: "",
     weight: Weight::Nvfp4,
@@ -76,11 +78,11 @@ const QUIET: Algorithm = Algorithm {
     groups: (None, None),
 };
 
-/// The same with activations under static scales.
+/// The same with static activation scales.
 const STATIC: Algorithm =
     Algorithm { activations: Activations::Static, unscaled: Activations::Static, ..QUIET };
 
-/// Activations in E4M3, whose scales come with calibration or not at all.
+/// E4M3 activations, with static scales from calibration or dynamic.
 const W4A8_MXFP4: Algorithm = Algorithm {
     name: "W4A8_MXFP4_FP8",
     weight: Weight::Mxfp4,
@@ -91,7 +93,7 @@ const W4A8_MXFP4: Algorithm = Algorithm {
     ..QUIET
 };
 
-/// Every algorithm; of those that carry the same, the first is written.
+/// All algorithms. If several carry the same, the first is written.
 pub(super) const ALGORITHMS: &[Algorithm] = &[
     Algorithm {
         name: "W4A16_NVFP4",
@@ -108,7 +110,7 @@ pub(super) const ALGORITHMS: &[Algorithm] = &[
         groups: (float_groups(4), float_groups(4)),
         ..STATIC
     },
-    // The fused form has the factors in the weights of the layer before.
+    // The fused form has its smoothing scales folded into the weights of the previous layer.
     Algorithm {
         name: "NVFP4_AWQ",
         group: Some(16),
@@ -163,7 +165,7 @@ pub(super) const ALGORITHMS: &[Algorithm] = &[
         groups: (int(8, false, false), int(8, false, true)),
         ..STATIC
     },
-    // Plain groups are called this too, and have no `pre_quant_scale`.
+    // Plain groups also have this name, without a `pre_quant_scale`.
     Algorithm {
         name: "W4A16_AWQ",
         weight: Weight::Int4,
@@ -183,12 +185,13 @@ pub(super) const ALGORITHMS: &[Algorithm] = &[
 ];
 
 impl Algorithm {
-    /// The algorithm of this name, in whatever case.
+    /// The algorithm of this name, ignoring case.
     pub(super) fn named(name: &str) -> Option<Self> {
         ALGORITHMS.iter().find(|a| a.name.eq_ignore_ascii_case(name)).copied()
     }
 
-    /// The algorithm that writes a format with these activations; `smoothed` where the input's features are multiplied with something.
+    /// The algorithm that carries a format with these activations. `smoothed` is whether the input
+    /// has a pre-quant scale.
     pub(super) fn of(format: &Format, activations: Activations, smoothed: bool) -> Option<Self> {
         let fits = |a: &&Self| a.activations == activations && a.carries(format);
         let first = ALGORITHMS.iter().find(fits).copied()?;
@@ -196,7 +199,8 @@ impl Algorithm {
         Some(if awq { Self::named("NVFP4_AWQ").unwrap_or(first) } else { first })
     }
 
-    /// Whether the format is what this algorithm stores, but for the type of float scales, which are f32 here.
+    /// Whether the algorithm stores this format. The type of float scales is ignored; ModelOpt
+    /// stores f32.
     pub(super) fn carries(&self, format: &Format) -> bool {
         let format = if format.scale.kind.is_float() { format.with_scale(ScaleKind::F32) } else { *format };
         let group = format.block.group().unwrap_or(0);
@@ -205,7 +209,8 @@ impl Algorithm {
 }
 
 impl Weight {
-    /// What tensors of these types and shapes hold; `second` is whether there is a `weight_scale_2`.
+    /// The kind of weight that tensors of these dtypes and shapes hold. `second` is whether there
+    /// is a `weight_scale_2`.
     pub(super) fn of_tensors(weight: &Entry, scale: &Entry, second: bool) -> Option<Self> {
         let stacked = weight.shape.len().saturating_sub(2);
         Some(match (weight.dtype, scale.dtype) {
@@ -224,7 +229,7 @@ impl Weight {
         })
     }
 
-    /// The format, in groups of this size where it has groups.
+    /// The format, with groups of this size if it has groups.
     pub(super) const fn format(self, group: usize) -> Format {
         match self {
             Self::Nvfp4 => NVFP4.with_block(Block::Group(group)),
@@ -238,7 +243,7 @@ impl Weight {
         }
     }
 
-    /// The shape of the weight whose codes have this shape in the file.
+    /// The shape of the weight, from the shape of its codes in the file.
     pub(super) fn shape(self, codes: Shape) -> Shape {
         match self {
             Self::Nvfp4 | Self::Mxfp4 => Shape { cols: codes.cols.saturating_mul(2), ..codes },
@@ -247,7 +252,7 @@ impl Weight {
         }
     }
 
-    /// The tensors of a linear, or of a stack of them.
+    /// The tensors of a linear, or of a stack.
     pub(super) fn parts(self, linear: &Linear, format: &Format) -> Result<Vec<Part>, String> {
         let Shape { matrices, rows, cols } = linear.shape;
         let (high, wide) = format.scale_grid(linear.shape);
@@ -285,7 +290,7 @@ impl Weight {
     }
 }
 
-/// The scale that engines round INT4 weights to E4M3 with: the largest magnitude becomes 448.
+/// The scale with which engines round INT4 weights to E4M3: amax becomes 448.
 pub(super) fn second_stage(_: &Linear, linear: &QLinear<'_>, _: &Part) -> Vec<u8> {
     let shape = linear.weight.shape();
     let mut scales = Vec::new();

@@ -1,7 +1,9 @@
-//! `hf_quant_config.json`, and the same in `config.json`, as `process_layer_quant_config` and `convert_hf_quant_config_format` make them.
+//! `hf_quant_config.json`, and its counterpart in `config.json`, as `process_layer_quant_config`
+//! and `convert_hf_quant_config_format` produce them.
 //!
-//! One algorithm with the same numbers for all layers is stated at the top, with the modules that it leaves out; else `MIXED_PRECISION` is, with
-//! every layer by name and nothing left out.
+//! If all layers have the same algorithm and settings, these are at the top level, with a list of
+//! excluded modules. Otherwise the algorithm is `MIXED_PRECISION`, every layer is listed by name,
+//! and there is no list of excluded modules.
 
 use super::super::{Quantized, QuantizedModule};
 use super::METHOD;
@@ -11,17 +13,17 @@ use super::find::{self, SIDE_FILE};
 use crate::{CONFIG, json};
 use serde_json::{Map, Value, json};
 
-/// The key of several algorithms.
+/// The name for several algorithms.
 const MIXED: &str = "MIXED_PRECISION";
 
-/// A way that layers are quantized.
+/// An algorithm with its group size, and its layers.
 struct Way<'a> {
     algorithm: Algorithm,
     group: usize,
     layers: Vec<&'a str>,
 }
 
-/// Both files.
+/// The contents of both files.
 pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> Vec<(String, Vec<u8>)> {
     let (ways, layers) = ways(quantized);
     let producer = json!({"name": METHOD, "version": "0.47.0"});
@@ -76,7 +78,7 @@ pub(super) fn write(quantized: &Quantized<'_>, config: &Map<String, Value>) -> V
     vec![(SIDE_FILE.into(), json::dumps(&side, 4)), (CONFIG.into(), json::dumps(&Value::Object(config), 4))]
 }
 
-/// The algorithm and the cache's come first.
+/// Moves the algorithms of weights and cache to the front.
 fn in_order(side: Map<String, Value>) -> Map<String, Value> {
     let rank = |key: &str| ["quant_algo", "kv_cache_quant_algo"].iter().position(|k| *k == key).unwrap_or(2);
     let mut entries: Vec<_> = side.into_iter().collect();
@@ -84,7 +86,7 @@ fn in_order(side: Map<String, Value>) -> Map<String, Value> {
     entries.into_iter().collect()
 }
 
-/// The ways, in the order of their first layers, and what is said of each layer.
+/// The algorithms in the order of their first layers, and the settings of each layer.
 fn ways<'a>(quantized: &Quantized<'a>) -> (Vec<Way<'a>>, Map<String, Value>) {
     let (mut ways, mut layers) = (Vec::<Way<'a>>::new(), Map::new());
     for module in quantized.modules {
@@ -101,7 +103,8 @@ fn ways<'a>(quantized: &Quantized<'a>) -> (Vec<Way<'a>>, Map<String, Value>) {
     (ways, layers)
 }
 
-/// The algorithm of a module: what it was called before where it still is that, so that what only its name says is kept.
+/// The algorithm of a module. If the source's algorithm still fits, it is kept, because its name
+/// can carry more information.
 fn algorithm(quantized: &Quantized<'_>, module: &QuantizedModule) -> Option<Algorithm> {
     let scheme = module.scheme;
     let before = quantized.source.filter(|source| find::is_own(source)).and_then(|source| {
@@ -115,7 +118,7 @@ fn algorithm(quantized: &Quantized<'_>, module: &QuantizedModule) -> Option<Algo
     before.filter(same).or_else(|| Algorithm::of(&scheme.format, scheme.activations, module.smoothed))
 }
 
-/// `kv_cache_quant_algo`: as the source says it, FP8 if there are scales at all.
+/// The `kv_cache_quant_algo`: that of the source, otherwise FP8 if there are cache scales.
 fn cache(quantized: &Quantized<'_>) -> Value {
     let said = quantized.source.and_then(|source| source.get("kv_cache_scheme"));
     match said {
@@ -130,7 +133,7 @@ fn cache(quantized: &Quantized<'_>) -> Value {
 }
 
 impl Way<'_> {
-    /// What the configuration says of one layer.
+    /// The settings of a layer.
     fn layer(&self) -> Map<String, Value> {
         let mut layer = Map::from_iter([("quant_algo".to_owned(), self.algorithm.name.into())]);
         if self.algorithm.group_size {
@@ -146,7 +149,8 @@ impl Way<'_> {
         [("has_zero_point".into(), false.into()), ("pre_quant_scale".into(), true.into())]
     }
 
-    /// Its entry in `config_groups`, but for the targets. Algorithms that ModelOpt has no entry for are only named.
+    /// The entry in `config_groups`, without its targets. Algorithms without arguments in ModelOpt
+    /// have only their name.
     fn group(&self) -> Map<String, Value> {
         let args = |args: Args| {
             let mut object = Map::from_iter([

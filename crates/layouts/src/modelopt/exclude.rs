@@ -1,11 +1,11 @@
-//! The modules that are not quantized, as prefixes where one covers several and no quantized module: `a.b*`, else `a.b.*`, else the exact name
-//! (`_prefix_wildcard_summarize_exclude_modules`).
+//! The unquantized modules, as prefixes if one covers several of them and no quantized module:
+//! `a.b*`, else `a.b.*`, else the exact name (`_prefix_wildcard_summarize_exclude_modules`).
 
 use std::collections::{BTreeSet, HashSet};
 
-/// The shortest prefixes, cut at dots, that cover `kept` and none of `quantized`.
+/// The shortest prefixes, split at dots, that match all of `kept` and none of `quantized`.
 pub(super) fn summarize(kept: &[&String], quantized: &[&str]) -> BTreeSet<String> {
-    // Prefixes that some quantized module begins with, the module itself among them.
+    // All prefixes of quantized modules, including the modules themselves.
     let mut taken = HashSet::new();
     for module in quantized {
         taken.extend((0..=module.len()).filter(|&i| module.is_char_boundary(i)).map(|i| &module[..i]));
@@ -21,7 +21,8 @@ pub(super) fn summarize(kept: &[&String], quantized: &[&str]) -> BTreeSet<String
                 continue 'modules;
             }
             if !taken.contains(&module[..=dot]) && !full.contains(prefix) {
-                // ModelOpt looks for the pair {a, a.*} and writes only a.*, so it never finds the pair again: the same name twice.
+                // ModelOpt looks up the pair {a, a.*} but stores only a.*, so it never finds the
+                // pair again. The result is the same.
                 summary.insert(under);
                 continue 'modules;
             }

@@ -1,4 +1,5 @@
-//! Quantized linears of a ModelOpt checkpoint: the algorithm is stated once, or per layer for `MIXED_PRECISION`, or seen from the tensors.
+//! Finds the quantized linears of a ModelOpt checkpoint. The algorithm is configured once, or per
+//! layer for `MIXED_PRECISION`, or inferred from the tensors.
 
 use super::super::{Extra, ExtraKind, Found, Stored, stored};
 use super::algorithm::{ALGORITHMS, Algorithm, Weight};
@@ -10,7 +11,8 @@ use lowbit_container::safetensors::Entry;
 use lowbit_container::{Checkpoint, read_config};
 use serde_json::{Map, Value};
 
-/// Tensors that belong to a linear besides, by the end of their names. The two spellings of the low-rank factors are those of its two exporters.
+/// Name suffixes of further tensors of a linear. The low-rank factors have two spellings, one for
+/// each exporter.
 const EXTRAS: &[(&str, ExtraKind)] = &[
     ("output_scale", ExtraKind::OutputScale),
     ("svdquant_lora_a", ExtraKind::LowRank),
@@ -22,7 +24,7 @@ const EXTRAS: &[(&str, ExtraKind)] = &[
 /// Name of ModelOpt's own configuration file.
 pub(super) const SIDE_FILE: &str = "hf_quant_config.json";
 
-/// ModelOpt's own configuration, if there is one.
+/// The content of ModelOpt's own configuration file, if it exists.
 pub(super) fn side(checkpoint: &Checkpoint) -> Result<Option<Map<String, Value>>> {
     Ok(read_config(&checkpoint.dir().join(SIDE_FILE))?)
 }
@@ -32,7 +34,7 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     let side = side.as_ref().and_then(|side| side.get("quantization")).and_then(Value::as_object);
     let modules = || checkpoint.tensors().filter_map(|t| t.entry.name.strip_suffix(".weight_scale"));
     let Some(config) = side.or_else(|| own_config(checkpoint)) else {
-        // Without any configuration the tensors have to tell, all of them.
+        // Without a configuration, all tensors have to be recognisable.
         let known = |module: &str| of_tensors(checkpoint, module).is_some();
         if stored::any_quantization_config(checkpoint).is_some() || !modules().all(known) {
             return Ok(None);
@@ -53,7 +55,8 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Result<Option<Found>> {
     Ok(Some(stored.chain(stacks).collect()))
 }
 
-/// `quantization_config` if it is ModelOpt's; engines also write `modelopt_fp4` and the like there.
+/// The `quantization_config`, if it is ModelOpt's. Engines also write `modelopt_fp4` and similar
+/// names.
 fn own_config(checkpoint: &Checkpoint) -> Option<&Map<String, Value>> {
     stored::any_quantization_config(checkpoint).filter(|config| is_own(config))
 }
@@ -63,7 +66,7 @@ pub(super) fn is_own(config: &Map<String, Value>) -> bool {
     config.get("quant_method").and_then(Value::as_str).is_some_and(|method| method.starts_with(super::METHOD))
 }
 
-/// What the tensors of a module hold, by their types and shapes.
+/// The kind of a module's weight, inferred from dtypes and shapes.
 fn of_tensors(checkpoint: &Checkpoint, module: &str) -> Option<Weight> {
     let entry = |suffix: &str| Some(checkpoint.tensor(&format!("{module}.{suffix}"))?.entry);
     Weight::of_tensors(entry("weight")?, entry("weight_scale")?, entry("weight_scale_2").is_some())
@@ -116,7 +119,7 @@ fn module_of(checkpoint: &Checkpoint, config: &Map<String, Value>, module: &str)
     Ok(stored)
 }
 
-/// The size of groups: as the configuration has it, or else as the scales tell.
+/// The group size: the configured one, otherwise inferred from the scales.
 fn group(config: &Map<String, Value>, scale: &Entry, cols: usize) -> usize {
     let said = config.get("group_size").and_then(Value::as_u64).filter(|&size| size > 0);
     let groups = scale.shape.last().copied().unwrap_or(0).max(1);

@@ -1,4 +1,5 @@
-//! Stacks of experts as ModelOpt exports them for Llama 4 and gpt-oss: the matrices transposed, as those models have them. They are read only.
+//! Stacks of experts in ModelOpt's exports of Llama 4 and gpt-oss: the matrices are transposed, as
+//! in those models. Read only.
 //!
 //! ```text
 //!          X                        X_weight_scale                  X_weight_scale_2    besides
@@ -6,8 +7,10 @@
 //! FP8      F8_E4M3 [E, K, N]        F32 [] of all experts, or [E]; the latter is what FP8_PER_CHANNEL_PER_TOKEN makes of them
 //! ```
 //!
-//! X is `….experts.gate_up_proj` or `….experts.down_proj`. A byte holds two codes of one of N. What other algorithms make of a stack has blocks across the inputs' dimension and
-//! is no such thing. Source: ModelOpt 0.47 `export/unified_export_hf.py`, `export/quant_utils.py`.
+//! X is `….experts.gate_up_proj` or `….experts.down_proj`. A byte has two consecutive codes along
+//! the input dimension, of one output. Other algorithms give stacks blocks across the input
+//! dimension; these are not read. Source: ModelOpt 0.47 `export/unified_export_hf.py`,
+//! `export/quant_utils.py`.
 
 use super::super::{Extra, ExtraKind, Holds, Linear, Packing, Part, Stored, read_floats, stored};
 use crate::{Checkpoint, Result};
@@ -16,16 +19,17 @@ use lowbit_blocks::{FP8, NVFP4, QTensor, ScaleKind, Shape, TensorScale};
 use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 
-/// What comes after a stack's name in the names of its tensors.
+/// The name suffix of a stack's scales.
 const SCALE: &str = "_weight_scale";
 
-/// Names of the stacks of a checkpoint.
+/// The names of the stacks in a checkpoint.
 pub(super) fn names(checkpoint: &Checkpoint) -> impl Iterator<Item = &str> {
     let names = checkpoint.tensors().filter_map(|tensor| tensor.entry.name.strip_suffix(SCALE));
     names.filter(|name| checkpoint.tensor(name).is_some_and(|stack| stack.entry.shape.len() == 3))
 }
 
-/// One stack, by the types and shapes of its tensors; `unscaled` is what becomes of activations without a static scale.
+/// Reads a stack, recognised by the dtypes and shapes of its tensors. `unscaled` is the treatment
+/// of activations without a static scale.
 pub(super) fn read(checkpoint: &Checkpoint, name: &str, unscaled: Activations) -> Result<Stored> {
     let (codes, scale) = (checkpoint.require(name)?, checkpoint.require(&format!("{name}{SCALE}"))?);
     let second = checkpoint.tensor(&format!("{name}_weight_scale_2"));
@@ -49,7 +53,7 @@ pub(super) fn read(checkpoint: &Checkpoint, name: &str, unscaled: Activations) -
     format.check(shape).map_err(|e| codes.error(e.to_string()))?;
     let linear =
         Linear { orientation: Orientation::InOut, stacked: true, ..stored::linear(checkpoint, name, shape) };
-    // One scale is all experts' where the format has one for each.
+    // A single scale is shared by all experts, where the format has one for each.
     let scales = if scales == 1 { 4 } else { format.scales_len(shape) };
     let parts = vec![
         Part::found(codes, format.codes_len(shape), Holds::Codes(None)),
@@ -72,7 +76,7 @@ pub(super) fn read(checkpoint: &Checkpoint, name: &str, unscaled: Activations) -
     Ok(stored)
 }
 
-/// One matrix as in memory.
+/// Assembles one matrix, arranged as in memory.
 fn assemble(stored: &Stored, checkpoint: &Checkpoint, matrix: usize) -> Result<QTensor<'static>> {
     let Shape { matrices, rows, cols } = stored.linear.shape;
     let (format, one) = (&stored.format, Shape::matrix(rows, cols));

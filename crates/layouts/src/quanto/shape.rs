@@ -1,11 +1,13 @@
-//! What quanto's files do not say of packed weights: how many bits a code has, and how many rows there are.
+//! Infers what quanto's files do not store for packed weights: the bits of a code, and the number
+//! of rows.
 
 use super::super::stored;
 use crate::{Checkpoint, Result, Tensor};
 use lowbit_blocks::Shape;
 use serde_json::{Map, Value};
 
-/// The bits of codes of which `groups` rows became `pieces`. Both 2 and 4 fit where there are one or two groups; then the configuration decides.
+/// The bits of codes in `groups` rows that are packed into `pieces` rows. With one or two groups
+/// both 2 and 4 fit; then the configuration decides.
 pub(super) fn bits(checkpoint: &Checkpoint, pieces: usize, groups: usize) -> Option<u8> {
     let fits = |bits: usize| groups.div_ceil(8 / bits) == pieces;
     match (fits(4), fits(2)) {
@@ -20,7 +22,7 @@ pub(super) fn bits(checkpoint: &Checkpoint, pieces: usize, groups: usize) -> Opt
     }
 }
 
-/// Modules by the last part of their names, and what the configuration calls the length of their inputs.
+/// Modules by the last component of their names, and the configuration keys of their input length.
 const INPUTS: &[(&[&str], &[&str])] = &[
     (
         &[
@@ -45,7 +47,8 @@ const INPUTS: &[(&[&str], &[&str])] = &[
     (&["o_proj", "out_proj"], &["hidden_size", "n_embd", "d_model"]),
 ];
 
-/// The shape of a weight of so many groups: rows by its bias, or columns by the configuration.
+/// The shape of a weight with `groups` groups: rows from its bias, or columns from the
+/// configuration.
 pub(super) fn of(
     checkpoint: &Checkpoint,
     codes: Tensor<'_>,
@@ -76,13 +79,14 @@ pub(super) fn of(
     }
 }
 
-/// The length of a module's input.
+/// The length of a module's input, from the configuration.
 fn input(config: &Map<String, Value>, module: &str) -> Option<usize> {
     let last = module.rsplit('.').next().unwrap_or(module);
     let (_, keys) = INPUTS.iter().find(|(modules, _)| modules.contains(&last))?;
     let number = |key: &str| config.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
     let heads = || number("num_attention_heads")?.checked_mul(number("head_dim")?);
-    // The output projection takes all heads, which need not be as long as the hidden state.
+    // The input of the output projection is all heads, whose total length may differ from the
+    // hidden size.
     let of_heads = if matches!(last, "o_proj" | "out_proj") { heads() } else { None };
     of_heads.or_else(|| keys.iter().find_map(|key| number(key)))
 }

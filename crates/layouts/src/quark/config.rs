@@ -1,28 +1,28 @@
-//! What Quark's configuration says of a module.
+//! Quark's configuration, and the settings of a module in it.
 
 use crate::{Checkpoint, Error, Pattern, Result};
 use lowbit_calib::Activations;
 use serde_json::{Map, Value};
 
-/// The configuration, patterns compiled.
+/// The configuration with compiled patterns.
 pub(super) struct Config<'a> {
     layers: Vec<(Pattern, &'a Value)>,
-    /// What holds for all linears that no pattern takes.
+    /// The settings of linears that match no pattern.
     rest: &'a Value,
     exclude: Vec<Pattern>,
 }
 
-/// What it says of one module.
+/// The settings of one module.
 pub(super) struct Layer<'a> {
-    /// The specifications of the weight, outer level last; none for an excluded module.
+    /// The specifications of the weight, with the outer level last. Empty for an excluded module.
     pub(super) weight: Vec<&'a Map<String, Value>>,
-    /// What engines do with its input.
+    /// How engines quantize its input.
     pub(super) activations: Activations,
 }
 
 impl<'a> Config<'a> {
     /// # Errors
-    /// A pattern that is none, or weights that are not stored as numbers of few bits.
+    /// A pattern does not compile, or the weights are not stored quantized.
     pub(super) fn read(checkpoint: &Checkpoint, config: &'a Map<String, Value>) -> Result<Self> {
         let wrong = |reason: String| Error::file(&checkpoint.dir().join(crate::CONFIG), reason);
         let format =
@@ -67,7 +67,7 @@ impl<'a> Config<'a> {
     }
 }
 
-/// A specification or a list of them.
+/// A single specification, or a list of them.
 fn specifications(value: Option<&Value>) -> Vec<&Map<String, Value>> {
     match value {
         Some(Value::Array(list)) => list.iter().filter_map(Value::as_object).collect(),

@@ -1,4 +1,5 @@
-//! How Quark lays out the weight of one linear, by the `dtype` and `qscheme` of its specification.
+//! The arrangement of a linear's weight in Quark, by the `dtype` and `qscheme` of its
+//! specification.
 
 use super::super::part::scale_kind;
 use super::super::{Holds, Packing, Part};
@@ -8,7 +9,7 @@ use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 use serde_json::{Map, Value};
 
-/// Shape, format, and how codes, scales and zero points are arranged.
+/// The shape and format of a weight, and the packings of codes, scales and zero points.
 pub(super) struct Laid {
     pub(super) shape: Shape,
     pub(super) format: Format,
@@ -17,7 +18,8 @@ pub(super) struct Laid {
     zeros: Option<Holds>,
 }
 
-/// One kind of number: its name, its element, and how many values one number of the weight's shape is, as a fraction.
+/// A dtype: its name, its element, and the number of values in one element of the weight's shape,
+/// as a fraction.
 struct Kind {
     dtype: &'static str,
     element: Element,
@@ -36,12 +38,12 @@ const KINDS: &[Kind] = &[
     Kind { dtype: "uint4", element: Element::Uint { bits: 4 }, values: (8, 1) },
 ];
 
-/// The side of the tiles of layers that were FP8 before Quark.
+/// The tile size of layers that were FP8 before Quark.
 const TILE: usize = 128;
 
 type Specification = Map<String, Value>;
 
-/// The weight of a module.
+/// The arrangement of a module's weight.
 pub(super) fn lay(
     specifications: &[&Specification],
     weight: Tensor<'_>,
@@ -55,7 +57,7 @@ pub(super) fn lay(
     let (dtype, two_levels) = match dtypes[..] {
         [dtype] => (dtype, false),
         ["fp4", "fp8_e4m3"] => ("fp4", true),
-        // Left as it was before Quark: only blocks of FP8 have such scales.
+        // Unchanged from before Quark: only FP8 in blocks has such scales.
         [] => (if weight.entry.dtype == Dtype::F8_E4M3 { "fp8_e4m3" } else { "" }, false),
         _ => {
             return Err(weight
@@ -109,10 +111,10 @@ pub(super) fn lay(
     integers(laid, transposed, weight, zero)
 }
 
-/// How integers of some bits lie, in groups or not: codes, scales and zero points.
+/// The packings of integers: codes, scales and zero points.
 type Arranged = (Option<Packing>, Option<Packing>, Option<Packing>);
 
-/// Integers: how they are transposed and packed, and whether they have zero points.
+/// Sets the packings of integers, and the kind of zero points.
 fn integers(mut laid: Laid, transposed: bool, weight: Tensor<'_>, zero: Option<Tensor<'_>>) -> Result<Laid> {
     let (bits, signed) = (laid.format.element.bits() as u8, laid.format.element.is_int());
     let bytes = laid.format.scale.kind.bytes();
@@ -124,7 +126,7 @@ fn integers(mut laid: Laid, transposed: bool, weight: Tensor<'_>, zero: Option<T
             Some(Packing::Transposed { bytes: 1 }),
         ),
         (_, true) if laid.shape.rows.is_multiple_of(8) => (
-            // Codes are two's complement in the file too: nothing is added.
+            // Codes are two's complement in the file too, without an offset.
             Some(Packing::Interleaved { signed: false }),
             Some(Packing::Transposed { bytes }),
             Some(Packing::InterleavedZeros),
@@ -155,7 +157,7 @@ fn integers(mut laid: Laid, transposed: bool, weight: Tensor<'_>, zero: Option<T
     laid.format.zero = Zero::Int;
     laid.zeros = Some(Holds::Zeros(packed));
     if symmetric && bits == 4 {
-        // What AWQ's tools write for symmetric codes: two's complement plus 8.
+        // Symmetric codes as AWQ's tools write them: two's complement plus 8.
         laid.format = laid.format.with_element(Element::Int { bits }).with_zero(Zero::None);
         laid.codes = Some(Packing::Interleaved { signed: true });
         laid.zeros = Some(Holds::Repeated(vec![0x88]));
@@ -181,7 +183,7 @@ fn are_all(
     Ok(tensor.read_all()?.iter().all(|&zero| zero == value))
 }
 
-/// The tiles of FP8 in blocks: those of the configuration, or of 128.
+/// The tiles of FP8 in blocks: those of the configuration, otherwise 128x128.
 fn tile(specification: Option<&Specification>, shape: Shape, scale: Tensor<'_>) -> Result<Block> {
     let said = specification.and_then(|of| of.get("block_size")).and_then(Value::as_array);
     let side =
@@ -198,7 +200,7 @@ fn tile(specification: Option<&Specification>, shape: Shape, scale: Tensor<'_>) 
 }
 
 impl Laid {
-    /// The tensors.
+    /// The parts of the weight.
     pub(super) fn parts(
         self,
         module: &str,
@@ -214,7 +216,7 @@ impl Laid {
             Part::new(module, "weight_scale", scale.entry.dtype, sides, Holds::Scales(scales)),
         ];
         if let (Some(holds), Some(zero)) = (zeros, zero) {
-            // Its length was held against the scales when it was looked at.
+            // Its length was compared with that of the scales before.
             let dtype = zero.entry.dtype;
             parts.push(Part::new(module, "weight_zero_point", dtype, zero.entry.shape.clone(), holds));
         }

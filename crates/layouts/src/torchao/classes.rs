@@ -1,4 +1,4 @@
-//! The classes of torchao that are read: which fields each has, and which format that is.
+//! The supported classes of torchao: their fields and formats.
 
 use super::super::part::scale_kind;
 use super::super::{Extra, ExtraKind, Holds, Linear, Packing, Part, Stored};
@@ -12,19 +12,19 @@ use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;
 
-/// A class of torchao.
+/// A tensor class of torchao.
 pub(super) struct Class {
-    /// Its name.
+    /// The name of the class.
     pub(super) name: &'static str,
-    /// Fields that it may have.
+    /// The fields that it may have.
     pub(super) fields: &'static [&'static str],
-    /// The attribute with the type of the weight before it was quantized.
+    /// The attribute with the dtype of the unquantized weight.
     dtype: &'static str,
-    /// Its tensors and its format.
+    /// Determines shape, format and packings.
     layout: fn(&Fields<'_>) -> Result<Laid>,
 }
 
-/// Everything that is read, each class with its fields.
+/// All supported classes.
 pub(super) const CLASSES: &[Class] = &[
     Class { name: "Float8Tensor", fields: &["qdata", "scale"], dtype: "dtype", layout: float8 },
     Class {
@@ -54,13 +54,13 @@ pub(super) const CLASSES: &[Class] = &[
     },
 ];
 
-/// Attributes that say that engines quantize the input.
+/// Attributes that indicate that engines quantize the input.
 const QUANTIZES_INPUT: [&str; 2] = ["act_quant_kwargs", "activation_quantization"];
 
-/// Fields with a static scale of the input.
+/// Fields with a static input scale.
 const INPUT_SCALES: [&str; 2] = ["act_quant_scale", "act_per_tensor_scale"];
 
-/// How a class lies in the files.
+/// The shape and format of a class, and the packings of its tensors.
 struct Laid {
     shape: Shape,
     format: Format,
@@ -76,7 +76,7 @@ impl Laid {
 }
 
 impl Class {
-    /// The linear that these fields are.
+    /// Reads the linear that these fields describe.
     pub(super) fn read(&self, fields: &Fields<'_>) -> Result<Stored> {
         let Laid { shape, format, codes, scales, zeros } = (self.layout)(fields)?;
         format.check(shape).map_err(|e| fields.error(e.to_string()))?;
@@ -94,7 +94,7 @@ impl Class {
             Some(packing) => shape.matrices * packing.packed_len(shape.rows, shape.cols),
             None => format.codes_len(shape),
         };
-        // As many numbers as there are blocks, which int4 has transposed.
+        // The number of blocks; Int4 stores the grid transposed.
         let grid = |tensor: Tensor<'_>, holds: Holds| {
             let sides =
                 if matches!(scales, Some(Packing::Transposed { .. })) { [wide, high] } else { [high, wide] };
@@ -128,7 +128,7 @@ impl Class {
     }
 }
 
-/// What belongs to the linear besides its weight.
+/// Adds the tensors that belong to the linear besides its weight.
 fn dress(stored: &mut Stored, fields: &Fields<'_>) {
     let present = |field: &str| fields.get(field).map(|tensor| tensor.entry.name.clone());
     stored.input_scale = INPUT_SCALES.iter().find_map(|field| present(field)).map(|name| (name, false));
@@ -163,7 +163,7 @@ fn intx(fields: &Fields<'_>) -> Result<Laid> {
     integers(fields, bits.ok_or_else(|| fields.error(format!("target_dtype {target} is not int1 to int8")))?)
 }
 
-/// Integers in bytes of their own, which are symmetric where all zero points are zero.
+/// Integers of one byte each. They are symmetric if all zero points are zero.
 fn integers(fields: &Fields<'_>, bits: u8) -> Result<Laid> {
     let shape = fields.shape(1)?;
     let block = block(fields, shape)?;
@@ -186,7 +186,7 @@ fn integers(fields: &Fields<'_>, bits: u8) -> Result<Laid> {
     Ok(Laid { codes, zeros, ..Laid::new(shape, format.with_scale(scale)) })
 }
 
-/// Zero points of I8, none of them out of the range of the codes.
+/// Zero points as I8. An error if one is out of the range of the codes.
 fn small_integers(tensor: Tensor<'_>, shape: Shape, offset: u8) -> Result<Vec<i8>> {
     if tensor.entry.dtype != Dtype::I8 {
         return Err(tensor.error(format!("is {}, not I8", tensor.entry.dtype)).into());
@@ -244,7 +244,8 @@ fn nvfp4(fields: &Fields<'_>) -> Result<Laid> {
     blocks_of(fields, fields.shape(2)?, format)
 }
 
-/// A format whose group is the one number of `block_size`, with scales of a byte that may be swizzled.
+/// A format with groups of `block_size`, a single number, and scales of one byte that may be
+/// swizzled.
 fn blocks_of(fields: &Fields<'_>, shape: Shape, mut format: Format) -> Result<Laid> {
     let size = fields.attribute("block_size").and_then(serde_json::Value::as_u64);
     let size = size.and_then(|size| usize::try_from(size).ok());
@@ -267,7 +268,7 @@ fn block(fields: &Fields<'_>, shape: Shape) -> Result<Block> {
     fields.block(shape, fields.require("qdata")?.entry.shape.len() == 3)
 }
 
-/// The type of scales that are numbers.
+/// The kind of float scales.
 fn float_scale(tensor: Tensor<'_>) -> Result<ScaleKind> {
     let kind = scale_kind(tensor.entry.dtype).filter(|kind| kind.bytes() > 1);
     kind.ok_or_else(|| tensor.error(format!("is {}, not F32, F16 or BF16", tensor.entry.dtype)).into())

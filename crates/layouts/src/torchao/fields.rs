@@ -1,27 +1,28 @@
-//! One tensor of torchao: its attributes out of the header, its fields out of the files.
+//! A quantized tensor of torchao: its attributes from the header, its fields from the files.
 
 use crate::{Checkpoint, Error, Result, Tensor};
 use lowbit_blocks::{Block, Dtype, Shape};
 use serde_json::{Map, Value};
 use std::path::Path;
 
-/// What the header says of one tensor.
+/// The description of a tensor.
 pub(super) struct Fields<'a> {
     pub(super) checkpoint: &'a Checkpoint,
-    /// The file that says it.
+    /// The file whose header has the description.
     file: &'a Path,
-    /// The tensor's name.
+    /// The name of the tensor.
     pub(super) weight: &'a str,
     attributes: &'a Map<String, Value>,
-    /// What the names of its fields begin with.
+    /// The name prefix of its fields.
     prefix: String,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a weight of this class, which may have the fields that are `known`.
+    /// The fields of a weight of this class. `known` has the names of the fields that the class may
+    /// have.
     ///
     /// # Errors
-    /// A field that the class does not have, or a class that lacks attributes.
+    /// The class does not have one of the fields, or the description has no attributes.
     pub(super) fn new(
         checkpoint: &'a Checkpoint,
         file: &'a Path,
@@ -53,29 +54,30 @@ impl<'a> Fields<'a> {
         format!("{}{field}", self.prefix)
     }
 
-    /// A field that must be there.
+    /// A required field.
     pub(super) fn require(&self, field: &str) -> Result<Tensor<'a>> {
         Ok(self.checkpoint.require(&self.name(field))?)
     }
 
-    /// A field, if it is there.
+    /// An optional field.
     pub(super) fn get(&self, field: &str) -> Option<Tensor<'a>> {
         self.checkpoint.tensor(&self.name(field))
     }
 
-    /// An attribute that is there and not null.
+    /// An attribute, if it exists and is not null.
     pub(super) fn attribute(&self, key: &str) -> Option<&'a Value> {
         self.attributes.get(key).filter(|value| !value.is_null())
     }
 
-    /// The text of an attribute, which is itself or in the box that torchao puts around types: `{"_type": "torch.dtype", "_data": "int4"}`.
+    /// The text of an attribute: a string, or a type in torchao's wrapper, `{"_type":
+    /// "torch.dtype", "_data": "int4"}`.
     pub(super) fn text(&self, key: &str) -> Result<&'a str> {
         let value = self.attribute(key);
         let boxed = value.and_then(|value| value.get("_data")).or(value);
         boxed.and_then(Value::as_str).ok_or_else(|| self.error(format!("its metadata has no text for {key}")))
     }
 
-    /// The type of the weight before it was quantized.
+    /// The dtype of the unquantized weight.
     pub(super) fn dtype(&self, key: &str) -> Result<Dtype> {
         match self.text(key)? {
             "bfloat16" => Ok(Dtype::Bf16),
@@ -85,7 +87,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The shape of `qdata`, whose elements are so many values each.
+    /// The shape of the weight, from that of `qdata`, whose elements have `values` values each.
     pub(super) fn shape(&self, values: usize) -> Result<Shape> {
         let qdata = self.require("qdata")?;
         let (matrices, rows, cols) = match qdata.entry.shape[..] {
@@ -98,7 +100,8 @@ impl<'a> Fields<'a> {
         Ok(Shape { matrices, rows, cols: cols.saturating_mul(values) })
     }
 
-    /// The block of `block_size`, a list with as many numbers as the weight has dimensions; an empty one is the whole tensor.
+    /// The block of `block_size`, a list with one number for each dimension of the weight. An empty
+    /// list is the whole tensor.
     pub(super) fn block(&self, shape: Shape, stacked: bool) -> Result<Block> {
         let list = self.attribute("block_size").and_then(Value::as_array);
         let numbers: Option<Vec<usize>> = list
