@@ -1,7 +1,7 @@
-//! The bytes of a tensor's parts: borrowed, owned, or a range of a buffer that several parts share.
+//! Bytes of a tensor's parts: borrowed, owned, or a range of a shared buffer.
 //!
-//! The buffer that is shared is a mapped file, mostly. A tensor whose parts all share or own their bytes is `'static`: it keeps the
-//! file mapped by itself, and a clone costs as much as counting a reference.
+//! A shared buffer is usually a mapped file. A tensor whose parts are all shared or owned is
+//! `'static`: it keeps the file mapped, and a clone costs one reference count.
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::{Deref, Range};
 
-/// What several [`Bytes`] may share; its slice must be the same every time it is asked for.
+/// A buffer that several [`Bytes`] share. `as_ref` must return the same slice on every call.
 pub type SharedBuffer = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// A slice of bytes with an owner of any kind; it dereferences to `[u8]`.
+/// A slice of bytes with any kind of owner. It dereferences to `[u8]`.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -37,7 +37,7 @@ enum Held<'a> {
 }
 
 impl<'a> Bytes<'a> {
-    /// A range of a buffer that others share.
+    /// A range of a shared buffer.
     ///
     /// # Panics
     /// If the range is not inside the buffer.
@@ -48,13 +48,13 @@ impl<'a> Bytes<'a> {
         Self(Held::Shared(buffer, range))
     }
 
-    /// The same bytes, borrowed from these.
+    /// The same bytes, borrowed from `self`.
     #[must_use]
     pub fn borrow(&self) -> Bytes<'_> {
         Bytes(Held::Borrowed(self))
     }
 
-    /// The bytes without a lifetime: copied where they were borrowed, shared where they were shared.
+    /// The bytes with a `'static` lifetime: borrowed bytes are copied, shared bytes stay shared.
     #[must_use]
     pub fn into_static(self) -> Bytes<'static> {
         match self.0 {
@@ -64,7 +64,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// The bytes in a vector, copied where they were not owned.
+    /// The bytes as a vector, copied unless they are owned.
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
         match self.0 {
@@ -94,7 +94,7 @@ impl Default for Bytes<'_> {
 }
 
 impl PartialEq for Bytes<'_> {
-    /// Equality of the bytes, whoever owns them.
+    /// Compares the bytes, regardless of their owners.
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }

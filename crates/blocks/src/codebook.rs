@@ -1,20 +1,24 @@
-//! Vector codebooks: formats whose codes are indices of vectors, beside the rows of [`Format`](crate::Format).
+//! Vector codebooks: formats whose codes are indices of vectors, which rows of
+//! [`Format`](crate::Format) do not cover.
 //!
 //! ```text
-//! row         one code, one number; scales and zero points by a rule that data describes
-//! codebook    one index, several numbers; signs and scales packed between the indices: IQ1 to IQ3 of ggml, trellises
+//! row         one code, one number; scales and zero points as the row's data describe
+//! codebook    one index, several numbers; signs and scales packed between the indices:
+//!             IQ1 to IQ3 of ggml, trellises
 //! ```
 //!
-//! A row cannot say these, and a row that could would be read by every walk over codes. So they meet the rest of the library in three
-//! functions over blocks of whole bytes: decode, encode under weights, dot. Blocks follow one another along a row, and a row is a whole number
-//! of them.
+//! A row cannot describe these formats; extending rows would complicate all code that walks over
+//! codes. So their interface is three functions over blocks of whole bytes: decode, weighted
+//! encode, and dot product. Blocks follow one another along a row, and a row is a whole number of
+//! blocks.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// A format of vectors: blocks of [`values`](Self::values) numbers in [`bytes`](Self::bytes) bytes.
+/// A vector format: blocks of [`values`](Self::values) numbers in [`bytes`](Self::bytes) bytes.
 ///
-/// Four vectors of two, an index of 2 bits for each, and a scale in the last byte:
+/// An example: four vectors of two values, an index of 2 bits for each, and a scale in the last
+/// byte.
 ///
 /// ```
 /// use lowbit_blocks::Codebook;
@@ -50,28 +54,30 @@ use alloc::vec::Vec;
 /// assert_eq!(Pairs.bits_per_weight(), 2.0);
 /// ```
 pub trait Codebook {
-    /// Values of a block.
+    /// The number of values of a block.
     fn values(&self) -> usize;
 
-    /// Bytes of a block.
+    /// The number of bytes of a block.
     fn bytes(&self) -> usize;
 
-    /// Writes the values of one block.
+    /// Decodes one block.
     ///
     /// # Panics
-    /// If `block` or `values` are not as long as a block is.
+    /// If the length of `block` or `values` is not that of a block.
     fn decode(&self, block: &[u8], values: &mut [f32]);
 
-    /// Chooses the bytes of one block for the least sum of `weight * error^2`; `weights` are one for each value, at least 0.
+    /// Encodes one block, for the least sum of `weight * error^2`. `weights` has one number for
+    /// each value, at least 0.
     ///
     /// # Panics
-    /// If `values`, `weights` or `block` are not as long as a block is.
+    /// If the length of `values`, `weights` or `block` is not that of a block.
     fn encode(&self, values: &[f32], weights: &[f32], block: &mut [u8]);
 
-    /// The product of one or more blocks with so many numbers: products in f32, added in the order of the values.
+    /// The dot product of one or more blocks with `x`: products in f32, added in the order of the
+    /// values.
     ///
     /// # Panics
-    /// If `blocks` are not whole blocks, or `x` is not as long as their values.
+    /// If `blocks` are not whole blocks, or `x` has another number of values.
     fn dot(&self, blocks: &[u8], x: &[f32]) -> f32 {
         self.check(blocks, x.len());
         let mut values = vec![0.0; self.values()];
@@ -83,7 +89,7 @@ pub trait Codebook {
         sum
     }
 
-    /// The values of one or more blocks.
+    /// Decodes one or more blocks.
     ///
     /// # Panics
     /// If `blocks` are not whole blocks.
@@ -95,15 +101,15 @@ pub trait Codebook {
         out
     }
 
-    /// Bits stored for each value.
+    /// The number of bits stored for each value.
     fn bits_per_weight(&self) -> f64 {
         8.0 * self.bytes() as f64 / self.values() as f64
     }
 
-    /// Panics unless `blocks` are whole blocks of so many values.
+    /// Checks that `blocks` are whole blocks of this number of values.
     ///
     /// # Panics
-    /// That is what it does.
+    /// If they are not.
     fn check(&self, blocks: &[u8], values: usize) {
         assert!(
             blocks.len().is_multiple_of(self.bytes()),

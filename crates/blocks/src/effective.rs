@@ -1,12 +1,13 @@
-//! Stored scales and zero points as the numbers that kernels multiply with and subtract.
+//! Effective scales and zero points: the numbers that kernels multiply by and subtract.
 //!
 //! ```text
 //! effective scale = stored block scale [* or / tensor scale]      one f32 operation
 //!                 = outer number * stored block scale             with super-blocks; one f32 operation
-//! zero point      = the byte (Int), or a number stored as scales are (Float, Bias, and Min with its sign changed: it is added)
+//! zero point      = the byte (Int), or a number of the scale's type (Float, Bias);
+//!                   for Min with its sign changed, since it is added
 //! ```
 //!
-//! Blocks are named by their index over all matrices; which blocks some values have is the business of the grid.
+//! Blocks are given by their index over all matrices. The grid knows the blocks of a value.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -17,7 +18,7 @@ use crate::format::{Format, Zero};
 use crate::scale::{ScaleKind, TensorScale};
 use crate::shape::Shape;
 
-/// Scales and zero points as stored, with what is needed to find those of a tile.
+/// Stored scales and zero points, with everything needed to compute the effective ones.
 #[derive(Clone, Copy)]
 pub(crate) struct Stored<'a> {
     pub(crate) format: Format,
@@ -28,7 +29,7 @@ pub(crate) struct Stored<'a> {
 }
 
 impl Stored<'_> {
-    /// Effective scales of some blocks, counted over all matrices.
+    /// The effective scales of some blocks of one matrix.
     pub(crate) fn scales_of(&self, matrix: usize, blocks: Range<usize>, out: &mut Vec<f32>) {
         out.resize(blocks.len(), 0.0);
         if self.format.scale.outer.count().is_some() {
@@ -41,7 +42,7 @@ impl Stored<'_> {
         let bytes = self.format.scale.kind.bytes();
         let stored = &self.scales[blocks.start * bytes..blocks.end * bytes];
         match (self.format.scale.kind, self.tensor_scale) {
-            // E4M3 scales are codes like any other, and a product with a scale is what decoding them is.
+            // E4M3 scales are E4M3 codes, so decoding them with a scale computes the product.
             (ScaleKind::E4m3, TensorScale::Multiply(of)) if !out.is_empty() => {
                 Kernels::best().decode(Element::E4m3, stored, Blocks::whole(&of[matrix]), out);
             }
@@ -52,19 +53,19 @@ impl Stored<'_> {
         }
     }
 
-    /// The part of one matrix of what is stored for all, matrix after matrix.
+    /// The bytes of one matrix in `stored`, which holds those of all matrices.
     fn of_matrix<'b>(&self, stored: &'b [u8], matrix: usize) -> &'b [u8] {
         let len = stored.len() / self.shape.matrices.max(1);
         &stored[matrix * len..(matrix + 1) * len]
     }
 
-    /// Blocks counted over all matrices, from the first of theirs.
+    /// Converts block indices over all matrices to indices within one matrix.
     fn inside(&self, matrix: usize, blocks: Range<usize>) -> Range<usize> {
         let first = matrix * self.format.scales_per_matrix(self.shape);
         blocks.start - first..blocks.end - first
     }
 
-    /// Asks for the scales and zero points of blocks that are read soon, as far as there are such blocks.
+    /// Prefetches the scales and zero points of blocks, as far as these exist.
     pub(crate) fn prefetch(&self, blocks: Range<usize>) {
         let end = |len: usize, bytes: usize| len.min(bytes);
         let format = &self.format;
@@ -75,7 +76,8 @@ impl Stored<'_> {
         }
     }
 
-    /// Zero points of some blocks, counted over all matrices; leaves `out` as it is where the format has none.
+    /// The zero points of some blocks, counted over all matrices. `out` is unchanged if the format
+    /// has none.
     pub(crate) fn zeros_of(&self, matrix: usize, blocks: Range<usize>, out: &mut Vec<f32>) {
         match self.format.zero {
             Zero::None => {}

@@ -1,11 +1,11 @@
-//! What can be wrong with a quantized tensor, said with its numbers.
+//! Errors of quantized tensors.
 
 use alloc::string::String;
 
 use crate::obstacle::Obstacle;
 use crate::shape::Shape;
 
-/// Why a tensor was refused. Bytes from a file lead here and never to a panic.
+/// The reason why a tensor was refused. Invalid bytes from a file give an error, never a panic.
 ///
 /// ```
 /// use lowbit_blocks::{Format, NVFP4, Shape};
@@ -15,18 +15,18 @@ use crate::shape::Shape;
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Groups have no short last block.
+    /// Rows do not divide into groups; a group cannot be short.
     #[error("row of {cols} values does not divide into blocks of {block}")]
     RaggedRow {
-        /// Values in a row.
+        /// Number of values of a row.
         cols: usize,
-        /// Values in a block.
+        /// Number of values of a block.
         block: usize,
     },
     /// The tensor has more bytes than this machine can address.
     #[error("a tensor of {shape} values is too large to address")]
     TooLarge {
-        /// The shape asked for.
+        /// The requested shape.
         shape: Shape,
     },
     /// The fields of a format contradict each other.
@@ -34,7 +34,7 @@ pub enum Error {
     BadFormat {
         /// Name of the format.
         format: String,
-        /// What contradicts what.
+        /// The contradiction.
         reason: &'static str,
     },
     /// A part of the tensor has the wrong number of elements.
@@ -44,16 +44,16 @@ pub enum Error {
         part: &'static str,
         /// `bytes` or `numbers`.
         unit: &'static str,
-        /// What was given.
+        /// The length given.
         got: usize,
-        /// What the shape asks for.
+        /// The length that the shape requires.
         want: usize,
         /// The shape of the tensor.
         shape: Shape,
         /// Name of the format.
         format: String,
     },
-    /// A part is given that the format does not have, or lacks one that it has.
+    /// A part is missing, or is given although the format does not have it.
     #[error("{format} has {}{part}, but {} given", if *.wanted { "" } else { "no " }, if *.wanted { "none were" } else { "some were" })]
     Part {
         /// `zeros` or `tensor scales`.
@@ -66,7 +66,7 @@ pub enum Error {
     /// An input value is NaN or infinite.
     #[error("value {value} at matrix {matrix}, row {row}, column {col} is not finite")]
     NonFinite {
-        /// Which matrix of the stack.
+        /// Index of the matrix in the stack.
         matrix: usize,
         /// Row of that matrix.
         row: usize,
@@ -75,72 +75,73 @@ pub enum Error {
         /// NaN or an infinity.
         value: f32,
     },
-    /// A given scale cannot be stored: NaN, too large for the scale's type, or negative where that has no sign.
+    /// A given scale cannot be stored: it is NaN, too large for the scale's type, or negative in a
+    /// type without a sign.
     #[error("scale {value} of block {index} does not fit in {scale}")]
     Scale {
-        /// Index of the block, counted over all matrices.
+        /// Index of the block, over all matrices.
         index: usize,
-        /// The scale that was given.
+        /// The scale given.
         value: f32,
         /// Name of the scale's type.
         scale: &'static str,
     },
-    /// A given tensor scale is NaN or infinite, or would divide by zero.
+    /// A given tensor scale is NaN or infinite, or is a divisor of zero.
     #[error("tensor scale {value} of matrix {matrix} is not a number that scales")]
     TensorScale {
-        /// Which matrix of the stack.
+        /// Index of the matrix in the stack.
         matrix: usize,
-        /// The scale that was given.
+        /// The scale given.
         value: f32,
     },
-    /// Activations do not fill the columns that a product takes.
+    /// Activations have another number of values than the product needs.
     #[error("activations: {got} values, but {columns} column{} of {cols} {} {}", if *.columns == 1 { "" } else { "s" }, if *.columns == 1 { "has" } else { "have" }, .columns.saturating_mul(*.cols))]
     Input {
-        /// Values given.
+        /// Number of values given.
         got: usize,
-        /// Columns given: tokens.
+        /// Number of columns given, one for each token.
         columns: usize,
-        /// Values that each has: columns of the weight.
+        /// Number of values per column: columns of the weight.
         cols: usize,
     },
-    /// Activations are not the same number of values for each column.
+    /// Activations do not divide into columns of equal length.
     #[error("activations: {got} values do not divide into {columns} columns")]
     Columns {
-        /// Values given.
+        /// Number of values given.
         got: usize,
-        /// Columns given: tokens.
+        /// Number of columns given, one for each token.
         columns: usize,
     },
-    /// A permutation, bias or input scale does not fit the weight it belongs to.
+    /// A permutation, bias or pre-quant scale does not fit its weight.
     #[error("{part}: {got} entries, but the weight has {want} {axis}")]
     Linear {
         /// `perm`, `pre_quant_scale` or `bias`.
         part: &'static str,
-        /// What was given.
+        /// The length given.
         got: usize,
-        /// What the weight asks for.
+        /// The length that the weight requires.
         want: usize,
         /// `rows` or `columns`.
         axis: &'static str,
     },
-    /// A permutation names a column twice, or one that does not exist.
+    /// A permutation contains a column twice, or a column that does not exist.
     #[error("perm: entry {index} is {value}, which is {}", if *.value as usize >= *.cols { "past the last column" } else { "there already" })]
     Permutation {
-        /// Position in the permutation.
+        /// Index in the permutation.
         index: usize,
-        /// The column it names.
+        /// The column at that index.
         value: u32,
-        /// Columns of the weight.
+        /// Number of columns of the weight.
         cols: usize,
     },
-    /// A tensor cannot be said in another format without rounding.
+    /// A tensor cannot be transcoded exactly.
     #[error("{from} into {to}: {why}")]
     Transcode {
         /// Name of the tensor's format.
         from: String,
-        /// Name of the format asked for.
+        /// Name of the requested format.
         to: String,
-        /// What is in the way.
+        /// The obstacle.
         why: Obstacle,
     },
 }

@@ -1,14 +1,15 @@
-//! What quantization lost, in numbers, and the sums they come from.
+//! Error statistics of quantization: the sums, and the figures that follow from them.
 //!
 //! ```text
 //! MSE        sum (x - y)^2 / n
-//! SQNR       10 log10( sum x^2 / sum (x - y)^2 )  dB      infinite where nothing was lost
+//! SQNR       10 log10( sum x^2 / sum (x - y)^2 )  dB      infinite without error
 //! max error  max |x - y|
 //! cosine     sum x y / sqrt( sum x^2 * sum y^2 )
 //! ```
 //!
-//! Sums are f64, each row in the order of its values and rows in the order in which they are merged, so a report does not depend
-//! on threads. Square root and logarithm come from `libm`, so it does not depend on the platform's either.
+//! Sums are f64, in the order of the values within a row, and of rows as they are merged. So a
+//! report does not depend on threads. Square root and logarithm come from `libm`, so it does not
+//! depend on the platform either.
 
 use core::fmt;
 
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// Sums over pairs of original and restored values.
 ///
-/// Observe row by row: the sums of one call start from zero and are then added to the total, and f64 addition is not associative.
+/// Observe row by row: the sums of one call start from zero and are then added to the total. f64
+/// addition is not associative, so other divisions may give other results.
 ///
 /// ```
 /// use lowbit_blocks::ErrorStats;
@@ -41,7 +43,7 @@ pub struct ErrorStats {
 }
 
 impl ErrorStats {
-    /// Adds values before and after.
+    /// Adds pairs of original and restored values.
     ///
     /// # Panics
     /// If the lengths differ.
@@ -60,7 +62,7 @@ impl ErrorStats {
         self.merge(&row);
     }
 
-    /// Adds what another has seen.
+    /// Adds the sums of another.
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.error += other.error;
@@ -70,7 +72,7 @@ impl ErrorStats {
         self.max_error = larger(self.max_error, other.max_error);
     }
 
-    /// The figures. Of nothing at all: no error, and cosine 1.
+    /// The report of these sums. Without values, the error is 0 and the cosine 1.
     #[must_use]
     pub fn report(&self) -> ErrorReport {
         let norms = libm::sqrt(self.original) * libm::sqrt(self.restored);
@@ -92,25 +94,26 @@ impl ErrorStats {
     }
 }
 
-/// The larger magnitude; NaN is larger than all and stays.
+/// The larger magnitude. NaN counts as the largest.
 fn larger(a: f64, b: f64) -> f64 {
     if b > a || b.is_nan() { b } else { a }
 }
 
-/// What quantization lost.
+/// The error of quantization.
 ///
-/// NaN or infinity in the restored values shows in every figure.
+/// If a restored value is NaN or infinite, every figure shows it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ErrorReport {
-    /// Number of values.
+    /// The number of values.
     pub count: u64,
-    /// Mean squared error.
+    /// The mean squared error.
     pub mse: f64,
-    /// Signal to quantization noise ratio in dB; infinite where nothing was lost.
+    /// The signal-to-quantization-noise ratio in dB; infinite without error.
     pub sqnr_db: f64,
-    /// Largest absolute error.
+    /// The largest absolute error.
     pub max_error: f64,
-    /// Cosine of the angle between original and restored; 1 where both are all zeros, 0 where one of them is.
+    /// The cosine of the angle between original and restored values; 1 if both are all zeros, 0 if
+    /// only one is.
     pub cosine: f64,
 }
 

@@ -1,4 +1,4 @@
-//! A format is a row of data: element, block, scale of one or two levels, zero point.
+//! Formats as rows of data: element, block, scale of one or two levels, zero point.
 //!
 //! ```text
 //! value = (value(code) - zero) * scale            zero: None, Int, Float
@@ -6,8 +6,8 @@
 //! scale =  stored block scale [* or / tensor scale]
 //! ```
 //!
-//! Nothing in this crate branches on the name of a format; to add one, write its row in the file of its family and list
-//! it in [`FORMATS`].
+//! No code in this crate depends on the name of a format. To add a format, write its row in the
+//! file of its family, and list it in [`FORMATS`].
 
 mod bitsandbytes;
 mod element;
@@ -37,10 +37,11 @@ use crate::error::Error;
 use crate::levels::{Outer, Scale};
 use crate::scale::ScaleKind;
 
-/// How numbers are stored: one row of the table of formats.
+/// A numeric format: one row of the table of formats.
 ///
-/// As JSON: `{"element":"e2m1","block":{"group":16},"scale":"e4m3","tensor_scale":true,"zero":"none"}`; the last two may be left
-/// out. Files of this project hold that text, so it does not change.
+/// As JSON:
+/// `{"element":"e2m1","block":{"group":16},"scale":"e4m3","tensor_scale":true,"zero":"none"}`. The
+/// last two fields are optional. Files of this project contain that text, so it does not change.
 ///
 /// ```
 /// use lowbit_blocks::{Format, NVFP4, Shape};
@@ -49,7 +50,7 @@ use crate::scale::ScaleKind;
 /// assert_eq!(NVFP4.bits_per_weight(Shape::matrix(4, 16)), 4.0 + 8.0 / 16.0 + 32.0 / 64.0);
 /// ```
 ///
-/// A row of one's own starts from [`Format::new`] or from another row:
+/// Custom rows start from [`Format::new`] or from another row:
 ///
 /// ```
 /// use lowbit_blocks::{Block, Element, Format, NVFP4, Outer, ScaleKind};
@@ -61,17 +62,17 @@ use crate::scale::ScaleKind;
 #[serde(try_from = "json::Row", into = "json::Row")]
 #[non_exhaustive]
 pub struct Format {
-    /// What one code means.
+    /// The element that codes belong to.
     pub element: Element,
-    /// Which codes share a scale.
+    /// The block: the values that share a scale.
     pub block: Block,
-    /// How that scale is stored, and what it is multiplied by.
+    /// The storage of the scale, and its outer level.
     pub scale: Scale,
-    /// Whether each block has a zero point, and of what kind.
+    /// The zero point of each block, if there is one.
     pub zero: Zero,
 }
 
-/// Which values of a matrix share a scale.
+/// The values of a matrix that share a scale.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Block {
@@ -79,57 +80,58 @@ pub enum Block {
     Tensor,
     /// A row: an output channel of a weight, a token of an activation.
     Channel,
-    /// So many consecutive values of a row; rows have to divide into groups.
+    /// This number of consecutive values of a row. Rows must divide into groups.
     Group(usize),
     /// A rectangle; those at the right and bottom edges may be smaller.
     Tile {
-        /// Its rows.
+        /// The rows of a tile.
         rows: usize,
-        /// Its columns.
+        /// The columns of a tile.
         cols: usize,
     },
-    /// So many consecutive values of the flattened matrix, across row ends; the last block may be short.
+    /// This number of consecutive values of the flattened matrix, across row ends. The last block
+    /// may be short.
     Flat(usize),
 }
 
 impl Block {
-    /// Whether all values of the matrix are one block.
+    /// True if all values of the matrix are one block.
     #[must_use]
     pub const fn is_tensor(self) -> bool {
         matches!(self, Self::Tensor)
     }
 
-    /// Whether a block is a row.
+    /// True if a block is a row.
     #[must_use]
     pub const fn is_channel(self) -> bool {
         matches!(self, Self::Channel)
     }
 
-    /// Whether blocks are groups of a row.
+    /// True if blocks are groups of a row.
     #[must_use]
     pub const fn is_group(self) -> bool {
         matches!(self, Self::Group(_))
     }
 
-    /// Whether blocks are rectangles.
+    /// True if blocks are rectangles.
     #[must_use]
     pub const fn is_tile(self) -> bool {
         matches!(self, Self::Tile { .. })
     }
 
-    /// Whether blocks run over the flattened matrix.
+    /// True if blocks span the flattened matrix.
     #[must_use]
     pub const fn is_flat(self) -> bool {
         matches!(self, Self::Flat(_))
     }
 
-    /// Whether every block lies in one row, and every row starts with one.
+    /// True if every block lies in one row, and every row starts with a block.
     #[must_use]
     pub const fn is_by_row(self) -> bool {
         matches!(self, Self::Channel | Self::Group(_))
     }
 
-    /// Values of a group.
+    /// The number of values of a group; `None` for other blocks.
     ///
     /// ```
     /// use lowbit_blocks::Block;
@@ -144,7 +146,7 @@ impl Block {
         }
     }
 
-    /// Values of a block of the flattened matrix.
+    /// The number of values of a flat block; `None` for other blocks.
     #[must_use]
     pub const fn flat(self) -> Option<usize> {
         match self {
@@ -153,7 +155,7 @@ impl Block {
         }
     }
 
-    /// Rows and columns of a tile.
+    /// The rows and columns of a tile; `None` for other blocks.
     #[must_use]
     pub const fn tile(self) -> Option<(usize, usize)> {
         match self {
@@ -175,40 +177,41 @@ impl core::fmt::Display for Block {
     }
 }
 
-/// What is subtracted from a code, or added to the product.
+/// The zero point of a block: subtracted from a code, or added to the product.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Zero {
-    /// Nothing: symmetric.
+    /// No zero point: symmetric.
     #[default]
     None,
-    /// One byte per scale, an integer among the codes: `(code - zero) * scale`. For unsigned integer elements.
+    /// An integer code, one byte per scale: `(code - zero) * scale`. For unsigned integer elements.
     Int,
-    /// One number per scale, in the scale's type: `(code - zero) * scale` (HQQ).
+    /// A number of the scale's type, one per scale: `(code - zero) * scale` (HQQ).
     Float,
-    /// One number per scale, in the scale's type: `code * scale + bias`, rounded after each operation (MLX).
+    /// A number of the scale's type, one per scale: `code * scale + bias`, rounded after each
+    /// operation (MLX).
     Bias,
-    /// One number per scale, stored as scales are, with both levels: `code * scale - min`, rounded after each operation (GGUF's
-    /// K-quants). For scales with super-blocks.
+    /// A number stored like the scales, with both levels, one per scale: `code * scale - min`,
+    /// rounded after each operation (GGUF's K-quants). For scales with super-blocks.
     Min,
 }
 
 impl Zero {
-    /// Whether the number is added to the product or taken off it, and not subtracted from the code.
+    /// True if the number is added to or subtracted from the product, instead of the code.
     #[must_use]
     pub const fn is_added(self) -> bool {
         matches!(self, Self::Bias | Self::Min)
     }
 
-    /// Whether the number is subtracted from the code.
+    /// True if the number is subtracted from the code.
     #[must_use]
     pub const fn is_subtracted(self) -> bool {
         matches!(self, Self::Int | Self::Float)
     }
 }
 
-/// The row that others are written as differences from.
+/// The row that other rows are derived from.
 const PLAIN: Format = Format {
     element: Element::E4m3,
     block: Block::Tensor,
@@ -216,9 +219,9 @@ const PLAIN: Format = Format {
     zero: Zero::None,
 };
 
-/// The formats that have a name of their own, in the order in which tables list them.
+/// The named formats, in the order of tables.
 ///
-/// [`Format::named`] knows these and the families of names built like `int4-g128-asym`.
+/// [`Format::named`] accepts these names, and composed names like `int4-g128-asym`.
 pub const FORMATS: &[(&str, Format)] = &[
     ("nvfp4", NVFP4),
     ("mxfp4", MXFP4),
@@ -266,7 +269,7 @@ impl Format {
         Self { element, block, scale: Scale::new(scale), zero: Zero::None }
     }
 
-    /// The same format with other elements.
+    /// The same format with another element.
     #[must_use]
     pub const fn with_element(self, element: Element) -> Self {
         Self { element, ..self }
@@ -278,25 +281,25 @@ impl Format {
         Self { block, ..self }
     }
 
-    /// The same format with that second level of scales.
+    /// The same format with this outer level of scales.
     #[must_use]
     pub const fn with_outer(self, outer: Outer) -> Self {
         Self { scale: Scale { kind: self.scale.kind, outer }, ..self }
     }
 
-    /// The same format with that kind of zero points.
+    /// The same format with this kind of zero points.
     #[must_use]
     pub const fn with_zero(self, zero: Zero) -> Self {
         Self { zero, ..self }
     }
 
-    /// Whether each matrix has an f32 scale besides those of its blocks.
+    /// True if each matrix has an f32 scale besides the block scales.
     #[must_use]
     pub const fn has_tensor_scale(&self) -> bool {
         matches!(self.scale.outer, Outer::Matrix)
     }
 
-    /// The same format with scales of blocks stored as `scale`.
+    /// The same format with block scales stored as `scale`.
     ///
     /// ```
     /// use lowbit_blocks::{FP8_BLOCK, ScaleKind};
@@ -308,19 +311,19 @@ impl Format {
         Self { scale: Scale { kind: scale, outer: self.scale.outer }, ..self }
     }
 
-    /// Whether codes are integers, with or without a zero point.
+    /// True if codes are integers, with or without a zero point.
     #[must_use]
     pub const fn is_integer(&self) -> bool {
         self.element.int_bits().is_some()
     }
 
-    /// Whether every block lies in one row.
+    /// True if every block lies in one row.
     #[must_use]
     pub const fn is_by_row(&self) -> bool {
         matches!(self.block, Block::Channel | Block::Group(_))
     }
 
-    /// Whether the fields make sense together, whatever the shape.
+    /// Checks that the fields fit together, for any shape.
     pub(crate) fn check_row(&self) -> Result<(), Error> {
         let refuse = |reason| Err(Error::BadFormat { format: self.name(), reason });
         if self.element.int_bits().is_some_and(|bits| !(1..=8).contains(&bits)) {
@@ -344,7 +347,7 @@ impl Format {
         }
     }
 
-    /// Whether the levels of scales make sense together.
+    /// Checks that the levels of scales fit together.
     fn check_scale(&self) -> Result<(), Error> {
         let refuse = |reason| Err(Error::BadFormat { format: self.name(), reason });
         let integer = matches!(self.scale.kind, ScaleKind::Int { .. });
@@ -364,8 +367,8 @@ impl Format {
         }
     }
 
-    /// Values that share an outer number: those of a super-block; without super-blocks, those of a block. `None` where a block is not
-    /// so many consecutive values.
+    /// The number of values that share an outer number: a super-block; without super-blocks, a
+    /// block. `None` if a block is not a fixed number of consecutive values.
     #[must_use]
     pub const fn values_per_run(&self) -> Option<usize> {
         match self.block {
@@ -374,21 +377,22 @@ impl Format {
         }
     }
 
-    /// The row of that name, or `None`.
+    /// The format of this name; `None` if there is none.
     ///
-    /// Names are those of [`FORMATS`], and the ones built from parts:
+    /// Names are those of [`FORMATS`], and names composed of parts:
     ///
     /// ```text
     /// ELEMENT-BLOCK[-SCALE][-2level|-OUTER][-ZERO]
     /// ELEMENT  int1 … int8, uint1 … uint8, e2m1, e4m3, …      see Element::name
     /// BLOCK    tensor, channel, g128, 128x128, flat64
-    /// SCALE    e4m3, ue5m3, e8m0, uint6, int8 …; left out for f32, f16 and bf16, which are the file's choice and not part of the name
+    /// SCALE    e4m3, ue5m3, e8m0, uint6, int8 …; omitted for f32, f16 and bf16, which depend on the file
     /// OUTER    2level: one f32 per matrix; f16x8: one f16 for 8 blocks
-    /// ZERO     asym (int4-…-asym is unsigned codes with integer zero points), float, bias, min; nozero for unsigned without any
+    /// ZERO     asym (int4-…-asym is unsigned codes with integer zero points), float, bias, min;
+    ///          nozero for unsigned codes without zero points
     /// ```
     ///
-    /// Where the name does not say it, groups have bf16 scales and everything else has f32 scales, the types that most files
-    /// use; change it with [`with_scale`](Self::with_scale).
+    /// Unless the name contains a scale type, groups have bf16 scales and all other blocks f32
+    /// scales, as in most files. [`with_scale`](Self::with_scale) changes the type.
     ///
     /// ```
     /// use lowbit_blocks::{Block, Format, Zero};
@@ -401,7 +405,7 @@ impl Format {
         name::parse(name)
     }
 
-    /// The name by which [`named`](Self::named) finds this row, but for the type of float scales.
+    /// The name of this row for [`named`](Self::named). It omits the type of float scales.
     #[must_use]
     pub fn name(&self) -> String {
         name::compose(self)

@@ -1,9 +1,10 @@
-//! How the values, blocks and bytes of a format lie over a stack of matrices. Everything that walks
-//! a tensor asks this.
+//! The grid: the positions of values, blocks and bytes of a format in a stack of matrices. All code
+//! that walks a tensor uses it.
 //!
 //! ```text
-//! bytes     matrix after matrix; row after row, each padded to a whole byte (Flat: one stream per matrix, padded at its end)
-//! blocks    matrix after matrix; row-major over the grid of blocks; scales and zero points lie in this order
+//! bytes     matrix by matrix; row by row, each padded to a whole byte
+//!           (Flat: one stream per matrix, padded at its end)
+//! blocks    matrix by matrix; row-major over the grid of blocks; scales and zero points in this order
 //!
 //! block of row r, column c      Flat      (r * cols + c) / len
 //!                               others    r / high * across + c / len
@@ -12,9 +13,9 @@
 //! Channel   1      cols   1               Group    1      g      cols / g        Tile   r   c   ceil(cols / c)
 //! ```
 //!
-//! Kernels take codes that are dense from a byte on, in blocks of one length that follow one
-//! another: [`Grid::runs`] cuts a matrix into such runs. Products take whole rows that begin with a
-//! block: [`Grid::rectangles`].
+//! Kernels take runs: dense codes that start on a byte, in consecutive blocks of one length.
+//! [`Grid::runs`] divides a matrix into runs. Products take whole rows that begin with a block:
+//! [`Grid::rectangles`].
 
 mod counts;
 mod overlaps;
@@ -33,11 +34,11 @@ use crate::error::Error;
 use crate::format::{Block, Format};
 use crate::shape::Shape;
 
-/// Where the values of a format lie, for matrices of one shape: their blocks and the bytes of their
-/// codes.
+/// The positions of the values of a format in matrices of one shape: their blocks, and the bytes of
+/// their codes.
 ///
-/// Rows and columns count from the start of a matrix. Blocks and bytes count over all matrices, as
-/// they are stored.
+/// Rows and columns are counted from the start of a matrix. Blocks and bytes are counted over all
+/// matrices, as they are stored.
 ///
 /// ```
 /// use lowbit_blocks::{NVFP4, Shape};
@@ -53,39 +54,39 @@ pub struct Grid {
     shape: Shape,
     /// Bits of a code.
     bits: usize,
-    /// Values after which codes end on a byte again.
+    /// The number of values after which codes end on a byte again.
     align: usize,
-    /// Bytes of a row whose codes are padded.
+    /// The bytes of a row, if rows are padded.
     row_bytes: usize,
-    /// Bytes and blocks of a matrix.
+    /// Bytes of a matrix; blocks of a matrix.
     matrix_bytes: usize,
     matrix_blocks: usize,
     /// Rows that share a block.
     high: usize,
-    /// Columns of a block; the values of one of a flat format.
+    /// Columns of a block; for a flat format, the values of a block.
     len: usize,
     /// Blocks across a row.
     across: usize,
-    /// Values of a line: codes that are dense, in blocks that follow one another.
+    /// Values of a line: dense codes in consecutive blocks.
     line: usize,
-    /// Values of a block in a line.
+    /// Values of a block within a line.
     line_len: usize,
 }
 
 impl Format {
-    /// Where the values of matrices of that shape lie.
+    /// The grid of matrices of this shape.
     ///
     /// # Errors
-    /// What [`check`](Self::check) refuses.
+    /// Errors of [`check`](Self::check).
     pub fn grid(&self, shape: Shape) -> Result<Grid, Error> {
         self.check(shape)?;
         Ok(Grid::of(self, shape))
     }
 
-    /// Where the codes of some rows of one matrix lie, in bytes.
+    /// The byte range of the codes of some rows of one matrix.
     ///
-    /// `rows` starts at a whole [`row_quantum`](Self::row_quantum) and ends at one or at the last
-    /// row.
+    /// `rows` starts at a multiple of [`row_quantum`](Self::row_quantum), and ends at one or at the
+    /// last row.
     ///
     /// ```
     /// use lowbit_blocks::{NVFP4, Shape};
@@ -95,18 +96,17 @@ impl Format {
     /// ```
     ///
     /// # Panics
-    /// If [`check`](Self::check) refuses the shape, or `rows` is not in it or starts or ends
-    /// elsewhere.
+    /// If [`check`](Self::check) refuses the shape, or `rows` is out of range or not aligned.
     #[must_use]
     pub fn codes_range(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> Range<usize> {
         self.assert_rows(shape, matrix, &rows);
         Grid::of(self, shape).bytes(matrix, rows)
     }
 
-    /// Where the scales of some rows of one matrix lie, in bytes; `rows` as in
+    /// The byte range of the scales of some rows of one matrix; `rows` is as in
     /// [`codes_range`](Self::codes_range).
     ///
-    /// All rows of a matrix share the scale of a `Tensor` format.
+    /// In a `Tensor` format, all rows of a matrix share one scale.
     ///
     /// # Panics
     /// As [`codes_range`](Self::codes_range).
@@ -117,7 +117,7 @@ impl Format {
         start + self.scale_bytes(blocks.start - first)..start + self.scale_bytes(blocks.end - first)
     }
 
-    /// Where the zero points of some rows of one matrix lie, in bytes; `rows` as in
+    /// The byte range of the zero points of some rows of one matrix; `rows` is as in
     /// [`codes_range`](Self::codes_range).
     ///
     /// # Panics
@@ -129,12 +129,12 @@ impl Format {
         start + self.zero_bytes(blocks.start - first)..start + self.zero_bytes(blocks.end - first)
     }
 
-    /// The first block of a matrix, and the blocks of some of its rows.
+    /// The first block of a matrix, and the range of blocks of some of its rows.
     fn blocks_of(&self, shape: Shape, matrix: usize, rows: Range<usize>) -> (usize, Range<usize>) {
         (matrix * self.scales_per_matrix(shape), self.blocks_range(shape, matrix, rows))
     }
 
-    /// Which blocks, counted over all matrices, some rows of one matrix have; `rows` as in
+    /// The blocks of some rows of one matrix, counted over all matrices; `rows` is as in
     /// [`codes_range`](Self::codes_range).
     ///
     /// # Panics
@@ -159,7 +159,7 @@ impl Format {
 }
 
 impl Grid {
-    /// The grid of a format and shape that [`Format::check`] has passed.
+    /// The grid of a format and a shape that passed [`Format::check`].
     pub(crate) fn of(format: &Format, shape: Shape) -> Self {
         let Shape { matrices, rows, cols } = shape;
         let bits = format.element.bits() as usize;
@@ -206,7 +206,7 @@ impl Grid {
         self.shape
     }
 
-    /// Number of blocks of one matrix.
+    /// The number of blocks of one matrix.
     #[must_use]
     pub const fn blocks_per_matrix(&self) -> usize {
         self.matrix_blocks
@@ -219,8 +219,8 @@ impl Grid {
         self.format.row_quantum(self.shape.cols)
     }
 
-    /// A number of rows that hold about so many values, in whole [quanta](Self::row_quantum); at
-    /// least one, and no more than there are.
+    /// The number of rows that hold about `values` values, in whole [quanta](Self::row_quantum): at
+    /// least one, and at most all rows.
     ///
     /// ```
     /// use lowbit_blocks::{FP8_BLOCK, MXFP4, Shape};
@@ -234,7 +234,7 @@ impl Grid {
         rows_holding(self.shape, self.row_quantum(), values)
     }
 
-    /// The block of a value.
+    /// The index of the block of a value.
     #[must_use]
     pub fn block(&self, matrix: usize, row: usize, col: usize) -> usize {
         let block = if self.is_flat() {
@@ -245,8 +245,7 @@ impl Grid {
         matrix * self.matrix_blocks + block
     }
 
-    /// The blocks that some rows lie in, wholly or in part. All rows of a matrix share the block of
-    /// a `Tensor` format.
+    /// The blocks that contain values of some rows. In a `Tensor` format all rows share one block.
     ///
     /// ```
     /// use lowbit_blocks::{FP8_BLOCK, NVFP4, Shape};
@@ -269,10 +268,10 @@ impl Grid {
         first + start..first + end
     }
 
-    /// The bytes of the codes of some rows.
+    /// The byte range of the codes of some rows.
     ///
     /// # Panics
-    /// If the first of them starts inside a byte, as a row of a `Flat` format may.
+    /// If the first row starts inside a byte, which is possible in a `Flat` format.
     #[must_use]
     pub fn bytes(&self, matrix: usize, rows: Range<usize>) -> Range<usize> {
         let first = matrix * self.matrix_bytes;
@@ -283,31 +282,30 @@ impl Grid {
         first + self.bytes_before(rows.start)..first + self.bytes_before(rows.end)
     }
 
-    /// Bytes of the codes of the first `rows` rows of a matrix.
+    /// The number of bytes of the codes of the first `rows` rows of a matrix.
     pub(crate) fn bytes_before(&self, rows: usize) -> usize {
         if self.is_flat() { self.bytes_of(rows * self.shape.cols) } else { rows * self.row_bytes }
     }
 
-    /// Whether the codes of all rows are one dense stream: rows end on bytes, or run into one
-    /// another.
+    /// True if the codes of all rows form one dense stream: rows end on bytes, or are not padded.
     #[must_use]
     pub const fn is_dense(&self) -> bool {
         self.is_flat() || self.rows_on_bytes()
     }
 
-    /// Whether every row starts and ends on a byte, without padding.
+    /// True if every row starts and ends on a byte without padding.
     #[must_use]
     pub const fn rows_on_bytes(&self) -> bool {
         self.shape.cols.is_multiple_of(self.align)
     }
 
-    /// Whether blocks and codes run across the ends of rows.
+    /// True if blocks and codes continue across row ends.
     #[must_use]
     pub const fn is_flat(&self) -> bool {
         matches!(self.format.block, Block::Flat(_))
     }
 
-    /// Whether every row has blocks of its own, whose scales may change row by row.
+    /// True if every block lies in one row, so that scales may change row by row.
     #[must_use]
     pub const fn blocks_in_rows(&self) -> bool {
         match self.format.block {
@@ -317,7 +315,7 @@ impl Grid {
         }
     }
 
-    /// Rows and columns of a tile, where blocks are tiles; `None` in other formats.
+    /// Rows and columns of a tile; `None` if blocks are not tiles.
     #[must_use]
     pub const fn tiles(&self) -> Option<(usize, usize)> {
         match self.format.block {
@@ -326,8 +324,8 @@ impl Grid {
         }
     }
 
-    /// Columns, counted from the left, that share a block in every row: blocks begin and end at
-    /// multiples of it, or with the row.
+    /// The width of the columns that share blocks in every row: blocks begin and end at multiples
+    /// of it, or with the row.
     ///
     /// ```
     /// use lowbit_blocks::{NF4, NVFP4, Shape};
@@ -342,7 +340,7 @@ impl Grid {
         if self.is_flat() { gcd(self.len, cols).max(1) } else { self.len.min(cols).max(1) }
     }
 
-    /// The blocks as rectangles; `None` where a row may start inside a block or a byte.
+    /// The blocks as rectangles; `None` if a row may start inside a block or a byte.
     ///
     /// ```
     /// use lowbit_blocks::{NF4, Shape};
@@ -369,19 +367,19 @@ impl Grid {
         }
     }
 
-    /// Bytes of `values` dense codes.
+    /// The number of bytes of `values` dense codes.
     const fn bytes_of(&self, values: usize) -> usize {
         values / 8 * self.bits + (values % 8 * self.bits).div_ceil(8)
     }
 }
 
-/// Blocks that are rectangles; those at the right and bottom edges of a matrix may be smaller.
+/// Rectangular blocks. Those at the right and bottom edges of a matrix may be smaller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rectangles {
-    /// Rows that share a block.
+    /// Rows per block.
     pub rows: usize,
-    /// Columns that do.
+    /// Columns per block.
     pub cols: usize,
-    /// Blocks across a row.
+    /// Blocks per row.
     pub across: usize,
 }

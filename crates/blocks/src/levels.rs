@@ -1,18 +1,19 @@
-//! Scales of one level or of two: how they lie in bytes, and what they are worth.
+//! Scales of one or two levels: their bytes and their values.
 //!
 //! ```text
 //! outer level   bytes of the scales of a matrix                                                effective scale
 //! None          kind kind kind ...                                                             stored
-//! Matrix        kind kind kind ...                        one f32 beside them per matrix       stored [* or /] tensor scale
+//! Matrix        kind kind kind ...                        and one f32 per matrix             stored [* or /] tensor scale
 //! Blocks        outer [kind * count, packed]  outer [kind * count, packed]  ...                outer * stored
 //! ```
 //!
-//! A *super-block* is `count` consecutive blocks under one outer number. Its bytes stand together, the outer number first, then
-//! the scales of its blocks as one dense stream, least significant bit first, filled up to a byte. So whatever cuts scales into
-//! rows or tiles cuts both levels at once. Groups fill whole super-blocks in every row; the last super-block of a flat matrix may be
-//! short.
+//! A *super-block* is `count` consecutive blocks under one outer number. Its bytes are contiguous:
+//! the outer number, then the scales of its blocks as one dense stream, least significant bit
+//! first, padded to a byte. So any division of scales into rows or tiles divides both levels.
+//! Groups fill whole super-blocks in every row. The last super-block of a flat matrix may be short.
 //!
-//! `outer * stored` is one f32 multiplication: `d * sc` of GGUF's K-quants. Minima (`dmin * m`) are stored the same way.
+//! `outer * stored` is one f32 multiplication: `d * sc` of GGUF's K-quants. Minima (`dmin * m`) are
+//! stored in the same way.
 
 use core::ops::Range;
 
@@ -20,7 +21,7 @@ use lowbit_kernels::{Blocks, Kernels};
 
 use crate::scale::ScaleKind;
 
-/// How scales are stored: a type, and an outer level or none.
+/// The storage of scales: a type, and an optional outer level.
 ///
 /// ```
 /// use lowbit_blocks::{Outer, Scale, ScaleKind};
@@ -31,24 +32,26 @@ use crate::scale::ScaleKind;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Scale {
-    /// The type of the scale of a block.
+    /// The type of a block's scale.
     pub kind: ScaleKind,
-    /// The second level of scales.
+    /// The outer level.
     pub outer: Outer,
 }
 
-/// The second level of scales: numbers that several blocks share, by which their scales are multiplied.
+/// The outer level of scales: numbers that several blocks share, by which their scales are
+/// multiplied.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum Outer {
-    /// There is none.
+    /// No outer level.
     #[default]
     None,
-    /// One f32 per matrix: the tensor scale, in the direction of [`TensorScale`](crate::TensorScale) (NVFP4).
+    /// One f32 per matrix: the tensor scale, which multiplies or divides as
+    /// [`TensorScale`](crate::TensorScale) has it (NVFP4).
     Matrix,
-    /// One number for so many consecutive blocks: a super-block (GGUF's K-quants).
+    /// One number per super-block of consecutive blocks (GGUF's K-quants).
     Blocks {
-        /// Blocks in a super-block.
+        /// The number of blocks of a super-block.
         count: usize,
         /// The type of the number: f32, f16 or bf16.
         kind: ScaleKind,
@@ -56,13 +59,13 @@ pub enum Outer {
 }
 
 impl Outer {
-    /// [`Outer::Matrix`] if there is a tensor scale, and [`Outer::None`] if not.
+    /// [`Outer::Matrix`] if there is a tensor scale, otherwise [`Outer::None`].
     #[must_use]
     pub const fn matrix(tensor_scale: bool) -> Self {
         if tensor_scale { Self::Matrix } else { Self::None }
     }
 
-    /// The type of the outer numbers, if there are any.
+    /// The type of the outer numbers; `None` without super-blocks or tensor scale.
     #[must_use]
     pub const fn kind(self) -> Option<ScaleKind> {
         match self {
@@ -72,7 +75,7 @@ impl Outer {
         }
     }
 
-    /// Blocks in a super-block; `None` where there are no super-blocks.
+    /// The number of blocks of a super-block; `None` if there are no super-blocks.
     #[must_use]
     pub const fn count(self) -> Option<usize> {
         match self {
@@ -83,13 +86,13 @@ impl Outer {
 }
 
 impl Scale {
-    /// Scales of that type, without an outer level.
+    /// Scales of this type, without an outer level.
     #[must_use]
     pub const fn new(kind: ScaleKind) -> Self {
         Self { kind, outer: Outer::None }
     }
 
-    /// Blocks that cannot be told apart in bytes: those of a super-block, or one.
+    /// The number of blocks that are stored together: those of a super-block, or one.
     #[must_use]
     pub const fn run(&self) -> usize {
         match self.outer {
@@ -98,7 +101,8 @@ impl Scale {
         }
     }
 
-    /// Bytes of the scales of the first `blocks` blocks of a matrix; the tensor scale is not among them.
+    /// The number of bytes of the scales of the first `blocks` blocks of a matrix, without the
+    /// tensor scale.
     #[must_use]
     pub const fn len(&self, blocks: usize) -> usize {
         match self.checked_len(blocks) {
@@ -107,7 +111,7 @@ impl Scale {
         }
     }
 
-    /// Whether so many blocks have no bytes of scales, because there are none.
+    /// True if the scales of this number of blocks take no bytes, which is the case for no blocks.
     #[must_use]
     pub const fn is_empty(&self, blocks: usize) -> bool {
         blocks == 0
@@ -128,8 +132,8 @@ impl Scale {
         }
     }
 
-    /// What the stored scales of some blocks of one matrix are worth, without the tensor scale; `stored` are those of all its blocks,
-    /// or of those from some super-block on.
+    /// Decodes the scales of some blocks of one matrix, without the tensor scale. `stored` holds
+    /// those of all its blocks, or of all from the start of a super-block on.
     pub(crate) fn decode(&self, stored: &[u8], blocks: Range<usize>, out: &mut [f32]) {
         let Outer::Blocks { count, kind } = self.outer else {
             return self.kind.decode_into(&stored[self.len(blocks.start)..self.len(blocks.end)], out);
@@ -149,7 +153,7 @@ impl Scale {
         }
     }
 
-    /// What the stored scales of the first blocks of a matrix are worth, without the tensor scale.
+    /// Decodes the scales of the first blocks of a matrix, without the tensor scale.
     ///
     /// # Panics
     /// If `stored` is not [`len`](Self::len)`(out.len())` bytes long.
@@ -166,11 +170,12 @@ impl Scale {
         self.decode(stored, 0..out.len(), out);
     }
 
-    /// Scales of a super-block, from the block `first` on.
+    /// Decodes the scales of a super-block, from block `first` on.
     fn decode_super_block(&self, inner: &[u8], first: usize, outer: f32, out: &mut [f32]) {
         let bits = self.kind.bits() as usize;
         match self.kind.integer() {
-            // Integers are codes like any other, and the product with the outer number is what decoding them is.
+            // Integer scales are integer codes, so decoding them with the outer number as scale
+            // computes the product.
             Some(element) if (first * bits).is_multiple_of(8) => {
                 let codes = &inner[first * bits / 8..][..element.packed_len(out.len())];
                 Kernels::best().decode(element, codes, Blocks::whole(&outer), out);
@@ -188,11 +193,12 @@ impl Scale {
         }
     }
 
-    /// Stores scales, from the first block of a matrix on.
+    /// Encodes scales, from the first block of a matrix on.
     ///
-    /// With super-blocks the outer number is the one of largest magnitude over the largest number of the inner type, rounded to its
-    /// type (for signed integers that magnitude keeps its sign and lands on the lowest integer, which reaches one further), and each
-    /// scale is the nearest multiple of it; ties to even.
+    /// With super-blocks, each scale becomes the nearest multiple of the outer number, ties to
+    /// even. The outer number is the scale of largest magnitude divided by the largest number of
+    /// the inner type, rounded to its own type. For signed integers that scale keeps its sign and
+    /// maps to the lowest integer, whose magnitude is larger by one.
     ///
     /// # Panics
     /// If `out` is not [`len`](Self::len)`(scales.len())` bytes long.
@@ -219,7 +225,8 @@ impl Scale {
         }
     }
 
-    /// The outer number under which the scale of largest magnitude is the integer of largest magnitude.
+    /// The outer number that maps the scale of largest magnitude to the integer of largest
+    /// magnitude.
     fn outer_number(&self, scales: &[f32]) -> f32 {
         let largest = scales.iter().fold(0.0f32, |a, &b| if b.abs() > a.abs() { b } else { a });
         match self.kind.integer() {
@@ -229,7 +236,7 @@ impl Scale {
     }
 }
 
-/// Code `index` of a dense stream of codes of `bits` bits.
+/// The code at `index` of a dense stream of codes of `bits` bits.
 fn packed_code(stream: &[u8], bits: usize, index: usize) -> u8 {
     let (byte, shift) = (index * bits / 8, index * bits % 8);
     let wide = u16::from(stream[byte]) | u16::from(stream.get(byte + 1).copied().unwrap_or(0)) << 8;

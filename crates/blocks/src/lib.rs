@@ -29,7 +29,7 @@ pub use codebook::Codebook;
 pub use error::Error;
 pub use error_stats::{ErrorReport, ErrorStats};
 pub use format::*;
-/// The crate of `f16` and `bf16`, for those who would rather not depend on the same version themselves.
+/// The crate of `f16` and `bf16`, re-exported so that users need not match its version.
 pub use half;
 pub use levels::{Outer, Scale};
 pub use linear::QLinear;

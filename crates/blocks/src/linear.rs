@@ -1,13 +1,14 @@
-//! A quantized linear layer: the weight, and what has to be done to its input.
+//! Quantized linears: the weight, and the transformations of its input.
 //!
 //! ```text
 //! y = W x                             plain
 //! y[i] = sum over j of W[i][j] * (x * pre_quant_scale)[perm[j]] + bias[i]
 //! ```
 //!
-//! `perm` sorts input features by group: GPTQ's activation order keeps columns in the order in which they were quantized, so that
-//! a group of scales covers consecutive columns; stored column `j` belongs to input feature `perm[j]` (in a file: the stable
-//! argsort of `g_idx`). `pre_quant_scale` is AWQ's, one factor per input feature, in the order of the features.
+//! `perm` sorts input features by group. With GPTQ's activation order, columns are stored in the
+//! order in which they were quantized, so that a group of scales covers consecutive columns. Stored
+//! column `j` belongs to input feature `perm[j]` (in a file: the stable argsort of `g_idx`).
+//! `pre_quant_scale` is AWQ's, with one number per input feature, in the order of the features.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -17,7 +18,8 @@ use crate::error::Error;
 use crate::shape::Shape;
 use crate::tensor::QTensor;
 
-/// A quantized linear layer, owned or borrowed part by part; what engines and file layouts exchange.
+/// A quantized linear with owned or borrowed parts: the type that engines and file layouts
+/// exchange.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -37,13 +39,14 @@ use crate::tensor::QTensor;
 pub struct QLinear<'a> {
     /// The weight, outputs x inputs.
     pub weight: QTensor<'a>,
-    /// Input feature of each stored column.
+    /// The input feature of each stored column.
     pub perm: Option<Cow<'a, [u32]>>,
-    /// What each input feature is multiplied with before it is used (and, where activations are quantized, before that).
+    /// The pre-quant scale of each input feature. It is multiplied with the input, before
+    /// activations are quantized.
     pub pre_quant_scale: Option<Cow<'a, [f32]>>,
     /// The static scale of quantized activations.
     pub input_scale: Option<f32>,
-    /// What is added to each output.
+    /// The bias of each output.
     pub bias: Option<Cow<'a, [f32]>>,
 }
 
@@ -54,10 +57,11 @@ impl<'a> From<QTensor<'a>> for QLinear<'a> {
 }
 
 impl QLinear<'_> {
-    /// Whether the parts fit together.
+    /// Checks that the parts fit together.
     ///
     /// # Errors
-    /// [`Error::Linear`] where a part has the wrong length, [`Error::Permutation`] where `perm` is none.
+    /// [`Error::Linear`] if a part has the wrong length; [`Error::Permutation`] if `perm` is not a
+    /// permutation.
     pub fn check(&self) -> Result<(), Error> {
         self.check_lengths()?;
         let cols = self.weight.shape().cols;
@@ -71,7 +75,7 @@ impl QLinear<'_> {
         Ok(())
     }
 
-    /// Whether the parts have the lengths that the weight asks for.
+    /// Checks the lengths of the parts.
     pub(crate) fn check_lengths(&self) -> Result<(), Error> {
         let Shape { matrices, rows, cols } = self.weight.shape();
         let fit = |part, got: Option<usize>, want, axis| match got {
@@ -83,8 +87,8 @@ impl QLinear<'_> {
         fit("bias", self.bias.as_ref().map(|bias| bias.len()), matrices * rows, "rows")
     }
 
-    /// The weight that a plain layer would need for the same output: columns in the order of the input features, multiplied by
-    /// `pre_quant_scale`, one f32 product each. Row-major, matrix after matrix.
+    /// The weight of an equivalent plain linear: columns in the order of the input features, each
+    /// multiplied by its `pre_quant_scale` in f32. Row-major, matrix by matrix.
     ///
     /// # Panics
     /// If [`check`](Self::check) refuses the parts.
@@ -112,7 +116,7 @@ impl QLinear<'_> {
         weight
     }
 
-    /// The same layer, borrowing these parts.
+    /// The same linear, borrowing these parts.
     #[must_use]
     pub fn borrow(&self) -> QLinear<'_> {
         QLinear {
@@ -124,7 +128,7 @@ impl QLinear<'_> {
         }
     }
 
-    /// The same layer with parts of its own, copied where they were borrowed.
+    /// The same linear with owned parts; borrowed parts are copied.
     #[must_use]
     pub fn into_owned(self) -> QLinear<'static> {
         QLinear {

@@ -1,4 +1,4 @@
-//! Elements as text in files: their names, `"e2m1"`, `"int4"`, `"nf4"`.
+//! Names of elements in files: `"e2m1"`, `"int4"`, `"nf4"`.
 
 use alloc::string::String;
 

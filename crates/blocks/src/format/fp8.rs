@@ -5,16 +5,18 @@
 //! scales  1 | rows | ceil(rows/128) x ceil(cols/128)   f32 (ModelOpt, DeepSeek) or bf16 (compressed-tensors)
 //! ```
 //!
-//! value = FP8 * scale. Tiles at the right and bottom edges are cut off where the matrix ends.
+//! value = FP8 * scale. Tiles at the right and bottom edges are smaller if the matrix ends within
+//! them.
 //!
-//! Sources: OCP 8-bit Floating Point Specification 1.0; ModelOpt `FP8`, `FP8_PER_CHANNEL_PER_TOKEN`, `fp8_pb_wo`;
-//! compressed-tensors `float-quantized`; DeepSeek-V3 `weight_scale_inv`.
+//! Sources: OCP 8-bit Floating Point Specification 1.0; ModelOpt `FP8`,
+//! `FP8_PER_CHANNEL_PER_TOKEN`, `fp8_pb_wo`; compressed-tensors `float-quantized`; DeepSeek-V3
+//! `weight_scale_inv`.
 
 use lowbit_kernels::Element;
 
 use super::{Block, Format, PLAIN};
 
-/// The tile of DeepSeek-V3, which the others took over.
+/// The tile of DeepSeek-V3, also used by other tools.
 const TILE: Block = Block::Tile { rows: 128, cols: 128 };
 
 /// FP8 E4M3, one f32 scale per matrix.

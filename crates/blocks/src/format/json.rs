@@ -5,8 +5,9 @@
 //! {"element":"uint4","block":{"group":32},"scale":{"kind":"uint6","outer":{"blocks":8,"kind":"f16"}},"zero":"min"}
 //! ```
 //!
-//! Files of this project hold the first form, so every row that it can say is written in it, and its text does not change; the second is for
-//! super-blocks. In the first `tensor_scale` and `zero` may be left out. A field that is not among these is refused.
+//! Files of this project contain the first form. Every row without super-blocks is written in it,
+//! and its text does not change. The second form is for super-blocks. In the first, `tensor_scale`
+//! and `zero` are optional. Unknown fields are an error.
 
 use core::fmt;
 
@@ -32,7 +33,7 @@ pub(super) struct Row {
     zero: Zero,
 }
 
-/// A type of scales, or that of a super-block.
+/// A scale type, or a scale type with the outer level of a super-block.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Stored {

@@ -1,4 +1,4 @@
-//! The K-quants of ggml as rows: integers under scales of two levels.
+//! The K-quants of ggml as rows: integers with two-level scales.
 //!
 //! ```text
 //! row    codes   block  scale (and min)  super-block            value                     bits per weight
@@ -9,11 +9,12 @@
 //! Q6_K   6 bits  16     int8             f16 d of 16            (d * sc) * q              6.5625
 //! ```
 //!
-//! A super-block is 256 values. Each product and each difference is one f32 operation, in this order: what `dequantize_row_q4_K` and its
-//! like compute. The codes and scales that ggml stores with an offset (q - 4, q - 32, sc - 32) are two's complement here; the offset, and
-//! the order of codes and scales within a super-block, are the affair of the files.
+//! A super-block is 256 values. Each product and each difference is one f32 operation, in this
+//! order, as in `dequantize_row_q4_K` and its siblings. The codes and scales that ggml stores with
+//! an offset (q - 4, q - 32, sc - 32) are two's complement here. The offset, and the order of codes
+//! and scales within a super-block, are handled by the file layout.
 //!
-//! Source: ggml `ggml-quants.c`, `block_q4_K` and its like in `ggml-common.h`.
+//! Source: ggml `ggml-quants.c`; `block_q4_K` and its siblings in `ggml-common.h`.
 
 use lowbit_kernels::Element;
 
@@ -21,7 +22,7 @@ use super::{Block, Format, Zero};
 use crate::levels::{Outer, Scale};
 use crate::scale::ScaleKind;
 
-/// Values in a super-block (`QK_K`).
+/// The number of values of a super-block (`QK_K`).
 const SUPER_BLOCK: usize = 256;
 
 const fn k_quant(element: Element, block: usize, kind: ScaleKind, zero: Zero) -> Format {
@@ -34,13 +35,16 @@ const UINT6: ScaleKind = ScaleKind::Int { bits: 6, signed: false };
 const INT6: ScaleKind = ScaleKind::Int { bits: 6, signed: true };
 const INT8: ScaleKind = ScaleKind::Int { bits: 8, signed: true };
 
-/// 2-bit integers with minima in 16; 4-bit scales and minima under f16 numbers for 256 values; 2.625 bits per weight.
+/// 2-bit integers with minima, in blocks of 16; 4-bit scales and minima under f16 numbers per 256
+/// values; 2.625 bits per weight.
 pub const Q2_K: Format = k_quant(Element::Uint { bits: 2 }, 16, UINT4, Zero::Min);
 
-/// 3-bit integers in 16; 6-bit scales under an f16 for 256 values; 3.4375 bits per weight.
+/// 3-bit integers in blocks of 16; 6-bit scales under an f16 per 256 values; 3.4375 bits per
+/// weight.
 pub const Q3_K: Format = k_quant(Element::Int { bits: 3 }, 16, INT6, Zero::None);
 
-/// 4-bit integers with minima in 32; 6-bit scales and minima under f16 numbers for 256 values; 4.5 bits per weight.
+/// 4-bit integers with minima, in blocks of 32; 6-bit scales and minima under f16 numbers per 256
+/// values; 4.5 bits per weight.
 ///
 /// ```
 /// use lowbit_blocks::{Q4_K, Shape};
@@ -51,8 +55,9 @@ pub const Q3_K: Format = k_quant(Element::Int { bits: 3 }, 16, INT6, Zero::None)
 /// ```
 pub const Q4_K: Format = k_quant(Element::Uint { bits: 4 }, 32, UINT6, Zero::Min);
 
-/// 5-bit integers with minima in 32; scales as in [`Q4_K`]; 5.5 bits per weight.
+/// 5-bit integers with minima, in blocks of 32; scales as in [`Q4_K`]; 5.5 bits per weight.
 pub const Q5_K: Format = k_quant(Element::Uint { bits: 5 }, 32, UINT6, Zero::Min);
 
-/// 6-bit integers in 16; 8-bit scales under an f16 for 256 values; 6.5625 bits per weight.
+/// 6-bit integers in blocks of 16; 8-bit scales under an f16 per 256 values; 6.5625 bits per
+/// weight.
 pub const Q6_K: Format = k_quant(Element::Int { bits: 6 }, 16, INT8, Zero::None);

@@ -3,14 +3,16 @@
 //! ```text
 //! scales  rows x cols/32   E8M0: 2^(byte - 127), 255 is NaN
 //! codes   rows x cols/2    MXFP4: low nibble first
-//!         rows x cols*3/4  MXFP6: four codes in three bytes, code i in bits 6i .. 6i+5 of the 24, least significant first
+//!         rows x cols*3/4  MXFP6: four codes in three bytes, code i in bits 6i .. 6i+5 of the 24, least
+//!                          significant first
 //!         rows x cols      MXFP8 and MXINT8: one byte each; an MXINT8 code is a two's complement integer times 2^-6
 //! ```
 //!
 //! value = element * 2^(byte - 127): 4.25, 6.25 or 8.25 bits per weight.
 //!
-//! Source: OCP Microscaling Formats (MX) Specification 1.0, tables 1 to 5. The specification fixes values, not byte order;
-//! the order is that of torchao, compressed-tensors and Quark.
+//! Source: OCP Microscaling Formats (MX) Specification 1.0, tables 1 to 5. The specification
+//! defines values, not the order of bytes; the order is that of torchao, compressed-tensors and
+//! Quark.
 
 use lowbit_kernels::Element;
 
@@ -18,7 +20,7 @@ use super::{Block, Format, PLAIN};
 use crate::levels::Scale;
 use crate::scale::ScaleKind;
 
-/// Values that share a scale in every MX format (specification, section 5.1).
+/// The block size of every MX format (specification, section 5.1).
 const MX_BLOCK: usize = 32;
 
 const MX: Format = Format { block: Block::Group(MX_BLOCK), scale: Scale::new(ScaleKind::E8m0), ..PLAIN };

@@ -1,12 +1,13 @@
-//! Names of formats: those of the table, and names built from parts.
+//! Names of formats: those of the table, and composed names.
 //!
 //! ```text
 //! ELEMENT-BLOCK[-SCALE][-2level|-OUTER][-ZERO]      int4-g128-asym, e4m3-64x64, e2m1-g16-e4m3-2level, uint5-g32-uint6-f16x8-min
 //! ```
 //!
-//! `uint8` and `uint8-tensor` of the table have zero points, so unsigned integers without say so: `uint4-g64-nozero`.
-//! Float scales are not named: f32, f16 or bf16 is what a file says. Every format that makes sense has one name, and no two
-//! that differ otherwise share one.
+//! In the table, `uint8` and `uint8-tensor` have zero points, so unsigned integers without zero
+//! points are marked: `uint4-g64-nozero`. Float scale types are not part of the name; the file
+//! stores f32, f16 or bf16. Every valid format has exactly one name, and formats that differ in
+//! more than the float scale type have different names.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -53,12 +54,12 @@ fn parse_parts(name: &str) -> Option<Format> {
     (parts.next().is_none() && format.check_row().is_ok()).then_some(format)
 }
 
-/// `parse` would take "+16" and "016"; a name is spelled one way only.
+/// A positive number in its only spelling: `parse` alone would accept "+16" and "016".
 fn number(digits: &str) -> Option<usize> {
     digits.parse().ok().filter(|n: &usize| *n > 0 && format!("{n}") == digits)
 }
 
-/// `f16x8`.
+/// Parses an outer level such as `f16x8`.
 fn parse_outer(text: &str) -> Option<Outer> {
     let (kind, count) = text.split_once('x')?;
     let kind = ScaleKind::named(kind).filter(|kind| kind.is_float())?;
@@ -89,7 +90,7 @@ pub(super) fn compose(format: &Format) -> String {
         return (*name).to_owned();
     }
     let mut name = match format.element.int_bits() {
-        // Of a format that makes no sense, too: its error names it.
+        // Invalid formats have names too, for error messages.
         Some(bits) if format.element.is_int() || format.zero == Zero::Int => format!("int{bits}"),
         Some(bits) => format!("uint{bits}"),
         None => format.element.name().to_owned(),

@@ -1,4 +1,4 @@
-//! NVFP4: E2M1 codes, an E4M3 scale for every 16, one f32 scale for the matrix.
+//! NVFP4: E2M1 codes, an E4M3 scale per 16 values, one f32 scale per matrix.
 //!
 //! ```text
 //! codes        rows x cols/2     low nibble first: byte j of a row holds columns 2j (bits 0-3) and 2j+1 (bits 4-7)
@@ -6,10 +6,12 @@
 //! tensor scale 1                 f32: multiplies (ModelOpt weight_scale_2) or divides (compressed-tensors weight_global_scale)
 //! ```
 //!
-//! value = E2M1 * (E4M3 * tensor scale): 4.5 bits per weight, and 32 bits per matrix.
-//! Two levels because E4M3 spans only 2^-9 .. 448: the tensor scale moves the largest block to the top of that range.
+//! value = E2M1 * (E4M3 * tensor scale): 4.5 bits per weight, and 32 bits per matrix. There are two
+//! levels because E4M3 only covers 2^-9 .. 448: the tensor scale moves the largest block to the top
+//! of that range.
 //!
-//! Sources: cuBLASLt block scaling `VEC16_UE4M3`; ModelOpt `nvfp4_tensor.py`; compressed-tensors `nvfp4-pack-quantized`.
+//! Sources: cuBLASLt block scaling `VEC16_UE4M3`; ModelOpt `nvfp4_tensor.py`; compressed-tensors
+//! `nvfp4-pack-quantized`.
 
 use lowbit_kernels::Element;
 
@@ -31,7 +33,8 @@ pub const NVFP4: Format = Format {
     ..PLAIN
 };
 
-/// E2M1 in 16 as in [`NVFP4`], with UE5M3 scales, which reach from 2^-17 to 114688 and so need no tensor scale; 4.5 bits per weight.
+/// E2M1 in blocks of 16 as in [`NVFP4`], with UE5M3 scales. These cover 2^-17 to 114688, so no
+/// tensor scale is needed; 4.5 bits per weight.
 ///
 /// ```
 /// use lowbit_blocks::{E2M1_UE5M3, Shape};

@@ -1,9 +1,9 @@
-//! Reading names of formats as people write them: `"MXFP4".parse::<Format>()`.
+//! Parsing of format names as people write them: `"MXFP4".parse::<Format>()`.
 //!
 //! ```text
 //! exactly        nvfp4, int4-g128-asym                                the names of Format::named
-//! spelling       NVFP4, MX_FP4, Int4_G128_Asym, mxfp8 e5m2            case and - _ . and spaces do not count
-//! aliases        w4a16, fp8_e4m3, q4_0, NVFP4A16                      what others call our rows
+//! spelling       NVFP4, MX_FP4, Int4_G128_Asym, mxfp8 e5m2            case and - _ . and spaces are ignored
+//! aliases        w4a16, fp8_e4m3, q4_0, NVFP4A16                      names in other tools
 //! ```
 
 use alloc::borrow::ToOwned;
@@ -21,17 +21,18 @@ const fn groups(bits: u8, group: usize) -> Format {
     Format::int(bits, Block::Group(group))
 }
 
-/// A symmetric row of ggml: blocks of 32 with an f16 scale.
+/// A symmetric format of ggml: blocks of 32 with an f16 scale.
 const fn ggml(bits: u8) -> Format {
     groups(bits, 32).with_scale(ScaleKind::F16)
 }
 
-/// Its row with a bias.
+/// A format of ggml with a bias.
 const fn ggml_bias(bits: u8) -> Format {
     Format::uint(bits, Block::Group(32)).with_zero(Zero::Bias).with_scale(ScaleKind::F16)
 }
 
-/// Names of others without separators, and our rows. Weights decide: what a scheme says of activations is not part of a format.
+/// Names in other tools, without separators, and their formats. Only the weights count: activations
+/// of a scheme are not part of a format.
 const ALIASES: &[(&str, Format)] = &[
     ("w4a16", groups(4, 128)),
     ("w4a16asym", Format::uint(4, Block::Group(128))),
@@ -61,10 +62,10 @@ const ALIASES: &[(&str, Format)] = &[
     ("q80", ggml(8)),
 ];
 
-/// How many suggestions an error makes, at most.
+/// The maximum number of suggestions of an error.
 const SUGGESTIONS: usize = 3;
 
-/// A name that no format has, and the names that come nearest.
+/// The error for an unknown format name, with suggestions.
 ///
 /// ```
 /// use lowbit_blocks::Format;
@@ -78,13 +79,13 @@ pub struct UnknownFormat {
 }
 
 impl UnknownFormat {
-    /// The name that was not understood.
+    /// The unknown name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Names of formats that look like it, the nearest first; empty where none does.
+    /// Similar names of formats, the nearest first; empty if there are none.
     #[must_use]
     pub fn nearest(&self) -> &[&'static str] {
         &self.nearest
@@ -104,7 +105,8 @@ impl fmt::Display for UnknownFormat {
 
 impl core::error::Error for UnknownFormat {}
 
-/// Reads what [`Format::named`] reads; besides, case and `-`, `_`, `.` and spaces do not count, and names of others are understood.
+/// Parses the names of [`Format::named`], ignoring case, `-`, `_`, `.` and spaces, and names of
+/// other tools.
 ///
 /// ```
 /// use lowbit_blocks::{Block, FP8, Format, INT8, MXFP4, ScaleKind};
@@ -133,7 +135,7 @@ impl FromStr for Format {
 impl TryFrom<&str> for Format {
     type Error = UnknownFormat;
 
-    /// As `parse`.
+    /// Parses the name.
     fn try_from(name: &str) -> Result<Self, UnknownFormat> {
         name.parse()
     }
@@ -152,12 +154,12 @@ fn bare(name: &str) -> String {
     name.chars().filter(|&c| !is_separator(c)).flat_map(char::to_lowercase).collect()
 }
 
-/// The name in lower case, with hyphens for separators.
+/// The name in lower case, with hyphens as separators.
 fn hyphenated(name: &str) -> String {
     name.chars().map(|c| if is_separator(c) { '-' } else { c }).flat_map(char::to_lowercase).collect()
 }
 
-/// The names that take the fewest changes to get to, if these are few for its length.
+/// The names with the least edit distance, if that is small relative to the length.
 fn nearest(wanted: &str) -> Vec<&'static str> {
     let most = (wanted.len() / 3).max(2);
     let mut near: Vec<(usize, &str)> = presets()
@@ -168,7 +170,8 @@ fn nearest(wanted: &str) -> Vec<&'static str> {
     near.into_iter().map(|(_, name)| name).take(SUGGESTIONS).collect()
 }
 
-/// Characters to insert, delete or replace on the way from one text to the other (Levenshtein); two that are swapped count as two.
+/// The Levenshtein distance: the number of characters to insert, delete or replace. A swap counts
+/// as two.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
@@ -198,7 +201,7 @@ mod tests {
         }
     }
 
-    /// An alias that spells a name of ours would be dead, and two that are the same would hide one another.
+    /// No alias equals one of our names, which would take precedence, and no alias occurs twice.
     #[test]
     fn aliases_are_bare_and_no_name_is_said_twice() {
         for (index, (alias, format)) in ALIASES.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Values that lie in one block of one grid and in one block of another.
+//! Overlaps of two grids: values that lie in one block of each.
 //!
 //! ```text
 //! this grid, groups of 32     [            0             ][            1             ]
@@ -18,7 +18,7 @@ pub struct Overlap {
     pub row: usize,
     /// The first column.
     pub start: usize,
-    /// The column behind the last.
+    /// The end of the columns, exclusive.
     pub end: usize,
     /// The block of this grid, counted from the start of the matrix.
     pub source: usize,
@@ -26,11 +26,11 @@ pub struct Overlap {
     pub target: usize,
 }
 
-/// Where a walk along a row stands.
+/// The position of a walk along a row.
 struct Cursor {
     /// The block.
     block: usize,
-    /// The column behind its last.
+    /// The end of its columns, exclusive.
     end: usize,
     len: usize,
 }
@@ -53,8 +53,7 @@ impl Grid {
         Cursor { block: row / self.high * self.across, end: len, len }
     }
 
-    /// Visits all overlaps with another grid of the same rows and columns, in the order of their
-    /// values.
+    /// Visits all overlaps with another grid of the same shape, in the order of their values.
     ///
     /// ```
     /// use lowbit_blocks::{Block, Format, Shape};
@@ -79,11 +78,11 @@ impl Grid {
     }
 }
 
-/// Whether every block of `to` lies in one of `from`, for any number of rows. False where that is
-/// not clear from lengths.
+/// True if every block of `to` lies in one block of `from`, for any number of rows. False if
+/// lengths alone do not prove it.
 pub(crate) fn refines(from: Block, to: Block, cols: usize) -> bool {
     use Block::{Channel, Flat, Group, Tensor, Tile};
-    // Columns after which every block of `to` ends, if none crosses a row.
+    // Blocks of `to` end at multiples of this width, if none crosses a row.
     let width = match to {
         Group(len) => Some(len),
         Channel | Tile { rows: 1, .. } => Some(cols),
@@ -99,7 +98,8 @@ pub(crate) fn refines(from: Block, to: Block, cols: usize) -> bool {
         (Channel, _) => width.is_some(),
         (Group(wide) | Tile { cols: wide, .. } | Flat(wide), _) => width.is_some_and(|len| {
             let whole_rows = !matches!(from, Flat(_)) && wide >= cols;
-            // Flat blocks that rows cut apart meet blocks of rows where both divide.
+            // Flat blocks that are cut at row ends align with blocks of rows only if `len` divides
+            // the columns.
             let aligned = !matches!(from, Flat(_)) || cols.is_multiple_of(len);
             whole_rows || wide.is_multiple_of(len) && aligned
         }),

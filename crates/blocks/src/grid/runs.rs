@@ -1,14 +1,14 @@
-//! A matrix cut into runs that a kernel takes in one call.
+//! Division of a matrix into runs, each of which a kernel takes in one call.
 //!
-//! A kernel wants one dense stream of codes that starts on a byte, and blocks of one length from
-//! its first value on. A matrix is one such stream, a *line*, where its rows end on bytes and
-//! blocks follow one another (and always for `Flat`); otherwise each row is a line. Runs of a line
-//! start and end with blocks and bytes as far as they can:
+//! A kernel needs one dense stream of codes that starts on a byte, and blocks of one length from
+//! its first value on. A matrix is one such stream, a *line*, if its rows end on bytes and blocks
+//! are consecutive (and always for `Flat`). Otherwise each row is a line. Runs of a line start and
+//! end with blocks and bytes if possible:
 //!
 //! ```text
 //! values    0 ......... | ............... | ............... | .....        runs
 //! blocks    [   ][   ][   ][   ][   ] ...                                  whole blocks
-//!                  ^ first value                                           a start inside a block: up to its end first
+//!                  ^ first value                              inside a block: first to the block's end
 //! ```
 
 use core::iter::FusedIterator;
@@ -17,30 +17,30 @@ use core::ops::Range;
 use super::Grid;
 use super::counts::lcm;
 
-/// Consecutive values of one matrix, dense codes from a byte on, in blocks of one length that
-/// follow one another.
+/// Consecutive values of one matrix: dense codes that start on a byte, in consecutive blocks of one
+/// length.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Run {
-    /// The values, counted row-major from the start of their matrix.
+    /// The values, row-major from the start of their matrix.
     pub values: Range<usize>,
-    /// The bytes of their codes, counted over all matrices.
+    /// The bytes of their codes, over all matrices.
     pub bytes: Range<usize>,
-    /// Codes in the first byte that belong to values before the first.
+    /// The number of codes in the first byte that precede the first value.
     pub skipped: usize,
-    /// The blocks of these values and of the skipped ones, counted over all matrices.
+    /// The blocks of these values and of the skipped ones, over all matrices.
     pub blocks: Range<usize>,
-    /// Values of a block.
+    /// The number of values of a block.
     pub len: usize,
-    /// Values of the first block that lie before the first byte.
+    /// The number of values of the first block that precede the first byte.
     pub offset: usize,
 }
 
 impl Grid {
-    /// The runs of some values of one matrix, counted row-major, each of at most `most` values.
+    /// The runs of a row-major range of values of one matrix, each of at most `most` values.
     ///
-    /// A run ends where a block and a byte end together, if that comes within `most` values; else
-    /// on a byte, before `most` values are over, and with a block at the latest. Fewer values than
-    /// one byte needs count as so many.
+    /// If a block and a byte end together within `most` values, the run ends there. Otherwise it
+    /// ends on a byte within `most` values, and at the latest with a block. `most` is raised to the
+    /// values that end on a byte together.
     ///
     /// ```
     /// use lowbit_blocks::grid::Run;
@@ -60,8 +60,8 @@ impl Grid {
         Runs { grid: *self, matrix, values, most: most.max(self.align), unit: self.unit() }
     }
 
-    /// Values after which a block (a super-block, where there are some) and a byte end together,
-    /// counted from the start of a row or of a flat matrix.
+    /// The number of values after which a block (or a super-block) and a byte end together, from
+    /// the start of a row or of a flat matrix.
     ///
     /// ```
     /// use lowbit_blocks::{Block, Format, Shape};
@@ -74,7 +74,7 @@ impl Grid {
         lcm(self.line_len.max(1).saturating_mul(self.format.scale.run()), self.align)
     }
 
-    /// Where the run that starts with value `at` of a line ends, at `end` at the latest.
+    /// The end of the run that starts at value `at` of a line, at most `end`.
     fn run_end(&self, at: usize, end: usize, most: usize, unit: usize) -> usize {
         let len = self.line_len;
         let stop = if unit <= most {
@@ -88,7 +88,7 @@ impl Grid {
     }
 }
 
-/// The runs of some values: [`Grid::runs`].
+/// Iterator over the runs of a range of values: [`Grid::runs`].
 #[derive(Clone, Debug)]
 pub struct Runs {
     grid: Grid,

@@ -1,14 +1,15 @@
-//! How many bytes a tensor has.
+//! Sizes of tensors in bytes.
 //!
 //! ```text
-//! scales  one for each block, little endian
-//! zeros   one for each block: a byte (Int), or the scale's type (Float, Bias)
+//! scales  one per block, little endian
+//! zeros   one per block: a byte (Int), or the scale's type (Float, Bias)
 //!
-//! grid of blocks in a matrix of R x C:  Tensor 1x1   Channel Rx1   Group(g) R x C/g   Tile ceil(R/r) x ceil(C/c)   Flat(b) 1 x ceil(RC/b)
+//! grid of blocks in a matrix of R x C:  Tensor 1x1   Channel Rx1   Group(g) R x C/g
+//!                                       Tile ceil(R/r) x ceil(C/c)   Flat(b) 1 x ceil(RC/b)
 //! ```
 //!
-//! Shapes come from files, so no number may overflow: [`Format::check`] refuses what does not fit,
-//! and the plain functions answer `usize::MAX` where the true number is larger.
+//! Shapes come from files, so no number may overflow. [`Format::check`] refuses shapes that are too
+//! large, and the plain functions saturate at `usize::MAX`.
 
 use super::counts::{gcd, lcm, packed};
 use crate::error::Error;
@@ -16,11 +17,11 @@ use crate::format::{Block, Format, Zero};
 use crate::shape::Shape;
 
 impl Format {
-    /// Whether a tensor of that shape can be stored in this format.
+    /// Checks that a tensor of this shape can be stored in this format.
     ///
     /// # Errors
-    /// [`Error::BadFormat`] where the fields contradict each other, [`Error::RaggedRow`] where a
-    /// row does not divide into groups, [`Error::TooLarge`] where its bytes could not be addressed.
+    /// [`Error::BadFormat`] if the fields contradict each other; [`Error::RaggedRow`] if rows do
+    /// not divide into groups; [`Error::TooLarge`] if its bytes cannot be addressed.
     pub fn check(&self, shape: Shape) -> Result<(), Error> {
         self.check_row()?;
         if let (Block::Group(_), Some(block)) = (self.block, self.values_per_run())
@@ -34,7 +35,7 @@ impl Format {
         }
     }
 
-    /// Whether a part of a tensor has as many bytes or numbers (`unit`) as its shape asks for.
+    /// Checks the length of a part of a tensor, in bytes or numbers (`unit`).
     pub(crate) fn check_len(
         &self,
         shape: Shape,
@@ -49,21 +50,20 @@ impl Format {
         Err(Error::Length { part, unit, got, want, shape, format: self.name() })
     }
 
-    /// Bytes of the codes of one row. A row of a `Flat` format need not start on a byte; this is
-    /// its length if it does.
+    /// The number of bytes of the codes of one row. For a `Flat` format, it assumes that the row
+    /// starts on a byte.
     #[must_use]
     pub fn row_bytes(&self, cols: usize) -> usize {
         packed(self.element.bits(), cols).unwrap_or(usize::MAX)
     }
 
-    /// Bytes of all codes.
+    /// The number of bytes of all codes.
     #[must_use]
     pub fn codes_len(&self, shape: Shape) -> usize {
         self.checked_codes(shape).unwrap_or(usize::MAX)
     }
 
-    /// Rows and columns of the grid of blocks that one matrix divides into, each block with one
-    /// scale.
+    /// The rows and columns of the grid of blocks of one matrix. Each block has one scale.
     #[must_use]
     pub fn scale_grid(&self, shape: Shape) -> (usize, usize) {
         let Shape { rows, cols, .. } = shape;
@@ -80,33 +80,33 @@ impl Format {
         }
     }
 
-    /// Number of scales in one matrix.
+    /// The number of scales of one matrix.
     #[must_use]
     pub fn scales_per_matrix(&self, shape: Shape) -> usize {
         let (rows, cols) = self.scale_grid(shape);
         rows.saturating_mul(cols)
     }
 
-    /// Bytes of all scales.
+    /// The number of bytes of all scales.
     #[must_use]
     pub fn scales_len(&self, shape: Shape) -> usize {
         self.checked_scales(shape).unwrap_or(usize::MAX)
     }
 
-    /// Bytes of all zero points; 0 for a format without.
+    /// The number of bytes of all zero points; 0 if the format has none.
     #[must_use]
     pub fn zeros_len(&self, shape: Shape) -> usize {
         self.checked_zeros(shape).unwrap_or(usize::MAX)
     }
 
-    /// Whether blocks have zero points, biases or minima.
+    /// True if blocks have zero points, biases or minima.
     #[must_use]
     pub const fn has_zeros(&self) -> bool {
         !matches!(self.zero, Zero::None)
     }
 
-    /// Bytes of the scales of so many consecutive blocks of a matrix, the first of which begins a
-    /// super-block if there are any.
+    /// The number of bytes of the scales of consecutive blocks of a matrix. With super-blocks, the
+    /// first block must begin one.
     ///
     /// ```
     /// use lowbit_blocks::{NVFP4, Q4_K};
@@ -117,8 +117,8 @@ impl Format {
         self.scale.len(blocks)
     }
 
-    /// Bytes of the zero points of so many consecutive blocks; 0 for a format without. As
-    /// [`scale_bytes`](Self::scale_bytes).
+    /// The number of bytes of the zero points of consecutive blocks, as in
+    /// [`scale_bytes`](Self::scale_bytes); 0 if the format has none.
     #[must_use]
     pub const fn zero_bytes(&self, blocks: usize) -> usize {
         match self.zero {
@@ -128,13 +128,13 @@ impl Format {
         }
     }
 
-    /// Bytes of everything: codes, scales, zero points, tensor scales.
+    /// The number of bytes of all parts: codes, scales, zero points and tensor scales.
     #[must_use]
     pub fn size_bytes(&self, shape: Shape) -> usize {
         self.checked_bytes(shape).unwrap_or(usize::MAX)
     }
 
-    /// Bits stored for each value, everything counted; NaN where there is no value.
+    /// The mean number of bits per value, including all parts; NaN without values.
     ///
     /// ```
     /// use lowbit_blocks::{FP8_CHANNEL, Shape};
@@ -148,8 +148,8 @@ impl Format {
 
     /// The smallest number of rows whose codes and scales can be written on their own.
     ///
-    /// Rows of a `Tile` format go together tile by tile; those of a `Flat` format until block, byte
-    /// and row end together. Every other row stands alone.
+    /// In a `Tile` format, the rows of a tile. In a `Flat` format, the rows after which block, byte
+    /// and row end together. In all other formats 1.
     ///
     /// ```
     /// use lowbit_blocks::{FP8_BLOCK, NF4, NVFP4};
@@ -187,7 +187,7 @@ impl Format {
         self.scale.checked_len(rows.checked_mul(cols)?)?.checked_mul(shape.matrices)
     }
 
-    /// Nothing at all is 0, however many the blocks.
+    /// 0 if the format has no zero points, for any number of blocks.
     fn checked_zeros(&self, shape: Shape) -> Option<usize> {
         let (rows, cols) = self.scale_grid(shape);
         match self.zero {
