@@ -1,17 +1,17 @@
 //! bitsandbytes 0.50, as transformers saves it: NF4 and FP4 in flat blocks, and INT8 of LLM.int8().
 //!
 //! ```text
-//! NF4, FP4   P U8 [ceil(N K / 2), 1]      two codes in a byte, the first in the high nibble; blocks run over row ends, the last may be short
-//!            P.absmax F32 [blocks]        the largest magnitude of each block: its scale
-//!            P.quant_map F32 [16]         the table of values, always that of the type
+//! NF4, FP4   P U8 [ceil(N K / 2), 1]      two codes per byte, the first in the high nibble; blocks cross row ends, the last may be short
+//!            P.absmax F32 [blocks]        the amax of each block: its scale
+//!            P.quant_map F32 [16]         the table of values, always that of the element
 //!            P.quant_state.bitsandbytes__nf4 (or __fp4) U8: a JSON text
 //!              {"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [N, K]}
 //! nested     P.absmax U8 [blocks], P.nested_absmax F32 [ceil(blocks / 256)], P.nested_quant_map F32 [256], and in the text
 //!              "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": o
 //!            absmax[i] = nested_quant_map[code[i]] * nested_absmax[i / 256] + o       f32, product and sum rounded
 //! INT8       M.weight I8 [N, K]           value = (code * SCB[row]) * c, c = 1/127 in f32, both products rounded
-//!            M.SCB F32 [N]                the largest magnitude of the row
-//!            M.weight_format U8 []        0: rows as they are; other numbers are orders of old versions for tensor cores
+//!            M.SCB F32 [N]                the amax of each row
+//!            M.weight_format U8 []        0: plain rows; other values are tensor-core orders of old versions
 //! ```
 //!
 //! P is the name of the parameter, `M.weight`. With `bnb_4bit_quant_storage` P has another dtype,

@@ -1,10 +1,10 @@
 //! The arithmetic that decodes a linear's values, for tools that round differently from the format.
 //!
 //! ```text
-//! Format       value = code * (scale * tensor scale)             f32, every operation rounded: what the format says
+//! Format       value = code * (scale * tensor scale)             the format's definition; f32, each operation rounded
 //! FactorLast   value = (code * scale) * tensor scale             bitsandbytes INT8
-//! OneZero      value = value(code) * scale, code 8 as code 0      bitsandbytes FP4, whose table has two zeros and both are positive
-//! Rounded(d)   value = RN_d(RN_d(code * scale) + bias)           MLX, quanto; d the type of their scales
+//! OneZero      value = value(code) * scale, code 8 as code 0     bitsandbytes FP4, whose table has two positive zeros
+//! Rounded(d)   value = RN_d(RN_d(code * scale) + bias)           MLX, quanto; d is the type of their scales
 //!              value = RN_d(RN_d(code - zero) * scale)           HQQ
 //! ```
 //!

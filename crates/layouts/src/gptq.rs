@@ -2,10 +2,10 @@
 //! version 2, and the planar arrangement.
 //!
 //! ```text
-//! M.qweight  I32 [K * b / 32, N]    each column is a stream of b-bit codes, least significant bit first; 2, 3, 4, 8 bits. 3-bit codes cross word ends
-//! M.qzeros   I32 [K / g, N * b / 32]   each row is a stream of zero points: less one, modulo 2^b, in version 1; as they are in version 2
+//! M.qweight  I32 [K * b / 32, N]    each column is a stream of b-bit codes, least significant bit first; 2, 3, 4, 8 bits. 3-bit codes cross word boundaries
+//! M.qzeros   I32 [K / g, N * b / 32]   each row is a stream of zero points: minus one, modulo 2^b, in version 1; unchanged in version 2
 //! M.scales   F16 [K / g, N]
-//! M.g_idx    I32 [K]                the group of each column; some writers leave it out where it is k / g
+//! M.g_idx    I32 [K]                the group of each column; some writers omit it if it is k / g
 //! M.bias     F16 [N]
 //!
 //! w[n, k] = (code[k, n] - zero[g_idx[k], n]) * scale[g_idx[k], n]

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! M.W_q    codes of the weight in groups, reshaped: axis 1 [N*K/g, g], axis 0 [g, N*K/g]; then split along the first dimension
-//!          8bit_u8  U8 as they are
-//!          4bit_u8  U8 half the rows: the first half in the high nibbles, the second in the low
-//!          2bit_u8  U8 a quarter: from bits 6, 4, 2, 0          1bit_u8  U8 an eighth: from bits 7 .. 0
-//!          3bit_32  I32 a tenth (rows filled up with zeros): from bits 27, 24 .. 0
+//!          8bit_u8  U8, one code per byte
+//!          4bit_u8  U8, half as many rows: the first half in the high nibbles, the second in the low
+//!          2bit_u8  U8, a quarter: at bits 6, 4, 2, 0              1bit_u8  U8, an eighth: at bits 7 .. 0
+//!          3bit_32  I32, a tenth (rows padded with zeros): at bits 27, 24 .. 0
 //! M.scale  M.zero       axis 1 [N*K/g, 1], axis 0 [1, N*K/g], in the compute type
-//! M.shape  M.nbits  M.group_size  M.axis  M.packing  M.compute_dtype ..       numbers; text as U8 letters
+//! M.shape  M.nbits  M.group_size  M.axis  M.packing  M.compute_dtype ..       numbers; text as U8 characters
 //! ```
 //!
 //! value = (code - zero) * scale, with both operations rounded to the compute type. Reshaping does

@@ -1,10 +1,10 @@
 //! The layers that a configuration excludes from quantization.
 //!
-//! | convention | list | a layer is in it |
+//! | convention | list | matches a layer |
 //! |---|---|---|
 //! | compressed-tensors | `ignore` | by its name, or by a regular expression after `re:` |
-//! | ModelOpt | `ignore`, `exclude_modules` | by its name, by one of the modules that hold it, or by a glob |
-//! | transformers' own | `modules_to_not_convert`, `ignored_layers` | by its name, by the end of it, or by one of the modules that hold it |
+//! | ModelOpt | `ignore`, `exclude_modules` | by its name, the name of a parent module, or a glob |
+//! | transformers | `modules_to_not_convert`, `ignored_layers` | by its name, the end of its name, or the name of a parent module |
 
 use crate::pattern::Pattern;
 use serde_json::{Map, Value};

@@ -5,15 +5,15 @@
 //! | layout | producer | carries |
 //! |---|---|---|
 //! | [`plain`](PLAIN) | lowbit | every format |
-//! | [`compressed-tensors`](COMPRESSED_TENSORS) | llm-compressor, vLLM | what its presets say: NVFP4, MXFP4/8, FP8, INT8, packed INT2-8 |
-//! | [`gptq`](GPTQ), [`gptq-v2`](GPTQ_V2) | GPTQModel, AutoGPTQ | INT2, 3, 4, 8 in groups or rows, with and without zero points |
-//! | [`awq`](AWQ) | AutoAWQ, GPTQModel | INT4 in groups or rows, with and without zero points |
+//! | [`compressed-tensors`](COMPRESSED_TENSORS) | llm-compressor, vLLM | its presets: NVFP4, MXFP4/8, FP8, INT8, packed INT2-8 |
+//! | [`gptq`](GPTQ), [`gptq-v2`](GPTQ_V2) | GPTQModel, AutoGPTQ | INT2, 3, 4, 8 in groups or per channel, with and without zero points |
+//! | [`awq`](AWQ) | AutoAWQ, GPTQModel | INT4 in groups or per channel, with and without zero points |
 //! | [`gptq-p`](GPTQ_PLANAR), [`awq-gemv`](AWQ_GEMV), [`awq-gemv-fast`](AWQ_GEMV_FAST), [`auto-round`](AUTO_ROUND) | GPTQModel, AutoAWQ, AutoRound | read only |
-//! | [`modelopt`](MODELOPT) | NVIDIA Model Optimizer | what it exports: NVFP4, MXFP4/8, FP8, INT8, INT4 in row pairs |
-//! | [`bitsandbytes`](BITSANDBYTES), [`bitsandbytes-nested`](BITSANDBYTES_NESTED) | bitsandbytes, transformers | NF4, FP4; INT8 rows |
+//! | [`modelopt`](MODELOPT) | NVIDIA Model Optimizer | its exports: NVFP4, MXFP4/8, FP8, INT8, INT4 in row pairs |
+//! | [`bitsandbytes`](BITSANDBYTES), [`bitsandbytes-nested`](BITSANDBYTES_NESTED) | bitsandbytes, transformers | NF4, FP4; INT8 per channel |
 //! | [`fp8`](FP8) | DeepSeek-V3, transformers | FP8 in tiles, per tensor; MXFP8 |
 //! | [`deepseek-v4`](DEEPSEEK_V4) | DeepSeek-V4 | FP8 in tiles of 128, MXFP4 |
-//! | [`fbgemm-fp8`](FBGEMM_FP8) | FBGEMM, transformers | FP8 in rows |
+//! | [`fbgemm-fp8`](FBGEMM_FP8) | FBGEMM, transformers | FP8 per channel |
 //! | [`gpt-oss`](GPT_OSS) | OpenAI | stacks of experts in MXFP4 |
 //! | [`mlx`](MLX) | mlx-lm | affine codes with biases, MXFP4, MXFP8, NVFP4 without tensor scale |
 //! | [`hqq`](HQQ), [`quanto`](QUANTO), [`quark`](QUARK), [`torchao`](TORCHAO) | HQQ, optimum-quanto, AMD Quark, torchao | read only |

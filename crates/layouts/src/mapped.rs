@@ -148,7 +148,8 @@ impl Mapped {
     /// and by others, so this holds unless somebody writes into a finished file.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`] and [`read`]; [`Error::Io`](lowbit_container::Error::Io) if a file cannot be mapped.
+    /// As [`Checkpoint::open`] and [`read`]; [`Error::Io`](lowbit_container::Error::Io) if a file
+    /// cannot be mapped.
     #[allow(unsafe_code)]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;

@@ -4,7 +4,7 @@
 //! quant_algo                        tensors of module M, W = [o, i]
 //! NVFP4, W4A16_NVFP4, NVFP4_AWQ,    M.weight U8 [o, i/2]     M.weight_scale F8_E4M3 [o, i/16]   M.weight_scale_2 F32 [], which multiplies
 //!   NVFP4_SVD
-//! W4A8_NVFP4_FP8                    the same with [o, i/32]; M.weight_scale_2 is amax / 448, so that code * scale is in the range of E4M3
+//! W4A8_NVFP4_FP8                    as NVFP4 with [o, i/32]; M.weight_scale_2 is amax / 448, so that code * scale is in the range of E4M3
 //! mxfp4, W4A8_MXFP4_FP8             M.weight U8 [o, i/2]     M.weight_scale U8 (E8M0) [o, i/32]
 //! MXFP8                             M.weight F8_E4M3 [o, i]  M.weight_scale U8 (E8M0) [o, i/32]
 //! FP8                               M.weight F8_E4M3 [o, i]  M.weight_scale F32 []
@@ -12,10 +12,10 @@
 //! fp8_pb_wo                         M.weight F8_E4M3 [o, i]  M.weight_scale F32 [o/128, 1, i/128, 1], or without the ones
 //! W8A16, W8A8_SQ_PER_CHANNEL        M.weight I8 [o, i]       M.weight_scale F32 [o]
 //! W4A16_AWQ                         M.weight U8 [o/2, i]     M.weight_scale F32 [o, i/g]        byte [j, c]: rows 2j (low) and 2j+1 (high)
-//! W4A8_AWQ                          the same, and M.weight_scale_2 F32 []
+//! W4A8_AWQ                          as W4A16_AWQ, and M.weight_scale_2 F32 []
 //!
 //! static scales of the input        M.input_scale F32 []     NVFP4: amax / 2688, the others amax / 448 or / 127
-//! smoothing                         M.pre_quant_scale [i] in the weight's type, which the input is multiplied with
+//! smoothing                         M.pre_quant_scale [i] in the weight's dtype, which the input is multiplied by
 //! NVFP4_SVD                         M.svdquant_lora_a [r, i], M.svdquant_lora_b [o, r], or under M.weight_quantizer._svdquant_lora_a and _b
 //! cache of attention module A       A.k_proj.k_scale, A.v_proj.v_scale F32 [] (amax / 448, of NVFP4 too)   affine: A.k_proj.k_bias, A.v_proj.v_bias
 //! stacks of E matrices              the same with E in front

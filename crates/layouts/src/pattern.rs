@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `lm_head` | this module (or tensor) |
 //! | `*.mlp.*` | glob: `*` and `?` cross dots, `[ab]`, `{up,down}_proj` |
-//! | `re:.*\.layers\.[0-3]\.` | regular expression, anchored at the start only, as Python's `re.match` and compressed-tensors do |
+//! | `re:.*\.layers\.[0-3]\.` | regular expression, anchored at the start only, as in Python's `re.match` and compressed-tensors |
 //!
 //! A pattern is matched against the module's name (`model.layers.0.mlp.down_proj`) and the tensor's
 //! name (`….down_proj.weight`).

@@ -1,16 +1,16 @@
 //! Our own layout: any format, described by itself.
 //!
 //! ```text
-//! NAME.codes          official dtype where there is one and rows are whole bytes (F4, F6_*, F8_*, I8, U8), else U8 [.., bytes of a row]
-//! NAME.scales         F32, F16, BF16, F8_E4M3 or F8_E8M0, [..] as the grid of blocks
-//!                     super-blocks: U8 [.., bytes of a row], each the outer number and the packed scales of its blocks
-//! NAME.zeros          U8 (integer zero points) or the scale's type, like scales
+//! NAME.codes          safetensors' dtype if the element has one and rows are whole bytes (F4, F6_*, F8_*, I8, U8), otherwise U8 [.., bytes of a row]
+//! NAME.scales         F32, F16, BF16, F8_E4M3 or F8_E8M0, with the shape of the block grid
+//!                     super-blocks: U8 [.., bytes of a row], each with its outer scale and the packed scales of its blocks
+//! NAME.zeros          U8 (integer zero points) or the dtype of the scales, with the shape of the scales
 //! NAME.tensor_scale   F32, one for each matrix
-//! NAME.groups         I32 of each input column, where columns do not stand in the order of their groups: the group that it belongs to (`g_idx`)
+//! NAME.groups         I32, the group of each input column (`g_idx`), if columns are not in the order of their groups
 //! MODULE.input_scale  F32: the static scale of the input
-//! MODULE.pre_quant_scale  F32 of each input column: what the input is multiplied with
+//! MODULE.pre_quant_scale  F32 for each input column: the input is multiplied by it
 //! __metadata__        "lowbit.NAME": {"format": {the row}, "shape": [matrices, rows, cols], "dtype": "bf16", "tensor_scale": "divide",
-//!                     "activations": "dynamic"}, the last two only where there is something to say
+//!                     "activations": "dynamic"}, the last two only if there is a tensor scale or quantized activations
 //! ```
 //!
 //! NAME is the full name of the unquantized tensor (`model.layers.0.mlp.up_proj.weight`). A single

@@ -4,7 +4,7 @@
 //! qint8, qfloat8    M.weight._data        I8 | F8 [N, K]       M.weight._scale [N, 1] | []
 //! qint4, qint2      M.weight._data._data  U8 [P, g]            M.weight._scale [N*K/g, 1]      M.weight._shift the same, float or I8
 //!                   codes of [N*K/g, g] split along the first dimension: piece i of P rows in bits i*b ..
-//! M.input_scale  M.output_scale                                of static activations; 1 where there are none
+//! M.input_scale  M.output_scale                                static activation scales; 1 if activations are not quantized
 //! ```
 //!
 //! qint8, qfloat8: code * scale. qint4, qint2: (scale * code) - shift, with both operations rounded

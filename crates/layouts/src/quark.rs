@@ -20,7 +20,8 @@
 //! modules. Layers that were FP8 in blocks before Quark are exported under Quark's names; they are
 //! in `exclude` and have scales nevertheless, and are read as FP8.
 //!
-//! Sources: `quark/torch/export`, `quark/torch/utils/pack.py` of amd-quark 0.13; vLLM's `quantization/quark`.
+//! Sources: `quark/torch/export`, `quark/torch/utils/pack.py` of amd-quark 0.13; vLLM's
+//! `quantization/quark`.
 
 mod config;
 mod weights;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sparse-24-bitmask  M.compressed [N, K/2]     M.bitmask U8 [N, ceil(K/8)]   M.shape I64 [2, 1] = N, K        two of every four values
-//! sparse-bitmask     M.compressed [nonzeros]   M.bitmask U8 [N, ceil(K/8)]   M.shape I64 [2]    M.row_offsets I64 [N], the first value of each row
+//! sparse-bitmask     M.compressed [nonzeros]   M.bitmask U8 [N, ceil(K/8)]   M.shape I64 [2]    M.row_offsets I64 [N], the index of each row's first value
 //! ```
 //!
 //! Bit `c % 8` of byte `c / 8` of a row says whether column c is stored. Values are in the order of

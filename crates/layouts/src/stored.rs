@@ -296,7 +296,8 @@ impl Stored {
     /// The pre-quant scale, which the input's columns are multiplied by.
     ///
     /// # Errors
-    /// [`Error::Missing`](lowbit_container::Error::Missing), or [`Error::Tensor`](lowbit_container::Error::Tensor) if it does not hold floats.
+    /// [`Error::Missing`](lowbit_container::Error::Missing), or
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if it does not hold floats.
     pub fn read_pre_quant_scale(&self, checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>> {
         floats(checkpoint, self.pre_quant_scale.as_deref())
     }
@@ -304,7 +305,8 @@ impl Stored {
     /// The static input scale. If the file has the reciprocal, it is inverted.
     ///
     /// # Errors
-    /// [`Error::Missing`](lowbit_container::Error::Missing), or [`Error::Tensor`](lowbit_container::Error::Tensor) if it does not hold one float.
+    /// [`Error::Missing`](lowbit_container::Error::Missing), or
+    /// [`Error::Tensor`](lowbit_container::Error::Tensor) if it does not hold one float.
     pub fn read_input_scale(&self, checkpoint: &Checkpoint) -> Result<Option<f32>> {
         let Some((name, reciprocal)) = &self.input_scale else { return Ok(None) };
         let tensor = checkpoint.require(name)?;

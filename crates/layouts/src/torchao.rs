@@ -23,7 +23,8 @@
 //! The configuration has `quant_method: torchao` and the requested settings. Only the header says
 //! how each tensor is quantized, so a directory without a configuration can be read too.
 //!
-//! Source: `torchao/prototype/safetensors`, `torchao/quantization/quantize_/workflows`, `torchao/prototype/mx_formats` of torchao 0.18.
+//! Source: `torchao/prototype/safetensors`, `torchao/quantization/quantize_/workflows`,
+//! `torchao/prototype/mx_formats` of torchao 0.18.
 
 mod classes;
 mod fields;

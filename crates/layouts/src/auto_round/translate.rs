@@ -1,7 +1,7 @@
 //! Translates AutoRound's configuration to compressed-tensors, whose tensors it describes.
 //!
 //! ```text
-//! data_type  int, and float for mx_fp, nv_fp, fp and their variants            type
+//! data_type  int; float for mx_fp, nv_fp, fp and their variants                type
 //! bits, sym                                                                    num_bits, symmetric
 //! group_size g > 0, -1, 0, [r, c]; nv_fp has two levels                        strategy group (tensor_group), channel, tensor, block
 //! act_bits up to 8, act_dynamic, act_data_type, act_group_size                 input_activations

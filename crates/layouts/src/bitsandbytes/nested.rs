@@ -4,8 +4,8 @@
 //! read    absmax[i] = map[code[i]] * nested[i / 256] + offset                 f32, product and sum rounded
 //! write   offset    = mean of absmax                                          summed in f64: bitsandbytes' own sum depends on its threads
 //!         nested[j] = largest |absmax[i] - offset| of 256
-//!         code[i]   = the nearest of map to (absmax[i] - offset) / nested[i / 256], of two the lower
-//! map     0, 1 and +-10^(e-6) times the middles of 2^e equal parts of 0.1 .. 1, for e of 0 to 6; sorted
+//!         code[i]   = the entry of map nearest to (absmax[i] - offset) / nested[i / 256]; the lower one if tied
+//! map     0, 1 and +-10^(e-6) times the centres of 2^e equal parts of 0.1 .. 1, for e from 0 to 6; sorted
 //! ```
 //!
 //! Files contain the map, and readers use it. Sources: `functional.py` (`create_dynamic_map`,

@@ -55,8 +55,8 @@ fn scale_of<'a>(convention: Fp8, checkpoint: &'a Checkpoint, scale: Tensor<'a>) 
     ENDS.iter().filter(|(of, ..)| *of == convention).find_map(|(_, end, input)| {
         let owner = name.strip_suffix(end)?;
         let weight = if end.starts_with('.') { &format!("{owner}.weight") } else { owner };
-        // Other tensors have scales too, so the weight has to be quantized. DeepSeek's suffix is
-        // only used for quantized weights.
+        // Other tensors can have scales too. A weight with DeepSeek's suffix has to be quantized;
+        // an error is reported later if it is not.
         let weight = checkpoint.tensor(weight)?;
         (*end == "_scale_inv" || element(weight.entry.dtype).is_some()).then_some(Pair {
             weight,

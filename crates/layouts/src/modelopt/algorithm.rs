@@ -78,7 +78,7 @@ const QUIET: Algorithm = Algorithm {
     groups: (None, None),
 };
 
-/// The same with static activation scales.
+/// The base of rows with static activation scales.
 const STATIC: Algorithm =
     Algorithm { activations: Activations::Static, unscaled: Activations::Static, ..QUIET };
 

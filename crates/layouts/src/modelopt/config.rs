@@ -3,7 +3,7 @@
 //!
 //! If all layers have the same algorithm and settings, these are at the top level, with a list of
 //! excluded modules. Otherwise the algorithm is `MIXED_PRECISION`, every layer is listed by name,
-//! and there is no list of excluded modules.
+//! and no module is excluded.
 
 use super::super::{Quantized, QuantizedModule};
 use super::METHOD;

@@ -4,7 +4,7 @@
 //! ```text
 //!          X                        X_weight_scale                  X_weight_scale_2    besides
 //! NVFP4    U8 [E, K/2, N]           F8_E4M3 [E, K/16, N]            F32 []              X_input_scale F32 [], X_bias [E, N]
-//! FP8      F8_E4M3 [E, K, N]        F32 [] of all experts, or [E]; the latter is what FP8_PER_CHANNEL_PER_TOKEN makes of them
+//! FP8      F8_E4M3 [E, K, N]        F32 [] for all experts, or [E], as FP8_PER_CHANNEL_PER_TOKEN writes it
 //! ```
 //!
 //! X is `….experts.gate_up_proj` or `….experts.down_proj`. A byte has two consecutive codes along

@@ -2,7 +2,7 @@
 //! with few shifts.
 //!
 //! ```text
-//! 64 columns of row 0, then of rows 1, 2, 3; then the next 64 columns. 32 of them stand in 16 bytes, low nibble first, as
+//! 64 columns of row 0, then of rows 1, 2, 3; then the next 64 columns. Each 32 of them are 16 bytes, low nibble first, in the order
 //! 0 8 16 24  1 9 17 25  2 10 18 26  3 11 19 27  4 12 20 28  5 13 21 29  6 14 22 30  7 15 23 31
 //! ```
 

@@ -7,28 +7,28 @@
 //! differ as follows:
 //!
 //! ```text
-//! Words        rows padded to u32 words; signed codes carry an offset of 2^(b-1)           compressed-tensors pack-quantized, weights; MLX
-//! Down         one stream per column, from row 0 down, in u32 words: word [w, j]           compressed-tensors pack-quantized, zero points
-//!              holds bits 32w .. 32w+31 of column j
-//! RowPairs     byte [j, c] = code (2j, c) in the low nibble, code (2j+1, c) in the high    ModelOpt INT4
-//! Across       the words of Words, column by column: [words of a row, rows]                GPTQ, weights
-//! Columns      one stream per column, in words; one column's words after the other          GPTQ, zero points
-//! Interleaved  words of eight rows in the order 0 2 4 6 1 3 5 7, column by column           AWQ, weights and zero points
-//! Planes       the words of Across, 32 codes at a time cut into planes of bits             GPTQ planar, weights
-//! PlaneColumns the same of Columns                                                        GPTQ planar, zero points
-//! FourRows     four rows together, 64 columns of each in turn, shuffled                    AWQ GEMV-fast, weights
-//! Nibbles      rows of u32 words of values, longer than need be                            AWQ GEMV, zero points
-//! Wider        rows of elements, longer than need be                                       AWQ GEMV, scales
-//! Transposed   elements of whole bytes, column by column: [cols, rows]                     GPTQ and AWQ, scales
-//! Negated      floats with their signs changed                                              quanto, shifts
-//! Split        the matrix in pieces, one in each field of bytes or words                    HQQ and quanto, weights
-//! Swizzled     scale bytes in the 128x4 order of tensor cores                               torchao
-//! HighFirst    the first of two 4-bit codes in the high nibble                             bitsandbytes
-//! Padded       rows of u32 words of 32/b whole codes each                                  compressed-tensors 0.17, weights
-//! PaddedDown   the same down the columns                                                   compressed-tensors 0.17, zero points
-//! Wide         each code a byte of two's complement                                        compressed-tensors int-quantized, torchao
-//! OneByte      each code a byte with zeros above                                            torchao FP6
-//! Lowered      each zero point a byte of two's complement                                  compressed-tensors, zero points
+//! Words        rows of dense codes, padded to u32 words; signed codes are stored plus 2^(b-1)   compressed-tensors pack-quantized, weights; MLX
+//! Down         each column a dense stream in u32 words, from row 0 down: word [w, j]            compressed-tensors pack-quantized, zero points
+//!              has bits 32w .. 32w+31 of column j
+//! RowPairs     byte [j, c] has code (2j, c) in the low nibble, code (2j+1, c) in the high       ModelOpt INT4
+//! Across       the words of Words, transposed: [words of a row, rows]                           GPTQ, weights
+//! Columns      each column a dense stream in words, one column after the other                  GPTQ, zero points
+//! Interleaved  words of eight rows in the order 0 2 4 6 1 3 5 7, column by column               AWQ, weights and zero points
+//! Planes       the words of Across, each 32 codes split into bit planes                         GPTQ planar, weights
+//! PlaneColumns the words of Columns, each 32 values split into bit planes                       GPTQ planar, zero points
+//! FourRows     four rows interleaved, 64 columns at a time, in a permuted order                 AWQ GEMV-fast, weights
+//! Nibbles      rows of 4-bit values in u32 words, padded at the end                             AWQ GEMV, zero points
+//! Wider        rows of elements, padded at the end                                              AWQ GEMV, scales
+//! Transposed   elements of whole bytes, transposed: [cols, rows]                                GPTQ and AWQ, scales
+//! Negated      floats with inverted signs                                                       quanto, shifts
+//! Split        the matrix split into pieces, one in each bit field of bytes or words            HQQ and quanto, weights
+//! Swizzled     one-byte scales in the 128x4 order of tensor cores                               torchao
+//! HighFirst    the first of two 4-bit codes in the high nibble                                  bitsandbytes
+//! Padded       rows of u32 words with 32/b whole codes each                                     compressed-tensors 0.17, weights
+//! PaddedDown   the words of Padded down the columns                                             compressed-tensors 0.17, zero points
+//! Wide         each code a byte of two's complement                                             compressed-tensors int-quantized, torchao
+//! OneByte      each code a byte with zeros in the upper bits                                    torchao FP6
+//! Lowered      each zero point a byte of two's complement                                       compressed-tensors, zero points
 //! ```
 //!
 //! Packings that work on tiles of whole rows never need a whole tensor in memory;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! across  code i of a row is in word i / (32/b), at bit i % (32/b) * b; codes that are signed in memory are stored plus 2^(b-1)
-//! down    the same from row 0 of a column down: word [w, j]
+//! down    the same for each column, from row 0 down: word [w, j]
 //! ```
 
 use super::WORD;

@@ -2,8 +2,8 @@
 //! planar arrangement (`gptq_p`).
 //!
 //! ```text
-//! bits 2: (2)   3: (2, 1)   4: (4)   5: (4, 1)   6: (4, 2)   7: (4, 2, 1)   8: (8)        widths of the planes, the lowest bits first
-//! 32 codes are b words: w words for each plane of width w, word i of it with the codes i * 32/w .., each at its w bits
+//! bits 2: (2)   3: (2, 1)   4: (4)   5: (4, 1)   6: (4, 2)   7: (4, 2, 1)   8: (8)        widths of the planes, lowest bits first
+//! 32 codes are b words: w words for each plane of width w; word i of a plane has w bits of each of the codes i * 32/w ..
 //! ```
 //!
 //! The planes replace the dense streams of [`words`] and [`columns`]. Everything else is as there.

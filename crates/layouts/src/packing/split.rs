@@ -2,9 +2,9 @@
 //! each bit field.
 //!
 //! ```text
-//! memory  codes 0 .. n of the whole matrix, row after row
-//! file    element p of P has codes p, p + P, p + 2P ..; the first in the highest field (HQQ) or in the lowest (quanto)
-//!         1, 2, 4, 8 bits: bytes, all of them used          3 bits: i32 words, ten codes in bits 27, 24, .. 0
+//! memory  codes 0 .. n of the whole matrix, row by row
+//! file    element p of P has the codes p, p + P, p + 2P ..; the first in the highest field (HQQ) or in the lowest (quanto)
+//!         1, 2, 4, 8 bits: bytes without unused bits          3 bits: i32 words with ten codes, at bits 27, 24, .. 0
 //! ```
 //!
 //! The matrix is split between rows of `width` codes. These are rows of groups and not of the

@@ -2,8 +2,8 @@
 //! `[out, w]` and scales `[out, 8 w]`.
 //!
 //! ```text
-//! zero points  memory one byte each     file  u32 words, 8 nibbles in each, the first in the lowest
-//! scales       memory [N, G]            file  [N, more]
+//! zero points  memory: one byte each     file: u32 words with 8 nibbles each, the first in the lowest
+//! scales       memory: [N, G]            file: [N, more than G]
 //! ```
 
 /// Packs zero points into rows of `words` words.

@@ -2,7 +2,7 @@
 //! offset by 2^(b-1).
 //!
 //! ```text
-//! memory  dense bits of a row, padded to a byte           file  the same bits (sign bits flipped), padded with zeros to a word
+//! memory  dense codes of a row, padded to a byte           file  the same bits (sign bits inverted), padded with zeros to a word
 //! ```
 
 use super::WORD;

@@ -2,16 +2,16 @@
 //! it.
 //!
 //! ```text
-//! config.json → quantization_config     what transformers and vLLM read; it wins
+//! config.json → quantization_config     read by transformers and vLLM; takes precedence
 //! quantize_config.json                  AutoGPTQ, GPTQModel
 //! quant_config.json                     AutoAWQ
 //!
 //! bits | w_bit    group_size | q_group_size (-1: the whole row)    sym | not zero_point    quant_method | method
-//! checkpoint_format | format    gptq, gptq_v2, gptq_p: version of the zero points, arrangement of the codes
-//! version                       gemm, gemv, gemv_fast: AWQ's arrangements
+//! checkpoint_format | format    gptq, gptq_v2, gptq_p: version of the zero points, packing of the codes
+//! version                       gemm, gemv, gemv_fast: AWQ's packings
 //! packing_format                auto_round:auto_gptq (v1), auto_round | auto_round:gptqmodel (v2), auto_round:auto_awq
-//! dynamic                       GPTQModel: {"+:REGEX": {what differs}, "-:REGEX": left alone}; negative ones first, then in order; anchored at the start
-//! extra_config                  AutoRound: {NAME or REGEX: {what differs}}, 16 bits and more: left alone; names first, then in order; anywhere in the name
+//! dynamic                       GPTQModel: {"+:REGEX": {overrides}, "-:REGEX": excluded}; negative ones first, then in order; anchored at the start
+//! extra_config                  AutoRound: {NAME or REGEX: {overrides}}, excluded at 16 bits or more; names first, then in order; not anchored
 //! ```
 
 use super::super::{LAYOUTS, stored};
