@@ -1,79 +1,84 @@
-//! Why a stored number has no image in another format.
+//! Obstacles of exact transcoding.
 
 use lowbit_kernels::Element;
 
 use crate::scale::ScaleKind;
 
-/// Why stored numbers have no image in the target.
+/// The reason why a stored number cannot be represented exactly in the target format.
 #[derive(Clone, Copy, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// A code's value does not exist in the target's element, whatever the power of two that its scale could take over.
+    /// The target's element has no code of this value, under any power of two that its scale could
+    /// absorb.
     #[error("no code of {to} is {value}, which {from} has")]
     Code {
-        /// The value, after its zero point.
+        /// The value of the code, after its zero point.
         value: f32,
-        /// Element of the source.
+        /// The element of the source.
         from: Element,
-        /// Element of the target.
+        /// The element of the target.
         to: Element,
     },
-    /// A zero point or bias cannot be said in the target.
+    /// A zero point or bias cannot be represented in the target.
     #[error("zero point or bias {value} has no image")]
     Zero {
-        /// As stored in the source.
+        /// The zero point or bias, as stored in the source.
         value: f32,
     },
-    /// Blocks of different zero points share a block of the target.
+    /// Blocks that share a block of the target have these different zero points.
     #[error("zero points {0} and {1} meet in one block")]
     Zeros(f32, f32),
-    /// Blocks that share a block of the target have scales further apart than its codes can be shifted.
+    /// Blocks that share a block of the target have scales that differ by more than its codes can
+    /// be shifted.
     #[error("scales that meet in one block span {binades} binades, more than codes can be shifted")]
     Span {
-        /// Largest exponent less the smallest.
+        /// The largest exponent minus the smallest.
         binades: u32,
     },
-    /// Blocks that share a block of the target have scales whose quotient is no power of two.
+    /// Blocks that share a block of the target have scales whose ratio is not a power of two.
     #[error("scales that meet in one block differ by more than a power of two")]
     Quotient,
-    /// A scale that is NaN, infinite or minus zero shares a block of the target with another.
+    /// A scale that is NaN, infinite or negative zero shares a block of the target with another
+    /// scale.
     #[error("a scale that is no positive number meets another one in one block")]
     Special,
-    /// A block whose scale is zero needs zeros of both signs, which the target lacks.
+    /// A block whose scale is zero needs zeros of both signs, which the target does not have.
     #[error("a scale of zero has no image")]
     ZeroScale,
-    /// A scale beyond what the target's type can hold.
+    /// A scale is out of range of the target's scale type.
     #[error("scale {value:e} is beyond {kind}")]
     Scale {
-        /// What would have to be stored.
+        /// The scale that would be stored.
         value: f32,
-        /// The type of scales.
+        /// The target's scale type.
         kind: ScaleKind,
     },
-    /// No power of two as the tensor scale lets the target's block scales hold all of the source's.
+    /// Under no power of two as the tensor scale can the target's scale type represent all scales
+    /// of the source.
     #[error(
         "scales up to {max:e}, down to a last bit of 2^{lowest}, of {digits} binary digits: more than {kind} holds"
     )]
     Reach {
-        /// Largest scale.
+        /// The largest scale.
         max: f32,
-        /// Exponent of the lowest bit that any scale has.
+        /// The exponent of the lowest bit of any scale.
         lowest: i32,
-        /// Digits from the first to the last bit of the longest.
+        /// The largest number of binary digits of a scale.
         digits: u32,
-        /// The type of scales.
+        /// The target's scale type.
         kind: ScaleKind,
     },
     /// The tensor scale of a matrix has no reciprocal in f32.
     #[error("tensor scale {value:e} has no reciprocal")]
     TensorScale {
-        /// As stored in the source.
+        /// The tensor scale, as stored in the source.
         value: f32,
     },
-    /// Scales with super-blocks stay as they are or have no image.
+    /// Scales of super-blocks cannot be converted; they only transcode to the same scales.
     #[error("scales and minima of super-blocks have to stay as they are")]
     SuperBlocks,
-    /// A tensor scale and another scale of blocks or zero points at once: the product is rounded, and its parts are not the same.
+    /// Both formats have tensor scales, and only one of them has a bias: products with the tensor
+    /// scale are rounded, so the parts cannot be converted.
     #[error("tensor scales have to stay as they are where zero points change")]
     TwoLevels,
 }

@@ -1,11 +1,11 @@
-//! How scales are stored, and what multiplies them.
+//! Scale types, and tensor scales.
 //!
 //! ```text
 //! kind   bytes   value                                     used by
 //! f32    4       little endian IEEE single                 FP8, bitsandbytes
 //! f16    2       little endian IEEE half                   GPTQ, AWQ
 //! bf16   2       little endian upper half of an f32        compressed-tensors INT and FP8
-//! e4m3   1       OCP FP8 E4M3 (a sign it seldom uses)      NVFP4, with a tensor scale beside it
+//! e4m3   1       OCP FP8 E4M3 (the sign is rarely used)    NVFP4, with a tensor scale
 //! ue5m3  1       5 exponent bits, bias 15, no sign         E2M1 in 16 without a tensor scale
 //! e8m0   1       2^(byte - 127), 255 is NaN                OCP MX
 //! int    bits/8  an integer, packed                        GGUF's K-quants, under an outer scale
@@ -24,7 +24,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::values::Dtype;
 
-/// The type in which block scales are stored. As text: [`name`](Self::name).
+/// The type of stored block scales. In files it is written as its [`name`](Self::name).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ScaleKind {
@@ -38,19 +38,20 @@ pub enum ScaleKind {
     E4m3,
     /// A power of two: OCP MX.
     E8m0,
-    /// Unsigned, 5 exponent bits, 3 mantissa bits, bias 15; largest value 114688, 0xFF alone is NaN.
+    /// Unsigned, 5 exponent bits, 3 mantissa bits, bias 15; largest value 114688, 0xFF alone is
+    /// NaN.
     Ue5m3,
-    /// An integer of 1 to 8 bits, to be multiplied by an outer scale.
+    /// An integer of 1 to 8 bits, multiplied by an outer scale.
     Int {
-        /// Width, 1 to 8.
+        /// The width, 1 to 8.
         bits: u8,
-        /// Two's complement, or from 0 on.
+        /// `true` for two's complement, `false` for unsigned.
         signed: bool,
     },
 }
 
 impl ScaleKind {
-    /// The scale that is stored in the same type as weights of this type.
+    /// The float scale of the same type as `dtype`.
     #[must_use]
     pub const fn of(dtype: Dtype) -> Self {
         match dtype {
@@ -60,7 +61,7 @@ impl ScaleKind {
         }
     }
 
-    /// The float type that such scales are; `None` for scales of 8 bits and fewer.
+    /// The float type of these scales; `None` for scales of 8 bits and fewer.
     #[must_use]
     pub const fn dtype(self) -> Option<Dtype> {
         match self {
@@ -71,7 +72,7 @@ impl ScaleKind {
         }
     }
 
-    /// Bits of one stored scale.
+    /// The number of bits of one stored scale.
     #[must_use]
     pub const fn bits(self) -> u32 {
         match self {
@@ -82,13 +83,13 @@ impl ScaleKind {
         }
     }
 
-    /// Bytes of one stored scale that stands alone.
+    /// The number of bytes of a single stored scale.
     #[must_use]
     pub const fn bytes(self) -> usize {
         self.bits().div_ceil(8) as usize
     }
 
-    /// Bytes of `n` stored scales: integers of fewer than 8 bits lie packed.
+    /// The number of bytes of `n` stored scales. Integers of fewer than 8 bits are packed.
     #[must_use]
     pub const fn packed_len(self, n: usize) -> usize {
         match self.checked_len(n) {
@@ -105,25 +106,25 @@ impl ScaleKind {
         }
     }
 
-    /// Whether scales are powers of two and nothing else.
+    /// True if all scales are powers of two.
     #[must_use]
     pub const fn is_power_of_two(self) -> bool {
         matches!(self, Self::E8m0)
     }
 
-    /// Whether scales are floats of 8 bits, with a mantissa.
+    /// True if scales are 8-bit floats with a mantissa.
     #[must_use]
     pub const fn is_small_float(self) -> bool {
         matches!(self, Self::E4m3 | Self::Ue5m3)
     }
 
-    /// Whether a scale can be zero.
+    /// True if a scale can be zero.
     #[must_use]
     pub const fn has_zero(self) -> bool {
         !matches!(self, Self::E8m0)
     }
 
-    /// Whether a scale can be negative.
+    /// True if a scale can be negative.
     #[must_use]
     pub const fn has_sign(self) -> bool {
         match self {
@@ -133,7 +134,7 @@ impl ScaleKind {
         }
     }
 
-    /// The element whose codes integer scales are.
+    /// The element of integer scales; `None` for floats.
     #[must_use]
     pub const fn integer(self) -> Option<Element> {
         match self {
@@ -158,7 +159,7 @@ impl ScaleKind {
         }
     }
 
-    /// The nearest number that can be stored.
+    /// The scale as it is decoded after storing.
     #[must_use]
     pub fn rounded(self, scale: f32) -> f32 {
         match self {
@@ -173,7 +174,7 @@ impl ScaleKind {
         }
     }
 
-    /// The scale type of that [`name`](Self::name), or `None`.
+    /// The scale type of this name, or `None`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let [int, uint] =
@@ -182,7 +183,7 @@ impl ScaleKind {
         floats.into_iter().chain(int).chain(uint).find(|kind| kind.name() == name)
     }
 
-    /// `f32`, `f16`, `bf16`, `e4m3`, `e8m0`, `ue5m3`, `int6`, `uint6` …
+    /// The name: `f32`, `f16`, `bf16`, `e4m3`, `e8m0`, `ue5m3`, `int6`, `uint6` …
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -197,16 +198,18 @@ impl ScaleKind {
         }
     }
 
-    /// Whether the scale is an f32, f16 or bf16. Which of them it is belongs to the file, not to the format's name.
+    /// True for f32, f16 and bf16. The choice among them belongs to the file, not to the format's
+    /// name.
     #[must_use]
     pub const fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F16 | Self::Bf16)
     }
 
-    /// Rounds `scale` to nearest even and returns its stored bytes: the first [`bytes`](Self::bytes) of the array.
+    /// Rounds `scale` to nearest even and returns its stored bytes, the first
+    /// [`bytes`](Self::bytes) of the array.
     ///
-    /// Saturation is the type's own: E4M3 stops at 448, f16 and bf16 overflow to infinity, and E8M0 is what
-    /// [`E8M0::from_f32`] says.
+    /// Each type saturates in its own way: E4M3 at 448, f16 and bf16 at infinity, and E8M0 as
+    /// [`E8M0::from_f32`] defines.
     ///
     /// ```
     /// use lowbit_blocks::ScaleKind;
@@ -230,7 +233,7 @@ impl ScaleKind {
         stored
     }
 
-    /// [`encode`](Self::encode) for each of `scales`.
+    /// Stores each of `scales` as [`encode`](Self::encode) does.
     ///
     /// # Panics
     /// If `out` is not [`packed_len`](Self::packed_len)`(scales.len())` bytes long.
@@ -251,7 +254,8 @@ impl ScaleKind {
         }
     }
 
-    /// 16 bits each, in vectors, where they belong or, where halves cannot begin there, a few at a time.
+    /// Stores 16-bit scales with vectors: in place if `out` is aligned to two bytes, otherwise
+    /// through a small buffer.
     fn encode_halves(self, scales: &[f32], out: &mut [u8]) {
         const ROOM: usize = 256;
         let narrow = |scales: &[f32], out: &mut [u16]| match self {
@@ -268,7 +272,7 @@ impl ScaleKind {
         }
     }
 
-    /// Reads stored scales; exact.
+    /// Decodes stored scales exactly.
     ///
     /// # Panics
     /// If `stored` is not [`packed_len`](Self::packed_len)`(out.len())` bytes long.
@@ -293,7 +297,8 @@ impl ScaleKind {
             Self::Bf16 => {
                 widen(stored, out, |x, out| Kernels::best().widen_bf16(x.reinterpret_cast(), out));
             }
-            // E4M3 scales are codes like any other: the kernel that decodes elements reads them, times one.
+            // E4M3 scales are E4M3 codes: the kernel that decodes elements reads them, with a scale
+            // of one.
             Self::E4m3 if !out.is_empty() => {
                 let blocks = Blocks { len: out.len(), scales: &[1.0], zeros: None };
                 Kernels::best().decode(Element::E4m3, stored, blocks, out);
@@ -329,7 +334,8 @@ impl<'de> Deserialize<'de> for ScaleKind {
     }
 }
 
-/// Widens halves that are stored anywhere: where halves can begin as they are, elsewhere a few at a time.
+/// Widens 16-bit scales: in place if `stored` is aligned to two bytes, otherwise through a small
+/// buffer.
 fn widen(stored: &[u8], out: &mut [f32], widen: impl Fn(&[u16], &mut [f32])) {
     if let (true, Ok(stored)) = (cfg!(target_endian = "little"), bytemuck::try_cast_slice(stored)) {
         return widen(stored, out);
@@ -349,13 +355,13 @@ impl fmt::Display for ScaleKind {
     }
 }
 
-/// The second level of scales, one f32 per matrix, in the direction in which its file keeps it.
+/// Tensor scales, one f32 per matrix, which multiply or divide as in their file.
 ///
-/// ModelOpt stores `weight_scale_2` and multiplies; compressed-tensors stores `weight_global_scale` and divides. Neither
-/// is turned into the other, because `1 / x` in f32 does not always come back.
+/// ModelOpt stores `weight_scale_2` and multiplies; compressed-tensors stores `weight_global_scale`
+/// and divides. Neither is converted to the other, because `1 / (1 / x)` in f32 is not always x.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub enum TensorScale {
-    /// The format has one level only.
+    /// The format has no tensor scale.
     #[default]
     None,
     /// Effective scale = block scale * tensor scale, one f32 multiplication.
@@ -374,10 +380,10 @@ impl TensorScale {
         }
     }
 
-    /// Turns block scales of `matrix` into effective scales.
+    /// Converts block scales of `matrix` to effective scales.
     ///
     /// # Panics
-    /// If there is no such matrix.
+    /// If the matrix is out of range.
     ///
     /// ```
     /// use lowbit_blocks::TensorScale;
@@ -393,10 +399,10 @@ impl TensorScale {
         }
     }
 
-    /// The tensor scale of one matrix, in the same direction.
+    /// The tensor scale of one matrix, of the same kind.
     ///
     /// # Panics
-    /// If there is no such matrix.
+    /// If the matrix is out of range.
     #[must_use]
     pub fn matrix(&self, matrix: usize) -> Self {
         match self {

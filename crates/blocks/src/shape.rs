@@ -1,16 +1,16 @@
 //! The shape of a quantized tensor: a stack of matrices, row-major.
 //!
 //! ```text
-//! matrices x rows x cols        a linear layer is 1 x out x in, fused experts are E x out x in
+//! matrices x rows x cols        a linear is 1 x out x in, fused experts are E x out x in
 //! ```
 //!
-//! Blocks never cross from one matrix to the next, and one tensor scale belongs to one matrix.
+//! No block crosses from one matrix to the next, and each matrix has its own tensor scale.
 
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How many matrices, how many rows each, how many columns (values) in a row.
+/// The number of matrices, of rows per matrix, and of columns (values per row).
 ///
 /// ```
 /// use lowbit_blocks::Shape;
@@ -21,11 +21,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shape {
-    /// Matrices in the stack; 1 for a plain weight, the number of experts for a fused one.
+    /// The number of matrices in the stack: 1 for a plain weight, the number of experts for a fused
+    /// one.
     pub matrices: usize,
-    /// Rows of one matrix: output channels of a weight, tokens of an activation.
+    /// The number of rows of one matrix: output channels of a weight, tokens of activations.
     pub rows: usize,
-    /// Values in a row: input features. Blocks run along this axis.
+    /// The number of values of a row: input features. Blocks run along this axis.
     pub cols: usize,
 }
 
@@ -36,9 +37,9 @@ impl Shape {
         Self { matrices: 1, rows, cols }
     }
 
-    /// Number of values, or `None` where it does not fit in `usize`.
+    /// The number of values, or `None` on overflow of `usize`.
     ///
-    /// The product of the first two factors has to fit as well, so that rows can be counted in a shape without columns.
+    /// The number of rows must fit as well, even in a shape without columns.
     #[must_use]
     pub const fn len(&self) -> Option<usize> {
         match self.matrices.checked_mul(self.rows) {
@@ -47,7 +48,7 @@ impl Shape {
         }
     }
 
-    /// Whether the shape holds no value at all.
+    /// True if the shape has no values.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.matrices == 0 || self.rows == 0 || self.cols == 0

@@ -1,40 +1,43 @@
-//! Scale bytes in the order that tensor cores read: tiles of 128x4 or 8x4.
+//! Swizzled scales: the order in which tensor cores read scale bytes, in tiles of 128x4 or 8x4.
 //!
-//! A checkpoint keeps scales row-major; the engine that feeds a tensor core reorders them when it loads. For row `m` and column
-//! `k` of the grid of scales (one column per block of 16 or 32 values), with `Kt = ceil(columns / 4)` tiles side by side:
+//! A checkpoint stores scales row-major; an engine reorders them for tensor cores when it loads.
+//! For row `m` and column `k` of the grid of scales (one column per block of 16 or 32 values), with
+//! `Kt = ceil(columns / 4)` tiles per row:
 //!
 //! ```text
 //! 128x4   offset = ((m / 128) * Kt + k / 4) * 512 + (m % 32) * 16 + (m % 128) / 32 * 4 + k % 4
 //!   8x4   offset = ((m /   8) * Kt + k / 4) *  32 + (m % 8) * 4 + k % 4
 //! ```
 //!
-//! Rows are padded to whole tiles and columns to whole fours, with zero bytes; matrices follow one another, each padded. The byte
-//! may be an E4M3 or an E8M0: only its place changes.
+//! Rows are padded to whole tiles and columns to multiples of four, with zero bytes. Each matrix is
+//! padded separately. A byte may be an E4M3 or an E8M0; only its position changes.
 //!
-//! Sources: cuBLASLt `VEC16_UE4M3` and `VEC32_UE8M0`, CUTLASS `SfAtom`, FlashInfer `block_scale_interleave` (128x4) and the
-//! small-batch layout of TensorRT-LLM (8x4).
+//! Sources: cuBLASLt `VEC16_UE4M3` and `VEC32_UE8M0`, CUTLASS `SfAtom`, FlashInfer
+//! `block_scale_interleave` (128x4) and the small-batch layout of TensorRT-LLM (8x4).
 
 use crate::shape::Shape;
 
-/// Columns of a tile, in both orders.
+/// The columns of a tile, in both orders.
 const TILE_COLS: usize = 4;
 
-/// Rows of the 128x4 tile that lie 16 bytes apart; four such bands share those 16 bytes.
+/// The rows of a band of the 128x4 tile. Rows of a band lie 16 bytes apart; four bands share those
+/// 16 bytes.
 const BAND: usize = 32;
 
 /// An order of scale bytes.
 ///
-/// Shapes here are those of the grid of scales ([`Format::scale_grid`](crate::Format::scale_grid)), not of the values.
+/// Shapes are those of the grid of scales ([`Format::scale_grid`](crate::Format::scale_grid)), not
+/// of the values.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Swizzle {
     /// Tiles of 128x4: 512 bytes, four bands of 32 rows interleaved.
     Rows128,
-    /// Tiles of 8x4: 32 bytes, row-major inside, for products with few rows.
+    /// Tiles of 8x4: 32 bytes, row-major within a tile, for products with few rows.
     Rows8,
 }
 
 impl Swizzle {
-    /// Rows of a tile: 128 or 8.
+    /// The rows of a tile: 128 or 8.
     #[must_use]
     pub const fn tile_rows(self) -> usize {
         match self {
@@ -43,7 +46,8 @@ impl Swizzle {
         }
     }
 
-    /// Bytes of a stack of grids in this order, padding included; `usize::MAX` where that does not fit.
+    /// The number of bytes of a stack of grids in this order, with padding; saturates at
+    /// `usize::MAX`.
     ///
     /// ```
     /// use lowbit_blocks::{Shape, swizzle::Swizzle};
@@ -57,7 +61,7 @@ impl Swizzle {
         rows.saturating_mul(cols).saturating_mul(grid.matrices)
     }
 
-    /// Where the scale of `row` and `col` lies in a grid of `cols` columns.
+    /// The offset of the scale of `row` and `col` in a grid of `cols` columns.
     ///
     /// ```
     /// use lowbit_blocks::swizzle::Swizzle;
@@ -76,20 +80,22 @@ impl Swizzle {
         (tile * rows + inside) * TILE_COLS + col % TILE_COLS
     }
 
-    /// Row-major scale bytes into this order; padding becomes zero.
+    /// Converts row-major scale bytes to this order; padding is zero.
     ///
     /// # Panics
-    /// If `linear` is not `matrices * rows * cols` bytes or `out` not [`padded_len`](Self::padded_len).
+    /// If `linear` is not `matrices * rows * cols` bytes, or `out` is not
+    /// [`padded_len`](Self::padded_len).
     pub fn swizzle(self, grid: Shape, linear: &[u8], out: &mut [u8]) {
         self.check(grid, linear.len(), out.len());
         out.fill(0);
         self.for_each(grid, |at, padded| out[padded] = linear[at]);
     }
 
-    /// Back to row-major order, without the padding.
+    /// Converts scale bytes back to row-major order, without padding.
     ///
     /// # Panics
-    /// If `swizzled` is not [`padded_len`](Self::padded_len) bytes or `out` not `matrices * rows * cols`.
+    /// If `swizzled` is not [`padded_len`](Self::padded_len) bytes, or `out` is not `matrices *
+    /// rows * cols`.
     pub fn unswizzle(self, grid: Shape, swizzled: &[u8], out: &mut [u8]) {
         self.check(grid, out.len(), swizzled.len());
         self.for_each(grid, |at, padded| out[at] = swizzled[padded]);
@@ -100,7 +106,7 @@ impl Swizzle {
         assert_eq!(padded, self.padded_len(grid), "swizzled bytes of {grid} scales");
     }
 
-    /// Calls `place` with the row-major and the swizzled position of every scale.
+    /// Calls `place` with the row-major and the swizzled offset of every scale.
     fn for_each(self, grid: Shape, mut place: impl FnMut(usize, usize)) {
         let stride = self.padded_len(Shape { matrices: 1, ..grid });
         for matrix in 0..grid.matrices {

@@ -1,13 +1,14 @@
-//! The quantized tensor: a stack of matrices as codes, scales, zero points and tensor scales.
+//! Quantized tensors: stacks of matrices as codes, scales, zero points and tensor scales.
 //!
 //! ```text
 //! codes         row-major, dense, least significant bits first (4 bits: low nibble first); each row padded to a whole byte
 //! scales        row-major over the grid of blocks, in the format's scale type, little endian
-//! zeros         one per scale, where the format has them
-//! tensor scale  one f32 per matrix, where the format has it
+//! zeros         one per scale, if the format has zero points
+//! tensor scale  one f32 per matrix, if the format has tensor scales
 //! ```
 //!
-//! It owns its bytes or borrows them: a view of a mapped file or of an engine's buffer copies nothing.
+//! A tensor owns or borrows its bytes: a view of a mapped file or of an engine's buffer copies
+//! nothing.
 
 mod compare;
 mod decode;
@@ -25,7 +26,7 @@ use crate::grid::Grid;
 use crate::scale::TensorScale;
 use crate::shape::Shape;
 
-/// A quantized tensor: format, shape and bytes that fit them.
+/// A quantized tensor: a format, a shape, and bytes of the matching lengths.
 ///
 /// ```
 /// use lowbit_blocks::{NVFP4, QTensor, Shape, TensorScale};
@@ -48,11 +49,13 @@ pub struct QTensor<'a> {
 }
 
 impl<'a> QTensor<'a> {
-    /// A tensor of these bytes, owned or borrowed. They are checked for their number and never looked at.
+    /// A tensor of these bytes, owned or borrowed. Only their lengths are checked, not their
+    /// contents.
     ///
     /// # Errors
-    /// What [`Format::check`] refuses, [`Error::Length`] where a part has the wrong number of bytes, and [`Error::Part`] where
-    /// zero points or tensor scales are missing, or given to a format without.
+    /// Errors of [`Format::check`]; [`Error::Length`] if a part has the wrong number of bytes;
+    /// [`Error::Part`] if zero points or tensor scales are missing, or given to a format without
+    /// them.
     pub fn new(
         format: Format,
         shape: Shape,
@@ -64,7 +67,7 @@ impl<'a> QTensor<'a> {
         Self::of_bytes(format, shape, codes.into(), scales.into(), zeros.map(Bytes::from), tensor_scale)
     }
 
-    /// [`new`](Self::new) of bytes that may be shared.
+    /// [`new`](Self::new) with bytes that may be shared.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -88,32 +91,32 @@ impl<'a> QTensor<'a> {
         Ok(Self { format, shape, codes, scales, zeros, tensor_scale })
     }
 
-    /// How its numbers are stored.
+    /// The format.
     #[must_use]
     pub const fn format(&self) -> Format {
         self.format
     }
 
-    /// Its matrices, rows and columns.
+    /// The shape.
     #[must_use]
     pub const fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// Where its values, blocks and bytes lie.
+    /// The grid: the positions of values, blocks and bytes.
     #[must_use]
     pub fn grid(&self) -> Grid {
         Grid::of(&self.format, self.shape)
     }
 
-    /// Number of values.
+    /// The number of values.
     #[must_use]
     pub fn len(&self) -> usize {
-        // `new` has checked that the product fits.
+        // `new` has checked the product for overflow.
         self.shape.matrices * self.shape.rows * self.shape.cols
     }
 
-    /// Whether it holds no value.
+    /// True if the tensor has no values.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.shape.is_empty()
@@ -137,19 +140,19 @@ impl<'a> QTensor<'a> {
         self.zeros.as_deref()
     }
 
-    /// The scales of the matrices.
+    /// The tensor scales, one for each matrix.
     #[must_use]
     pub const fn tensor_scale(&self) -> &TensorScale {
         &self.tensor_scale
     }
 
-    /// Bytes of everything: codes, scales, zero points, tensor scales.
+    /// The number of bytes of all parts: codes, scales, zero points and tensor scales.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         self.format.size_bytes(self.shape)
     }
 
-    /// Bits stored for each value, everything counted.
+    /// The mean number of bits per value, including all parts.
     #[must_use]
     pub fn bits_per_weight(&self) -> f64 {
         self.format.bits_per_weight(self.shape)
@@ -167,7 +170,8 @@ impl<'a> QTensor<'a> {
         }
     }
 
-    /// The same tensor without a lifetime: its bytes are copied where they were borrowed, and stay shared where they were shared.
+    /// The same tensor with a `'static` lifetime: borrowed bytes are copied, shared bytes stay
+    /// shared.
     #[must_use]
     pub fn into_owned(self) -> QTensor<'static> {
         QTensor {
@@ -180,20 +184,20 @@ impl<'a> QTensor<'a> {
         }
     }
 
-    /// One matrix of the stack, borrowing its bytes: one expert.
+    /// One matrix of the stack (one expert), borrowing its bytes.
     ///
     /// # Panics
-    /// If there is no such matrix.
+    /// If the matrix is out of range.
     #[must_use]
     pub fn matrix(&self, matrix: usize) -> QTensor<'_> {
         self.rows(matrix, 0..self.shape.rows)
     }
 
-    /// Some rows of one matrix as a tensor of their own, borrowing their bytes.
+    /// Some rows of one matrix as a separate tensor, borrowing their bytes.
     ///
     /// # Panics
-    /// If there is no such matrix or row, or `rows` is not in whole [`row quanta`](Format::row_quantum). Any rows, without that
-    /// restriction, are read by [`dequantize_rows`](Self::dequantize_rows).
+    /// If the matrix or a row is out of range, or `rows` is not in whole [`row
+    /// quanta`](Format::row_quantum). [`dequantize_rows`](Self::dequantize_rows) reads any rows.
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
@@ -228,12 +232,12 @@ impl<'a> QTensor<'a> {
     }
 }
 
-/// Whether a format that has a part is given it, and one that has not, is not.
+/// Checks that an optional part is given exactly if the format has it.
 fn check_part(part: &'static str, given: bool, wanted: bool, format: &Format) -> Result<(), Error> {
     if given == wanted { Ok(()) } else { Err(Error::Part { part, wanted, format: format.name() }) }
 }
 
-/// Whether these are the tensor scales of such a tensor: one for each matrix, or none.
+/// Checks the number of tensor scales: one for each matrix, or none.
 pub(crate) fn check_tensor_scales(
     format: &Format,
     shape: Shape,

@@ -1,6 +1,6 @@
-//! Unquantized numbers as the caller holds them: a slice of f32, f16 or bf16, widened where it is used.
+//! Unquantized values of the caller: a slice of f32, f16 or bf16, widened on use.
 //!
-//! f16 -> f32 and bf16 -> f32 are exact, so everything behind this type computes in f32 without losing a bit.
+//! f16 -> f32 and bf16 -> f32 are exact, so computing in f32 loses nothing.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -27,7 +27,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of one number: 4, 2, 2.
+    /// The number of bytes of one value: 4, 2, 2.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -36,7 +36,7 @@ impl Dtype {
         }
     }
 
-    /// `f32`, `f16` or `bf16`.
+    /// The name: `f32`, `f16` or `bf16`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,7 +55,8 @@ impl fmt::Display for Dtype {
 
 /// A borrowed slice of unquantized numbers.
 ///
-/// Functions take `impl Into<Values<'_>>`: a reference to a slice, an array, a `Vec`, a boxed slice or a `Cow` of f32, f16 or bf16.
+/// Functions take `impl Into<Values<'_>>`: a reference to a slice, an array, a `Vec`, a boxed slice
+/// or a `Cow` of f32, f16 or bf16.
 ///
 /// ```
 /// use half::bf16;
@@ -75,7 +76,8 @@ pub enum Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// Numbers of this type in bytes of this machine's order; `None` where they are not whole numbers or not aligned to them.
+    /// Values of this type from bytes in native order; `None` if they are not whole values or not
+    /// aligned.
     ///
     /// ```
     /// use lowbit_blocks::{Dtype, Values};
@@ -93,7 +95,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// How many numbers.
+    /// The number of values.
     #[must_use]
     pub const fn len(&self) -> usize {
         match self {
@@ -103,13 +105,13 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Whether there are none.
+    /// True if there are no values.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Their type.
+    /// The type of the values.
     #[must_use]
     pub const fn dtype(&self) -> Dtype {
         match self {
@@ -119,7 +121,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The number at `index`, widened.
+    /// The value at `index`, widened.
     ///
     /// # Panics
     /// If `index` is out of bounds.
@@ -132,7 +134,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The numbers of `range`, borrowed from the same slice.
+    /// The values of `range`, borrowed from the same slice.
     ///
     /// # Panics
     /// If `range` is out of bounds.
@@ -145,7 +147,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The bytes of the numbers, as they lie in memory.
+    /// The bytes of the values, in native order.
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         match self {
@@ -155,10 +157,10 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Writes the numbers of `range` to `out` as f32; exact.
+    /// Writes the values of `range` to `out` as f32, exactly.
     ///
     /// # Panics
-    /// If `range` is out of bounds or `out` has another length.
+    /// If `range` is out of bounds, or its length is not that of `out`.
     pub fn widen_into(&self, range: Range<usize>, out: &mut [f32]) {
         match self.slice(range) {
             Values::F32(x) => out.copy_from_slice(x),
@@ -167,7 +169,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The numbers as f32, in a vector of their own; exact.
+    /// The values as f32 in a new vector, exactly.
     ///
     /// ```
     /// use half::f16;
@@ -181,10 +183,10 @@ impl<'a> Values<'a> {
         wide
     }
 
-    /// The numbers as f32: the slice itself where it is f32 already, `buffer` filled with them where not.
+    /// The values as f32: the slice itself if it is f32, otherwise `buffer`, filled with them.
     ///
     /// # Panics
-    /// If `buffer` is shorter than the numbers and they are not f32.
+    /// If the values are not f32 and `buffer` is shorter.
     pub fn widened<'b>(&self, buffer: &'b mut [f32]) -> &'b [f32]
     where
         'a: 'b,
@@ -200,7 +202,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// From a slice, an array, a `Vec`, a boxed slice or a `Cow` of one type.
+/// From a slice, an array, a `Vec`, a boxed slice or a `Cow`.
 macro_rules! from_slices {
     ($($type:ty => $variant:ident)*) => {$(
         impl<'a> From<&'a [$type]> for Values<'a> {
@@ -236,7 +238,7 @@ macro_rules! from_slices {
         impl<'a> TryFrom<Values<'a>> for &'a [$type] {
             type Error = Values<'a>;
 
-            /// The slice itself, if it is of this type; the values again if not.
+            /// The slice, if it is of this type; otherwise an error with the values.
             fn try_from(values: Values<'a>) -> Result<Self, Values<'a>> {
                 match values {
                     Values::$variant(x) => Ok(x),

@@ -1,4 +1,4 @@
-//! Columns of activations, quantized once and multiplied with as many weights as read them.
+//! Activations: columns that are quantized once and multiplied with any number of weights.
 
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
@@ -14,12 +14,14 @@ use crate::values::Values;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Values that share a scale when activations are quantized on the fly, as in ggml's Q8_0.
+/// The block size of activations that are quantized on the fly, as in ggml's Q8_0.
 const INT8_BLOCK: usize = 32;
 
-/// Activations in the form that products read: prepared once, used by every linear that has the same input (q, k and v; gate and up).
+/// Activations in the layout of products. They are prepared once for all linears with the same
+/// input (q, k and v; gate and up).
 ///
-/// The buffers stay: one value serves a whole model, layer after layer, without allocating again.
+/// The buffers are reused: one value serves a whole model, layer after layer, without further
+/// allocation.
 ///
 /// ```
 /// use lowbit_blocks::{Activations, INT8, QTensor, Shape, TensorScale};
@@ -38,7 +40,7 @@ pub struct Activations {
     columns: usize,
     cols: usize,
     form: Form,
-    /// Values that share a scale.
+    /// The number of values that share a scale.
     block: usize,
     codes: OnLine<i8>,
     sums: Vec<i32>,
@@ -49,7 +51,8 @@ pub struct Activations {
     row_scales: RowScales,
 }
 
-/// A buffer that begins a cache line: vectors that cross two take twice as long to load. A clone may lie elsewhere.
+/// A buffer that is aligned to a cache line, since vectors that cross two lines take twice as long
+/// to load. A clone may be aligned differently.
 #[derive(Clone, Debug, Default)]
 struct OnLine<T> {
     buffer: Vec<T>,
@@ -79,49 +82,51 @@ impl<T> DerefMut for OnLine<T> {
     }
 }
 
-/// What is in the buffers.
+/// The contents of the buffers.
 #[derive(Clone, Copy, Debug, Default)]
 enum Form {
-    /// Whole numbers of steps in `codes`, scales; the numbers also in `values`, for weights that are not whole numbers of steps.
+    /// Integer multiples of `step` in `codes`, with scales. The numbers are also in `values`, for
+    /// weights that are not multiples of a step.
     Int { step: f32 },
-    /// Unscaled numbers in `values`, scales.
+    /// Unscaled numbers in `values`, with scales.
     Float,
-    /// Restored numbers in `values`.
+    /// Dequantized numbers in `values`.
     #[default]
     Restored,
 }
 
 impl Activations {
-    /// No columns yet.
+    /// Activations without columns.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many columns there are: tokens.
+    /// The number of columns, one for each token.
     #[must_use]
     pub const fn columns(&self) -> usize {
         self.columns
     }
 
-    /// Values in a column: columns of the weights that it can be multiplied with.
+    /// The number of values of a column: columns of the weights.
     #[must_use]
     pub const fn cols(&self) -> usize {
         self.cols
     }
 
-    /// Quantizes `columns` columns, one after the other in `x`, to int8 with an f32 scale per 32 values:
+    /// Quantizes `columns` columns, concatenated in `x`, to int8 with an f32 scale per 32 values:
     /// [`Kernels::quantize_int8`].
     ///
-    /// Infinities and NaN are not looked for: they make the results of their column NaN.
+    /// Infinities and NaN are not checked; they make the results of their column NaN.
     ///
     /// # Errors
-    /// [`Error::Columns`] where `x` does not divide into `columns`.
+    /// [`Error::Columns`] if `x` does not divide into `columns`.
     pub fn set_int8<'x>(&mut self, x: impl Into<Values<'x>>, columns: usize) -> Result<(), Error> {
         self.set_int8_with(Kernels::best(), x, columns)
     }
 
-    /// [`set_int8`](Self::set_int8) with the kernels of one SIMD level. All levels give the same bits.
+    /// [`set_int8`](Self::set_int8) with the kernels of one SIMD level. All levels give the same
+    /// bits.
     ///
     /// # Errors
     /// As [`set_int8`](Self::set_int8).
@@ -157,16 +162,18 @@ impl Activations {
         Ok(())
     }
 
-    /// Takes tokens that are quantized already, a row of `x` each, matrix after matrix: W4A4 and W8A8. `lowbit-calib`'s `quantize_tokens`
-    /// makes them, in NVFP4, MXFP4, MXFP8, INT8 or FP8 per token, and so on; any format will do.
+    /// Sets activations that are already quantized, one token per row of `x`, matrix by matrix:
+    /// W4A4 and W8A8. `lowbit-calib`'s `quantize_tokens` produces them, in NVFP4, MXFP4, MXFP8,
+    /// INT8 or FP8 per token, and so on. Any format is possible.
     ///
     /// # Errors
-    /// None today: a [`QTensor`] has been checked.
+    /// Currently none: a [`QTensor`] is always valid.
     pub fn set_quantized(&mut self, x: &QTensor<'_>) -> Result<(), Error> {
         self.set_quantized_with(Kernels::best(), x)
     }
 
-    /// [`set_quantized`](Self::set_quantized) with the kernels of one SIMD level. All levels give the same bits.
+    /// [`set_quantized`](Self::set_quantized) with the kernels of one SIMD level. All levels give
+    /// the same bits.
     ///
     /// # Errors
     /// As [`set_quantized`](Self::set_quantized).
@@ -179,7 +186,7 @@ impl Activations {
             x.dequantize_with(kernels, &mut self.values);
             return Ok(());
         };
-        // Unsigned bytes are too large for the signed ones of `expand`.
+        // Unsigned bytes exceed the signed bytes of `expand`.
         let step = format.element.step().filter(|_| format.element != Element::Uint { bits: 8 });
         self.start(columns, cols, step.map_or(Form::Float, |step| Form::Int { step }), grid.block);
         for matrix in 0..shape.matrices {
@@ -199,7 +206,7 @@ impl Activations {
         Ok(())
     }
 
-    /// Empties the buffers and makes room for integers if that is what is coming.
+    /// Clears the buffers, and makes room for integers if `form` needs it.
     fn start(&mut self, columns: usize, cols: usize, form: Form, block: usize) {
         (self.columns, self.cols, self.form, self.block) = (columns, cols, form, block);
         self.scales.clear();
@@ -209,7 +216,8 @@ impl Activations {
         }
     }
 
-    /// What products in blocks read, for weights of an element in blocks of `block` values; none where it has to be the product of restored values.
+    /// The input of block products with weights of this element in blocks of `block` values; `None`
+    /// if the product has to use dequantized values.
     pub(super) fn prepared(&self, element: Element, block: usize) -> Option<Prepared<'_>> {
         let (least, most) = (block.min(self.block), block.max(self.block));
         if most < self.cols && !most.is_multiple_of(least) {
@@ -225,7 +233,7 @@ impl Activations {
         Some(Prepared { len: self.cols, block: self.block, values, scales: &self.scales })
     }
 
-    /// The numbers that the codes stand for, one f32 product each.
+    /// Dequantizes the columns, with one f32 product per number.
     pub(super) fn restored(&self) -> Vec<f32> {
         let (blocks, padded) = (self.cols.div_ceil(self.block.max(1)), Columns::codes_len(self.cols));
         let value = |column: usize, col: usize| {
@@ -240,7 +248,7 @@ impl Activations {
     }
 }
 
-/// Codes and sums of one column.
+/// The codes and sums of one column.
 fn column_of<'s>(
     codes: &'s mut [i8],
     sums: &'s mut [i32],

@@ -1,4 +1,4 @@
-//! The products of a [`QLinear`]: its input form before, its bias after.
+//! Products of a [`QLinear`]: transformation of the input, product, and bias.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -15,13 +15,14 @@ use crate::values::Values;
 
 /// # Products
 ///
-/// Those of the [weight](QLinear#structfield.weight) with [`input`](Self::input), plus the bias, one f32 addition at the end. A static
-/// [`input_scale`](QLinear#structfield.input_scale) belongs to quantized activations and is not applied here.
+/// The products of the [weight](QLinear#structfield.weight) with [`input`](Self::input), plus the
+/// bias in one f32 addition at the end. A static [`input_scale`](QLinear#structfield.input_scale)
+/// belongs to quantized activations and is not applied here.
 impl QLinear<'_> {
-    /// One matrix of the stack, borrowing its parts: one expert.
+    /// One matrix of the stack (one expert), borrowing its parts.
     ///
     /// # Panics
-    /// If there is no such matrix, or a bias of another length than there are rows.
+    /// If the matrix is out of range, or the length of the bias is not the number of rows.
     #[must_use]
     pub fn matrix(&self, matrix: usize) -> QLinear<'_> {
         let rows = self.weight.shape().rows;
@@ -29,11 +30,12 @@ impl QLinear<'_> {
         QLinear { weight: self.weight.matrix(matrix), bias, ..self.borrow() }
     }
 
-    /// What the weight is multiplied with, `columns` columns one after the other: column `j` of the weight meets
-    /// `(x * pre_quant_scale)[perm[j]]`, one f32 product. `x` itself where there is neither.
+    /// The input of the weight, `columns` concatenated columns: column `j` of the weight is
+    /// multiplied with `(x * pre_quant_scale)[perm[j]]`, one f32 product. Without permutation and
+    /// pre-quant scale it is `x` itself.
     ///
-    /// Quantize this for [`matmul_quantized`](Self::matmul_quantized). Linears with neither permutation nor scale that read the same x,
-    /// such as q, k and v, share one [`Activations`].
+    /// Quantize this for [`matmul_quantized`](Self::matmul_quantized). Linears without permutation
+    /// and pre-quant scale that read the same x, such as q, k and v, share one [`Activations`].
     ///
     /// ```
     /// use std::borrow::Cow;
@@ -55,8 +57,9 @@ impl QLinear<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Input`] where `x` has another number of values, [`Error::Linear`] and [`Error::Permutation`] where the parts do not fit the
-    /// weight. Whether a permutation names a column twice is for [`check`](Self::check) to see.
+    /// [`Error::Input`] if `x` has another number of values; [`Error::Linear`] and
+    /// [`Error::Permutation`] if the parts do not fit the weight. Duplicates in a permutation are
+    /// only found by [`check`](Self::check).
     pub fn input<'x>(&self, x: impl Into<Values<'x>>, columns: usize) -> Result<Cow<'x, [f32]>, Error> {
         self.check_lengths()?;
         let cols = self.weight.shape().cols;
@@ -81,18 +84,18 @@ impl QLinear<'_> {
         Ok(x)
     }
 
-    /// `y = W x + bias`, matrix after matrix.
+    /// `y = W x + bias`, matrix by matrix.
     ///
     /// # Errors
     /// As [`input`](Self::input).
     ///
     /// # Panics
-    /// If `y` has another length than there are rows.
+    /// If the length of `y` is not the number of rows.
     pub fn matvec<'x>(&self, x: impl Into<Values<'x>>, y: &mut [f32]) -> Result<(), Error> {
         self.matmul(x, 1, y)
     }
 
-    /// [`matvec`](Self::matvec) with the result in a vector of its own.
+    /// [`matvec`](Self::matvec) into a new vector.
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QLinear, QTensor, Shape, TensorScale};
@@ -108,7 +111,7 @@ impl QLinear<'_> {
         self.matmul_vec(x, 1)
     }
 
-    /// [`matmul`](Self::matmul) with the results in a vector of their own, columns x rows.
+    /// [`matmul`](Self::matmul) into a new vector, columns x rows.
     ///
     /// # Errors
     /// As [`input`](Self::input).
@@ -119,7 +122,8 @@ impl QLinear<'_> {
         Ok(y)
     }
 
-    /// Every row times every column: `x` is columns x cols and `y` columns x rows, both row-major, so that each token has a row.
+    /// The product of every row with every column. `x` is columns x cols and `y` is columns x rows,
+    /// both row-major, one row per token.
     ///
     /// # Errors
     /// As [`input`](Self::input).
@@ -133,7 +137,8 @@ impl QLinear<'_> {
         Ok(())
     }
 
-    /// [`matvec`](Self::matvec) with activations quantized on the way, [`Activations::set_int8`]: faster, and less exact.
+    /// [`matvec`](Self::matvec) with activations quantized by [`Activations::set_int8`]: faster,
+    /// and less accurate.
     ///
     /// # Errors
     /// As [`input`](Self::input).
@@ -144,7 +149,7 @@ impl QLinear<'_> {
         self.matmul_int8(x, 1, y)
     }
 
-    /// [`matmul`](Self::matmul) with activations quantized on the way, [`Activations::set_int8`].
+    /// [`matmul`](Self::matmul) with activations quantized by [`Activations::set_int8`].
     ///
     /// # Errors
     /// As [`input`](Self::input).
@@ -163,11 +168,12 @@ impl QLinear<'_> {
         Ok(())
     }
 
-    /// [`matmul`](Self::matmul) with activations that are quantized already: those of [`input`](Self::input).
+    /// [`matmul`](Self::matmul) with activations that are already quantized, from
+    /// [`input`](Self::input).
     ///
     /// # Errors
-    /// [`Error::Input`] where their columns have another number of values than a row of the weight, [`Error::Linear`] where the parts do not
-    /// fit the weight.
+    /// [`Error::Input`] if their columns have another number of values than a row of the weight;
+    /// [`Error::Linear`] if the parts do not fit the weight.
     ///
     /// # Panics
     /// As [`matmul`](Self::matmul).

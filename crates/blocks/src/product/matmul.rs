@@ -1,4 +1,4 @@
-//! The products of a [`QTensor`]: some rows at a time, on all cores where the matrix is large.
+//! Products of a [`QTensor`], by blocks of rows, on all cores if the matrix is large.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -15,30 +15,32 @@ use crate::shape::Shape;
 use crate::tensor::QTensor;
 use crate::values::Values;
 
-/// Weights that one thread takes at a time, about, with several columns: some 3 us for each. Many rows at a time pay, since each time the columns
-/// are laid out anew.
+/// The approximate number of weights per task with several columns: some 3 us for each column.
+/// Tasks of many rows are efficient, since every task lays out the columns again.
 const CHUNK: usize = 1 << 18;
 /// The same with one column: 14 us with quantized activations.
 const CHUNK_OF_ONE: usize = 1 << 20;
-/// Products of fewer multiplications stay on the caller's thread: they are done when other threads have hardly woken up.
+/// Products with fewer multiplications stay on the caller's thread: they end before other threads
+/// would start.
 const SHARED: usize = 1 << 20;
-/// Blocks up to which scales are so many that a copy of them costs time, and kernels have loops that read them as stored.
+/// The largest block whose scales are so many that a copy costs time. Kernels have loops that read
+/// such scales as stored.
 const SHORT: usize = 32;
-/// Values that are restored at a time where kernels cannot take rows as they lie.
+/// The number of values that are dequantized at a time if kernels cannot read the rows directly.
 const RESTORED: usize = 4096;
 
 /// # Products
 ///
-/// What they compute, and in which order, is in [`Kernels::dot`] and [`Kernels::dot_prepared`]: the same bits on every SIMD level, for any
-/// number of threads and columns.
+/// [`Kernels::dot`] and [`Kernels::dot_prepared`] define the results and the order of sums. They
+/// are the same bits on every SIMD level, for any number of threads and columns.
 impl QTensor<'_> {
-    /// One row times `x`, which has as many values.
+    /// The dot product of one row with `x`.
     ///
     /// # Errors
-    /// [`Error::Input`] where it has not.
+    /// [`Error::Input`] if `x` has another number of values than the row.
     ///
     /// # Panics
-    /// If there is no such matrix or row.
+    /// If the matrix or the row is out of range.
     pub fn dot<'x>(&self, matrix: usize, row: usize, x: impl Into<Values<'x>>) -> Result<f32, Error> {
         let Shape { matrices, rows, cols } = self.shape();
         assert!(matrix < matrices, "matrix {matrix} of {matrices}");
@@ -52,7 +54,7 @@ impl QTensor<'_> {
         Ok(y[0])
     }
 
-    /// `y = W x`: every row times `x`, matrix after matrix.
+    /// `y = W x`: the product of every row with `x`, matrix by matrix.
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
@@ -66,15 +68,15 @@ impl QTensor<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Input`] where `x` has another number of values than a row.
+    /// [`Error::Input`] if `x` has another number of values than a row.
     ///
     /// # Panics
-    /// If `y` has another length than there are rows.
+    /// If the length of `y` is not the number of rows.
     pub fn matvec<'x>(&self, x: impl Into<Values<'x>>, y: &mut [f32]) -> Result<(), Error> {
         self.matmul(x, 1, y)
     }
 
-    /// [`matvec`](Self::matvec) with the result in a vector of its own.
+    /// [`matvec`](Self::matvec) into a new vector.
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
@@ -89,7 +91,7 @@ impl QTensor<'_> {
         self.matmul_vec(x, 1)
     }
 
-    /// [`matmul`](Self::matmul) with the results in a vector of their own, columns x rows.
+    /// [`matmul`](Self::matmul) into a new vector, columns x rows.
     ///
     /// # Errors
     /// As [`matmul`](Self::matmul).
@@ -101,10 +103,11 @@ impl QTensor<'_> {
         Ok(y)
     }
 
-    /// Every row times every column: `x` is columns x cols and `y` columns x rows, both row-major, so that each token has a row.
+    /// The product of every row with every column. `x` is columns x cols and `y` is columns x rows,
+    /// both row-major, one row per token.
     ///
     /// # Errors
-    /// [`Error::Input`] where `x` has another number of values.
+    /// [`Error::Input`] if `x` has another number of values.
     ///
     /// # Panics
     /// If `y` does not have `columns` numbers for each row.
@@ -131,7 +134,8 @@ impl QTensor<'_> {
         Ok(())
     }
 
-    /// [`matvec`](Self::matvec) with activations quantized on the way, [`Activations::set_int8`]: faster, and less exact.
+    /// [`matvec`](Self::matvec) with activations quantized by [`Activations::set_int8`]: faster,
+    /// and less accurate.
     ///
     /// # Errors
     /// As [`matvec`](Self::matvec).
@@ -142,7 +146,7 @@ impl QTensor<'_> {
         self.matmul_int8(x, 1, y)
     }
 
-    /// [`matmul`](Self::matmul) with activations quantized on the way, [`Activations::set_int8`].
+    /// [`matmul`](Self::matmul) with activations quantized by [`Activations::set_int8`].
     ///
     /// # Errors
     /// As [`matmul`](Self::matmul).
@@ -162,7 +166,8 @@ impl QTensor<'_> {
         self.matmul_quantized(&activations, y)
     }
 
-    /// [`matmul`](Self::matmul) with activations that are quantized already; `y` has a row for each of their columns.
+    /// [`matmul`](Self::matmul) with activations that are already quantized. `y` has a row for each
+    /// of their columns.
     ///
     /// ```
     /// use lowbit_blocks::{Activations, MXFP4, QTensor, Shape, TensorScale};
@@ -177,7 +182,7 @@ impl QTensor<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Input`] where their columns have another number of values than a row.
+    /// [`Error::Input`] if their columns have another number of values than a row.
     ///
     /// # Panics
     /// As [`matmul`](Self::matmul).
@@ -185,7 +190,8 @@ impl QTensor<'_> {
         self.matmul_quantized_with(Kernels::best(), x, y)
     }
 
-    /// [`matmul_quantized`](Self::matmul_quantized) with the kernels of one SIMD level. All levels give the same bits.
+    /// [`matmul_quantized`](Self::matmul_quantized) with the kernels of one SIMD level. All levels
+    /// give the same bits.
     ///
     /// # Errors
     /// As [`matmul_quantized`](Self::matmul_quantized).
@@ -231,7 +237,7 @@ impl QTensor<'_> {
         if columns == 1 {
             return each_matrix(y);
         }
-        // Kernels give rows x columns.
+        // Kernels write rows x columns.
         let mut transposed = vec![0.0; y.len()];
         each_matrix(&mut transposed);
         for (column, y) in y.chunks_exact_mut(all).enumerate() {
@@ -240,11 +246,11 @@ impl QTensor<'_> {
     }
 }
 
-/// What the weights are multiplied with.
+/// The activations of a product.
 #[derive(Clone)]
 enum Operand<'a> {
     F32(&'a [f32]),
-    /// Only where the weights have a [`RowGrid`] and the blocks fit.
+    /// Only if the weights have a [`RowGrid`] and the blocks fit.
     Quantized(&'a Activations),
 }
 
@@ -256,7 +262,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Some rows of one matrix times all columns, `rows.len() * columns` results.
+    /// The product of some rows of one matrix with all columns, `rows.len() * columns` results.
     fn rows(&self, matrix: usize, rows: Range<usize>, out: &mut [f32]) {
         let Self { tensor, kernels, ref operand, columns } = *self;
         let format = tensor.format();
@@ -284,7 +290,7 @@ impl Work<'_> {
         }
     }
 
-    /// The same where kernels cannot take the rows as they lie.
+    /// The same product if kernels cannot read the rows directly: they are dequantized first.
     fn restored_rows(&self, matrix: usize, rows: Range<usize>, out: &mut [f32]) {
         let Operand::F32(x) = self.operand else { return };
         let cols = self.tensor.shape().cols;
@@ -299,7 +305,7 @@ impl Work<'_> {
     }
 }
 
-/// `x` as f32, if it is `columns` columns of `cols` values.
+/// `x` widened to f32, after a check of its length: `columns` columns of `cols` values.
 pub(super) fn wide(x: Values<'_>, columns: usize, cols: usize) -> Result<Cow<'_, [f32]>, Error> {
     fits(x.len(), columns, cols)?;
     Ok(match x {
@@ -313,6 +319,6 @@ pub(super) fn wide(x: Values<'_>, columns: usize, cols: usize) -> Result<Cow<'_,
 }
 
 fn fits(got: usize, columns: usize, cols: usize) -> Result<(), Error> {
-    // Too many to count is not what anybody has.
+    // An overflow counts as a wrong length.
     if columns.checked_mul(cols) == Some(got) { Ok(()) } else { Err(Error::Input { got, columns, cols }) }
 }

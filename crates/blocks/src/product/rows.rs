@@ -1,12 +1,15 @@
-//! Rows of a matrix as kernels take them: dense codes from a byte on, and scales of their own.
+//! Rows of a matrix in the layout of kernels: dense codes that start on a byte, and separate scales
+//! for each row.
 //!
 //! ```text
-//! grid of blocks            rows of the matrix            what a kernel gets
-//! g x across                each grid row for `high`      count x across: a grid row once for each of its rows
+//! grid of blocks            rows of the matrix                 input of the kernel
+//! g x across                each grid row has `high` rows      count x across: grid rows repeated for
+//!                                                              each of their rows
 //! ```
 //!
-//! Scales of some rows are decoded at a time, so that they are in a cache when the kernel reads them. The stored scales of the rows
-//! after these are asked for then, and codes go on to the end, so that the kernel asks for them in time.
+//! Scales are decoded for some rows at a time, so that they are cached when the kernel reads them.
+//! The stored scales of the following rows are prefetched. Slices of codes extend to the end of the
+//! tensor, so that the kernel can prefetch beyond its rows.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -18,24 +21,27 @@ use crate::grid::{Grid, Rectangles};
 use crate::scale::{ScaleKind, TensorScale};
 use crate::tensor::QTensor;
 
-/// Scales that are decoded at a time, about: 32 KiB of f32, which the second cache holds beside the codes. Each time costs a start;
-/// twice as many scales were not faster.
+/// The approximate number of scales that are decoded at a time: 32 KiB of f32, which fit the
+/// second-level cache beside the codes. Every batch has a start-up cost; batches of twice the size
+/// were not faster.
 const SCALES: usize = 8192;
 
-/// The grid of a tensor whose rows kernels can take as they lie: each starts on a byte and with a block.
+/// The grid of a tensor whose rows kernels can read directly: each starts on a byte and with a
+/// block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RowGrid {
     grid: Grid,
-    /// Values in a block.
+    /// The number of values of a block.
     pub(super) block: usize,
-    /// Rows that share scales.
+    /// The number of rows that share scales.
     high: usize,
-    /// Scales of a row.
+    /// The number of scales of a row.
     across: usize,
 }
 
 impl RowGrid {
-    /// `None` for other tensors, and where a bias is added after scaling, which is not the kernels' zero point.
+    /// The grid of a tensor; `None` if its rows cannot be read directly, or if a bias is added
+    /// after scaling, which kernels do not support as a zero point.
     pub(super) fn of(tensor: &QTensor<'_>) -> Option<Self> {
         let grid = tensor.grid();
         if tensor.shape().cols == 0 || tensor.format().zero.is_added() {
@@ -45,12 +51,12 @@ impl RowGrid {
         Some(Self { grid, block, high, across })
     }
 
-    /// Rows whose scales are decoded at a time.
+    /// The number of rows whose scales are decoded at a time.
     pub(super) fn step(&self) -> usize {
         (SCALES / self.across).max(1)
     }
 
-    /// Codes from a row on, to the end, so that kernels can ask for what they read next.
+    /// The codes from a row to the end of the tensor, so that kernels can prefetch.
     fn codes<'s>(&self, tensor: &'s QTensor<'_>, matrix: usize, row: usize) -> &'s [u8] {
         &tensor.codes()[self.grid.bytes(matrix, row..row).start..]
     }
@@ -59,8 +65,9 @@ impl RowGrid {
 /// Rows, their scales, and their zero points if there are any.
 pub(super) type StoredRows<'a> = (Rows<'a>, StoredScales<'a>, Option<StoredScales<'a>>);
 
-/// Some rows of one matrix with scales and zero points as stored, without the copy that [`RowScales`] has: for products in blocks where each row has scales of
-/// its own, in fewer bits than an f32. Codes and scales go on to the end.
+/// Some rows of one matrix with scales and zero points as stored, without the decoded copy of
+/// [`RowScales`]. It is for block products if each row has its own scales, in fewer bits than an
+/// f32. Slices of codes and scales extend to the end of the tensor.
 pub(super) fn stored_rows<'s>(
     tensor: &'s QTensor<'_>,
     grid: &RowGrid,
@@ -95,7 +102,7 @@ pub(super) fn stored_rows<'s>(
     Some((Rows { element: format.element, count: rows.len(), len: shape.cols, codes, blocks }, scales, zeros))
 }
 
-/// Effective scales and zero points of some rows; the buffers serve again and again.
+/// Effective scales and zero points of some rows, in reusable buffers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowScales {
     scales: Vec<f32>,
@@ -104,7 +111,7 @@ pub(super) struct RowScales {
 }
 
 impl RowScales {
-    /// Some rows of one matrix as a kernel takes them.
+    /// Some rows of one matrix in the layout of kernels.
     pub(super) fn rows<'s>(
         &'s mut self,
         tensor: &'s QTensor<'_>,

@@ -1,4 +1,4 @@
-//! A quantized tensor against what it was made from.
+//! Comparison of a quantized tensor with its original values.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,12 +13,13 @@ use crate::parallel::map_chunks;
 use crate::values::Values;
 
 impl QTensor<'_> {
-    /// What quantization lost: mean squared error, SQNR, largest error, cosine.
+    /// The error of quantization: mean squared error, SQNR, largest error and cosine.
     ///
-    /// The same bits for any number of threads: rows are summed one by one and added up in their order.
+    /// The result is the same for any number of threads: rows are summed one by one, and their sums
+    /// are added in order.
     ///
     /// # Errors
-    /// [`Error::Length`] where `original` has another number of values.
+    /// [`Error::Length`] if `original` has another number of values.
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
@@ -33,7 +34,7 @@ impl QTensor<'_> {
         Ok(self.error_stats(original)?.report())
     }
 
-    /// The sums behind [`compare`](Self::compare), to be merged with those of other tensors.
+    /// The sums of [`compare`](Self::compare), which can be merged with those of other tensors.
     ///
     /// # Errors
     /// As [`compare`](Self::compare).

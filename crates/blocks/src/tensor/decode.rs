@@ -1,4 +1,4 @@
-//! Codes back to numbers.
+//! Decoding of codes to values.
 //!
 //! ```text
 //! value = (value(code) - zero) * scale      one f32 operation each; without a zero point, the product alone
@@ -21,10 +21,10 @@ use crate::parallel::for_chunks;
 use crate::shape::Shape;
 
 impl QTensor<'_> {
-    /// Writes all values, row-major, matrix after matrix.
+    /// Writes all values, row-major, matrix by matrix.
     ///
     /// # Panics
-    /// If `out` does not have as many elements as the tensor has values.
+    /// If the length of `out` is not the number of values.
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
@@ -39,7 +39,8 @@ impl QTensor<'_> {
         self.dequantize_with(Kernels::best(), out);
     }
 
-    /// [`dequantize`](Self::dequantize) with the kernels of one SIMD level. All levels give the same bits.
+    /// [`dequantize`](Self::dequantize) with the kernels of one SIMD level. All levels give the
+    /// same bits.
     ///
     /// # Panics
     /// As [`dequantize`](Self::dequantize).
@@ -47,7 +48,7 @@ impl QTensor<'_> {
         self.dequantize_as(kernels, out);
     }
 
-    /// Writes all values as f16; what is too large for it becomes infinity.
+    /// Writes all values as f16; values beyond its range become infinite.
     ///
     /// # Panics
     /// As [`dequantize`](Self::dequantize).
@@ -63,7 +64,7 @@ impl QTensor<'_> {
         self.dequantize_as(Kernels::best(), out);
     }
 
-    /// All values, row-major, matrix after matrix.
+    /// All values, row-major, matrix by matrix.
     #[must_use]
     pub fn to_f32_vec(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.len()];
@@ -71,10 +72,10 @@ impl QTensor<'_> {
         out
     }
 
-    /// Writes the values of some rows of one matrix; any rows, wherever blocks begin.
+    /// Writes the values of some rows of one matrix. Rows need not be aligned to blocks or bytes.
     ///
     /// # Panics
-    /// If there is no such matrix or row, or `out` does not have `rows.len() * cols` elements.
+    /// If the matrix or a row is out of range, or the length of `out` is not `rows.len() * cols`.
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
@@ -93,10 +94,11 @@ impl QTensor<'_> {
         self.decode(Kernels::best(), matrix, rows.start * cols..rows.end * cols, out);
     }
 
-    /// The effective scales of one matrix, row-major over [`Format::scale_grid`](crate::Format::scale_grid).
+    /// The effective scales of one matrix, row-major over
+    /// [`Format::scale_grid`](crate::Format::scale_grid).
     ///
     /// # Panics
-    /// If there is no such matrix.
+    /// If the matrix is out of range.
     ///
     /// ```
     /// use lowbit_blocks::{NVFP4, QTensor, Shape, TensorScale};
@@ -114,10 +116,11 @@ impl QTensor<'_> {
         scales
     }
 
-    /// The scales of the blocks of one matrix, without the tensor scale, row-major over [`Format::scale_grid`](crate::Format::scale_grid).
+    /// The block scales of one matrix without the tensor scale, row-major over
+    /// [`Format::scale_grid`](crate::Format::scale_grid).
     ///
     /// # Panics
-    /// If there is no such matrix.
+    /// If the matrix is out of range.
     ///
     /// ```
     /// use lowbit_blocks::{NVFP4, QTensor, Shape, TensorScale};
@@ -136,11 +139,11 @@ impl QTensor<'_> {
         scales
     }
 
-    /// The zero points of the blocks of one matrix as numbers: what is subtracted from codes, or added to products (minima with their
-    /// sign changed); empty for a format without.
+    /// The zero points of the blocks of one matrix as numbers, which are subtracted from codes or
+    /// added to products (minima with their sign changed). It is empty if the format has none.
     ///
     /// # Panics
-    /// If there is no such matrix.
+    /// If the matrix is out of range.
     #[must_use]
     pub fn block_zeros(&self, matrix: usize) -> Vec<f32> {
         assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape.matrices);
@@ -201,7 +204,8 @@ impl QTensor<'_> {
             if run.skipped == 0 {
                 write(codes, &scales, out);
             } else {
-                // The first code lies inside a byte: read from the byte's start, and drop what comes before.
+                // The first code lies inside a byte: decode from the start of the byte, and drop
+                // the preceding values.
                 spare.resize(run.skipped + out.len(), T::default());
                 write(codes, &scales, &mut spare);
                 out.copy_from_slice(&spare[run.skipped..]);
@@ -210,13 +214,13 @@ impl QTensor<'_> {
     }
 }
 
-/// A kernel's decoder of codes to `T`.
+/// A kernel that decodes codes to `T`.
 type Decode<T> = fn(Kernels, Element, &[u8], Blocks<'_>, &mut [T]);
 
-/// What values are written as.
+/// The type of decoded values.
 trait Value: Copy + Default + Send {
     fn decode(kernels: Kernels, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [Self]);
-    /// A part of an output that is larger than the caches.
+    /// Decodes a part of an output that is larger than the caches.
     fn decode_streaming(kernels: Kernels, e: Element, codes: &[u8], blocks: Blocks<'_>, out: &mut [Self]) {
         Self::decode(kernels, e, codes, blocks, out);
     }

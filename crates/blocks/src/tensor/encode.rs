@@ -1,13 +1,13 @@
-//! Numbers to codes, with scales given.
+//! Encoding of values with given scales.
 //!
 //! ```text
-//! code = RNE_saturating(x / scale + zero)      zero points Int and Float; without one, the quotient alone
+//! code = RNE_saturating(x / scale + zero)      zero points Int and Float; without one, only the quotient
 //! code = RNE_saturating((x - bias) / scale)    Bias
 //! scale = stored scale [* or / tensor scale]
 //! ```
 //!
-//! Each operation is one in f32. The scale that divides is the one that will be read back: rounded to its stored type first.
-//! How scales are chosen, and other producers' arithmetic, is the business of `lowbit-calib`.
+//! Each operation is one in f32. The divisor is the scale as it is decoded: rounded to its stored
+//! type first. `lowbit-calib` chooses scales, and implements the arithmetic of other producers.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -27,15 +27,16 @@ use crate::shape::Shape;
 use crate::values::Values;
 
 impl QTensor<'static> {
-    /// Encodes `values` with the block scales, zero points and tensor scales given.
+    /// Encodes `values` with the given block scales, zero points and tensor scales.
     ///
-    /// `scales` holds one f32 per block, matrix after matrix; each is rounded to the format's type (to nearest even, stopping at
-    /// 448 for E4M3), and that rounded scale divides. `zeros` are bytes as they will be stored. Where the effective scale is 0,
-    /// the block gets the codes of zeros.
+    /// `scales` has one f32 per block, matrix by matrix. Each is rounded to the format's scale type
+    /// (to nearest even; E4M3 saturates at 448), and the rounded scale is the divisor. `zeros` are
+    /// bytes as they are stored. A block whose effective scale is 0 gets the codes of zeros.
     ///
     /// # Errors
-    /// What [`Format::check`] and [`QTensor::new`] refuse, a NaN or infinite value ([`Error::NonFinite`], the first of them),
-    /// a scale that cannot be stored ([`Error::Scale`]) and a tensor scale that is no number ([`Error::TensorScale`]).
+    /// Errors of [`Format::check`] and [`QTensor::new`]; [`Error::NonFinite`] for the first NaN or
+    /// infinite value; [`Error::Scale`] for a scale that cannot be stored; [`Error::TensorScale`]
+    /// for a tensor scale that is invalid.
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};
@@ -106,7 +107,8 @@ impl QTensor<'static> {
         Ok(())
     }
 
-    /// Encodes some rows of one matrix, from a byte on, into the bytes of exactly those rows.
+    /// Encodes some rows of one matrix, which start on a byte, into the bytes of exactly those
+    /// rows.
     fn encode_rows(
         &self,
         kernels: Kernels,
@@ -138,7 +140,8 @@ impl QTensor<'static> {
 }
 
 fn encode_run(kernels: Kernels, format: &Format, x: &[f32], of: &mut RunScales, codes: &mut [u8]) {
-    // x / infinity is a zero of x's sign: a block whose scale is zero decodes to zeros whatever its codes, so let them say so.
+    // x / infinity is a zero with the sign of x. A block whose scale is zero decodes to zeros under
+    // any codes, so it gets the codes of zeros.
     of.scales.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = f32::INFINITY);
     let zeros = format.zero.is_subtracted().then_some(&of.zeros[..]);
     let blocks = Blocks { len: of.len, scales: &of.scales, zeros };
@@ -151,7 +154,8 @@ fn encode_run(kernels: Kernels, format: &Format, x: &[f32], of: &mut RunScales, 
     }
 }
 
-/// Rounds scales to their stored type, refusing those that are not numbers there.
+/// Rounds scales to their stored type. A scale that is not finite there, or negative in a type
+/// without a sign, is an error.
 fn store_scales(format: &Format, scales: &[f32], matrices: usize) -> Result<Vec<u8>, Error> {
     let (scale, per_matrix) = (format.scale, scales.len() / matrices.max(1));
     let mut stored = vec![0; matrices * scale.len(per_matrix)];
@@ -174,7 +178,7 @@ fn store_scales(format: &Format, scales: &[f32], matrices: usize) -> Result<Vec<
     }
 }
 
-/// Refuses tensor scales under which a finite block scale is none.
+/// Refuses tensor scales that are not finite, and divisors of zero.
 fn check_tensor_scale(tensor_scale: &TensorScale) -> Result<(), Error> {
     let divides = matches!(tensor_scale, TensorScale::Divide(_));
     let scales = |value: f32| value.is_finite() && !(divides && value == 0.0);

@@ -1,7 +1,7 @@
-//! The runs that encoding and decoding take at a time, and the effective scales of one.
+//! The runs of encoding and decoding, and their effective scales.
 //!
-//! Where blocks do not end on bytes, or a row of a `Flat` matrix starts between two, every value of the run gets its own scale
-//! (`Blocks { len: 1, .. }`): slower, and the same arithmetic.
+//! If blocks do not end on bytes, or a row of a `Flat` matrix starts inside a byte, every value of
+//! the run gets its own scale (`Blocks { len: 1, .. }`). That is slower, with the same arithmetic.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -9,26 +9,28 @@ use core::ops::Range;
 use crate::effective::Stored;
 use crate::grid::{Grid, Run, rows_holding};
 
-/// Most values in a run: 16 KiB of f32, so that values, codes and scales stay in the L1 cache.
+/// The maximum number of values of a run: 16 KiB of f32, so that values, codes and scales stay in
+/// the L1 cache.
 pub(super) const ENCODED: usize = 4096;
 
-/// Most values in a run that is decoded: they are written where they belong, so only codes and scales need stay in the cache.
+/// The maximum number of values of a decoded run. Values are written to their final place, so only
+/// codes and scales need to stay in the cache.
 pub(super) const DECODED: usize = 4 * ENCODED;
 
-/// Effective scales and zero points of one run, as kernels want them.
+/// Effective scales and zero points of one run, in the layout of kernels.
 #[derive(Default)]
 pub(super) struct RunScales {
-    /// Values in a block.
+    /// The number of values of a block.
     pub(super) len: usize,
     pub(super) scales: Vec<f32>,
-    /// As many as scales, or none.
+    /// As many as scales, or empty.
     pub(super) zeros: Vec<f32>,
-    /// The blocks that have them. Rows of tiles have the same ones again and again.
+    /// The blocks of the buffered scales. The rows of a tile have the same blocks.
     of: Range<usize>,
 }
 
 impl RunScales {
-    /// Reads scales and zero points of a run, skipped values included.
+    /// Reads scales and zero points of a run, including its skipped values.
     pub(super) fn read(&mut self, stored: &Stored<'_>, matrix: usize, run: &Run) {
         let inside = run.offset > 0;
         self.len = run.len;
@@ -53,8 +55,8 @@ impl RunScales {
     }
 }
 
-/// Rows that one thread takes at a time: about 64 thousand values. Rows of tiles share only scales, which are read, so that one row
-/// of them may stand alone.
+/// The number of rows that one thread takes at a time: about 64 thousand values. Rows of tiles only
+/// share scales, which are read, so a chunk may be a single row of a tile.
 pub(super) fn rows_per_chunk(grid: &Grid) -> usize {
     let quantum = if grid.is_flat() { grid.row_quantum() } else { 1 };
     rows_holding(grid.shape(), quantum, 16 * ENCODED)

@@ -1,15 +1,15 @@
-//! Codes to codes: tables of the target's code for each code of the source.
+//! Code maps: tables of the target's code for each code of the source.
 //!
 //! ```text
 //! value(target's code) = (value(code) - zero) * 2^shift + added       bit for bit, -0 and NaN included
 //!
-//! zero    zero point of the source's block, where the target has none
-//! shift   what the target's scale is short of the source's; a range of shifts has tables, often 0 alone
-//! added   zero point of the target's blocks, where the source has none: 2^(bits-1) from signed to unsigned
+//! zero    zero point of the source's block, if the target has none
+//! shift   log2(source's scale / target's scale); tables exist for a range of shifts, often 0 alone
+//! added   zero point of the target's blocks, if the source has none: 2^(bits-1) from signed to unsigned
 //! ```
 //!
-//! A block whose scale is zero in the source, and not in the target, takes the table of zeros: each code to the zero that its
-//! product was.
+//! If a block has scale zero in the source but not in the target, it uses the table of zeros: each
+//! code maps to the signed zero that is its product.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -20,13 +20,14 @@ use super::powers::{same, shifted};
 use crate::format::{Format, Zero};
 use crate::obstacle::Obstacle;
 
-/// Shifts that are tried. From 2^-17 of the smallest FP8 to its largest, and then some.
+/// The shifts that are tried; they cover FP8 from 2^-17 of its smallest number to its largest, with
+/// a margin.
 const SHIFTS: core::ops::RangeInclusive<i32> = -32..=32;
 
 /// The target's code for each code of the source.
 pub(super) type Table = [u8; 256];
 
-/// Which shifts have tables: all from `least` to `most`.
+/// The range of shifts that have tables, from `least` to `most`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Shifts {
     pub(super) least: i32,
@@ -34,7 +35,7 @@ pub(super) struct Shifts {
 }
 
 impl Shifts {
-    /// The one nearest to none.
+    /// The shift closest to 0.
     pub(super) fn preferred(self) -> i32 {
         0.clamp(self.least, self.most)
     }
@@ -44,33 +45,33 @@ impl Shifts {
     }
 }
 
-/// How the codes of an overlap are mapped.
+/// The mapping of the codes of an overlap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Key {
-    /// Values times 2^this.
+    /// Values times 2 to this power.
     By(i32),
-    /// Each value to the zero of its sign.
+    /// Each value becomes the zero of its sign.
     Zeros,
 }
 
-/// What a pair of formats says about codes.
+/// The code mapping between a pair of formats.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct CodeRule {
     pub(super) from: Element,
     pub(super) to: Element,
     /// Whether the source's zero points are subtracted, because the target has none.
     pub(super) subtracts: bool,
-    /// Zero point that each block of the target gets.
+    /// The zero point of every block of the target.
     pub(super) added: u8,
-    /// Whether the scale has to stay what it is.
+    /// Whether the scale must not change.
     fixed: bool,
-    /// Whether the target's values are zeros where its codes say the source's zero.
+    /// Whether the zero code of the source also maps to a zero value in the target.
     zeros: bool,
 }
 
 impl CodeRule {
     pub(super) fn new(from: &Format, to: &Format) -> Self {
-        // From two's complement to no sign.
+        // From two's complement to unsigned.
         let shifts = from.element.is_int() || from.element == Element::MxInt8;
         let added = match (from.zero, to.zero, to.element.int_bits()) {
             (Zero::None, Zero::Int, Some(bits)) if shifts && to.element.is_uint() => 1 << (bits - 1),
@@ -81,14 +82,15 @@ impl CodeRule {
             to: to.element,
             subtracts: from.zero != Zero::None && to.zero == Zero::None,
             added,
-            // A tensor scale times a shifted block scale may be rounded where the unshifted product was not.
+            // The product of a tensor scale and a shifted block scale may be rounded, although the
+            // unshifted product was not.
             fixed: !matches!((from.zero, to.zero), (_, Zero::None) | (Zero::None, Zero::Int))
                 || from.has_tensor_scale() && to.has_tensor_scale(),
             zeros: from.zero == Zero::None || to.zero == Zero::None,
         }
     }
 
-    /// Whether codes without a shift are the same bytes.
+    /// True if codes without a shift are the same bytes.
     pub(super) fn keeps_bytes(&self) -> bool {
         self.from == self.to && !self.subtracts && self.added == 0
     }
@@ -97,17 +99,19 @@ impl CodeRule {
         0..=u8::MAX >> (8 - self.from.bits())
     }
 
-    /// The value of a code after its zero point.
+    /// The value of a code, minus its zero point.
     fn value(&self, code: u8, zero: u8) -> f32 {
         let value = self.from.decode_one(code);
         if self.subtracts { value - f32::from(zero) } else { value }
     }
 
-    /// The code of `value`, shifted and on top of the zero point added: of several, `own` if it is one of them.
+    /// The target's code of `value`, shifted and with the zero point added. If several codes have
+    /// that value, `own` is preferred.
     fn image(&self, value: f32, shift: i32, own: Option<u8>) -> Option<u8> {
         let mut wanted = shifted(value, shift)?;
         if self.added != 0 {
-            // The difference to the zero point is never minus zero, and what a sum swallows it has lost.
+            // The difference to the zero point is never negative zero, and the sum must not lose
+            // bits.
             let (difference, added) = (wanted, f32::from(self.added));
             wanted += added;
             if !same(wanted - added, difference) {
@@ -115,17 +119,17 @@ impl CodeRule {
             }
         }
         let is_image = |code: &u8| same(self.to.decode_one(*code), wanted);
-        // Encoding never chooses some: -2 of MXINT8, -0 of bitsandbytes' FP4.
+        // Encoding never chooses some codes: -2 of MXINT8, -0 of bitsandbytes' FP4.
         let any = || (0..=u8::MAX >> (8 - self.to.bits())).find(is_image);
         own.filter(is_image).or_else(|| Some(self.to.encode_one(wanted)).filter(is_image)).or_else(any)
     }
 
-    /// The table, or the first code that has no image.
+    /// The table, or the first code without an exact counterpart.
     fn table(&self, zero: u8, key: Key) -> Result<Table, u8> {
         let mut table = [0; 256];
         for code in self.codes() {
             let value = self.value(code, zero);
-            // A NaN stays the one it is, whether its block is mapped or its bytes are kept.
+            // A NaN keeps its code, whether its block is mapped or its bytes are kept.
             let own = (self.from == self.to).then_some(code);
             let image = match key {
                 Key::By(shift) => self.image(value, shift, own),
@@ -143,11 +147,11 @@ impl CodeRule {
         Obstacle::Code { value: self.value(code, zero), from: self.from, to: self.to }
     }
 
-    /// Shifts that have tables, for a zero point.
+    /// The shifts that have tables, for a zero point.
     fn shifts(&self, zero: u8) -> Result<Shifts, Obstacle> {
         let tried = if self.fixed { 0..=0 } else { SHIFTS };
         let mut found: Option<Shifts> = None;
-        // The shift that comes furthest shows best what is in the way.
+        // The shift that maps the most codes gives the most useful obstacle.
         let mut furthest = 0;
         for shift in tried {
             match self.table(zero, Key::By(shift)) {
@@ -161,22 +165,22 @@ impl CodeRule {
     }
 }
 
-/// Tables and shifts that were asked for before.
+/// A cache of tables and shifts.
 #[derive(Clone, Debug)]
 pub(super) struct Maps {
     rule: CodeRule,
-    /// For each zero point.
+    /// The shifts of each zero point.
     shifts: Vec<Option<Shifts>>,
-    /// Index of a table plus one, for each zero point and key.
+    /// The index of a table plus one, for each zero point and key.
     index: Vec<u16>,
     tables: Vec<Table>,
 }
 
-/// Keys per zero point.
+/// The number of keys per zero point.
 const KEYS: usize = (*SHIFTS.end() - *SHIFTS.start()) as usize + 2;
 
 impl Maps {
-    /// With those for zero point 0, if they are known.
+    /// An empty cache; `known` are the shifts of zero point 0, if known.
     pub(super) fn new(rule: CodeRule, known: Option<Shifts>) -> Self {
         let zeros = if rule.subtracts { 256 } else { 1 };
         let mut shifts = vec![None; zeros];
@@ -188,7 +192,7 @@ impl Maps {
         self.rule == other.rule
     }
 
-    /// Shifts that have tables, for a zero point.
+    /// The shifts that have tables, for a zero point.
     pub(super) fn shifts(&mut self, zero: u8) -> Result<Shifts, Obstacle> {
         let known = &mut self.shifts[usize::from(zero)];
         match *known {
@@ -201,7 +205,7 @@ impl Maps {
         }
     }
 
-    /// Whether blocks of scale zero have a table.
+    /// True if blocks of scale zero have a table.
     pub(super) fn has_zeros(&mut self, zero: u8) -> bool {
         self.rule.zeros && self.table(zero, Key::Zeros).is_ok()
     }
@@ -243,7 +247,8 @@ mod tests {
         }
     }
 
-    /// 0.5 * 2^-8 is the smallest E4M3, and 6 * 2^6 = 384 the largest below 448.
+    /// 0.5 * 2^-8 is the smallest E4M3, and 6 * 2^6 = 384 is the largest multiple of 6 by a power
+    /// of two below 448.
     #[test]
     fn e2m1_goes_into_e4m3_over_fifteen_binades() {
         let rule = CodeRule::new(&MXFP4, &MXFP8);

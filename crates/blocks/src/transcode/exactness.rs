@@ -1,8 +1,8 @@
-//! What a transcoding keeps.
+//! Exactness of a transcoding.
 
 use core::fmt;
 
-/// How the values of the result relate to those of the source. Its text is a line of a report.
+/// The relation of the result's values to those of the source. Its text is a line of a report.
 ///
 /// ```
 /// use lowbit_blocks::transcode::Exactness;
@@ -12,21 +12,21 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Exactness {
-    /// Every value is the same f32, zeros with their signs; NaN stays NaN.
+    /// Every value is the same f32, including the signs of zeros. NaN stays NaN.
     Exact,
-    /// Codes and block scales are the same; the tensor scale is the nearest reciprocal, because one side multiplies by it and the
-    /// other divides.
+    /// Codes and block scales are the same. The tensor scale is rounded to the nearest reciprocal,
+    /// because it multiplies in one format and divides in the other.
     TensorScaleRounded {
-        /// `|stored * reciprocal - 1|` of the matrix for which it is largest.
+        /// The largest `|stored * reciprocal - 1|` of a matrix.
         relative_error: f64,
     },
-    /// Codes say the same numbers; some block scales had to be rounded to the target's type.
+    /// Codes have the same values; some block scales were rounded to the target's type.
     ScalesRounded {
-        /// Scales of the target that are not what they should be.
+        /// The number of rounded scales.
         count: usize,
-        /// All its scales.
+        /// The number of all scales.
         of: usize,
-        /// `|stored / wanted - 1|` of the worst.
+        /// The largest `|stored / wanted - 1|` of a scale.
         relative_error: f64,
     },
 }

@@ -1,36 +1,37 @@
-//! The scales that meet in one block of the target, and the one scale that can stand for all of them.
+//! The scales that share one block of the target, and the choice of a single scale for it.
 //!
 //! ```text
 //! scales of the source   m * 2^a   m * 2^b   m * 2^c   0 ...      one mantissa m
 //! scale of the target    m * 2^t                                  codes are shifted by a - t, b - t, c - t
 //! ```
 //!
-//! t is the largest exponent, so that the codes of the largest block stay as they are, or as near to it as all shifts allow.
+//! t is the largest exponent, so that codes of the largest block do not change, or the closest
+//! exponent that all shifts allow.
 
 use super::codes::Shifts;
 use super::powers::{shifted, split};
 use crate::obstacle::Obstacle;
 
-/// What is known of the scales of one block of the target.
+/// A summary of the source's scales in one block of the target.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Extent {
-    /// Of the first.
+    /// The bits of the first scale.
     first: Option<u32>,
-    /// Whether there are blocks, besides, that are zeros under any positive scale.
+    /// Whether there are also blocks whose values are zeros under any positive scale.
     free: bool,
     alike: bool,
     zero: bool,
-    /// Zero without a table for its codes.
+    /// Whether a scale is zero without a table for its codes.
     zeroless: bool,
-    /// NaN, infinite, minus zero.
+    /// Whether a scale is NaN, infinite or negative zero.
     special: bool,
-    /// Of the first that has one; it carries the sign.
+    /// The signed mantissa of the first scale that has one.
     mantissa: Option<f32>,
     mantissas_differ: bool,
-    /// Largest and smallest exponent.
+    /// The largest and the smallest exponent.
     top: i32,
     bottom: i32,
-    /// Where the target's exponent may lie.
+    /// The range of exponents for the target.
     least: i32,
     most: i32,
     preferred: i32,
@@ -53,10 +54,11 @@ impl Extent {
         preferred: 0,
     };
 
-    /// A block that is zeros under any positive scale.
+    /// A block whose values are zeros under any positive scale.
     pub(super) const FREE: Self = Self { free: true, ..Self::EMPTY };
 
-    /// With one scale, whose codes have tables for `shifts`; `zeros` is asked whether they have that of zeros.
+    /// The extent of one scale, whose codes have tables for `shifts`. `zeros` tells whether they
+    /// have the table of zeros.
     pub(super) fn of(scale: f32, shifts: Shifts, zeros: impl FnOnce() -> bool) -> Self {
         let mut extent = Self { first: Some(scale.to_bits()), ..Self::EMPTY };
         extent.preferred = shifts.preferred();
@@ -97,14 +99,15 @@ impl Extent {
         self.most = self.most.min(other.most);
     }
 
-    /// Whether merging `other` would change nothing.
+    /// True if merging `other` would change nothing.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let mut both = *self;
         both.merge(other);
         both == *self
     }
 
-    /// The scale to store: the first that `accept` takes, from the preferred one outwards.
+    /// Chooses the scale to store: the first that `accept` accepts, from the preferred exponent
+    /// outwards.
     pub(super) fn choose(&self, mut accept: impl FnMut(f32) -> bool) -> Choice {
         let Some(first) = self.first.map(f32::from_bits) else { return Choice::Any };
         let Some(mantissa) = self.mantissa.filter(|_| !self.special) else {
@@ -119,7 +122,7 @@ impl Extent {
         if self.zero && self.zeroless {
             return Choice::Blocked(Obstacle::ZeroScale);
         }
-        // Zeros would change their signs.
+        // Zeros would change sign.
         if mantissa < 0.0 && (self.zero || self.free) {
             return Choice::Blocked(Obstacle::Special);
         }
@@ -144,16 +147,16 @@ impl Extent {
     }
 }
 
-/// What [`Extent::choose`] finds.
+/// The result of [`Extent::choose`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Choice {
     /// A scale that was accepted.
     Accepted(f32),
-    /// The preferred scale, none being accepted.
+    /// The preferred scale; none was accepted.
     Unaccepted(f32),
-    /// Whatever the scale is, the values will be zeros.
+    /// Any scale: the values are zeros under all of them.
     Any,
-    /// There is none.
+    /// No scale exists.
     Blocked(Obstacle),
 }
 
@@ -172,7 +175,8 @@ mod tests {
     fn the_largest_scale_stays_until_the_smallest_needs_room() {
         let power = |exponent| 2f32.powi(exponent);
         assert_eq!(choose(&[0.75, 3.0, 0.0], true), Choice::Accepted(3.0));
-        // 2^-12 can be shifted down by 8, so the scale is 2^-4, and 2^2 goes up by 6.
+        // 2^-12 can be shifted down by 8, so the scale is 2^-4, and codes of 2^2 are shifted up by
+        // 6.
         assert_eq!(choose(&[4.0, power(-12)], true), Choice::Accepted(power(-4)));
         assert_eq!(choose(&[8.0, power(-12)], true), Choice::Blocked(Obstacle::Span { binades: 15 }));
     }

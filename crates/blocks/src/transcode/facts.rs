@@ -1,4 +1,4 @@
-//! What the scales of a tensor say about its images, gathered tile by tile.
+//! Observations of a tensor's scales, collected tile by tile.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,20 +16,21 @@ use crate::scale::ScaleKind;
 use crate::shape::Shape;
 use crate::tensor::QTensor;
 
-/// What was seen of scales and zero points; of one [`Route`], or of several between the same formats.
+/// Observations of scales and zero points, for one [`Route`] or for several between the same
+/// formats.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub(super) rows: usize,
-    /// Whether some tile came without its codes.
+    /// Whether a tile was observed without its codes.
     pub(super) blind: bool,
     pub(super) obstacle: Option<Obstacle>,
     pub(super) rounding: Rounding,
-    /// One for each, or a single one where they do not matter.
+    /// One per matrix, or a single one if matrices need not be distinguished.
     matrices: Vec<Matrix>,
     maps: Maps,
 }
 
-/// Scales that the target rounds.
+/// Statistics of scales that the target rounds.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Rounding {
     pub(super) count: usize,
@@ -57,18 +58,19 @@ impl Rounding {
     }
 }
 
-/// What was seen of one matrix.
+/// Observations of one matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix {
-    /// Of scales that the target has to store: of all, and without blocks of zeros.
+    /// The reach of the scales that the target stores: of all, and without blocks of zeros.
     pub(super) reach: [Reach; 2],
-    /// Of scales that meet in the one block of the target: of all, and without blocks of zeros.
+    /// The extent of the scales that share the one block of the target: of all, and without blocks
+    /// of zeros.
     pub(super) extents: [Extent; 2],
-    /// What was in the way until blocks of zeros were left out.
+    /// The obstacle that disappears if blocks of zeros are left out.
     pub(super) blocked: Option<Obstacle>,
     /// The zero point of the one block of the target.
     zero: Option<f32>,
-    /// The stored scales that occur, of one byte each.
+    /// The set of one-byte stored scales that occur.
     scale_bytes: Option<Bytes>,
 }
 
@@ -81,7 +83,7 @@ impl Matrix {
         scale_bytes: None,
     };
 
-    /// Takes note of the target's zero point.
+    /// Records the target's zero point; different ones are an obstacle.
     fn meet(&mut self, zero: f32) -> Result<(), Obstacle> {
         let known = *self.zero.get_or_insert(zero);
         if same(known, zero) { Ok(()) } else { Err(Obstacle::Zeros(known, zero)) }
@@ -121,10 +123,11 @@ impl Facts {
         }
     }
 
-    /// What both together have seen, so that tensors which share a tensor scale get the same one.
+    /// Merges the observations of another tensor, so that tensors with a shared tensor scale get
+    /// the same one.
     ///
     /// # Panics
-    /// If they are of different formats or numbers of matrices.
+    /// If the two are of different formats or numbers of matrices.
     pub fn merge(&mut self, other: &Self) {
         assert_eq!(self.matrices.len(), other.matrices.len(), "matrices");
         assert!(self.maps.same_rule(&other.maps), "facts of different formats");
@@ -161,19 +164,20 @@ impl Facts {
 }
 
 impl Route {
-    /// Nothing observed yet.
+    /// Empty observations.
     #[must_use]
     pub fn facts(&self) -> Facts {
         Facts::new(self)
     }
 
-    /// Looks at the scales and zero points of some rows of one matrix, in whole [`row quanta`](Self::row_quantum); each row
-    /// once, in any order.
+    /// Observes the scales and zero points of some rows of one matrix, in whole [`row
+    /// quanta`](Self::row_quantum). Each row must be observed once, in any order.
     ///
-    /// Codes are looked at only where blocks of zeros could make a difference; without them those count like any other.
+    /// Codes are only read where blocks of zeros could make a difference. Without codes, such
+    /// blocks count like any others.
     ///
     /// # Panics
-    /// If there is no such matrix, or a part does not have as many bytes as the rows have.
+    /// If the matrix is out of range, or a part has the wrong number of bytes for its rows.
     pub fn observe(&self, facts: &mut Facts, matrix: usize, part: StoredRows<'_>) {
         let shape = Shape::matrix(part.rows, self.shape.cols);
         assert!(matrix < self.shape.matrices, "matrix {matrix} of {}", self.shape);
@@ -199,10 +203,11 @@ impl Route {
         }
     }
 
-    /// [`observe`](Self::observe) for a tensor of these rows.
+    /// [`observe`](Self::observe) with a tensor of these rows.
     ///
     /// # Panics
-    /// As [`observe`](Self::observe), and if the tensor is of another format or width, or more than one matrix.
+    /// As [`observe`](Self::observe), and if the tensor has another format or width, or several
+    /// matrices.
     pub fn observe_rows(&self, facts: &mut Facts, matrix: usize, tile: &QTensor<'_>) {
         self.assert_tile(tile);
         self.observe(facts, matrix, StoredRows::of(tile));
@@ -242,13 +247,14 @@ impl Observer<'_> {
         self.whole(maps, &tile)
     }
 
-    /// How far scales reach that stay what they are; false where one is zero and the target has none.
+    /// Records the reach of scales that do not change; false if one is zero and the target has no
+    /// zero scale.
     fn reach(&mut self, tile: &SourceRows<'_>) -> bool {
         if tile.scales.contains(&0.0) && !holds(self.route.to.scale.kind, 0.0) {
             return false;
         }
         let [all, some] = &mut self.of.reach;
-        // The one that was covered last: neighbours are often alike.
+        // The last scale that was covered; neighbouring scales are often equal.
         let mut last = None;
         tile.overlaps(0..tile.shape.rows, |overlap| {
             let scale = tile.scales[overlap.source];
@@ -268,7 +274,7 @@ impl Observer<'_> {
         true
     }
 
-    /// The one block of the target goes through all tiles.
+    /// Collects the scales of all tiles for the one block of the target.
     fn whole(&mut self, maps: &mut Maps, tile: &SourceRows<'_>) -> Result<(), Obstacle> {
         let mut result = Ok(());
         let [all, some] = &mut self.of.extents;

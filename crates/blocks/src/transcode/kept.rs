@@ -1,8 +1,9 @@
-//! Scales that stay the numbers they are, perhaps in another type and for smaller blocks: what most tensors have, looked at in bulk.
+//! Scales that keep their values, perhaps in another type or for smaller blocks. This is the most
+//! common case, and is handled in bulk.
 //!
 //! ```text
-//! one byte each      a table of 256 entries, made once for a tile
-//! others             encoded together, read back, and compared
+//! one byte each      a table of 256 entries per tile
+//! others             encoded in bulk, decoded again, and compared
 //! ```
 
 use alloc::vec;
@@ -14,7 +15,8 @@ use super::source::SourceRows;
 use crate::scale::ScaleKind;
 
 impl SourceRows<'_> {
-    /// The target's scales, if each is the source's divided by `2^exponent`, and no code has to be shifted.
+    /// The target's scales, if each is the source's divided by `2^exponent` and no code has to be
+    /// shifted; otherwise `None`.
     pub(super) fn kept_scales(&self, exponent: i32) -> Option<Vec<u8>> {
         let levels = (self.route.from.scale, self.route.to.scale);
         let (from, to) = (levels.0.kind, levels.1.kind);
@@ -22,7 +24,7 @@ impl SourceRows<'_> {
             return None;
         }
         if levels.1.outer.count().is_some() {
-            // `Route::new` refused those without the same levels in the source.
+            // `Route::new` has checked that the source has the same levels.
             return Some(self.part.scales.to_vec());
         }
         let one_level = levels.0.outer.count().is_none();
@@ -39,7 +41,8 @@ impl SourceRows<'_> {
         Some(self.spread(&bytes, to.bytes()))
     }
 
-    /// What belongs to blocks of the source, `size` bytes each, repeated for those of the target.
+    /// Repeats the bytes of each block of the source, `size` each, for all blocks of the target in
+    /// it.
     fn spread(&self, bytes: &[u8], size: usize) -> Vec<u8> {
         if self.route.from.block == self.route.to.block {
             return bytes.to_vec();
@@ -53,7 +56,7 @@ impl SourceRows<'_> {
 
     fn spread_of<const N: usize>(&self, bytes: &[u8]) -> Vec<u8> {
         let (sources, _) = bytes.as_chunks::<N>();
-        // A block without values is in no overlap; what it stores is one of the scales.
+        // A block without values is in no overlap; it stores an arbitrary scale.
         let first = sources.first().copied().unwrap_or([0; N]);
         let mut targets = vec![first; self.route.to.scales_per_matrix(self.shape)];
         self.overlaps(0..self.shape.rows, |overlap| targets[overlap.target] = sources[overlap.source]);
@@ -61,7 +64,7 @@ impl SourceRows<'_> {
     }
 }
 
-/// For each byte of a scale, the bytes of the target's.
+/// The target's scale bytes for each scale byte of the source.
 fn table(from: ScaleKind, to: ScaleKind, exponent: i32) -> [Option<[u8; 4]>; 256] {
     core::array::from_fn(|byte| {
         let mut scale = [0.0];

@@ -1,25 +1,26 @@
-//! One format into another without rounding, wherever every stored number has an image.
+//! Exact transcoding: converts one format to another without rounding, if every stored number has
+//! an exact counterpart.
 //!
-//! Codes are never decoded and encoded again; three maps do it, each of its own:
+//! Codes are never decoded and encoded again. Three independent maps convert the parts:
 //!
 //! ```text
-//! codes    a table of 256 entries: the target's code of the very same value, times 2^shift, less a zero point
-//! blocks   overlaps: values that lie in one block of either side; scales are repeated, or several become one
-//! scales   the same number in another type, times 2^-m where a tensor scale 2^m takes it up
+//! codes    a table of 256 entries: the target's code of the same value, times 2^shift, minus a zero point
+//! blocks   overlaps: values in one block of either side; scales are repeated, or several become one
+//! scales   the same number in another type, times 2^-m if a tensor scale of 2^m compensates for it
 //! ```
 //!
-//! Everything is decided before the first row is written, from what is cheap to read:
+//! All decisions are made before the first row is written, from data that is cheap to read:
 //!
 //! ```text
-//! Route::new(from, to, shape, tensor scales)   Err: codes without images, whatever the scales
+//! Route::new(from, to, shape, tensor scales)   Err: codes without counterparts, under any scales
 //!   |-- needs_facts() = false ---------------------------------.
 //! Route::observe(scales and zero points of rows) -> Facts       |
-//! Route::plan(&facts)                          Err: scales without images          Exactness
-//! Transcoder::rows(tile)                       tile by tile, borrowing what stays
+//! Route::plan(&facts)                          Err: scales without counterparts         Exactness
+//! Transcoder::rows(tile)                       tile by tile, borrowing unchanged bytes
 //! ```
 //!
-//! A value is a product rounded once, `value(code) * scale`, so it is the same f32 whenever the product of the two is the same
-//! number: a factor of two may move from scale to code, and the result is still the same to the last bit.
+//! A value is a product rounded once, `value(code) * scale`. If the exact product is the same, so
+//! is the f32: a factor of two may move from the scale to the code without changing a bit.
 //!
 //! ```
 //! use lowbit_blocks::transcode::Exactness;
@@ -66,16 +67,16 @@ use crate::error::Error;
 use crate::format::Format;
 use crate::tensor::QTensor;
 
-/// The stored bytes of some rows of one matrix, as a file has them.
+/// The stored bytes of some rows of one matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredRows<'a> {
-    /// How many rows.
+    /// The number of rows.
     pub rows: usize,
     /// Scales of their blocks.
     pub scales: &'a [u8],
-    /// Zero points of their blocks; empty where the format has none.
+    /// Zero points of their blocks; empty if the format has none.
     pub zeros: &'a [u8],
-    /// Codes, where they are at hand.
+    /// Codes, if they are available.
     pub codes: Option<&'a [u8]>,
 }
 
@@ -91,10 +92,12 @@ impl<'a> StoredRows<'a> {
 }
 
 impl QTensor<'_> {
-    /// The same numbers in another format, whose tensor scale, if it has one, divides or multiplies; see [`transcode`](self).
+    /// The same values in another format. `divide` tells whether its tensor scale, if it has one,
+    /// divides or multiplies. See [`transcode`](self).
     ///
     /// # Errors
-    /// [`Error::Transcode`] where some stored number has no image, and what [`Format::check`] refuses.
+    /// [`Error::Transcode`] if a stored number has no exact counterpart; errors of
+    /// [`Format::check`].
     ///
     /// ```
     /// use lowbit_blocks::{Block, Format, QTensor, Shape, TensorScale};

@@ -1,4 +1,4 @@
-//! Codes of some rows, one a byte, from and to the dense stream.
+//! Conversion of packed codes of some rows from and to one code per byte.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -9,7 +9,7 @@ use lowbit_scalar::pack::NibbleOrder::LowFirst;
 use super::codes::Table;
 use crate::grid::Grid;
 
-/// The codes of a tensor of one matrix as they are packed.
+/// The packed codes of a tensor of one matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed {
     grid: Grid,
@@ -21,12 +21,12 @@ impl Packed {
         Self { grid, bits: grid.format().element.bits() }
     }
 
-    /// Whether the same codes are the same bytes.
+    /// True if both sides pack the same codes to the same bytes.
     pub(super) fn same_bytes(&self, other: &Self) -> bool {
         self.bits == other.bits && (self.grid.is_flat() == other.grid.is_flat() || self.grid.rows_on_bytes())
     }
 
-    /// Writes the codes of `rows`, which start on a byte, to `out`, one a byte.
+    /// Unpacks the codes of `rows`, which start on a byte, to `out`, one per byte.
     pub(super) fn read(&self, codes: &[u8], rows: Range<usize>, out: &mut Vec<u8>) {
         let cols = self.grid.shape().cols;
         out.resize(rows.len() * cols, 0);
@@ -38,7 +38,7 @@ impl Packed {
         }
     }
 
-    /// Appends codes of whole rows, one a byte, to the packed ones.
+    /// Packs codes of whole rows, one per byte, and appends them to `out`.
     pub(super) fn write(&self, codes: &[u8], out: &mut Vec<u8>) {
         let run = if self.grid.is_dense() { codes.len() } else { self.grid.shape().cols };
         for codes in codes.chunks(run.max(1)) {
@@ -48,7 +48,7 @@ impl Packed {
         }
     }
 
-    /// One code.
+    /// The code of a row and column.
     pub(super) fn code(&self, codes: &[u8], row: usize, col: usize) -> u8 {
         if self.grid.is_flat() {
             pack::get(self.bits, codes, row * self.grid.shape().cols + col)
@@ -57,7 +57,8 @@ impl Packed {
         }
     }
 
-    /// All codes of these by one table, where bytes hold whole codes on both sides: one look-up for each byte of the source.
+    /// Maps all of `codes` by one table with one look-up per byte of the source; `None` unless
+    /// bytes hold whole codes on both sides.
     pub(super) fn mapped_bytes(&self, to: &Self, codes: &[u8], table: &Table) -> Option<Vec<u8>> {
         if !self.grid.rows_on_bytes() || !to.grid.rows_on_bytes() {
             return None;

@@ -1,4 +1,5 @@
-//! What the observed scales allow: the target's tensor scales, one scale for a whole matrix, and how exact the result is.
+//! Planning: the target's tensor scales, one scale for a whole matrix if needed, and the exactness
+//! of the result.
 
 use alloc::vec::Vec;
 
@@ -14,13 +15,13 @@ use crate::format::Zero;
 use crate::obstacle::Obstacle;
 
 impl Route {
-    /// What the observed scales allow.
+    /// Plans the conversion from the observed scales.
     ///
     /// # Errors
-    /// [`Error::Transcode`] where some scale, zero point or block has no image.
+    /// [`Error::Transcode`] if a scale, zero point or block has no exact counterpart.
     ///
     /// # Panics
-    /// If facts are [needed](Self::needs_facts) and some rows were not observed.
+    /// If observations are [needed](Self::needs_facts) and some rows were not observed.
     pub fn plan(&self, facts: &Facts) -> Result<Transcoder, Error> {
         let rows = self.shape.matrices.saturating_mul(self.shape.rows);
         let observed = facts.rows;
@@ -29,8 +30,8 @@ impl Route {
         self.decide(facts).map_err(|obstacle| self.error(obstacle))
     }
 
-    /// Whether facts that were observed without codes would say more with them: blocks that hold nothing but zeros may stand in the
-    /// way, and any scale does for those.
+    /// True if observing the codes could improve the plan: facts were observed without them, and
+    /// blocks of zeros, which allow any scale, may be an obstacle.
     #[must_use]
     pub fn wants_codes(&self, facts: &Facts) -> bool {
         facts.blind

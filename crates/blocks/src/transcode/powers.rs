@@ -1,9 +1,9 @@
-//! Numbers as a mantissa times a power of two, and which of them a type of scales holds.
+//! Numbers as a mantissa times a power of two, and the numbers that a scale type can represent.
 //!
 //! ```text
-//! x = ±1.mmm... * 2^exponent        a type holds x if  |x| <= its largest
-//!         ^ lowest bit                                 lowest bit >= that of its smallest number
-//!     |----| digits                                    digits <= its precision
+//! x = ±1.mmm... * 2^exponent        a type represents x if  |x| <= its largest
+//!         ^ lowest bit                                      lowest bit >= that of its smallest number
+//!     |----| digits                                         digits <= its precision
 //! ```
 
 use half::{bf16, f16};
@@ -12,18 +12,19 @@ use lowbit_scalar::E4M3;
 use crate::levels::Scale;
 use crate::scale::ScaleKind;
 
-/// Sign and mantissa of a number in [1, 2), and the exponent that is missing. `None` for zeros, infinities and NaN.
+/// The signed mantissa of a number, of magnitude in [1, 2), and its exponent. `None` for zeros,
+/// infinities and NaN.
 pub(super) fn split(x: f32) -> Option<(f32, i32)> {
     if x == 0.0 || !x.is_finite() {
         return None;
     }
-    // Exact, and never subnormal.
+    // The conversion is exact, and the result is never subnormal.
     let bits = f64::from(x).to_bits();
     let exponent = (bits >> 52 & 0x7ff) as i32 - 1023;
     Some((f64::from_bits(bits & !(0x7ff << 52) | 1023 << 52) as f32, exponent))
 }
 
-/// `x * 2^by` where that is an f32.
+/// `x * 2^by`, if that is exactly an f32.
 pub(super) fn shifted(x: f32, by: i32) -> Option<f32> {
     if by == 0 || x == 0.0 || !x.is_finite() {
         return Some(x);
@@ -34,30 +35,31 @@ pub(super) fn shifted(x: f32, by: i32) -> Option<f32> {
     (f64::from(narrow) == wide).then_some(narrow)
 }
 
-/// Whether scales of this type can be exactly `x`; any NaN is NaN.
+/// True if this scale type represents `x` exactly; all NaNs count as equal.
 pub(super) fn holds(kind: ScaleKind, x: f32) -> bool {
     kind == ScaleKind::F32 || same(stored(kind, x), x)
 }
 
-/// What becomes of `x` when it is stored.
+/// The value of `x` after storing.
 pub(super) fn stored(kind: ScaleKind, x: f32) -> f32 {
     let mut read = [0.0];
     kind.decode_into(&kind.encode(x)[..kind.bytes()], &mut read);
     read[0]
 }
 
-/// The same bits, or both NaN.
+/// True if the bits are the same, or both are NaN.
 pub(super) const fn same(a: f32, b: f32) -> bool {
     a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
 }
 
-/// Whether every number of `from` is one of `to`.
+/// True if `to` represents every number of `from`.
 pub(super) fn contains(to: ScaleKind, from: ScaleKind) -> bool {
     use ScaleKind::{Bf16, E4m3, E8m0, F16, F32, Ue5m3};
     to == from || matches!((to, from), (F32, _) | (Bf16, E4m3 | E8m0 | Ue5m3) | (F16, E4m3))
 }
 
-/// Whether every scale of `from` is one of `to`. With super-blocks scales are products, which f32 holds, or they have to stay as they are.
+/// True if `to` represents every scale of `from`. Scales of super-blocks are products, which f32
+/// represents; as a target, super-blocks must be the same.
 pub(super) fn scales_fit(to: &Scale, from: &Scale) -> bool {
     match (to.outer.count(), from.outer.count()) {
         (None, None) => contains(to.kind, from.kind),
@@ -66,7 +68,7 @@ pub(super) fn scales_fit(to: &Scale, from: &Scale) -> bool {
     }
 }
 
-/// Largest number, exponent of the lowest bit, binary digits.
+/// The largest number, the exponent of the lowest bit, and the number of binary digits.
 const fn limits(kind: ScaleKind) -> (f32, i32, u32) {
     const fn lowest(min_exp: i32, digits: u32) -> i32 {
         min_exp - digits as i32
@@ -87,7 +89,7 @@ const fn limits(kind: ScaleKind) -> (f32, i32, u32) {
     }
 }
 
-/// How far a set of scales reaches. Zeros and NaN reach nowhere.
+/// The range of a set of scales. Zeros and NaN do not count.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Reach {
     pub(super) max: f32,
@@ -123,15 +125,15 @@ impl Reach {
         };
     }
 
-    /// Whether merging `other` would change nothing.
+    /// True if merging `other` would change nothing.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let mut both = *self;
         both.merge(other);
         both == *self
     }
 
-    /// The power of two by which all scales have to be divided so that `kind` holds them: the one nearest to 2^0, and such that
-    /// it and its reciprocal are normal f32 numbers.
+    /// The exponent of the power of two that divides all scales so that `kind` represents them. It
+    /// is the closest to 0 for which the power and its reciprocal are normal f32 numbers.
     pub(super) fn exponent_into(&self, kind: ScaleKind) -> Option<i32> {
         let (max, lowest, digits) = limits(kind);
         let signs = kind.has_sign() || !self.negative;
@@ -148,13 +150,13 @@ impl Reach {
     }
 }
 
-/// The nearest f32 to `1 / scale`, where that is a number that scales.
+/// The nearest f32 to `1 / scale`, if it is finite and not zero.
 pub(super) fn reciprocal(scale: f32) -> Option<f32> {
     let reciprocal = 1.0 / scale;
     (reciprocal.is_finite() && reciprocal != 0.0).then_some(reciprocal)
 }
 
-/// `2^exponent`, normal.
+/// `2^exponent`, for exponents of normal numbers.
 pub(super) fn power(exponent: i32) -> f32 {
     f32::from_bits(((127 + exponent) as u32) << 23)
 }

@@ -1,4 +1,4 @@
-//! From one format to another: what is clear from the formats alone, and what the scales have to say.
+//! Routes: properties of a conversion that follow from the two formats, without the scales.
 
 use core::ops::Range;
 
@@ -14,24 +14,25 @@ use crate::scale::{ScaleKind, TensorScale};
 use crate::shape::Shape;
 use crate::tensor::check_tensor_scales;
 
-/// What happens to tensor scales.
+/// The change of tensor scales.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum OuterChange {
-    /// Neither side has any.
+    /// Neither format has tensor scales.
     Absent,
-    /// Both sides have them and use them alike.
+    /// Both formats have tensor scales, of the same kind.
     Kept,
-    /// One side multiplies by them, the other divides.
+    /// Tensor scales multiply in one format and divide in the other.
     Inverted,
-    /// The target has them: powers of two.
+    /// Only the target has tensor scales; they become powers of two.
     Added,
-    /// The source has them: block scales take them in.
+    /// Only the source has tensor scales; block scales absorb them.
     Folded,
 }
 
-/// A pair of formats between which codes have images; whether all scales have them, too, is for [`Facts`](super::Facts) to say.
+/// A pair of formats whose codes have exact counterparts. [`Facts`](super::Facts) tell whether
+/// scales have them, too.
 ///
-/// See the [module](super) for the whole of it.
+/// See the [module](super) for an overview.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Route {
     pub(super) from: Format,
@@ -41,20 +42,22 @@ pub struct Route {
     pub(super) divide: bool,
     pub(super) outer: OuterChange,
     pub(super) rule: CodeRule,
-    /// Of codes, where zero points are not subtracted.
+    /// The shifts of codes, if zero points are not subtracted.
     pub(super) shifts: Option<Shifts>,
-    /// Whether blocks of the target lie in blocks of the source.
+    /// Whether every block of the target lies in one block of the source.
     pub(super) refined: bool,
     pub(super) certain: bool,
 }
 
 impl Route {
-    /// From a tensor of `from` with this shape and these tensor scales to `to`, whose tensor scale, if it has one, divides or
+    /// The route from a tensor of format `from`, with this shape and these tensor scales, to the
+    /// format `to`. `divide` tells whether the target's tensor scale, if it has one, divides or
     /// multiplies.
     ///
     /// # Errors
-    /// What [`Format::check`] refuses in either format; [`Error::Part`] and [`Error::Length`] for tensor scales that do not fit
-    /// `from`; [`Error::Transcode`] where codes have no image, or a tensor scale no reciprocal.
+    /// Errors of [`Format::check`] for either format; [`Error::Part`] and [`Error::Length`] for
+    /// tensor scales that do not fit `from`; [`Error::Transcode`] if codes have no exact
+    /// counterpart, or a tensor scale has no reciprocal.
     pub fn new(
         from: Format,
         to: Format,
@@ -65,7 +68,8 @@ impl Route {
         from.check(shape)?;
         to.check(shape)?;
         check_tensor_scales(&from, shape, tensor_scale)?;
-        // A shape without values may have any number of matrices; nothing that was read justifies a scale for each.
+        // A shape without values may have any number of matrices, so a scale for each could be far
+        // larger than the input.
         if shape.is_empty() && to.size_bytes(shape) > from.size_bytes(shape).saturating_add(1 << 16) {
             return Err(Error::TooLarge { shape });
         }
@@ -99,7 +103,8 @@ impl Route {
         {
             return Err(route.error(Obstacle::TensorScale { value }));
         }
-        // Two levels that say a given scale are not unique, and finding one is choosing; so they stay, or there is no image.
+        // Two-level representations of a scale are not unique, so finding one would be a choice.
+        // They must be the same, or transcoding fails.
         let same = from.scale == to.scale && from.block == to.block && from.zero == to.zero;
         if to.scale.outer.count().is_some() && !same {
             return Err(route.error(Obstacle::SuperBlocks));
@@ -119,36 +124,37 @@ impl Route {
         Ok(route)
     }
 
-    /// Whether [`plan`](Self::plan) has to know the scales and zero points: false where every tensor of the one format has its image
-    /// in the other.
+    /// True if [`plan`](Self::plan) needs the scales and zero points; false if every tensor of the
+    /// source format has an exact counterpart.
     ///
-    /// Between tensor scales that multiply and ones that divide, scales are not needed either; if they are observed, the plan
-    /// knows whether the rounded reciprocal makes any difference.
+    /// Scales are not needed either to invert tensor scales. If they are observed, the plan knows
+    /// whether the rounded reciprocal makes a difference.
     #[must_use]
     pub const fn needs_facts(&self) -> bool {
         !self.certain
     }
 
-    /// Rows that tiles have to be whole multiples of, but for the last: those of both formats.
+    /// The row quantum of tiles: the least common multiple of both formats' quanta. The last tile
+    /// may be shorter.
     #[must_use]
     pub fn row_quantum(&self) -> usize {
         let of = |format: &Format| format.row_quantum(self.shape.cols);
         grid::lcm(of(&self.from), of(&self.to))
     }
 
-    /// The rows of a matrix, some at a time: about 64 thousand values, in whole quanta.
+    /// Ranges of rows of a matrix: about 64 thousand values each, in whole quanta.
     pub(super) fn chunks(&self, shape: Shape) -> impl Iterator<Item = Range<usize>> + use<> {
         let step = grid::rows_holding(shape, self.row_quantum(), 1 << 16);
         (0..shape.rows).step_by(step).map(move |start| start..(start + step).min(shape.rows))
     }
 
-    /// Codes that need no map: the same bytes, in the same places.
+    /// True if code bytes do not change.
     pub(super) fn keeps_code_bytes(&self) -> bool {
         let packed = |format| Packed::new(Grid::of(format, self.shape));
         self.rule.keeps_bytes() && packed(&self.from).same_bytes(&packed(&self.to))
     }
 
-    /// Whether the plan has to choose one scale for the blocks of a whole matrix.
+    /// True if the plan has to choose one scale for all blocks of a matrix.
     pub(super) fn chooses_whole(&self) -> bool {
         self.to.block == Block::Tensor && !self.certain
     }

@@ -1,4 +1,4 @@
-//! Some rows of the source, and the scales that its blocks get in the target.
+//! Rows of the source, and the choice of the target's scales.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -15,28 +15,30 @@ use crate::grid::{Grid, Overlap};
 use crate::obstacle::Obstacle;
 use crate::shape::Shape;
 
-/// What says which scales will do, and takes those that were found.
+/// A consumer of chosen scales, which also decides which scales are acceptable.
 pub(super) trait ScaleTarget {
-    /// Whether the target can store this scale.
+    /// True if the target can store this scale.
     fn accepts(&self, scale: f32) -> bool;
-    /// Takes what was found for a block of the target: at first, and without the overlaps that are free.
+    /// Receives the choices for a block of the target: with all overlaps, and without the free
+    /// ones.
     fn take(&mut self, block: usize, first: Choice, second: Choice);
 }
 
-/// Some rows with their scales and zero points read.
+/// Some rows with decoded scales and zero points.
 pub(super) struct SourceRows<'a> {
     pub(super) route: &'a Route,
     pub(super) part: StoredRows<'a>,
     pub(super) shape: Shape,
-    /// Whether blocks of the target lie in blocks of the source, and codes need no shift.
+    /// Whether every block of the target lies in one block of the source, and codes need no shift.
     pub(super) straight: bool,
-    /// Of blocks of the source: what times code gives the value, or (where both sides have tensor scales) as stored.
+    /// Scales of the source's blocks: effective scales, or stored block scales if both formats have
+    /// tensor scales.
     pub(super) scales: Vec<f32>,
     zeros: Vec<f32>,
-    /// Zero points that the code map subtracts.
+    /// The zero points that the code map subtracts.
     offsets: Vec<u8>,
     grid: Grid,
-    /// The grid of the same rows in the target.
+    /// The target's grid of the same rows.
     target: Grid,
     pub(super) packed: Packed,
 }
@@ -86,7 +88,7 @@ impl<'a> SourceRows<'a> {
         self.grid.overlaps(&self.target, rows, visit);
     }
 
-    /// The zero point that the code map subtracts in all blocks.
+    /// The zero point that the code map subtracts in all blocks, if they have the same.
     pub(super) fn one_offset(&self) -> Option<u8> {
         let first = self.offsets.first().copied().unwrap_or(0);
         self.offsets.iter().all(|&offset| offset == first).then_some(first)
@@ -102,7 +104,8 @@ impl<'a> SourceRows<'a> {
         Ok(Extent::of(self.scales[overlap.source], shifts, || maps.has_zeros(offset)))
     }
 
-    /// Whether all values of an overlap are zeros, because its codes are: they are the same zeros under any scale.
+    /// True if all values of an overlap are zeros because its codes are zeros. They stay the same
+    /// under any scale.
     pub(super) fn is_free(&self, overlap: &Overlap) -> bool {
         let (scale, element) = (self.scales[overlap.source], self.route.from.element);
         let Some(codes) = self.part.codes else { return false };
@@ -113,17 +116,17 @@ impl<'a> SourceRows<'a> {
                 .all(|col| element.decode_one(self.packed.code(codes, overlap.row, col)) == 0.0)
     }
 
-    /// How the codes of an overlap are mapped if their block's scale becomes `target`.
+    /// The mapping of an overlap's codes, if its scale becomes `target`.
     pub(super) fn key(&self, maps: &mut Maps, overlap: &Overlap, target: f32) -> Result<Key, Obstacle> {
         let scale = self.scales[overlap.source];
         let shifts = maps.shifts(self.offset(overlap))?;
         let shift = match (split(scale), split(target)) {
             (Some((a, from)), Some((b, to))) if a == b => Some(from - to),
-            // Zeros, infinities and NaN are the same after any shift.
+            // Zeros, infinities and NaN do not change under any shift.
             (None, None) if same(scale, target) => Some(shifts.preferred()),
             _ => None,
         };
-        // Under a scale of zero, or any positive one, zeros stay what they are.
+        // Zeros do not change under a scale of zero, or any positive scale.
         let positive = target > 0.0 && target.is_finite();
         match shift.filter(|&shift| shifts.contains(shift)) {
             Some(shift) => Ok(Key::By(shift)),
@@ -134,7 +137,7 @@ impl<'a> SourceRows<'a> {
         }
     }
 
-    /// Finds the scale of each block of the target.
+    /// Chooses the scale of each block of the target.
     pub(super) fn choose(&self, maps: &mut Maps, target: &mut impl ScaleTarget) -> Result<(), Obstacle> {
         let (mut extents, mut choices) = (Vec::new(), Vec::new());
         for rows in self.route.chunks(self.shape) {
@@ -156,7 +159,8 @@ impl<'a> SourceRows<'a> {
         Ok(())
     }
 
-    /// The scales that meet in each block of the target, without those of zeros in the blocks that are asked about.
+    /// Collects the scales that share each block of the target. In the blocks marked in `asked`,
+    /// scales of zero values are left out.
     fn gather(
         &self,
         maps: &mut Maps,
@@ -180,7 +184,7 @@ impl<'a> SourceRows<'a> {
         result
     }
 
-    /// Zero points or biases of the target's blocks.
+    /// The zero points or biases of the target's blocks.
     pub(super) fn target_zeros(&self) -> Result<Vec<f32>, Obstacle> {
         let (from, to) = (&self.route.from, &self.route.to);
         if to.zero == Zero::None {
@@ -201,7 +205,7 @@ impl<'a> SourceRows<'a> {
                 Err(obstacle) => result = Err(obstacle),
             }
         });
-        // A block without values (of a matrix without columns) is in no overlap.
+        // A block without values (in a matrix without columns) is in no overlap.
         result.map(|()| images.into_iter().map(|image| image.unwrap_or(0.0)).collect())
     }
 }

@@ -1,11 +1,12 @@
-//! Tensor scales of the target.
+//! Choice of the target's tensor scales.
 //!
 //! ```text
 //! source        target        tensor scale
-//! none          multiplies    2^m          block scale * 2^-m is one of the target's; m = 0 where that will do
+//! none          multiplies    2^m          the target represents block scale * 2^-m; m = 0 if possible
 //! none          divides       2^-m
-//! both alike                  kept
-//! multiplies    divides       RN(1 / t)    exact where every block scale s has RN(s * t) = RN(s / RN(1 / t)), as with powers of two
+//! same kind                   kept
+//! multiplies    divides       RN(1 / t)    exact if every block scale s has
+//!                                          RN(s * t) = RN(s / RN(1 / t)), as with powers of two
 //! ```
 
 use alloc::vec::Vec;
@@ -15,7 +16,7 @@ use super::powers::{power, same, split};
 use super::route::{OuterChange, Route};
 use crate::scale::{ScaleKind, TensorScale};
 
-/// The target's tensor scales, and the relative error of the worst that makes a difference.
+/// The target's tensor scales, and the largest relative error that makes a difference.
 pub(super) fn tensor_scale(route: &Route, facts: &Facts, exponents: &[i32]) -> (TensorScale, Option<f64>) {
     let directed =
         |scales| if route.divide { TensorScale::Divide(scales) } else { TensorScale::Multiply(scales) };
@@ -28,7 +29,7 @@ pub(super) fn tensor_scale(route: &Route, facts: &Facts, exponents: &[i32]) -> (
         }
         OuterChange::Inverted => {
             let stored = route.tensor_scale.stored();
-            // `Route::new` refused those without one.
+            // `Route::new` has checked that reciprocals exist.
             let reciprocals: Vec<f32> = stored.iter().map(|&scale| 1.0 / scale).collect();
             let mut worst: Option<f64> = None;
             for (matrix, (&t, &r)) in stored.iter().zip(&reciprocals).enumerate() {
@@ -42,7 +43,7 @@ pub(super) fn tensor_scale(route: &Route, facts: &Facts, exponents: &[i32]) -> (
     }
 }
 
-/// Whether block scales come out the same with either tensor scale.
+/// True if all effective scales are the same with either tensor scale.
 fn alike(route: &Route, facts: &Facts, matrix: usize, t: f32, r: f32) -> bool {
     if f64::from(t) * f64::from(r) == 1.0 && split(t).is_some_and(|(mantissa, _)| mantissa.abs() == 1.0) {
         return true;

@@ -1,4 +1,4 @@
-//! Rows of the source as rows of the target.
+//! Conversion of rows of the source to rows of the target.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -20,16 +20,16 @@ use crate::obstacle::Obstacle;
 use crate::scale::{ScaleKind, TensorScale};
 use crate::tensor::QTensor;
 
-/// Turns rows of one format into rows of another without rounding a value.
+/// Converts rows of one format to another, as planned.
 ///
-/// Made by [`Route::plan`].
+/// [`Route::plan`] creates it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Transcoder {
     route: Route,
     tensor_scale: TensorScale,
-    /// Of the tensor scales of all matrices, where the source has none.
+    /// The exponents of the tensor scales of all matrices, if the source has no tensor scales.
     exponents: Vec<i32>,
-    /// The scales of all matrices, where the target has one for each.
+    /// The scales of all matrices, if each matrix of the target is one block.
     whole: Vec<f32>,
     exactness: Exactness,
 }
@@ -45,7 +45,7 @@ impl Transcoder {
         Self { route, tensor_scale, exponents, whole, exactness }
     }
 
-    /// How the result relates to the source.
+    /// The relation of the result to the source.
     #[must_use]
     pub const fn exactness(&self) -> Exactness {
         self.exactness
@@ -57,15 +57,16 @@ impl Transcoder {
         &self.tensor_scale
     }
 
-    /// Some rows of one matrix, in whole [`row quanta`](Route::row_quantum), in the target's format.
+    /// Converts some rows of one matrix, in whole [`row quanta`](Route::row_quantum), to the
+    /// target's format.
     ///
-    /// Bytes that stay as they are, are borrowed.
+    /// Unchanged bytes are borrowed.
     ///
     /// # Errors
-    /// [`Error::Transcode`] where the rows are not those that were observed.
+    /// [`Error::Transcode`] if the rows differ from the observed ones.
     ///
     /// # Panics
-    /// If there is no such matrix, or `tile` is of another format or width, or more than one matrix.
+    /// If the matrix is out of range, or `tile` has another format or width, or several matrices.
     pub fn rows<'t>(&self, matrix: usize, tile: &'t QTensor<'_>) -> Result<QTensor<'t>, Error> {
         let Route { from, to, .. } = &self.route;
         self.route.assert_tile(tile);
@@ -107,7 +108,7 @@ impl Transcoder {
         Ok((codes, Cow::Borrowed(tile.scales()), zeros))
     }
 
-    /// Block by block.
+    /// Converts block by block.
     fn mapped<'t>(
         &self,
         mut maps: Maps,
@@ -136,13 +137,14 @@ impl Transcoder {
                 to.scale.kind.encode_into(&zeros, &mut bytes);
                 Some(bytes.into())
             }
-            // `Route::new` refused those without the same minima in the source.
+            // `Route::new` has checked that the source has the same minima.
             Zero::Min => Some(tile.zeros().unwrap_or_default().to_vec().into()),
         };
         Ok((codes, scales.into(), zeros))
     }
 
-    /// Codes, and the scales that were chosen for blocks in which several of the source meet, or that have to be rounded.
+    /// Converts codes and chooses scales, for blocks that combine several of the source or whose
+    /// scales are rounded.
     fn chosen<'t>(
         &self,
         maps: &mut Maps,
@@ -176,7 +178,7 @@ impl Transcoder {
         Ok((codes, bytes))
     }
 
-    /// All codes by one table.
+    /// Converts all codes by one table.
     fn all_codes<'t>(
         &self,
         maps: &mut Maps,
@@ -202,7 +204,7 @@ impl Transcoder {
         Ok(out.into())
     }
 
-    /// Codes by the table that `key` names for each overlap.
+    /// Converts codes by the table of `key` for each overlap.
     fn codes<'t>(
         &self,
         maps: &mut Maps,
@@ -254,7 +256,7 @@ impl Transcoder {
 /// Codes, scales, zero points.
 type Parts<'t> = (Cow<'t, [u8]>, Cow<'t, [u8]>, Option<Cow<'t, [u8]>>);
 
-/// Takes the scales that a plan allows.
+/// Collects the chosen scales.
 struct Scales {
     kind: ScaleKind,
     exponent: i32,

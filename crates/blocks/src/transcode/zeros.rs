@@ -1,14 +1,15 @@
-//! Zero points and biases as those of another kind.
+//! Conversion of zero points and biases.
 //!
 //! ```text
 //! to        from None          Int z, Float z          Bias b
-//! None      -                  code map subtracts z    code map subtracts z = -b / s, where z is an integer
-//! Int       2^(bits-1), or 0   z, where an integer     z = -b / s, where an integer
+//! None      -                  code map subtracts z    code map subtracts z = -b / s, if an integer
+//! Int       2^(bits-1), or 0   z, if an integer        z = -b / s, if an integer
 //! Float     0                  z                       z = -b / s
 //! Bias      -0                 b = -(z * s)            b
 //! ```
 //!
-//! `code * s + b` rounds twice, `(code - z) * s` once: between the two, every code is tried.
+//! `code * s + b` is rounded twice, `(code - z) * s` differently: a conversion between the two is
+//! checked for every code.
 
 use lowbit_kernels::Element;
 
@@ -16,7 +17,7 @@ use super::powers::{holds, same};
 use crate::format::{Format, Zero};
 use crate::obstacle::Obstacle;
 
-/// Whether zero points of all blocks have images, whatever they are.
+/// True if all possible zero points have exact counterparts.
 pub(super) fn always(from: &Format, to: &Format) -> bool {
     use super::powers::scales_fit;
     match (from.zero, to.zero) {
@@ -29,7 +30,7 @@ pub(super) fn always(from: &Format, to: &Format) -> bool {
     }
 }
 
-/// The zero point that the code map subtracts, where the target has none.
+/// The zero point that the code map subtracts, if the target has none.
 pub(super) fn subtracted(from: &Format, zero: f32, scale: f32) -> Result<u8, Obstacle> {
     let obstacle = Obstacle::Zero { value: zero };
     let number = if from.zero.is_added() { quotient(zero, scale) } else { zero };
@@ -39,7 +40,8 @@ pub(super) fn subtracted(from: &Format, zero: f32, scale: f32) -> Result<u8, Obs
     if agree { Ok(integer) } else { Err(obstacle) }
 }
 
-/// The zero point or bias that the target stores for a block; `added` for a source without.
+/// The zero point or bias that the target stores for a block. `added` is used if the source has
+/// none.
 pub(super) fn image(from: &Format, to: &Format, added: u8, zero: f32, scale: f32) -> Result<f32, Obstacle> {
     let obstacle = Obstacle::Zero { value: zero };
     let number = match (from.zero, to.zero) {
@@ -59,7 +61,7 @@ pub(super) fn image(from: &Format, to: &Format, added: u8, zero: f32, scale: f32
     if stored && agree { Ok(number) } else { Err(obstacle) }
 }
 
-/// `-b / s`, and a zero is plus zero.
+/// `-b / s`, with negative zero replaced by zero.
 fn quotient(bias: f32, scale: f32) -> f32 {
     -bias / scale + 0.0
 }
@@ -69,7 +71,7 @@ fn integer(zero: f32) -> Option<u8> {
     same(f32::from(integer), zero).then_some(integer)
 }
 
-/// Whether two zero points mean the same for every code.
+/// True if two zero points give the same value for every code.
 fn agree(element: Element, scale: f32, a: (Zero, f32), b: (Zero, f32)) -> bool {
     let value = |code: f32, (kind, zero): (Zero, f32)| match kind {
         Zero::Bias | Zero::Min => code * scale + zero,
