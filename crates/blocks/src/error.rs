@@ -86,7 +86,7 @@ pub enum Error {
         /// Name of the scale's type.
         scale: &'static str,
     },
-    /// A given tensor scale is NaN or infinite, or is a divisor of zero.
+    /// A given tensor scale is NaN, infinite, or a divisor that is zero.
     #[error("tensor scale {value} of matrix {matrix} is not a number that scales")]
     TensorScale {
         /// Index of the matrix in the stack.

@@ -330,7 +330,7 @@ impl Grid {
     /// ```
     /// use lowbit_blocks::{NF4, NVFP4, Shape};
     /// assert_eq!(NVFP4.grid(Shape::matrix(4, 96))?.shared_columns(), 16);
-    /// // Blocks of 64 across rows of 96: every second row starts in the middle of one.
+    /// // Blocks of 64 across rows of 96: every second row starts in the middle of a block.
     /// assert_eq!(NF4.grid(Shape::matrix(4, 96))?.shared_columns(), 32);
     /// # Ok::<(), lowbit_blocks::Error>(())
     /// ```

@@ -196,8 +196,8 @@ impl<'a> QTensor<'a> {
     /// Some rows of one matrix as a separate tensor, borrowing their bytes.
     ///
     /// # Panics
-    /// If the matrix or a row is out of range, or `rows` is not in whole [`row
-    /// quanta`](Format::row_quantum). [`dequantize_rows`](Self::dequantize_rows) reads any rows.
+    /// If the matrix or a row is out of range, or `rows` is not in whole
+    /// [row quanta](Format::row_quantum). [`dequantize_rows`](Self::dequantize_rows) reads any rows.
     ///
     /// ```
     /// use lowbit_blocks::{MXFP4, QTensor, Shape, TensorScale};

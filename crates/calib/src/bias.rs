@@ -13,7 +13,7 @@ use crate::error::Error;
 /// channel.
 ///
 /// ```
-/// // Inputs of mean (1, 2); the weight lost 0.5 and gained 0.125.
+/// // Inputs have the mean (1, 2). The first weight is 0.5 too small, the second 0.125 too large.
 /// let correction = lowbit_calib::bias_correction(&[1.0, 1.0], &[0.5, 1.125], &[1.0, 2.0])?;
 /// assert_eq!(correction, [0.25]);
 /// # Ok::<(), lowbit_calib::Error>(())

@@ -33,7 +33,7 @@ use crate::products::{self, BLOCK, Entries, PANEL};
 ///
 /// ```
 /// use lowbit_calib::{Drift, Hessian};
-/// // Everything that is read has become half as large: twice the weight makes up for it.
+/// // All inputs are half as large as before: twice the weight compensates.
 /// let (original, now) = ([2.0f32, 4.0], [1.0f32, 2.0]);
 /// let (mut hessian, mut drift) = (Hessian::new(1), Drift::new(1));
 /// hessian.observe(&now)?;

@@ -108,7 +108,7 @@ pub fn multiply_columns(weight: &mut [f32], scales: &[f32]) -> Result<(), Error>
 ///
 /// ```
 /// use lowbit_calib::fold::{repeat_heads, share_heads};
-/// // Two heads of two share one value head.
+/// // Two heads of two channels share one value head.
 /// let shared = share_heads(&[1.0, 2.0, 3.0, 6.0], 2, 2)?;
 /// assert_eq!(shared, [2.0, 4.0]);
 /// assert_eq!(repeat_heads(&shared, 2, 2)?, [2.0, 4.0, 2.0, 4.0]);

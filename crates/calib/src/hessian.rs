@@ -25,7 +25,7 @@ use crate::error::Error;
 ///
 /// ```
 /// use lowbit_calib::Hessian;
-/// // Of the tokens (1, 2) and (3, -1): 1 + 9, 2 - 3, 4 + 1. The upper triangle is not read.
+/// // The sums of the tokens (1, 2) and (3, -1): 1 + 9, 2 - 3, 4 + 1. The upper triangle is not read.
 /// let hessian = Hessian::from_sums(2, 2, vec![10.0, 0.0, -1.0, 5.0])?;
 /// assert_eq!(hessian.sums(), [10.0, -1.0, -1.0, 5.0]);
 /// assert_eq!((hessian.tokens(), hessian.diagonal()), (2, vec![10.0, 5.0]));

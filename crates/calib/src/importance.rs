@@ -41,7 +41,8 @@ const LONGEST: usize = 128;
 ///     quantizer.with_importance(importance)?.quantize_rows(0, 0, &row, out)?;
 ///     Ok(scales[0])
 /// };
-/// // Fifteen fives are worth more than one six: the largest code becomes 5. If only the six counts, it stays 6.
+/// // Fifteen fives outweigh one six: the largest code stands for 5. If only the six counts, it
+/// // stands for 6.
 /// let mut only_first = [0.0; 16];
 /// only_first[0] = 1.0;
 /// assert!(scale(Importance::Uniform)? < scale(Importance::Channels(&only_first))?);

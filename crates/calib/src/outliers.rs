@@ -86,7 +86,8 @@ pub fn columns(tokens: &[f32], columns: usize, threshold: f32) -> Vec<usize> {
 /// ```
 /// use lowbit_calib::outliers::{Int8Rows, OUTLIER, product};
 /// let weight = Int8Rows::new(&[1.27, 1.0], 2)?;
-/// // 100 is an outlier and multiplied as it is, by the weight's code 127; 0.5 is code 127 of its token, times code 100.
+/// // 100 is an outlier, multiplied in f32 with the weight's code 127. 0.5 becomes code 127 of its
+/// // token, multiplied with code 100.
 /// let y = product(&[100.0, 0.5], &weight, 2, OUTLIER)?;
 /// assert!((y[0] - (127.0 + 0.5)).abs() < 1e-4);
 /// # Ok::<(), lowbit_calib::Error>(())

@@ -49,7 +49,7 @@ impl Inputs<'_> {
     ///
     /// ```
     /// use lowbit_calib::Inputs;
-    /// // Outputs of (1, 1) and (1, -1) are off by 1.5 and -0.5.
+    /// // The outputs of (1, 1) and (1, -1) have the errors 1.5 and -0.5.
     /// let rows = Inputs::Rows { rows: &[1.0, 1.0, 1.0, -1.0], channels: 2 };
     /// assert_eq!(rows.error(&[0.5, 1.0])?, 1.25);
     /// assert_eq!(Inputs::Hessian { sums: &[2.0, 0.0, 0.0, 2.0], tokens: 2 }.error(&[0.5, 1.0])?, 1.25);
@@ -107,7 +107,8 @@ fn row_error(delta: &[f32], rows: &[f32], channels: usize) -> Result<f64, Error>
 /// only the upper triangle is read).
 ///
 /// ```
-/// // Two tokens, (1, 1) and (1, -1): H = diag(2, 2). An error of (0.5, 1) gives outputs 1.5 and -0.5, whose squares have the mean 1.25.
+/// // Two tokens, (1, 1) and (1, -1): H = diag(2, 2). An error of (0.5, 1) gives output errors of
+/// // 1.5 and -0.5, whose squares have the mean 1.25.
 /// assert_eq!(lowbit_calib::output_error(&[0.5, 1.0], &[2.0, 0.0, 0.0, 2.0], 2)?, 1.25);
 /// # Ok::<(), lowbit_calib::Error>(())
 /// ```

@@ -42,7 +42,8 @@ pub enum Activations {
 ///
 /// let weights = [6.0f32, 3.0, -1.5, 0.6, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
 /// let q = Recipe::new(NVFP4)?.quantize(Shape::matrix(1, 16), &weights)?;
-/// // The tensor scale is 6 / 2688, the block scale 448: their product is 1, so codes are the nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6.
+/// // The tensor scale is 6 / 2688 and the block scale 448. Their product is 1, so values round to the
+/// // nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6.
 /// assert_eq!(q.to_f32_vec()[..4], [6.0, 3.0, -1.5, 0.5]);
 /// # Ok::<(), lowbit_calib::Error>(())
 /// ```

@@ -40,7 +40,7 @@ impl Grid {
     ///
     /// If a block and a byte end together within `most` values, the run ends there. Otherwise it
     /// ends on a byte within `most` values, and at the latest with a block. `most` is raised to the
-    /// values that end on a byte together.
+    /// smallest number of codes that fill whole bytes.
     ///
     /// ```
     /// use lowbit_blocks::grid::Run;
@@ -50,7 +50,7 @@ impl Grid {
     /// let runs: Vec<Run> = grid.runs(0, 0..24, 18).collect();
     /// assert_eq!(runs[0], Run { values: 0..18, bytes: 0..9, skipped: 0, blocks: 0..3, len: 6, offset: 0 });
     /// assert_eq!(runs[1], Run { values: 18..24, bytes: 9..12, skipped: 0, blocks: 3..4, len: 6, offset: 0 });
-    /// // From inside a block and inside a byte: to the end of the block first.
+    /// // A start inside a block and inside a byte: the first run ends with the block.
     /// let run = grid.runs(0, 15..24, 18).next();
     /// assert_eq!(run, Some(Run { values: 15..18, bytes: 7..9, skipped: 1, blocks: 2..3, len: 6, offset: 2 }));
     /// # Ok::<(), lowbit_blocks::Error>(())

@@ -178,7 +178,7 @@ fn store_scales(format: &Format, scales: &[f32], matrices: usize) -> Result<Vec<
     }
 }
 
-/// Refuses tensor scales that are not finite, and divisors of zero.
+/// Refuses tensor scales that are not finite, and divisors that are zero.
 fn check_tensor_scale(tensor_scale: &TensorScale) -> Result<(), Error> {
     let divides = matches!(tensor_scale, TensorScale::Divide(_));
     let scales = |value: f32| value.is_finite() && !(divides && value == 0.0);

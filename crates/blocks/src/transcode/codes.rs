@@ -20,8 +20,7 @@ use super::powers::{same, shifted};
 use crate::format::{Format, Zero};
 use crate::obstacle::Obstacle;
 
-/// The shifts that are tried; they cover FP8 from 2^-17 of its smallest number to its largest, with
-/// a margin.
+/// The shifts that are tried. They cover the range of every FP8 element, with a margin.
 const SHIFTS: core::ops::RangeInclusive<i32> = -32..=32;
 
 /// The target's code for each code of the source.

@@ -170,8 +170,8 @@ impl Route {
         Facts::new(self)
     }
 
-    /// Observes the scales and zero points of some rows of one matrix, in whole [`row
-    /// quanta`](Self::row_quantum). Each row must be observed once, in any order.
+    /// Observes the scales and zero points of some rows of one matrix, in whole
+    /// [row quanta](Self::row_quantum). Each row must be observed once, in any order.
     ///
     /// Codes are only read where blocks of zeros could make a difference. Without codes, such
     /// blocks count like any others.

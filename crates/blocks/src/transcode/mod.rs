@@ -30,11 +30,12 @@
 //! let mxfp4 = QTensor::new(MXFP4, Shape::matrix(1, 64), codes, scales, None, TensorScale::None)?;
 //! let (nvfp4, exactness) = mxfp4.transcode(NVFP4, false)?;
 //! assert_eq!(exactness, Exactness::Exact);
-//! // E4M3 holds both, so the tensor scale is 1; blocks of 16 repeat them: 8 is 2^3 * 1.0, exponent 3 + 7 = 10 before 3 bits of mantissa.
+//! // E4M3 represents both scales, so the tensor scale is 1. Blocks of 16 repeat them: 8 is 2^3 * 1.0,
+//! // with the exponent 3 + 7 = 10 before 3 bits of mantissa.
 //! assert_eq!(nvfp4.scales(), [10 << 3, 10 << 3, 5 << 3, 5 << 3]);
 //! assert_eq!(nvfp4.tensor_scale(), &TensorScale::Multiply(vec![1.0]));
 //! assert_eq!(nvfp4.codes(), mxfp4.codes());
-//! // And as FP8 in tiles: one scale, 2^3, for both blocks; the ones of the second become 2^-5.
+//! // FP8 in tiles: both blocks share the scale 2^3, and the ones of the second become 2^-5.
 //! let (fp8, _) = mxfp4.transcode(lowbit_blocks::FP8_BLOCK, false)?;
 //! assert_eq!((fp8.scales(), &fp8.codes()[31..33]), (&8f32.to_le_bytes()[..], &[7 << 3, 2 << 3][..]));
 //! # Ok::<(), lowbit_blocks::Error>(())

@@ -8,8 +8,8 @@
 //! Bias      -0                 b = -(z * s)            b
 //! ```
 //!
-//! `code * s + b` is rounded twice, `(code - z) * s` differently: a conversion between the two is
-//! checked for every code.
+//! `code * s + b` is rounded twice, `(code - z) * s` once. So a conversion between the two is checked
+//! for every code.
 
 use lowbit_kernels::Element;
 

@@ -36,7 +36,8 @@ impl Default for Clip {
 /// ```
 /// use lowbit_calib::awq::{Clip, clip};
 /// use lowbit_calib::Inputs;
-/// // Rounded to thirds of the largest: 0.85 is off by 0.15 under 3, and exact under 2.55, 15 % less; the first channel is quiet.
+/// // The quantizer rounds to thirds of the largest weight. With a limit of 3, 0.85 has an error
+/// // of 0.15; with a limit of 2.55, 15 % less, it is exact. The first channel has little power.
 /// let thirds = |w: &[f32]| {
 ///     let step = w.iter().fold(0.0f32, |m, w| m.max(w.abs())) / 3.0;
 ///     w.iter().map(|w| (w / step).round() * step).collect::<Vec<f32>>()

@@ -53,7 +53,8 @@ pub struct Scaled {
 /// use lowbit_calib::awq::{Awq, search};
 /// use lowbit_calib::{Inputs, Recipe, ScaleRule};
 ///
-/// // The second channel is a hundred times as loud; in one group with 7, its weight of 0.45 rounds to 0.
+/// // The second channel is a hundred times as large. In one group with 7, its weight of 0.45
+/// // rounds to 0.
 /// let format = Format::named("int4-g128").expect("a preset").with_block(Block::Group(4));
 /// let recipe = Recipe::new(format)?.with_scale_rule(ScaleRule::Narrow)?;
 /// let (weight, loud) = ([7.0, 0.45, 1.0, 2.0], [1.0, 100.0, 1.0, 1.0]);

@@ -52,11 +52,12 @@ pub enum Weighing {
 /// use lowbit_blocks::{Block, Format, Shape};
 /// use lowbit_calib::{Gptq, Hessian, Recipe};
 ///
-/// // Two inputs that are always equal: only the sum of the weights matters.
+/// // Two inputs are always equal, so only the sum of their weights matters.
 /// let mut hessian = Hessian::new(2);
 /// hessian.observe(&[1.0, 1.0, -2.0, -2.0])?;
 /// let recipe = Recipe::new(Format::int(4, Block::Channel))?;
-/// // The scale is 7.5 / 7.5 = 1. Rounded by itself, 0.4 becomes 0, and 7.5 is cut to 7: 0.9 is lost. With feedback, 1 takes up 0.5 of it.
+/// // The scale is 7.5 / 7.5 = 1. Rounded separately, 7.5 is clipped to 7 and 0.4 becomes 0: the sum
+/// // is 0.9 too small. With feedback 0.4 becomes 1: the sum is 0.1 too large.
 /// let solved = Gptq::default().quantize(&recipe, Shape::matrix(1, 2), &[7.5, 0.4], &hessian, &[])?;
 /// assert_eq!(solved.weight.to_f32_vec(), [7.0, 1.0]);
 /// assert!((solved.loss.rtn - 0.9 * 0.9 * 2.5).abs() < 1e-5); // E[x^2] = 2.5
@@ -160,7 +161,7 @@ pub struct Loss {
     pub rows_kept: usize,
     /// The number of codes that each pass of descent changed, including passes after a rescale.
     pub changed: Vec<usize>,
-    /// The number of blocks that got another scale, in each round.
+    /// The number of blocks whose scale or codes changed, in each round.
     pub rescaled: Vec<usize>,
     /// The damping that was used, relative to the mean of the diagonal.
     pub damping: f64,

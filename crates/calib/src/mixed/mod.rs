@@ -63,7 +63,7 @@ pub const NODES: u64 = 10_000_000;
 /// ```
 /// use lowbit_calib::mixed::{Candidate, NODES, choose};
 /// let candidates = |scores: [f64; 2]| [(4, scores[0]), (8, scores[1])].map(|(cost, score)| Candidate { cost, score }).to_vec();
-/// // Three layers at 4 or 8 bits, 18 bits to spend: one of them gets 8, the one that gains most.
+/// // Three layers at 4 or 8 bits, with a budget of 18 bits: only the layer that gains most gets 8.
 /// let choice = choose(&[candidates([3.0, 1.0]), candidates([9.0, 2.0]), candidates([5.0, 4.0])], 18, NODES)?;
 /// assert_eq!((choice.picks, choice.cost, choice.score, choice.bound), (vec![0, 1, 0], 16, 10.0, 10.0));
 /// # Ok::<(), lowbit_calib::Error>(())

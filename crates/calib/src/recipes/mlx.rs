@@ -21,7 +21,7 @@ use crate::recipe::Recipe;
 /// let format = Format::named("uint4-g32-bias").unwrap();
 /// let weights: Vec<f32> = (0..32).map(|i| (i % 16) as f32).collect();
 /// let q = mlx::recipe(&format, Dtype::F32, true).unwrap().quantize(Shape::matrix(1, 32), &weights)?;
-/// // 15 is the larger end: codes count down from it, in steps of -1.
+/// // 15 is the end of larger magnitude: codes count down from it, in steps of -1.
 /// assert_eq!(q.to_f32_vec(), weights);
 /// assert_eq!(q.scales(), (-1.0f32).to_le_bytes());
 /// # Ok::<(), lowbit_calib::Error>(())

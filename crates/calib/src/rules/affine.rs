@@ -10,9 +10,9 @@
 //! code = clamp(RNE((x - bias) / s), 0, 2^b - 1)
 //! stored: RN_kind(s), RN_kind(bias)
 //! ```
+//!
 //! Source: MLX 0.32 `backend/cpu/quantized.cpp`. It computes codes with s and the bias before they
 //! are rounded for storage ([`Quotient::Unrounded`](crate::Quotient::Unrounded)).
-//! ([`Quotient::Unrounded`](crate::Quotient::Unrounded)).
 
 use super::Chooser;
 use super::chooser::Chosen;

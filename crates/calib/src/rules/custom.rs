@@ -17,7 +17,8 @@ use crate::chunk::Chunk;
 /// ```
 /// use lowbit_blocks::{Format, Shape};
 /// use lowbit_calib::Recipe;
-/// // Half of the usual scale where all but the largest value are small: the outlier is clipped, the others are finer.
+/// // If all but the largest value are small, the scale is halved: the outlier is clipped, and the
+/// // other values get finer steps.
 /// let clip = |block: &[f32], proposed: f32| {
 ///     let large = block.iter().filter(|x| x.abs() > 2.0).count();
 ///     if large == 1 { proposed / 2.0 } else { proposed }
