@@ -75,21 +75,29 @@ pub(super) fn reduce<L: Lanes, const N: usize, const M: usize>(
     mut out: [&mut [f32]; M],
 ) {
     let group = block.saturating_mul(LANES);
-    for (i, x) in x.chunks(group).enumerate() {
+    let mut groups = x.chunks_exact(group);
+    let mut at = 0;
+    for x in &mut groups {
         let mut v = [[l.splat_bits(0); N]; LANES];
-        for (x, v) in x.chunks(block).zip(&mut v) {
+        for (x, v) in x.chunks_exact(block).zip(&mut v) {
             *v = of_block(l, x, of);
         }
         for (out, result) in out.iter_mut().zip(of_vectors(l, v, of)) {
-            let out = &mut out[LANES * i..];
-            match out.first_chunk_mut() {
-                Some(out) => l.store(l.float(result), out),
-                None => {
-                    let mut results = [0.0; LANES];
-                    l.store(l.float(result), &mut results);
-                    out.copy_from_slice(&results[..out.len()]);
-                }
-            }
+            l.store(l.float(result), out[at..].first_chunk_mut().unwrap());
+        }
+        at += LANES;
+    }
+    let rest = groups.remainder();
+    if !rest.is_empty() {
+        let mut v = [[l.splat_bits(0); N]; LANES];
+        for (x, v) in rest.chunks(block).zip(&mut v) {
+            *v = of_block(l, x, of);
+        }
+        for (out, result) in out.iter_mut().zip(of_vectors(l, v, of)) {
+            let mut results = [0.0; LANES];
+            l.store(l.float(result), &mut results);
+            let out = &mut out[at..];
+            out.copy_from_slice(&results[..out.len()]);
         }
     }
 }

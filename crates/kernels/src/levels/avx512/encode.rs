@@ -208,19 +208,27 @@ impl CellEncoder {
     }
 }
 
+impl CellEncoder {
+    /// The cells of sixteen numbers, in the six lowest bits.
+    #[inline(always)]
+    fn cell(self, l: Simd<Avx512>, x: f32x16<Avx512>, cuts: [__m512; 2]) -> __m512i {
+        match self.which {
+            Sixteen::Nf4 => signed_cell(self.avx512, x.into(), cuts),
+            Sixteen::Fp4 => magnitude_cell(self.avx512, x.into(), cuts),
+            Sixteen::E3m0 => e3m0(l, x).into(),
+        }
+    }
+}
+
 impl Encoder<Simd<Avx512>> for CellEncoder {
     #[inline(always)]
     fn encode(self, l: Simd<Avx512>, [a, b, c, d]: [f32x16<Avx512>; 4]) -> u8x64<Avx512> {
         let [low, high] = *self.cells.cuts.as_chunks().0 else { unreachable!() };
         let cuts = [l.load(&low).into(), l.load(&high).into()];
         let codes = l.load_bytes(&self.cells.codes).into();
-        let cell = |x: f32x16<Avx512>| match self.which {
-            Sixteen::Nf4 => signed_cell(self.avx512, x.into(), cuts),
-            Sixteen::Fp4 => magnitude_cell(self.avx512, x.into(), cuts),
-            Sixteen::E3m0 => e3m0(l, x).into(),
-        };
-        looked_up(self.avx512, bytes_at(self.avx512, [cell(a), cell(b), cell(c), cell(d)], 0), codes)
-            .simd_into(l.0)
+        let cells =
+            [self.cell(l, a, cuts), self.cell(l, b, cuts), self.cell(l, c, cuts), self.cell(l, d, cuts)];
+        looked_up(self.avx512, bytes_at(self.avx512, cells, 0), codes).simd_into(l.0)
     }
 }
 
