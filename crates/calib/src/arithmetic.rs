@@ -164,10 +164,12 @@ pub(crate) struct Limits {
 
 /// The limits of the float types in which scales are stored.
 pub(crate) fn limits(kind: ScaleKind) -> Limits {
-    let (least, max, epsilon) = match kind {
-        ScaleKind::F16 => (f16::from_bits(1).to_f32(), f16::MAX.to_f32(), f16::EPSILON.to_f32()),
-        ScaleKind::Bf16 => (bf16::from_bits(1).to_f32(), bf16::MAX.to_f32(), bf16::EPSILON.to_f32()),
-        ScaleKind::Ue5m3 => (UE5M3::MIN_POSITIVE_SUBNORMAL_F32, UE5M3::MAX_F32, UE5M3::EPSILON.to_f32()),
+    let (least, max, epsilon) = match kind.dtype() {
+        Some(Dtype::F16) => (f16::from_bits(1).to_f32(), f16::MAX.to_f32(), f16::EPSILON.to_f32()),
+        Some(Dtype::Bf16) => (bf16::from_bits(1).to_f32(), bf16::MAX.to_f32(), bf16::EPSILON.to_f32()),
+        None if kind.is_small_float() && !kind.has_sign() => {
+            (UE5M3::MIN_POSITIVE_SUBNORMAL_F32, UE5M3::MAX_F32, UE5M3::EPSILON.to_f32())
+        }
         _ => (f32::from_bits(1), f32::MAX, f32::EPSILON),
     };
     Limits { least, max, epsilon }

@@ -89,10 +89,10 @@ impl Weighting {
             Importance::Channels(weights) => return Self::channels(weights.to_vec()).map(Some),
             Importance::Uniform => return Ok(None),
         };
-        let len = match format.block {
-            Block::Group(len) | Block::Flat(len) if len <= LONGEST && cols.is_multiple_of(len) => len,
-            Block::Channel if cols <= LONGEST => cols,
-            _ => return Self::channels(hessian.mean_square()).map(Some),
+        let in_row = format.block.is_channel().then_some(cols);
+        let len = format.block.group().or(format.block.flat()).or(in_row);
+        let Some(len) = len.filter(|&len| len <= LONGEST && cols.is_multiple_of(len)) else {
+            return Self::channels(hessian.mean_square()).map(Some);
         };
         let of = hessian.diagonal_blocks(len);
         Ok(Some(Self::Blocks { len, of }))

@@ -135,7 +135,8 @@ fn is_int8(format: &Format) -> bool {
 fn preset(format: &Format, activations: Activations) -> String {
     let quiet = activations == Activations::None;
     let fixed = if activations == Activations::Static && !format.has_tensor_scale() { "_STATIC" } else { "" };
-    let name = match format.block {
+    let block = format.block;
+    let name = match activations {
         _ if format.element == Element::E2m1 => {
             if format.has_tensor_scale() {
                 "NVFP4"
@@ -148,10 +149,10 @@ fn preset(format: &Format, activations: Activations) -> String {
             return format!("W{bits}A{}{asym}{fixed}", if quiet { 16 } else { 8 });
         }
         _ if format.scale.kind == ScaleKind::E8m0 => "MXFP8",
-        Block::Tensor if activations == Activations::Dynamic => "FP8_TENSOR_DYNAMIC",
-        Block::Tensor => "FP8",
-        Block::Channel if activations == Activations::Static => "FP8_CHANNEL_STATIC",
-        Block::Channel => return if quiet { "FP8A16" } else { "FP8_DYNAMIC" }.into(),
+        Activations::Dynamic if block.is_tensor() => "FP8_TENSOR_DYNAMIC",
+        _ if block.is_tensor() => "FP8",
+        Activations::Static if block.is_channel() => "FP8_CHANNEL_STATIC",
+        _ if block.is_channel() => return if quiet { "FP8A16" } else { "FP8_DYNAMIC" }.into(),
         _ => "FP8_BLOCK",
     };
     if quiet { format!("{name}A16") } else { name.into() }

@@ -36,7 +36,7 @@ impl Formula {
     /// As [`QTensor::dequantize_rows`].
     pub fn dequantize_rows(self, tensor: &QTensor<'_>, rows: Range<usize>, out: &mut [f32]) {
         let format = tensor.format();
-        match (self, tensor.tensor_scale(), format.block) {
+        match (self, tensor.tensor_scale(), format.block.group()) {
             (Self::FactorLast, TensorScale::Multiply(factor), _) => {
                 let bare = format.with_outer(Outer::None);
                 with(tensor, tensor.codes().into(), bare, TensorScale::None).dequantize_rows(0, rows, out);
@@ -47,7 +47,7 @@ impl Formula {
                 let codes = tensor.codes().iter().map(|byte| one(byte & 15) | one(byte >> 4) << 4).collect();
                 with(tensor, Cow::Owned(codes), format, scale.clone()).dequantize_rows(0, rows, out);
             }
-            (Self::Rounded(dtype), scale, Block::Group(group)) if format.zero == Zero::Bias => {
+            (Self::Rounded(dtype), scale, Some(group)) if format.zero == Zero::Bias => {
                 let bare = format.with_zero(Zero::None);
                 with(tensor, tensor.codes().into(), bare, scale.clone()).dequantize_rows(
                     0,
@@ -81,11 +81,8 @@ fn rounded_differences(dtype: Dtype, tensor: &QTensor<'_>, rows: Range<usize>, o
     QTensor::new(bare, shape, tensor.codes(), &1_f32.to_le_bytes()[..], None, TensorScale::None)
         .expect("codes do not depend on the blocks")
         .dequantize_rows(0, rows.clone(), out);
-    let (high, wide) = match format.block {
-        Block::Group(cols) => (1, cols),
-        Block::Tile { rows, cols } => (rows, cols),
-        _ => (1, shape.cols),
-    };
+    let group = format.block.group().map(|cols| (1, cols));
+    let (high, wide) = group.or(format.block.tile()).unwrap_or((1, shape.cols));
     let first = rows.start / high;
     let [scales, zeros] = [
         &tensor.scales()[format.scales_range(shape, 0, rows.clone())],

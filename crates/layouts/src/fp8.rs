@@ -71,20 +71,20 @@ impl WriteLayout for Fp8 {
     fn carries(&self, format: &Format) -> Vec<Carried> {
         let plain = format.zero == Zero::None && !format.has_tensor_scale();
         let float = format.element == Element::E4m3 && plain && format.scale.kind.is_float();
-        let scheme = match (self, format.block) {
-            (Self::Blocks, Block::Tensor) if float => "FP8",
-            (Self::Blocks, Block::Tile { .. }) if float => "FP8 blocks",
-            (Self::Blocks, _) if *format == MXFP8 => "MXFP8",
-            (Self::DeepSeekV4, Block::Tile { rows: 128, cols: 128 }) if float => "FP8 blocks",
-            (Self::DeepSeekV4, Block::Tile { rows: 128, cols: 128 }) if is_ue8m0(format) => {
-                "FP8 blocks, ue8m0"
-            }
-            (Self::DeepSeekV4, _) if *format == MXFP4 => "MXFP4 experts",
-            (Self::Fbgemm, Block::Channel) if float => "FP8 rows",
+        let block = format.block;
+        let of_deepseek = block.tile() == Some((128, 128));
+        let scheme = match self {
+            Self::Blocks if block.is_tensor() && float => "FP8",
+            Self::Blocks if block.is_tile() && float => "FP8 blocks",
+            Self::Blocks if *format == MXFP8 => "MXFP8",
+            Self::DeepSeekV4 if of_deepseek && float => "FP8 blocks",
+            Self::DeepSeekV4 if of_deepseek && is_ue8m0(format) => "FP8 blocks, ue8m0",
+            Self::DeepSeekV4 if *format == MXFP4 => "MXFP4 experts",
+            Self::Fbgemm if block.is_channel() && float => "FP8 rows",
             _ => return Vec::new(),
         };
         // A static input scale requires a single scale for the weight.
-        let fixed = *self == Self::Blocks && format.block == Block::Tensor;
+        let fixed = *self == Self::Blocks && format.block.is_tensor();
         let ways =
             [(scheme.to_owned(), Activations::Dynamic), (format!("{scheme} static"), Activations::Static)];
         let ways = ways.into_iter().take(if fixed { 2 } else { 1 });
@@ -162,11 +162,12 @@ impl Fp8 {
         let transposed = linear.orientation == Orientation::InOut;
         let codes = if transposed { stack(&[cols, shape.rows]) } else { stack(&[shape.rows, cols]) };
         let (high, wide) = format.scale_grid(shape);
-        let scales = match format.block {
-            Block::Tensor => stack(&[]),
-            // Llama 4's experts store their scales as a row, except for down_proj, [E, N, 1].
-            _ if transposed && !linear.weight.ends_with("down_proj") => stack(&[wide, high]),
-            _ => stack(&[high, wide]),
+        // Llama 4's experts store their scales as a row, except for down_proj, [E, N, 1].
+        let in_a_row = transposed && !linear.weight.ends_with("down_proj");
+        let scales = match in_a_row {
+            _ if format.block.is_tensor() => stack(&[]),
+            true => stack(&[wide, high]),
+            false => stack(&[high, wide]),
         };
         let packing = transposed.then_some(Packing::Transposed { bytes: 1 });
         vec![

@@ -255,10 +255,10 @@ pub fn together(a: usize, b: usize, whole: usize) -> usize {
 
 /// The rows of the block grid that cover some rows of a matrix.
 const fn grid_rows(format: &Format, rows: Range<usize>) -> Range<usize> {
-    match format.block {
-        Block::Channel | Block::Group(_) => rows,
-        Block::Tile { rows: high, .. } => rows.start / high..rows.end.div_ceil(high),
-        Block::Tensor | Block::Flat(_) => 0..1,
+    match format.block.tile() {
+        Some((high, _)) => rows.start / high..rows.end.div_ceil(high),
+        None if format.block.is_by_row() => rows,
+        None => 0..1,
     }
 }
 

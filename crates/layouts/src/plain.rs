@@ -98,20 +98,20 @@ impl WriteLayout for Plain {
             |tail: Vec<usize>| if shape.matrices == 1 { tail } else { [vec![shape.matrices], tail].concat() };
         let part = |suffix, dtype, shape, holds| Part::new(&linear.weight, suffix, dtype, shape, holds);
         let matrix = Shape { matrices: 1, ..shape };
-        let (dtype, codes) = match format.block {
-            Block::Flat(_) => (Dtype::U8, vec![format.codes_len(matrix)]),
-            _ => match dtype_of(format.element) {
-                Some(dtype) if (shape.cols % 8 * dtype.bitsize()).is_multiple_of(8) => {
-                    (dtype, vec![shape.rows, shape.cols])
-                }
-                _ => (Dtype::U8, vec![shape.rows, format.row_bytes(shape.cols)]),
-            },
+        let (dtype, codes) = match dtype_of(format.element) {
+            _ if format.block.is_flat() => (Dtype::U8, vec![format.codes_len(matrix)]),
+            Some(dtype) if (shape.cols % 8 * dtype.bitsize()).is_multiple_of(8) => {
+                (dtype, vec![shape.rows, shape.cols])
+            }
+            _ => (Dtype::U8, vec![shape.rows, format.row_bytes(shape.cols)]),
         };
         let (high, wide) = format.scale_grid(shape);
-        let scales = match format.block {
-            Block::Tensor => vec![1],
-            Block::Flat(_) => vec![wide],
-            _ => vec![high, wide],
+        let scales = if format.block.is_tensor() {
+            vec![1]
+        } else if format.block.is_flat() {
+            vec![wide]
+        } else {
+            vec![high, wide]
         };
         let one_each = (scale_dtype(format.scale.kind), scales);
         // Super-blocks are stored as bytes, one row of super-blocks for each row.

@@ -105,10 +105,7 @@ impl InputQuantization {
                 q.dequantize_rows(0, 0..tokens, x);
             }
             Self::Tokens { recipe, scale } => {
-                let block = match recipe.format.block {
-                    Block::Group(size) => size,
-                    _ => 1,
-                };
+                let block = recipe.format.block.group().unwrap_or(1);
                 let wide = cols.next_multiple_of(block.max(1));
                 // A short last block is filled up with zeros, which change no amax.
                 let mut rows = vec![0.0; tokens * wide];
@@ -192,11 +189,12 @@ impl ActivationQuantization {
 fn format_of(weights: &Format) -> Option<Format> {
     let (e2m1, e4m3) = (weights.element == Element::E2m1, weights.element == Element::E4m3);
     let float8 = e4m3 || weights.element == Element::E5m2;
-    Some(match (weights.scale.kind, weights.block) {
-        (ScaleKind::E4m3, _) if e2m1 => NVFP4,
-        (ScaleKind::E8m0, _) if e2m1 => MXFP4,
-        (ScaleKind::E8m0, _) if e4m3 => MXFP8,
-        (_, Block::Tile { cols, .. }) if float8 => FP8.with_block(Block::Group(cols)),
+    let powers = weights.scale.kind.is_power_of_two();
+    Some(match weights.block.tile() {
+        _ if e2m1 && weights.scale.kind == ScaleKind::E4m3 => NVFP4,
+        _ if e2m1 && powers => MXFP4,
+        _ if e4m3 && powers => MXFP8,
+        Some((_, cols)) if float8 => FP8.with_block(Block::Group(cols)),
         _ if float8 => FP8_CHANNEL,
         _ if weights.element == (Element::Int { bits: 8 }) => INT8,
         _ => return None,

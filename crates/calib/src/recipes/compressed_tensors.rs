@@ -54,13 +54,15 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
     let float = |scale: ScaleKind| scale.is_float();
     let activations = match format.with_scale(ScaleKind::F32) {
         FP8 | FP8_CHANNEL | FP8_BLOCK => Activations::Dynamic,
-        Format { element, block: Block::Channel, zero: Zero::None, .. }
-            if element == (Element::Int { bits: 8 }) && float(format.scale.kind) =>
+        Format { element, block, zero: Zero::None, .. }
+            if block.is_channel() && element == (Element::Int { bits: 8 }) && float(format.scale.kind) =>
         {
             Activations::Dynamic
         }
-        Format { element, block: Block::Tensor | Block::Channel | Block::Group(_), zero, scale, .. }
-            if float(scale.kind) && (element.is_int() || element.is_uint() && zero == Zero::Int) =>
+        Format { element, block, zero, scale, .. }
+            if (block.is_tensor() || block.is_by_row())
+                && float(scale.kind)
+                && (element.is_int() || element.is_uint() && zero == Zero::Int) =>
         {
             Activations::None
         }

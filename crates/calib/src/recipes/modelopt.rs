@@ -55,8 +55,8 @@ pub fn recipe(format: &Format, dtype: Dtype, parity: bool) -> Option<Recipe> {
         FP8_CHANNEL => Recipe { zero_block: OF_WEIGHT, activations: Activations::Dynamic, ..ours },
         FP8_BLOCK => Recipe { zero_block: OF_WEIGHT, ..ours },
         INT8 => Recipe { scale_rule: ScaleRule::Narrow, zero_block: OF_WEIGHT, ..ours },
-        Format { element, block: Block::Group(_), zero: Zero::None, .. }
-            if element == (Element::Int { bits: 4 }) && format.scale.kind.is_float() =>
+        Format { element, block, zero: Zero::None, .. }
+            if block.is_group() && element == (Element::Int { bits: 4 }) && format.scale.kind.is_float() =>
         {
             Recipe {
                 scale_rule: ScaleRule::Narrow,

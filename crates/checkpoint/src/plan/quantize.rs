@@ -123,7 +123,7 @@ impl Job {
 /// A warning about linears whose shape is no multiple of the format's tile. They are stored as the
 /// producer stores them, but engines with kernels for whole tiles refuse them.
 fn short_tiles(format: &Format, selection: &select::Selection) -> Option<String> {
-    let Some((rows, cols)) = format.block.tile() else { return None };
+    let (rows, cols) = format.block.tile()?;
     let short = selection.picked.iter().map(|p| &p.linear);
     let short: Vec<_> = short.filter(|l| l.shape.rows % rows != 0 || l.shape.cols % cols != 0).collect();
     let (first, count) = (short.first()?, short.len());

@@ -197,8 +197,8 @@ fn implied(code: Code, error: &Error) -> Option<(Code, String)> {
     if rows != wanted_rows || have == 0 || have == want || m.have.0 != m.want.0 {
         return None;
     }
-    match (code, m.format.block) {
-        (Code::ScaleShape, Block::Group(group)) => {
+    match (code, m.format.block.group()) {
+        (Code::ScaleShape, Some(group)) => {
             let size = m.shape.cols / have;
             let fits = m.shape.cols % have == 0 && size > 1;
             fits.then(|| (Code::ConfigGroup, format!("group size {group} is said, scales are of {size}")))

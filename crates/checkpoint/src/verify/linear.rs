@@ -116,14 +116,8 @@ fn lost_blocks(tile: &QTensor<'_>, scales: &[f32]) -> impl Iterator<Item = usize
     let format = tile.format();
     let means_it = format.block.is_flat() || format.zero.is_added();
     let Shape { rows, cols, .. } = tile.shape();
-    let (_, wide) = format.scale_grid(tile.shape());
-    let block_of = |row: usize, col: usize| match format.block {
-        Block::Tensor => 0,
-        Block::Channel => row,
-        Block::Group(group) => row * wide + col / group,
-        Block::Tile { rows, cols } => row / rows * wide + col / cols,
-        Block::Flat(len) => (row * cols + col) / len,
-    };
+    let grid = tile.grid();
+    let block_of = |row: usize, col: usize| grid.block(0, row, col);
     let mut lost = vec![false; scales.len()];
     let asked = !means_it && scales.contains(&0.0);
     if let Some(codes) = asked.then(|| unscaled(tile)).flatten() {

@@ -33,20 +33,22 @@ impl Compression {
             Zero::Int => format.element.is_uint(),
             _ => false,
         };
-        Some(match (format.zero, format.block) {
+        let block = format.block;
+        let (whole, tile) = (block.is_tensor() || block.is_channel(), block.is_tile());
+        Some(match format.zero {
             // Activations in blocks have a static tensor scale, or none.
             _ if *format == NVFP4 && activations != Dynamic => Self::Nvfp4,
             _ if *format == MXFP4 && activations != Static => Self::Mxfp4,
             _ if *format == MXFP8 && activations != Static => Self::Mxfp8,
-            (Zero::None, Block::Tensor | Block::Channel | Block::Tile { .. })
-                if e4m3 && float_scale && activations == Quiet =>
-            {
-                Self::Naive
-            }
-            (Zero::None, Block::Tensor | Block::Channel) if e4m3 && float_scale => Self::Float,
-            (Zero::None, Block::Tile { .. }) if e4m3 && float_scale && activations == Dynamic => Self::Float,
-            (_, Block::Tensor | Block::Channel | Block::Group(_)) if integer && float_scale => {
-                if activations == Quiet { Self::Pack } else { Self::Int }
+            Zero::None if (whole || tile) && e4m3 && float_scale && activations == Quiet => Self::Naive,
+            Zero::None if whole && e4m3 && float_scale => Self::Float,
+            Zero::None if tile && e4m3 && float_scale && activations == Dynamic => Self::Float,
+            _ if (whole || block.is_group()) && integer && float_scale => {
+                if activations == Quiet {
+                    Self::Pack
+                } else {
+                    Self::Int
+                }
             }
             _ => return None,
         })
@@ -77,7 +79,7 @@ impl Compression {
         let codes =
             |suffix, dtype, cols, packing| part(suffix, dtype, stacked([rows, cols]), Holds::Codes(packing));
         let grid = || {
-            if format.block == Block::Tensor { vec![linear.shape.matrices] } else { stacked([high, wide]) }
+            if format.block.is_tensor() { vec![linear.shape.matrices] } else { stacked([high, wide]) }
         };
         let scale = |dtype| part("weight_scale", dtype, grid(), Holds::Scales(None));
         let float_scale = || scale(scale_dtype(format.scale.kind));
@@ -112,9 +114,10 @@ impl Compression {
                 ]
             }
         };
-        match (self, format.block) {
+        match self {
             _ if signed => {}
-            (Self::Int, _) | (_, Block::Tensor) => parts.push(lowered()),
+            Self::Int => parts.push(lowered()),
+            _ if format.block.is_tensor() => parts.push(lowered()),
             _ => {
                 let down = match self {
                     Self::Padded => Packing::PaddedDown { bits },

@@ -23,9 +23,9 @@ pub(super) fn write(
     let main = dense.unwrap_or_else(|| quantized.main());
     let left_out = quantized.left_out();
     let scheme = if main.activations == Activations::Static { "static" } else { "dynamic" };
-    let block = match main.format.block {
-        Block::Tile { rows, cols } => json!([rows, cols]),
-        Block::Group(group) if main.format == MXFP8 => json!([1, group]),
+    let block = match main.format.block.tile() {
+        Some((rows, cols)) => json!([rows, cols]),
+        None if main.format == MXFP8 => json!([1, main.format.block.group()]),
         _ if convention == Fp8::DeepSeekV4 => json!([128, 128]),
         _ => Value::Null,
     };

@@ -53,10 +53,9 @@ impl<'a> Said<'a> {
         let number = |key: &str| get(key).and_then(Value::as_u64);
         let mode = get("mode").and_then(Value::as_str).unwrap_or(AFFINE);
         let format = MODES.iter().find(|(name, _)| *name == mode).map(|(_, format)| *format);
-        let usual = match format {
-            Some(Format { element, block: Block::Group(group), .. }) => (element.bits().into(), group as u64),
-            _ => (4, 64),
-        };
+        let usual = format
+            .and_then(|format| Some((format.element.bits().into(), format.block.group()? as u64)))
+            .unwrap_or((4, 64));
         let (bits, group) = (number("bits").unwrap_or(usual.0), number("group_size").unwrap_or(usual.1));
         Some(Self { mode, bits: u8::try_from(bits).ok()?, group: usize::try_from(group).ok()? })
     }

@@ -211,10 +211,8 @@ fn int4(fields: &Fields<'_>) -> Result<Laid> {
     if float_scale(zero)? != scale {
         return Err(zero.error(format!("is {}, its scales are {scale:?}", zero.entry.dtype)).into());
     }
-    let block = match block(fields, shape)? {
-        Block::Channel => Block::Group(shape.cols),
-        block => block,
-    };
+    let block = block(fields, shape)?;
+    let block = if block.is_channel() { Block::Group(shape.cols) } else { block };
     let transposed = Some(Packing::Transposed { bytes: scale.bytes() });
     let format = Format::int(4, block).with_scale(scale).with_zero(Zero::Bias);
     Ok(Laid { scales: transposed, zeros: Some(Holds::Zeros(transposed)), ..Laid::new(shape, format) })
