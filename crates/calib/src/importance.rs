@@ -14,7 +14,7 @@
 //!
 //! Sources: ggml's importance matrix (`Channels`); ModelOpt's `local_hessian` (`Hessian`).
 
-use lowbit_blocks::{Block, Format};
+use lowbit_blocks::Format;
 
 use crate::chunk::Chunk;
 use crate::error::Error;

@@ -49,7 +49,7 @@ use super::{
 };
 use crate::{Checkpoint, Result};
 use compression::Compression;
-use lowbit_blocks::{Block, Format, INT8, ScaleKind, Zero};
+use lowbit_blocks::{Format, INT8, ScaleKind, Zero};
 use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{Checkpoint, Result};
 use lowbit_arch::Orientation;
-use lowbit_blocks::{Block, FP8_CHANNEL, Format, MXFP4, MXFP8, ScaleKind, Zero};
+use lowbit_blocks::{FP8_CHANNEL, Format, MXFP4, MXFP8, ScaleKind, Zero};
 use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;

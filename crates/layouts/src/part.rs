@@ -7,7 +7,7 @@
 use super::Packing;
 use crate::Tensor;
 use lowbit_arch::Orientation;
-use lowbit_blocks::{Block, Format, QLinear, ScaleKind, Shape};
+use lowbit_blocks::{Format, QLinear, ScaleKind, Shape};
 use lowbit_container::safetensors::Dtype;
 use std::ops::Range;
 

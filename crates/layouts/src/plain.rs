@@ -25,7 +25,7 @@ use super::{
     Carried, Companion, Found, Holds, Linear, Part, Quantized, ReadLayout, Scheme, Stored, WriteLayout,
 };
 use crate::{CONFIG, Checkpoint, Error, Result, json};
-use lowbit_blocks::{Block, Format, Shape, Zero};
+use lowbit_blocks::{Format, Shape, Zero};
 use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;

@@ -24,7 +24,7 @@
 //! `lifecycle/forward_helpers.py`.
 
 use lowbit_blocks::{
-    Block, Dtype, Element, FP8, FP8_BLOCK, FP8_CHANNEL, Format, MXFP4, MXFP8, NVFP4, ScaleKind, Zero,
+    Dtype, Element, FP8, FP8_BLOCK, FP8_CHANNEL, Format, MXFP4, MXFP8, NVFP4, ScaleKind, Zero,
 };
 
 use crate::arithmetic::{Arithmetic, ZeroSign};

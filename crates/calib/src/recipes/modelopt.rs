@@ -19,7 +19,7 @@
 //! Sources: `modelopt/torch/quantization/qtensor/*.py`, `modelopt/torch/export/quant_utils.py`.
 
 use lowbit_blocks::{
-    Block, Dtype, Element, FP8, FP8_BLOCK, FP8_CHANNEL, Format, INT8, MXFP4, MXFP8, NVFP4, ScaleKind, Zero,
+    Dtype, Element, FP8, FP8_BLOCK, FP8_CHANNEL, Format, INT8, MXFP4, MXFP8, NVFP4, ScaleKind, Zero,
 };
 
 use crate::arithmetic::{Arithmetic, Ties, ZeroSign};

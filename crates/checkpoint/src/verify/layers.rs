@@ -7,7 +7,7 @@ use super::floats;
 use super::names::{self, Kind};
 use crate::layout::{Holds, Layout, Stored, any_quantization_config, same_bytes};
 use crate::{Checkpoint, Error, Result};
-use lowbit_blocks::{Block, Format};
+use lowbit_blocks::Format;
 use lowbit_container::Error as ContainerError;
 use lowbit_container::Tensor;
 use lowbit_layouts::Error as LayoutError;

@@ -4,7 +4,7 @@
 use super::counts::{Count, Linear, Numbers, bad_codes, count_codes, count_outside};
 use crate::layout::Stored;
 use crate::{Checkpoint, Result};
-use lowbit_blocks::{Block, Outer, QTensor, ScaleKind, Shape, TensorScale, Zero};
+use lowbit_blocks::{Outer, QTensor, ScaleKind, Shape, TensorScale, Zero};
 use lowbit_kernels::Element;
 use std::borrow::Cow;
 use std::ops::Range;

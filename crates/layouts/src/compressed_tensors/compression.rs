@@ -2,7 +2,7 @@
 
 use super::super::part::scale_dtype;
 use super::super::{Holds, Linear, Packing, Part};
-use lowbit_blocks::{Block, Format, MXFP4, MXFP8, NVFP4, Zero};
+use lowbit_blocks::{Format, MXFP4, MXFP8, NVFP4, Zero};
 use lowbit_calib::Activations;
 use lowbit_container::safetensors::Dtype;
 use lowbit_kernels::Element;

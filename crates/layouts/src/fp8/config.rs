@@ -3,7 +3,7 @@
 use super::super::Quantized;
 use super::Fp8;
 use crate::{CONFIG, json};
-use lowbit_blocks::{Block, MXFP4, MXFP8, ScaleKind};
+use lowbit_blocks::{MXFP4, MXFP8, ScaleKind};
 use lowbit_calib::Activations;
 use serde_json::{Map, Value, json};
 
