@@ -70,7 +70,7 @@ pub fn check(data: &[u8]) -> bool {
     for layout in layout::LAYOUTS {
         job.layout = *layout;
         let _ = job.plan().map(adds_up);
-        let _ = ConvertJob::new(dir, &out, *layout).plan().map(adds_up);
+        let _ = ConvertJob::new(dir, &out, layout).plan().map(adds_up);
     }
     let _ = DequantizeJob::new(dir, &out, Dtype::Bf16).plan().map(adds_up);
     true
