@@ -33,7 +33,7 @@ impl NumberLine {
     /// not groups of a row, or are longer than the row.
     pub(super) fn of(recipe: &Recipe, name: &str, row: &[f32], shown: usize, amax: f32) -> Option<Self> {
         let format = recipe.format;
-        let Some(len) = format.block.group() else { return None };
+        let len = format.block.group()?;
         let mut blocks = row.get(..len)?.to_vec();
         blocks.resize(2 * len, 0.0);
         *blocks.last_mut()? = amax;
