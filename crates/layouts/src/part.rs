@@ -47,6 +47,20 @@ impl Default for Linear {
 }
 
 impl Linear {
+    /// Whether the unquantized weight is a 3-D tensor: it is stored so, or has several matrices.
+    ///
+    /// ```
+    /// use lowbit_blocks::Shape;
+    /// use lowbit_layouts::Linear;
+    /// let experts = Shape { matrices: 3, rows: 48, cols: 64 };
+    /// assert!(Linear { shape: experts, ..Linear::default() }.is_stack());
+    /// assert!(!Linear { shape: Shape::matrix(48, 64), ..Linear::default() }.is_stack());
+    /// ```
+    #[must_use]
+    pub const fn is_stack(&self) -> bool {
+        self.stacked || self.shape.matrices > 1
+    }
+
     /// Rows and columns, for a layout that stores one matrix at a time. An error if there is a
     /// stack.
     pub(super) fn matrix(&self, layout: &str) -> Result<(usize, usize), String> {

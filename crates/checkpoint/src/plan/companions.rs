@@ -185,7 +185,7 @@ fn biases(
         (dtype, source) = (tensor.entry.dtype, name.clone());
         carried.consumed.insert(name.clone());
     }
-    let dims = if q.linear.stacked { vec![shape.matrices, shape.rows] } else { vec![shape.rows] };
+    let dims = if q.linear.is_stack() { vec![shape.matrices, shape.rows] } else { vec![shape.rows] };
     let name = if q.linear.stacked { format!("{}_bias", q.linear.module) } else { own };
     carried.units.push(number(name, dtype, dims, &bias, source));
     Ok(())

@@ -431,7 +431,7 @@ struct Ready {
 fn cut(arch: &Arch, layout: &Layout, linear: &Linear, at: usize) -> Vec<(Linear, Vec<Strip>)> {
     let Shape { matrices, rows, cols } = linear.shape;
     let whole = || (0..matrices).map(|matrix| Strip::whole(at, matrix, rows)).collect();
-    if layout.keeps_stacks(linear.orientation) || !(linear.stacked || matrices > 1) {
+    if layout.keeps_stacks(linear.orientation) || !linear.is_stack() {
         return vec![(linear.clone(), whole())];
     }
     let Some(experts) = arch.split_experts(&linear.weight, &[matrices, rows, cols]) else {

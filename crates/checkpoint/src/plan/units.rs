@@ -224,11 +224,7 @@ impl Decoded {
             Orientation::OutIn => [rows, cols],
             Orientation::InOut => [cols, rows],
         };
-        if self.linear.stacked || matrices > 1 {
-            [&[matrices][..], &matrix].concat()
-        } else {
-            matrix.to_vec()
-        }
+        if self.linear.is_stack() { [&[matrices][..], &matrix].concat() } else { matrix.to_vec() }
     }
 }
 
